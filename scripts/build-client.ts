@@ -1,0 +1,125 @@
+import { execFileSync } from 'node:child_process';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'vite';
+
+/**
+ * `npm run build`: makes dist/client, a package folder ready for `npm publish`: two ES modules (`rollcall/client` and
+ * `rollcall/react`), their types, and nothing of the server.
+ */
+const root = fileURLToPath(new URL('..', import.meta.url));
+const MOST_GZIPPED_BYTES = 6 * 1024;
+
+export interface BuiltClient {
+  folder: string;
+  /** Everything, the hooks included; without socket.io-client and React. */
+  gzippedBytes: number;
+}
+
+export async function buildClient(folder = join(root, 'dist', 'client')): Promise<BuiltClient> {
+  await rm(folder, { recursive: true, force: true });
+  await build({
+    configFile: false,
+    root,
+    logLevel: 'error',
+    // For production, whatever NODE_ENV says.
+    oxc: { jsx: { runtime: 'automatic', development: false } },
+    build: {
+      outDir: folder,
+      emptyOutDir: true,
+      target: 'es2022',
+      minify: true,
+      lib: {
+        entry: { client: join(root, 'src/client/index.ts'), react: join(root, 'src/client/react.tsx') },
+        formats: ['es'],
+      },
+      rolldownOptions: {
+        external: ['socket.io-client', 'react', 'react/jsx-runtime'],
+        output: { minify: true, chunkFileNames: '[name].js' },
+      },
+    },
+  });
+  await emitTypes(folder);
+  await writeFile(join(folder, 'package.json'), `${JSON.stringify(await manifest(), null, 2)}\n`);
+  await writeFile(join(folder, 'README.md'), await readFile(join(root, 'docs/client.md')));
+  return { folder, gzippedBytes: await gzippedSize(folder) };
+}
+
+/** Declarations of what the two entries show; what they need of the protocol stays inside. */
+async function emitTypes(folder: string): Promise<void> {
+  const types = join(folder, 'types');
+  const options = {
+    noEmit: 'false',
+    declaration: 'true',
+    emitDeclarationOnly: 'true',
+    stripInternal: 'true',
+    allowImportingTsExtensions: 'true',
+    rootDir: 'src',
+    outDir: types,
+    target: 'esnext',
+    lib: 'esnext,dom,dom.iterable',
+    module: 'nodenext',
+    jsx: 'react-jsx',
+    strict: 'true',
+    exactOptionalPropertyTypes: 'true',
+    skipLibCheck: 'true',
+    verbatimModuleSyntax: 'true',
+    types: '',
+  };
+  const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
+  const tsc = join(root, 'node_modules/typescript/bin/tsc');
+  const entries = ['src/client/index.ts', 'src/client/react.tsx'];
+  execFileSync(process.execPath, [tsc, '--ignoreConfig', ...flags, ...entries], { cwd: root, stdio: 'inherit' });
+  const reachable = await declarations(join(types, 'client'), ['index.d.ts', 'react.d.ts']);
+  await rm(types, { recursive: true });
+  for (const [name, text] of reachable)
+    await writeFile(join(folder, name === 'index.d.ts' ? 'client.d.ts' : name), text);
+}
+
+/** The declarations that the entries lead to, as a package has them. A way out of the client's room is an error. */
+async function declarations(folder: string, entries: string[]): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  const open = [...entries];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    if (found.has(name)) continue;
+    const text = await readFile(join(folder, name), 'utf8');
+    found.set(name, text.replaceAll(/(['"]\.\/[^'"]+?)\.tsx?(['"])/g, '$1.js$2'));
+    for (const [, specifier = ''] of text.matchAll(/['"](\.[^'"]+)['"]/g)) {
+      if (!specifier.startsWith('./')) throw new Error(`${name} would need ${specifier}, which is not published.`);
+      open.push(`${specifier.slice(2).replace(/\.tsx?$/, '')}.d.ts`);
+    }
+  }
+  return found;
+}
+
+async function manifest(): Promise<object> {
+  const own = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  return {
+    name: own.name,
+    version: own.version,
+    description: 'Live presence for browsers, Node and React Native: the client of a Rollcall server.',
+    license: own.license,
+    type: 'module',
+    sideEffects: false,
+    exports: {
+      './client': { types: './client.d.ts', default: './client.js' },
+      './react': { types: './react.d.ts', default: './react.js' },
+    },
+    peerDependencies: { react: '>=18', 'socket.io-client': own.devDependencies['socket.io-client'] },
+    peerDependenciesMeta: { react: { optional: true } },
+  };
+}
+
+/** All modules together, as they end up in an application's bundle. */
+async function gzippedSize(folder: string): Promise<number> {
+  const modules = (await readdir(folder)).filter((name) => name.endsWith('.js')).sort();
+  return gzipSync(Buffer.concat(await Promise.all(modules.map((name) => readFile(join(folder, name)))))).length;
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { folder, gzippedBytes } = await buildClient();
+  console.log(`${folder}: ${gzippedBytes} bytes gzipped, of at most ${MOST_GZIPPED_BYTES}.`);
+  process.exitCode = gzippedBytes < MOST_GZIPPED_BYTES ? 0 : 1;
+}

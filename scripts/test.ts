@@ -1,0 +1,60 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runChecks } from './checks.ts';
+import { startChild } from './children.ts';
+import { ensureChromium } from './embedded/chromium.ts';
+import { stopSignal } from './stop-signals.ts';
+import { type Tally, vitestTally, writeTally } from './tally.ts';
+
+/**
+ * `npm test`: the static checks and every test but the long ones. `--long`: the long ones alone (test/full). Whatever else is
+ * given goes to Vitest: `npm test -- test/setup`. The counts are left in .data/test-results for .ci/run.
+ */
+const results = join('.data', 'test-results');
+const given = process.argv.slice(2);
+const part = given.includes('--long') ? 'long' : 'quick';
+const filters = given.filter((argument) => argument !== '--long');
+
+const report = join(results, `${part}.json`);
+const tallyFile = join(results, `${part}.txt`);
+await mkdir(results, { recursive: true });
+await Promise.all([report, tallyFile].map((file) => rm(file, { force: true })));
+
+if (part === 'long' && !(await hasTests(join('test', 'full')))) {
+  console.log('There are no long tests yet.');
+} else {
+  const checks = part === 'quick' ? await runChecks() : { passed: 0, failed: 0 };
+  if (await hasTests(join('test', 'browser'))) await ensureChromium();
+  const { code, tally } = await runVitest();
+  const total = { passed: checks.passed + tally.passed, failed: checks.failed + tally.failed };
+  await writeTally(tallyFile, total);
+  if (checks.failed > 0) console.error(`${checks.failed} of the static checks failed, see above.`);
+  process.exitCode = code !== 0 || total.failed > 0 ? 1 : 0;
+}
+process.exit();
+
+async function runVitest(): Promise<{ code: number; tally: Tally }> {
+  // The tests know no stores but their own.
+  const { REDIS_URL: _1, DATABASE_URL: _2, ...env } = process.env;
+  const vitest = startChild(
+    'vitest',
+    [
+      join('node_modules', 'vitest', 'vitest.mjs'),
+      ...['run', '--mode', part, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
+      ...filters,
+    ],
+    { env, show: 'all' },
+  );
+  void stopSignal().then(() => vitest.stop(10_000));
+  const code = (await vitest.ended).code ?? 1;
+  const tally = existsSync(report) ? await vitestTally(report) : { passed: 0, failed: 1 };
+  // Errors outside of any test.
+  if (code !== 0 && tally.failed === 0) tally.failed = 1;
+  return { code, tally };
+}
+
+async function hasTests(folder: string): Promise<boolean> {
+  if (!existsSync(folder)) return false;
+  return (await readdir(folder, { recursive: true })).some((name) => /\.test\.tsx?$/.test(name));
+}

@@ -1,0 +1,49 @@
+import type { Observable } from './types.ts';
+
+export interface Source<T> extends Observable<T> {
+  set(value: T): void;
+}
+
+/** Something that happens, and those who want to hear of it. A listener that throws does not silence the others. */
+export function createSignal<T>() {
+  const listeners = new Set<{ call: (value: T) => void }>();
+  return {
+    subscribe(call: (value: T) => void): () => void {
+      // An object of its own, so that one function may listen twice.
+      const listener = { call };
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    emit(value: T): void {
+      for (const listener of [...listeners]) guarded(() => listener.call(value));
+    },
+    get size(): number {
+      return listeners.size;
+    },
+  };
+}
+
+export function createSource<T>(initial: T): Source<T> {
+  let value = initial;
+  const changed = createSignal<void>();
+  return {
+    get: () => value,
+    subscribe: changed.subscribe,
+    set(next) {
+      if (Object.is(next, value)) return;
+      value = next;
+      changed.emit();
+    },
+  };
+}
+
+/** The application's own fault: reported as uncaught, after our work is done. */
+export function guarded(call: () => void): void {
+  try {
+    call();
+  } catch (error) {
+    setTimeout(() => {
+      throw error;
+    });
+  }
+}

@@ -1,0 +1,60 @@
+import type { Detail, Presence } from './types.ts';
+
+/** A user as the server tells it, in a snapshot or in an event. */
+export interface Told {
+  userId: string;
+  status: 'active' | 'inactive';
+  lastSeen: string | null;
+  version: number;
+  detail?: Detail | undefined;
+}
+
+/** A user as this client knows it. `presence` is replaced only when something a person could see has changed. */
+export interface Known {
+  readonly presence: Presence;
+  readonly version: number;
+}
+
+const NO_DETAIL: Readonly<Detail> = Object.freeze({});
+
+/** A snapshot is the truth of its moment: it replaces what was known, whatever the versions. */
+export function applySnapshot(known: Known | undefined, told: Told): Known {
+  return keepIfSame(known, told, told.detail ?? NO_DETAIL);
+}
+
+/** An event counts only where it is newer. Without `detail` it leaves the detail as it is. */
+export function applyChange(known: Known | undefined, told: Told): Known {
+  if (known && told.version <= known.version) return known;
+  return keepIfSame(known, told, told.detail ?? known?.presence.detail ?? NO_DETAIL);
+}
+
+/**
+ * After a gap, for a user that a snapshot of all active users does not name: left meanwhile. When, we cannot tell, so
+ * the last seen stays as far as it was known, and whatever comes next is newer.
+ */
+export function applyAbsence(known: Known): Known {
+  const { userId, lastSeen, detail } = known.presence;
+  return keepIfSame(known, { userId, status: 'inactive', lastSeen, version: 0 }, detail);
+}
+
+/** Not answered yet after a gap: what was known stays on show, but any answer is newer. */
+export function awaitAnswer(known: Known): Known {
+  return { presence: known.presence, version: -1 };
+}
+
+export function unknownUser(userId: string): Presence {
+  return { userId, status: 'unknown', lastSeen: null, detail: NO_DETAIL };
+}
+
+function keepIfSame(known: Known | undefined, told: Told, detail: Readonly<Detail>): Known {
+  const { userId, status, lastSeen, version } = told;
+  const old = known?.presence;
+  if (old && old.status === status && old.lastSeen === lastSeen && sameDetail(old.detail, detail)) {
+    return { presence: old, version };
+  }
+  return { presence: { userId, status, lastSeen, detail }, version };
+}
+
+function sameDetail(a: Detail, b: Detail): boolean {
+  return a === b || (a.availability === b.availability && a.text === b.text && a.emoji === b.emoji);
+}

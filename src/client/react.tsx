@@ -1,0 +1,85 @@
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useSyncExternalStore } from 'react';
+import type { PresenceClient } from './presence-client.ts';
+import { unknownUser } from './presence-state.ts';
+import type { ConnectionState, Indicator, Presence } from './types.ts';
+
+const ClientContext = createContext<PresenceClient | undefined>(undefined);
+const ON_SERVER: ConnectionState = { status: 'connecting' };
+const NOBODY: readonly Indicator[] = [];
+
+/** Keeps the client connected for as long as it is mounted. The last provider to go closes it. */
+export function PresenceProvider({ client, children }: { client: PresenceClient; children?: ReactNode }) {
+  useEffect(() => client.connect(), [client]);
+  return <ClientContext.Provider value={client}>{children}</ClientContext.Provider>;
+}
+
+export function usePresenceClient(): PresenceClient {
+  const client = useContext(ClientContext);
+  if (!client) throw new Error('There is no <PresenceProvider> around this component.');
+  return client;
+}
+
+/** Renders again only when something of this user changes. */
+export function usePresence(userId: string): Presence {
+  const presences = usePresences([userId]);
+  return presences[0] ?? unknownUser(userId);
+}
+
+/** In the order asked. Renders again when one of them changes, once for all that changed together. */
+export function usePresences(userIds: readonly string[]): readonly Presence[] {
+  const client = usePresenceClient();
+  // A new array with the same ids in it is the same wish; no id contains a line break.
+  const key = userIds.join('\n');
+  const store = useMemo(() => {
+    const ids = key === '' ? [] : key.split('\n');
+    const unknown = ids.map(unknownUser);
+    let last: readonly Presence[] = unknown;
+    return {
+      unknown,
+      subscribe: (changed: () => void) => client.watch(ids, changed),
+      get(): readonly Presence[] {
+        const now = unknown.map((user) => client.get(user.userId) ?? user);
+        if (now.some((presence, index) => presence !== last[index])) last = now;
+        return last;
+      },
+    };
+  }, [client, key]);
+  return useSyncExternalStore(store.subscribe, store.get, () => store.unknown);
+}
+
+/** All users the server tells of; for clients with `audience: 'everyone'`. */
+export function useEveryone(): readonly Presence[] {
+  const { everyone } = usePresenceClient();
+  return useSyncExternalStore(everyone.subscribe, everyone.get, () => everyone.get());
+}
+
+export function useConnectionState(): ConnectionState {
+  const { connection } = usePresenceClient();
+  return useSyncExternalStore(connection.subscribe, connection.get, () => ON_SERVER);
+}
+
+/** The signed-in user as others see them, `unknown` before the first connection. */
+export function useMyPresence(): Presence & Pick<PresenceClient, 'setStatus' | 'setDetail' | 'logout'> {
+  const client = usePresenceClient();
+  const userId = useSyncExternalStore(
+    client.connection.subscribe,
+    () => client.userId,
+    () => undefined,
+  );
+  const [presence = unknownUser(userId ?? '')] = usePresences(userId === undefined ? [] : [userId]);
+  const { setStatus, setDetail, logout } = client;
+  return { ...presence, setStatus, setDetail, logout };
+}
+
+/** Who is typing or recording in this conversation, without the user themselves. Joins it while mounted. */
+export function useIndicators(conversationId: string): readonly Indicator[] {
+  const client = usePresenceClient();
+  const store = useMemo(
+    () => ({
+      subscribe: (changed: () => void) => client.watchIndicators(conversationId, changed),
+      get: () => client.indicators(conversationId),
+    }),
+    [client, conversationId],
+  );
+  return useSyncExternalStore(store.subscribe, store.get, () => NOBODY);
+}

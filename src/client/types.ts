@@ -1,0 +1,69 @@
+/**
+ * What an application sees. Written out instead of taken from the protocol's schemas, so that the published types
+ * need nothing of the server; `test/client/types.test.ts` holds the two together.
+ */
+import type { PresenceError } from './presence-error.ts';
+
+/** Where a user stands; `unknown` until the server has said. */
+export type PresenceStatus = 'active' | 'inactive' | 'unknown';
+/** Whether a person is at the device: `idle` after a time without input, or while the page is hidden. */
+export type Activity = 'active' | 'idle';
+export type DeviceKind = 'web' | 'mobile' | 'desktop' | 'other';
+export type IndicatorKind = 'typing' | 'recording_audio';
+
+/** What a user lets others see beside the status. */
+export interface Detail {
+  availability?: 'available' | 'busy' | undefined;
+  text?: string | undefined;
+  emoji?: string | undefined;
+}
+
+/** One user as last heard. The object stays the same for as long as nothing in it changes. */
+export interface Presence {
+  readonly userId: string;
+  readonly status: PresenceStatus;
+  /** ISO-8601, UTC. Null where nobody may know or nobody ever saw the user. */
+  readonly lastSeen: string | null;
+  readonly detail: Readonly<Detail>;
+}
+
+export interface PresenceChange {
+  readonly presence: Presence;
+  /** Undefined where this client had heard nothing of the user. */
+  readonly previous: Presence | undefined;
+}
+
+export interface Indicator {
+  readonly userId: string;
+  readonly kind: IndicatorKind;
+}
+
+export type ConnectionState =
+  | { readonly status: 'connecting'; readonly error?: PresenceError | undefined }
+  | {
+      readonly status: 'connected';
+      readonly userId: string;
+      /** Null for an observer, who has no presence of its own. */
+      readonly sessionId: string | null;
+      readonly heartbeatIntervalMs: number;
+      /** How long the server waits for a sign of life. */
+      readonly ttlMs: number;
+      /** Add it to `Date.now()` to get the server's time. */
+      readonly clockOffsetMs: number;
+    }
+  | { readonly status: 'reconnecting'; readonly error?: PresenceError | undefined }
+  | { readonly status: 'closed'; readonly reason: ClosedReason; readonly error?: PresenceError | undefined };
+
+/**
+ * `not_started`: before `connect()`; `closed`: by `close()`; `logout`: this session was signed out, here or elsewhere;
+ * `replaced`: another connection took this `deviceId`; `refused`: the server will not have us (see `error`);
+ * `disconnected`: the server closed without saying why.
+ */
+export type ClosedReason = 'not_started' | 'closed' | 'logout' | 'replaced' | 'refused' | 'disconnected';
+
+/** A value that tells when it changes; fits React's `useSyncExternalStore`. */
+export interface Observable<T> {
+  get(): T;
+  /** Calls back after every change; the returned function ends that. */
+  subscribe(listener: () => void): () => void;
+}

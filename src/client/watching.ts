@@ -1,0 +1,141 @@
+import type { WatchAnswer } from '../protocol/socket.ts';
+import type { createPeople } from './people.ts';
+import { type PresenceError, toPresenceError } from './presence-error.ts';
+import type { Told } from './presence-state.ts';
+
+/** The server takes no more in one message. */
+const MOST_IDS_IN_LIST = 1000;
+/** Where the server could not answer and did not say when to ask again. */
+const ASK_AGAIN_MS = 2000;
+
+/** One request under way. */
+interface Question {
+  held: Told[];
+}
+
+interface Wire {
+  connected(): boolean;
+  request(event: 'watch' | 'unwatch', payload: { userIds: string[] }): Promise<unknown>;
+}
+
+/**
+ * Keeps what the server sends equal to what the application wants to watch. Wishes are gathered for a tick: twenty
+ * components that appear together and share a user make one request, and one that comes and goes makes none.
+ *
+ * On one connection an id is in one of three places: nowhere, `asked` (the snapshot is on its way; events that overtake
+ * it are held back), or `watched`.
+ */
+export function createWatching(
+  people: ReturnType<typeof createPeople>,
+  wire: Wire,
+  report: (e: PresenceError) => void,
+) {
+  const watched = new Set<string>();
+  const asked = new Map<string, Question>();
+  /** Too many: not asked for again before somebody else is let go. */
+  const refused = new Set<string>();
+  let listInHandshake = true;
+  let connection = 0;
+  let flushing = false;
+  let again: ReturnType<typeof setTimeout> | undefined;
+
+  /** Gathers all wishes of this tick. */
+  function flushSoon(): void {
+    if (flushing) return;
+    flushing = true;
+    queueMicrotask(() => {
+      flushing = false;
+      flush();
+    });
+  }
+
+  function flush(): void {
+    people.forgetUnwatched();
+    if (!wire.connected()) return;
+    const unwanted = [...watched, ...asked.keys()].filter((userId) => !people.wants(userId));
+    if (unwanted.length > 0) refused.clear();
+    for (const userIds of chunks(unwanted)) {
+      for (const userId of userIds) {
+        watched.delete(userId);
+        asked.delete(userId);
+      }
+      // Where it fails we hear of users whom nobody here watches; those events are dropped.
+      wire.request('unwatch', { userIds }).catch(() => {});
+    }
+    const missing = people
+      .wanted()
+      .filter((userId) => !watched.has(userId) && !asked.has(userId) && !refused.has(userId));
+    for (const userIds of chunks(missing)) void ask(userIds);
+  }
+
+  async function ask(userIds: string[]): Promise<void> {
+    const mine = connection;
+    const question: Question = { held: [] };
+    // False for a user who was let go meanwhile, even if asked for anew: the later answer is the one that holds.
+    const isOpen = (userId: string) => asked.get(userId) === question;
+    for (const userId of userIds) asked.set(userId, question);
+    try {
+      const answer = (await wire.request('watch', { userIds })) as WatchAnswer;
+      if (mine !== connection) return;
+      people.await((answer.pending ?? []).filter(isOpen));
+      people.snapshot(answer.users.filter(({ userId }) => isOpen(userId)));
+      for (const userId of userIds.filter(isOpen)) watched.add(userId);
+    } catch (thrown) {
+      if (mine !== connection) return;
+      notWatched(userIds, toPresenceError(thrown, 'INTERNAL_ERROR'));
+    }
+    for (const userId of userIds.filter(isOpen)) asked.delete(userId);
+    people.events(question.held.filter(({ userId }) => people.wants(userId)));
+  }
+
+  function notWatched(userIds: string[], error: PresenceError): void {
+    if (error.code === 'UNAVAILABLE' || error.code === 'RATE_LIMITED' || error.code === 'TIMEOUT') {
+      clearTimeout(again);
+      again = setTimeout(flush, error.retryAfterMs ?? ASK_AGAIN_MS);
+      return;
+    }
+    for (const userId of userIds) refused.add(userId);
+    report(error);
+  }
+
+  return {
+    flush,
+    flushSoon,
+    /** What to put into the handshake, as many as fit; the others are asked for afterwards. */
+    forHandshake(): string[] {
+      const userIds = people.wanted().filter((userId) => !refused.has(userId));
+      return listInHandshake ? userIds.slice(0, MOST_IDS_IN_LIST) : [];
+    },
+    /** This server takes fewer than we handed over. Asked for afterwards they are refused without refusing us. */
+    tooManyInHandshake(): void {
+      listInHandshake = false;
+    },
+    connected(userIds: readonly string[], snapshot: readonly Told[]): void {
+      connection += 1;
+      for (const userId of userIds) watched.add(userId);
+      people.await(userIds);
+      people.snapshot(snapshot.filter(({ userId }) => people.wants(userId)));
+    },
+    lost(): void {
+      connection += 1;
+      watched.clear();
+      asked.clear();
+      clearTimeout(again);
+    },
+    events(changes: readonly Told[]): void {
+      const now: Told[] = [];
+      for (const told of changes) {
+        const question = asked.get(told.userId);
+        if (question) question.held.push(told);
+        else if (people.wants(told.userId)) now.push(told);
+      }
+      people.events(now);
+    },
+  };
+}
+
+function chunks(ids: string[]): string[][] {
+  const made: string[][] = [];
+  for (let from = 0; from < ids.length; from += MOST_IDS_IN_LIST) made.push(ids.slice(from, from + MOST_IDS_IN_LIST));
+  return made;
+}

@@ -1,0 +1,224 @@
+import { Environment, isUrl, quote } from './environment.ts';
+import { type JwtKey, readJwtKey } from './jwt-key.ts';
+
+/** How the database is reached; `by-url`: as the `sslmode` of the address says, in the clear without one. */
+export type DatabaseSsl = 'by-url' | 'off' | 'verify' | 'no-verify';
+
+export interface JwtConfig {
+  key: JwtKey;
+  issuer: string | null;
+  audience: string | null;
+}
+
+export type Transport = 'websocket' | 'polling';
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Every setting, checked. Names in `…Ms` are milliseconds. */
+export interface Config {
+  /** 0: any free port. */
+  port: number;
+  host: string;
+  /** One address, or several nodes of a cluster. */
+  redisUrls: [string, ...string[]];
+  redisPrefix: string;
+  redisCluster: boolean;
+  redisTlsRejectUnauthorized: boolean;
+  databaseUrl: string;
+  databaseSsl: DatabaseSsl;
+  jwt: JwtConfig;
+  ttlMs: number;
+  heartbeatIntervalMs: number;
+  heartbeatMinIntervalMs: number;
+  disconnectGraceMs: number;
+  /** Never above the TTL. */
+  handoverMs: number;
+  audience: 'everyone' | 'watchers';
+  maxSessionsPerUser: number;
+  maxWatchedUsers: number;
+  /** Origins as browsers send them, or `*`. */
+  corsOrigins: string[];
+  adminUser: string;
+  /** null: nothing of the operator's is served. */
+  adminPassword: string | null;
+  socketTransports: Transport[];
+  webConcurrency: number;
+  workerConcurrency: number;
+  alertMinAbsenceMs: number;
+  alertStableMs: number;
+  alertCooldownMs: number;
+  /** null: push is off. */
+  vapid: { publicKey: string; privateKey: string; subject: string } | null;
+  logLevel: LogLevel;
+}
+
+export class ConfigError extends Error {
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(`These settings are wrong:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/** Reads and checks all settings; throws one ConfigError that lists everything that is wrong. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const from = new Environment(env);
+  const key = readJwtKey(from);
+  const redisCluster = from.flag('REDIS_CLUSTER', false);
+  const redisUrls = readRedisUrls(from, redisCluster);
+  const database = readDatabase(from);
+  const webConcurrency = from.integer('WEB_CONCURRENCY', 1, { min: 1, max: 1024 });
+  const rest = {
+    port: from.integer('PORT', 3000, { min: 0, max: 65_535 }),
+    host: from.text('HOST') ?? '0.0.0.0',
+    redisCluster,
+    redisPrefix: readRedisPrefix(from),
+    redisTlsRejectUnauthorized: from.flag('REDIS_TLS_REJECT_UNAUTHORIZED', true),
+    ...readTimes(from),
+    audience: from.choice('AUDIENCE', ['everyone', 'watchers'], 'everyone'),
+    maxSessionsPerUser: from.integer('MAX_SESSIONS_PER_USER', 20, { min: 1, max: 100_000 }),
+    maxWatchedUsers: from.integer('MAX_WATCHED_USERS', 1000, { min: 1, max: 1_000_000 }),
+    corsOrigins: readOrigins(from),
+    adminUser: readAdminUser(from),
+    adminPassword: from.secret('ADMIN_PASSWORD') ?? null,
+    webConcurrency,
+    socketTransports: readTransports(from, webConcurrency),
+    workerConcurrency: from.integer('WORKER_CONCURRENCY', DEFAULT_WORKER_CONCURRENCY, { min: 1, max: 10_000 }),
+    alertMinAbsenceMs: from.seconds('ALERT_MIN_ABSENCE_SECONDS', 600_000, { zero: true }),
+    alertStableMs: from.seconds('ALERT_STABLE_SECONDS', 15_000, { zero: true }),
+    alertCooldownMs: from.seconds('ALERT_COOLDOWN_SECONDS', 1_800_000, { zero: true }),
+    vapid: readVapid(from),
+    logLevel: from.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
+  };
+  const names = { issuer: from.text('JWT_ISSUER') ?? null, audience: from.text('JWT_AUDIENCE') ?? null };
+  from.findMisspelt();
+  if (from.problems.length > 0 || !key || !redisUrls || !database) throw new ConfigError(from.problems);
+  return { ...rest, redisUrls, ...database, jwt: { key, ...names } };
+}
+
+/** Only what a migration needs, so that it runs where nothing else is set. */
+export function readDatabaseConfig(env: NodeJS.ProcessEnv = process.env): Pick<Config, 'databaseUrl' | 'databaseSsl'> {
+  const from = new Environment(env);
+  const database = readDatabase(from);
+  if (from.problems.length > 0 || !database) throw new ConfigError(from.problems);
+  return database;
+}
+
+/** Jobs wait for the stores most of the time, so one worker process keeps many in flight. */
+const DEFAULT_WORKER_CONCURRENCY = 64;
+
+function readDatabase(from: Environment): Pick<Config, 'databaseUrl' | 'databaseSsl'> | undefined {
+  const databaseUrl = from.url('DATABASE_URL', ['postgres:', 'postgresql:']);
+  if (databaseUrl === undefined && from.sound('DATABASE_URL')) from.problem('DATABASE_URL', 'is required');
+  const ssl = from.choice('DATABASE_SSL', ['true', 'no-verify', 'false', 'by-url'], 'by-url');
+  const databaseSsl = ssl === 'true' ? 'verify' : ssl === 'false' ? 'off' : ssl;
+  return databaseUrl === undefined ? undefined : { databaseUrl, databaseSsl };
+}
+
+/** Nodes after the first may leave out the scheme and the password: `rediss://:secret@a:6379,b:6379`. */
+function readRedisUrls(from: Environment, cluster: boolean): Config['redisUrls'] | undefined {
+  const [first, ...others] = from.list('REDIS_URL');
+  if (first === undefined) {
+    from.problem('REDIS_URL', 'is required');
+    return undefined;
+  }
+  const stem = /^\w+:\/\/(?:[^@/]*@)?/.exec(first)?.[0] ?? '';
+  const urls: Config['redisUrls'] = [first, ...others.map((node) => (node.includes('://') ? node : stem + node))];
+  if (!urls.every((url) => isUrl(url, ['redis:', 'rediss:']))) {
+    from.problem('REDIS_URL', 'must be an address that begins with redis:// or rediss://');
+  } else if (urls.length > 1 && !cluster) {
+    from.problem('REDIS_URL', 'may list several nodes only with REDIS_CLUSTER=true');
+  }
+  return urls;
+}
+
+/** Braces would move the hash tag of a cluster; the rest is what a pattern of keys would take for a wildcard. */
+function readRedisPrefix(from: Environment): string {
+  const prefix = from.text('REDIS_PREFIX') ?? '';
+  if (/[\s{}*?[\]\\]/.test(prefix)) from.problem('REDIS_PREFIX', 'may not contain spaces or any of { } * ? [ ] \\');
+  return prefix;
+}
+
+/** All windows of presence come from here and are compared here: equal ones would make users flicker. */
+function readTimes(from: Environment) {
+  const [ttl, interval, minimum] = [
+    'PRESENCE_TTL_SECONDS',
+    'HEARTBEAT_INTERVAL_SECONDS',
+    'HEARTBEAT_MIN_INTERVAL_SECONDS',
+  ] as const;
+  const ttlMs = from.seconds(ttl, 60_000, { zero: false });
+  const heartbeatIntervalMs = from.seconds(interval, 30_000, { zero: false });
+  const halfIntervalMs = Math.floor(heartbeatIntervalMs / 2);
+  const heartbeatMinIntervalMs = from.seconds(minimum, Math.min(5000, halfIntervalMs), { zero: true });
+  const disconnectGraceMs = from.seconds('DISCONNECT_GRACE_SECONDS', 0, { zero: true });
+  const handoverMs = from.seconds('HANDOVER_SECONDS', 15_000, { zero: true });
+  const compare = (name: string, ms: number, fails: boolean, relation: string, other: string, otherMs: number) => {
+    if (!fails || !from.sound(name, other)) return;
+    from.problem(name, `must ${relation} ${other} (${otherMs / 1000}), got ${ms / 1000}`);
+  };
+  compare(ttl, ttlMs, ttlMs <= heartbeatIntervalMs, 'be greater than', interval, heartbeatIntervalMs);
+  const tooClose = heartbeatIntervalMs <= heartbeatMinIntervalMs;
+  compare(interval, heartbeatIntervalMs, tooClose, 'be greater than', minimum, heartbeatMinIntervalMs);
+  compare('DISCONNECT_GRACE_SECONDS', disconnectGraceMs, disconnectGraceMs > ttlMs, 'not be above', ttl, ttlMs);
+  return {
+    ttlMs,
+    heartbeatIntervalMs,
+    heartbeatMinIntervalMs,
+    disconnectGraceMs,
+    handoverMs: Math.min(handoverMs, ttlMs),
+  };
+}
+
+/** Long polling needs every request of a client to reach the same process, which nothing sees to among several. */
+function readTransports(from: Environment, webConcurrency: number): Transport[] {
+  const given = from.list('SOCKET_TRANSPORTS').map((name) => name.toLowerCase());
+  if (given.length === 0) return webConcurrency > 1 ? ['websocket'] : ['websocket', 'polling'];
+  const known = given.filter((name) => name === 'websocket' || name === 'polling');
+  if (known.length < given.length) {
+    from.problem('SOCKET_TRANSPORTS', `must be websocket or polling or both, got ${quote(given.join(','))}`);
+  } else if (known.includes('polling') && webConcurrency > 1) {
+    from.problem('SOCKET_TRANSPORTS', `must be websocket alone with WEB_CONCURRENCY above 1 (${webConcurrency})`);
+  }
+  return [...new Set(known)];
+}
+
+function readOrigins(from: Environment): string[] {
+  return from.list('CORS_ORIGINS').map((entry) => {
+    const url = URL.parse(entry);
+    if (entry === '*') return entry;
+    if (isUrl(entry, ['http:', 'https:']) && url?.pathname === '/' && !url.search && !url.hash) return url.origin;
+    from.problem('CORS_ORIGINS', `must list origins such as https://example.com, got ${quote(entry)}`);
+    return entry;
+  });
+}
+
+function readAdminUser(from: Environment): string {
+  const user = from.text('ADMIN_USER') ?? 'admin';
+  if (user.includes(':')) from.problem('ADMIN_USER', 'may not contain a colon');
+  return user;
+}
+
+function readVapid(from: Environment): Config['vapid'] {
+  const publicKey = from.text('VAPID_PUBLIC_KEY');
+  const privateKey = from.text('VAPID_PRIVATE_KEY');
+  const subject = from.text('VAPID_SUBJECT');
+  if (publicKey === undefined && privateKey === undefined && subject === undefined) return null;
+  const expect = (name: string, value: string | undefined, fits: (text: string) => boolean, shape: string) => {
+    if (value === undefined) from.problem(name, 'is required where any of the VAPID settings is set');
+    else if (!fits(value)) from.problem(name, shape);
+  };
+  const holds = (bytes: number) => (text: string) =>
+    /^[\w-]+=*$/.test(text) && Buffer.from(text, 'base64url').length === bytes;
+  expect('VAPID_PUBLIC_KEY', publicKey, holds(65), 'must be 65 bytes in base64url');
+  expect('VAPID_PRIVATE_KEY', privateKey, holds(32), 'must be 32 bytes in base64url');
+  expect(
+    'VAPID_SUBJECT',
+    subject,
+    (text) => /^(mailto:.+@|https:\/\/.)/.test(text),
+    'must begin with mailto: or https://',
+  );
+  return { publicKey: publicKey ?? '', privateKey: privateKey ?? '', subject: subject ?? '' };
+}

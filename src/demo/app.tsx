@@ -1,0 +1,106 @@
+import { useEffect, useMemo, useState } from 'react';
+import { PresenceProvider, useConnectionState } from '../client/react.tsx';
+import { ActiveChart, useSamples } from './chart.tsx';
+import { Chat } from './chat.tsx';
+import { type Device, firstDevice } from './devices.ts';
+import { Logo, Sign } from './icons.tsx';
+import { useJournal } from './journal.ts';
+import { JournalList } from './journal-list.tsx';
+import { usePeople } from './people.ts';
+import { signedInAs, staySignedIn } from './remembered.ts';
+import { createRest } from './rest.ts';
+import { SignIn } from './sign-in.tsx';
+import { useTheme } from './theme.ts';
+import { Wall } from './wall.tsx';
+import { You } from './you.tsx';
+
+export function App() {
+  const [me, setMe] = useState(signedInAs);
+  useEffect(() => staySignedIn(me), [me]);
+  if (me === undefined) return <SignIn onSignIn={setMe} />;
+  return <SignedIn key={me} me={me} onSignOut={() => setMe(undefined)} />;
+}
+
+function SignedIn({ me, onSignOut }: { me: string; onSignOut: () => void }) {
+  const [devices, setDevices] = useState<readonly [Device, ...Device[]]>(() => firstDevice(me));
+  return (
+    <PresenceProvider client={devices[0].client}>
+      <Page
+        me={me}
+        devices={devices}
+        onDevices={([first = devices[0], ...others]) => setDevices([first, ...others])}
+        onSignOut={onSignOut}
+      />
+    </PresenceProvider>
+  );
+}
+
+interface PageProps {
+  me: string;
+  devices: readonly Device[];
+  onDevices: (devices: readonly Device[]) => void;
+  onSignOut: () => void;
+}
+
+function Page({ me, devices, onDevices, onSignOut }: PageProps) {
+  const rest = useMemo(() => createRest(me), [me]);
+  const people = usePeople(me, rest);
+  const entries = useJournal(me);
+  const theme = useTheme();
+  const others = people.filter((person) => person.status === 'active').length;
+  const { status } = useConnectionState();
+  const samples = useSamples(status === 'connected' ? others : undefined);
+  return (
+    <>
+      <Header theme={theme} />
+      <main className="page">
+        <div className="main">
+          <section className="panel pulse" aria-labelledby="pulse-title">
+            <header>
+              <h2 id="pulse-title">Active now</h2>
+              <span className="note">the last five minutes</span>
+            </header>
+            <p className="count">
+              <strong>{others}</strong>
+              <span>of {people.length} people</span>
+            </p>
+            <ActiveChart key={theme.name} samples={samples} label={`${others} people are active now`} />
+          </section>
+          <Wall people={people} />
+        </div>
+        <div className="side">
+          <You me={me} rest={rest} devices={devices} onDevices={onDevices} onSignOut={onSignOut} />
+          <Chat me={me} />
+          <JournalList entries={entries} />
+        </div>
+      </main>
+    </>
+  );
+}
+
+function Header({ theme }: { theme: ReturnType<typeof useTheme> }) {
+  const state = useConnectionState();
+  return (
+    <header className="top">
+      <h1>
+        <Logo /> Rollcall
+      </h1>
+      <span className={`pill ${state.status}`} role="status">
+        {state.status === 'connected' ? 'live' : state.status}
+      </span>
+      <nav aria-label="More">
+        <a href="/docs">API</a>
+        <a href="/admin/queues">Queues</a>
+        <a href="/metrics">Metrics</a>
+      </nav>
+      <button
+        type="button"
+        className="round"
+        onClick={theme.toggle}
+        aria-label={`Switch to the ${theme.name === 'dark' ? 'light' : 'dark'} look`}
+      >
+        <Sign name={theme.name === 'dark' ? 'sun' : 'moon'} />
+      </button>
+    </header>
+  );
+}

@@ -1,0 +1,52 @@
+import { createPresenceClient, type DeviceKind, type PresenceClient } from '../client/index.ts';
+import { type Network, networkOf } from './network.ts';
+
+/** One signed-in device of the person at this page. Every one is a client of its own, as in real life. */
+export interface Device {
+  key: string;
+  kind: DeviceKind;
+  label: string;
+  client: PresenceClient;
+  network: Network;
+}
+
+const LABELS: Record<DeviceKind, string> = { web: 'This tab', mobile: 'Phone', desktop: 'Desktop', other: 'Tablet' };
+const IDLE_AFTER_MS = 60_000;
+const MOST_DEVICES = 4;
+const KINDS: readonly DeviceKind[] = ['web', 'mobile', 'desktop', 'other'];
+
+export async function tokenFor(userId: string): Promise<string> {
+  const answer = await fetch('/demo/token', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ userId }),
+  });
+  const body = await answer.json();
+  if (!answer.ok) throw new Error(body.message ?? 'No token to be had.');
+  return body.token;
+}
+
+function createDevice(userId: string, kind: DeviceKind): Device {
+  const key = `${kind}-${Math.random().toString(36).slice(2, 8)}`;
+  const client = createPresenceClient({
+    url: `${location.origin}/?device=${key}`,
+    getToken: () => tokenFor(userId),
+    deviceId: `demo-${key}`,
+    device: { kind, name: `Demo: ${LABELS[kind].toLowerCase()}` },
+    audience: 'everyone',
+    // The page stands for all of them, but a person is at one device at a time.
+    idleAfterMs: IDLE_AFTER_MS,
+  });
+  return { key, kind, label: LABELS[kind], client, network: networkOf(key) };
+}
+
+export function firstDevice(userId: string): [Device] {
+  return [createDevice(userId, 'web')];
+}
+
+/** A further one, of a kind that is not there yet. Undefined where there are enough. */
+export function anotherDevice(userId: string, devices: readonly Device[]): Device | undefined {
+  if (devices.length >= MOST_DEVICES) return undefined;
+  const kind = KINDS.find((candidate) => devices.every((device) => device.kind !== candidate));
+  return kind && createDevice(userId, kind);
+}

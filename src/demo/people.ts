@@ -1,0 +1,110 @@
+import { useEffect, useMemo, useRef, useState } from 'react';
+import type { Activity, DeviceKind, Presence, PresenceClient } from '../client/index.ts';
+import { useConnectionState, useEveryone, usePresenceClient } from '../client/react.tsx';
+import { displayName } from './names.ts';
+import { remember, remembered } from './remembered.ts';
+import type { Rest, StatusAnswer } from './rest.ts';
+
+export interface Person extends Presence {
+  devices: readonly { key: string; kind: DeviceKind; state: Activity }[];
+}
+
+const LOOK_EVERY_MS = 1000;
+const LOOKS_AT_ONCE = 6;
+const OLD_AFTER_MS = 15_000;
+const NO_DEVICES: Person['devices'] = [];
+
+/** All others, by name: those the socket tells of, and those remembered from earlier visits. */
+export function usePeople(me: string, rest: Rest): readonly Person[] {
+  const told = useEveryone();
+  const away = useRemembered(me, rest);
+  const devices = useDevices(told, rest);
+  return useMemo(() => {
+    const people = new Map<string, Person>();
+    for (const { userId, status, lastSeen } of away) {
+      people.set(userId, { userId, status, lastSeen, detail: {}, devices: NO_DEVICES });
+    }
+    for (const presence of told) {
+      const seen = people.get(presence.userId)?.lastSeen ?? null;
+      // After a gap the socket can't know when somebody left; the answer over HTTP may.
+      const lastSeen = presence.lastSeen ?? seen;
+      const shown = presence.status === 'active' ? devices.get(presence.userId) : undefined;
+      people.set(presence.userId, { ...presence, lastSeen, devices: shown ?? NO_DEVICES });
+    }
+    people.delete(me);
+    return [...people.values()].sort((a, b) => displayName(a.userId).localeCompare(displayName(b.userId)));
+  }, [told, away, devices, me]);
+}
+
+/** When those who are not here now were last seen; asked anew with every connection. */
+function useRemembered(me: string, rest: Rest): readonly StatusAnswer[] {
+  const [away, setAway] = useState<readonly StatusAnswer[]>([]);
+  const { status } = useConnectionState();
+  const everyone = useEveryone();
+  const everyoneNow = useRef(everyone);
+  everyoneNow.current = everyone;
+  useEffect(() => {
+    if (status !== 'connected') return;
+    let current = true;
+    const here = new Set(everyoneNow.current.filter((one) => one.status === 'active').map((one) => one.userId));
+    const unknown = remembered().filter((userId) => userId !== me && !here.has(userId));
+    void rest.statuses(unknown).then((users) => {
+      if (current) setAway(users.filter((user) => user.lastSeen !== null));
+    });
+    return () => {
+      current = false;
+    };
+  }, [status, me, rest]);
+  useEffect(() => {
+    const timer = setTimeout(() => remember(everyone.map((one) => one.userId)), 1000);
+    return () => clearTimeout(timer);
+  }, [everyone]);
+  return away;
+}
+
+/** Which devices somebody is at is told over HTTP only: a few people are looked at in turn. */
+function useDevices(told: readonly Presence[], rest: Rest): ReadonlyMap<string, Person['devices']> {
+  const client = usePresenceClient();
+  const [devices, setDevices] = useState<ReadonlyMap<string, Person['devices']>>(new Map());
+  const lookedAt = useRef(new Map<string, number>());
+  const toldNow = useRef(told);
+  toldNow.current = told;
+  useEffect(() => {
+    async function look(): Promise<void> {
+      if (document.visibilityState === 'hidden') return;
+      const now = Date.now();
+      const active = toldNow.current.filter((one) => one.status === 'active');
+      const due = active
+        .map(({ userId }) => ({ userId, at: lookedAt.current.get(userId) ?? 0 }))
+        .filter(({ at }) => now - at > OLD_AFTER_MS)
+        .sort((a, b) => a.at - b.at)
+        .slice(0, LOOKS_AT_ONCE);
+      for (const { userId } of due) lookedAt.current.set(userId, now);
+      const answers = await Promise.all(due.map(({ userId }) => rest.status(userId, 'devices')));
+      const found = answers.filter((answer) => answer !== undefined);
+      if (found.length === 0) return;
+      setDevices(
+        (known) => new Map([...known, ...found.map((one) => [one.userId, keyed(one.devices ?? [])] as const)]),
+      );
+    }
+    const timer = setInterval(look, LOOK_EVERY_MS);
+    const stop = forgetOnChange(client, lookedAt.current);
+    return () => {
+      clearInterval(timer);
+      stop();
+    };
+  }, [client, rest]);
+  return devices;
+}
+
+/** Whoever comes may be at another device than before. */
+function forgetOnChange(client: PresenceClient, lookedAt: Map<string, number>): () => void {
+  return client.onChange((changes) => {
+    for (const { presence } of changes) lookedAt.delete(presence.userId);
+  });
+}
+
+/** Two devices of one kind differ in nothing that is told. */
+function keyed(devices: NonNullable<StatusAnswer['devices']>): Person['devices'] {
+  return devices.map((device, index) => ({ ...device, key: `${device.kind}-${index}` }));
+}

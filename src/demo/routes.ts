@@ -1,0 +1,89 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { extname, join, relative, sep } from 'node:path';
+import type { FastifyInstance } from 'fastify';
+import { SignJWT } from 'jose';
+import { z } from 'zod';
+import { buildDemo } from './build.ts';
+import { displayName } from './names.ts';
+
+/** The conversation of the page's chat. */
+const LOBBY = 'demo-lobby';
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.svg': 'image/svg+xml',
+};
+
+/** `connect-src` names ws: because not every browser takes `'self'` to cover it. */
+const POLICY = [
+  "default-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "connect-src 'self' ws: wss:",
+  "img-src 'self' data:",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+// The rule is the protocol's; this room knows the client only, and the server checks it again in every token.
+const SignIn = z.object({ userId: z.string().regex(/^[A-Za-z0-9._\-@|+:~]{1,128}$/) });
+
+/**
+ * The demo page at `/`, and `POST /demo/token`, which signs anybody in as whoever they say they are. Only for the
+ * process that `npm run demo` starts, which has a secret of its own and listens on this machine alone.
+ */
+export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<void> {
+  const key = new TextEncoder().encode(secret);
+  return async (app) => {
+    await servePage(app, await buildDemo());
+
+    app.post('/demo/token', { schema: { hide: true } }, async (request, reply) => {
+      const body = SignIn.safeParse(request.body);
+      if (!body.success) {
+        const message = 'A user id has 1 to 128 characters out of A-Z a-z 0-9 . _ - @ | + : ~';
+        return reply.code(400).send({ statusCode: 400, code: 'INVALID_USER_ID', error: 'Bad Request', message });
+      }
+      const { userId } = body.data;
+      const token = await new SignJWT({ name: displayName(userId) })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setSubject(userId)
+        .setIssuedAt()
+        .setExpirationTime('1h')
+        .sign(key);
+      await letIntoLobby(app, key, userId);
+      return reply.header('cache-control', 'no-store').send({ token });
+    });
+  };
+}
+
+/** What a host application does: it tells the service who may join a conversation, with a token of its own. */
+async function letIntoLobby(app: FastifyInstance, key: Uint8Array, userId: string): Promise<void> {
+  const token = await new SignJWT({ scope: 'presence:write' })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject('demo-host')
+    .setExpirationTime('1m')
+    .sign(key);
+  const url = `/conversations/${LOBBY}/members/${encodeURIComponent(userId)}`;
+  await app.inject({ method: 'PUT', url, headers: { authorization: `Bearer ${token}` } });
+}
+
+/** A handful of small files, kept in memory. */
+async function servePage(app: FastifyInstance, folder: string): Promise<void> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  for (const entry of entries.filter((found) => found.isFile())) {
+    const path = join(entry.parentPath, entry.name);
+    const address = `/${relative(folder, path).split(sep).join('/')}`;
+    const content = await readFile(path);
+    const isPage = address === '/index.html';
+    app.get(isPage ? '/' : address, { schema: { hide: true } }, async (_request, reply) =>
+      reply
+        .type(TYPES[extname(entry.name)] ?? 'application/octet-stream')
+        .header('content-security-policy', POLICY)
+        // The names of the other files change with their content.
+        .header('cache-control', isPage ? 'no-cache' : 'public, max-age=31536000, immutable')
+        .send(content),
+    );
+  }
+}

@@ -1,0 +1,139 @@
+import { ConfigError } from './config.ts';
+import type { Logger } from './log.ts';
+
+/**
+ * Anything long-lived. `stop` means stopped when it returns; stopping twice, before starting or while starting is
+ * harmless.
+ */
+export interface Service {
+  name: string;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+  /** How long its stop may take; 10 s where nothing is said. */
+  stopLimitMs?: number;
+}
+
+export interface ProcessPlan {
+  log: Logger;
+  /** In the order of starting: what others build on comes first and is stopped last. */
+  services: readonly Service[];
+  /** For all stops together. */
+  stopLimitMs?: number;
+}
+
+/** Heroku kills 30 s after SIGTERM; what is left is for the way out. */
+const DEFAULT_STOP_LIMIT_MS = 24_000;
+const DEFAULT_SERVICE_STOP_LIMIT_MS = 10_000;
+/** However long the earlier ones took, each service is given this long to stop. */
+const LEAST_STOP_LIMIT_MS = 500;
+
+/**
+ * Several services as one: started in order, stopped in reverse order, each stop raced with a time limit so that one
+ * that hangs cannot keep the others from letting go of what they hold. Where starting fails, what was started is
+ * stopped again and the error is thrown on.
+ */
+export function composeServices(name: string, { log, services, stopLimitMs }: ProcessPlan): Service {
+  const touched: Service[] = [];
+  let stopping: Promise<void> | undefined;
+
+  const start = async () => {
+    for (const service of services) {
+      if (stopping !== undefined) return;
+      touched.push(service);
+      try {
+        await service.start();
+      } catch (error) {
+        if (stopping === undefined) await stop();
+        throw error;
+      }
+    }
+  };
+
+  const stop = () => {
+    stopping ??= stopAll(touched.toReversed(), log, stopLimitMs ?? DEFAULT_STOP_LIMIT_MS);
+    return stopping;
+  };
+
+  return { name, start, stop, stopLimitMs: stopLimitMs ?? DEFAULT_STOP_LIMIT_MS };
+}
+
+async function stopAll(services: readonly Service[], log: Logger, totalMs: number): Promise<void> {
+  const deadline = performance.now() + totalMs;
+  for (const [index, service] of services.entries()) {
+    const begun = performance.now();
+    const reserved = (services.length - 1 - index) * LEAST_STOP_LIMIT_MS;
+    const share = Math.max(LEAST_STOP_LIMIT_MS, deadline - begun - reserved);
+    const limitMs = Math.min(service.stopLimitMs ?? DEFAULT_SERVICE_STOP_LIMIT_MS, share);
+    const outcome = await within(limitMs, service);
+    const facts = { service: service.name, tookMs: Math.round(performance.now() - begun) };
+    if (outcome === 'done') log.debug(facts, 'stopped');
+    else if (outcome === 'late') log.warn(facts, 'did not stop in time, left behind');
+    else log.error({ ...facts, err: outcome.error }, 'failed while stopping');
+  }
+}
+
+async function within(limitMs: number, service: Service): Promise<'done' | 'late' | { error: unknown }> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(resolve, limitMs, 'late');
+  });
+  try {
+    return await Promise.race([late, service.stop().then(() => 'done' as const)]);
+  } catch (error) {
+    return { error };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * The life of a process: `assemble` reads the settings and builds the services, they are started, and SIGTERM or
+ * SIGINT stops them. Ends the process itself: 0 after a stop that was asked for, 1 where starting failed or
+ * something was thrown that nobody caught.
+ */
+export async function runProcess(assemble: () => ProcessPlan | Promise<ProcessPlan>): Promise<void> {
+  const plan = await readPlan(assemble);
+  const { log } = plan;
+  const all = composeServices('process', plan);
+  let asked = false;
+
+  const end = async (signal: NodeJS.Signals) => {
+    // A platform may repeat the signal, and a terminal sends it to every process of the group: once is enough.
+    if (asked) return;
+    asked = true;
+    const begun = performance.now();
+    log.info({ signal }, 'stopping');
+    await all.stop();
+    log.info({ tookMs: Math.round(performance.now() - begun) }, 'stopped');
+    process.exit(0);
+  };
+  const fail = (kind: string) => (error: unknown) => {
+    log.fatal({ err: error }, kind);
+    process.exit(1);
+  };
+  process.on('SIGTERM', end);
+  process.on('SIGINT', end);
+  process.on('uncaughtException', fail('uncaught exception'));
+  process.on('unhandledRejection', fail('unhandled rejection'));
+
+  try {
+    await all.start();
+    if (!asked) log.info({ services: plan.services.map((service) => service.name) }, 'started');
+  } catch (error) {
+    // What a start throws because it was interrupted is no failure.
+    if (asked) return;
+    log.fatal({ err: error }, 'could not start');
+    process.exit(1);
+  }
+}
+
+async function readPlan(assemble: () => ProcessPlan | Promise<ProcessPlan>): Promise<ProcessPlan> {
+  try {
+    return await assemble();
+  } catch (error) {
+    // There is no logger yet, and whoever set the settings reads this in a terminal.
+    const text = error instanceof ConfigError ? error.message : error instanceof Error ? error.stack : String(error);
+    process.stderr.write(`${text}\n`);
+    process.exit(1);
+  }
+}

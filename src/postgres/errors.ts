@@ -1,0 +1,41 @@
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+/**
+ * Classes of SQLSTATE that condemn the values sent: bad data, a broken constraint, a limit of the program. All others
+ * (no connection, no resources, a restart, a deadlock, a missing table, a wrong password) may be gone the next time.
+ */
+const DATA_CLASSES = new Set(['22', '23', '54']);
+
+const NETWORK_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'EPIPE',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'EADDRNOTAVAIL',
+  'EMFILE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENOENT',
+]);
+
+/** What pg and the pool throw as plain errors without a code. */
+const MESSAGES =
+  /connection terminated|connection ended|timeout expired|query read timeout|not queryable|unable to acquire a connection|aborted|server does not support ssl/i;
+
+/**
+ * Whether PostgreSQL is to blame (away, overloaded, restarting, not migrated) and not the values: the same statement may
+ * succeed later, so it is worth keeping. False for values that PostgreSQL rejects and for faults of our own.
+ */
+export function isConnectionError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if (error.name === 'KnexTimeoutError') return true;
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (NETWORK_CODES.has(code) || /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/.test(code)) return true;
+  // EPIPE has five letters too, so the network's codes come first.
+  if (SQLSTATE.test(code)) return !DATA_CLASSES.has(code.slice(0, 2));
+  return MESSAGES.test(error.message);
+}

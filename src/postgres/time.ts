@@ -1,0 +1,12 @@
+/**
+ * SQL for an expression that holds milliseconds since 1970: exact to the millisecond, since an interval is multiplied in
+ * whole microseconds (`to_timestamp` would go through fractions of seconds). Null stays null.
+ */
+export function timestampOf(msExpression: string): string {
+  return `(timestamptz 'epoch' + (${msExpression}) * interval '1 millisecond')`;
+}
+
+/** A timestamptz as pg hands it over; PostgreSQL's microseconds below a millisecond are never written here. */
+export function msOf(time: Date | null): number | null {
+  return time === null ? null : time.getTime();
+}

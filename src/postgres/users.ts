@@ -1,0 +1,146 @@
+import type { Knex } from 'knex';
+import type { Detail, Memory, Status } from '../presence/change.ts';
+import { query } from './connect.ts';
+import { msOf, timestampOf } from './time.ts';
+
+interface MemoryRow {
+  id: string;
+  version: string;
+  last_seen: Date | null;
+  status: Status;
+  hidden: boolean;
+  remaining_ms: string | null;
+  detail: Detail | null;
+  detail_remaining_ms: string | null;
+}
+
+/** What is remembered of these users; ids that nobody ever heard of are missing. */
+export async function loadMemories(db: Knex, ids: readonly string[]): Promise<Map<string, Memory>> {
+  const rows = await query<MemoryRow>(
+    db,
+    `SELECT id, version, last_seen, status,
+            hidden AND (hidden_until IS NULL OR hidden_until > now()) AS hidden,
+            ceil(extract(epoch FROM hidden_until - now()) * 1000)::bigint AS remaining_ms,
+            detail, ceil(extract(epoch FROM detail_until - now()) * 1000)::bigint AS detail_remaining_ms
+       FROM users
+      WHERE id = ANY(?::text[])`,
+    [[...ids]],
+  );
+  return new Map(rows.map((row) => [row.id, memoryOf(row)]));
+}
+
+function memoryOf(row: MemoryRow): Memory {
+  return {
+    version: Number(row.version),
+    lastSeen: msOf(row.last_seen),
+    status: row.status,
+    hidden: row.hidden ? { remainingMs: numberOf(row.remaining_ms) } : null,
+    detail: row.detail === null ? null : { shown: row.detail, remainingMs: numberOf(row.detail_remaining_ms) },
+  };
+}
+
+const numberOf = (digits: string | null) => (digits === null ? null : Number(digits));
+
+export interface LastSeen {
+  userId: string;
+  /** Milliseconds of the Redis clock. */
+  lastSeen: number;
+}
+
+/** Moves last seen forward, never back, in one statement; users nobody heard of become known. */
+export async function touchLastSeen(db: Knex, batch: readonly LastSeen[]): Promise<void> {
+  if (batch.length === 0) return;
+  await query(
+    db,
+    `INSERT INTO users AS known (id, last_seen)
+     SELECT id, ${timestampOf('max(ms)')}
+       FROM unnest(?::text[], ?::bigint[]) AS touched (id, ms)
+      GROUP BY id
+      ORDER BY id COLLATE "C"
+     ON CONFLICT (id) DO UPDATE SET last_seen = excluded.last_seen
+      WHERE known.last_seen IS NULL OR known.last_seen < excluded.last_seen`,
+    [batch.map((touch) => touch.userId), batch.map((touch) => touch.lastSeen)],
+  );
+}
+
+export interface HiddenChoice {
+  /** null: until further notice. */
+  expiresInMs: number | null;
+  /** Milliseconds of the Redis clock at which the user chose; an older choice never overwrites a newer one. */
+  setAt: number;
+}
+
+/** Remembers that a user chose to appear inactive; the expiry runs on PostgreSQL's clock. */
+export async function saveHidden(db: Knex, userId: string, { expiresInMs, setAt }: HiddenChoice): Promise<void> {
+  await query(
+    db,
+    `INSERT INTO users AS known (id, hidden, hidden_until, hidden_set_at)
+     VALUES (?, true, now() + ?::bigint * interval '1 millisecond', ?)
+     ON CONFLICT (id) DO UPDATE
+        SET hidden = true, hidden_until = excluded.hidden_until, hidden_set_at = excluded.hidden_set_at
+      WHERE known.hidden_set_at IS NULL OR known.hidden_set_at <= excluded.hidden_set_at`,
+    [userId, expiresInMs === null ? null : Math.ceil(expiresInMs), setAt],
+  );
+}
+
+/** Ends appearing inactive, unless that was chosen anew since `setAt`. */
+export async function clearHidden(db: Knex, userId: string, setAt: number): Promise<void> {
+  await query(
+    db,
+    `UPDATE users
+        SET hidden = false, hidden_until = NULL, hidden_set_at = ?
+      WHERE id = ? AND hidden AND (hidden_set_at IS NULL OR hidden_set_at <= ?)`,
+    [setAt, userId, setAt],
+  );
+}
+
+export interface DetailChoice {
+  /** With nothing in it: nothing any more. */
+  detail: Detail;
+  /** null: until further notice. */
+  expiresInMs: number | null;
+  /** Milliseconds of the Redis clock; an older choice never overwrites a newer one. */
+  setAt: number;
+}
+
+/** Remembers what a user shows beside the status; the expiry runs on PostgreSQL's clock. */
+export async function saveDetail(db: Knex, userId: string, choice: DetailChoice): Promise<void> {
+  const { detail, expiresInMs, setAt } = choice;
+  const json = JSON.stringify(detail);
+  const isNothing = json === '{}';
+  await query(
+    db,
+    `INSERT INTO users AS known (id, detail, detail_until, detail_set_at)
+     VALUES (?, ?::jsonb, now() + ?::bigint * interval '1 millisecond', ?)
+     ON CONFLICT (id) DO UPDATE
+        SET detail = excluded.detail, detail_until = excluded.detail_until, detail_set_at = excluded.detail_set_at
+      WHERE known.detail_set_at IS NULL OR known.detail_set_at <= excluded.detail_set_at`,
+    [userId, isNothing ? null : json, isNothing || expiresInMs === null ? null : Math.ceil(expiresInMs), setAt],
+  );
+}
+
+/** Users whose detail ends by itself (or did, which nobody recorded yet), a page at a time; begin with ''. */
+export async function withEndingDetail(db: Knex, afterId: string, limit: number): Promise<string[]> {
+  const rows = await query<{ id: string }>(
+    db,
+    `SELECT id FROM users WHERE detail_until IS NOT NULL AND id > ? ORDER BY id LIMIT ?`,
+    [afterId, limit],
+  );
+  return rows.map((row) => row.id);
+}
+
+export interface RecordedActive {
+  userId: string;
+  version: number;
+  lastSeen: number | null;
+}
+
+/** Users whose last recorded change said active, a page at a time in the order of their ids; begin with ''. */
+export async function activeInMemory(db: Knex, afterId: string, limit: number): Promise<RecordedActive[]> {
+  const rows = await query<{ id: string; version: string; last_seen: Date | null }>(
+    db,
+    `SELECT id, version, last_seen FROM users WHERE status = 'active' AND id > ? ORDER BY id LIMIT ?`,
+    [afterId, limit],
+  );
+  return rows.map((row) => ({ userId: row.id, version: Number(row.version), lastSeen: msOf(row.last_seen) }));
+}

@@ -1,0 +1,42 @@
+export type DeviceKind = 'web' | 'mobile' | 'desktop' | 'other';
+export type SessionState = 'active' | 'idle';
+
+/** live: a connection holds it; posted: made by a POST; grace: closed, may still come back; handover: its web drained. */
+export type Standing = 'live' | 'posted' | 'grace' | 'handover';
+
+/** The `conn` of a session that no connection holds. */
+export const NOBODY = '-';
+
+/** One device (or one connection, where the client named no device) of a user. Times in ms of the Redis clock. */
+export interface Session {
+  sessionId: string;
+  /** The connection that owns it, or NOBODY. Whoever comes with another one is refused. */
+  conn: string;
+  standing: Standing;
+  kind: DeviceKind;
+  name: string;
+  state: SessionState;
+  connectedAt: number;
+  lastBeat: number;
+  /** Set where the deadline does not follow from the last sign of life. */
+  deadline: number | null;
+}
+
+/** When the session is gone unless something is heard of it. */
+export function deadlineOf(session: Session, ttlMs: number): number {
+  return session.deadline ?? session.lastBeat + ttlMs;
+}
+
+export function isLive(session: Session, now: number, ttlMs: number): boolean {
+  return deadlineOf(session, ttlMs) > now;
+}
+
+/** Sessions that count for MAX_SESSIONS_PER_USER: those that a connection holds. */
+export function countsForLimit(session: Session): boolean {
+  return session.standing === 'live';
+}
+
+/** The id of a session whose client named no device starts otherwise: nobody can come back for it. */
+export function canReturn(sessionId: string): boolean {
+  return sessionId.startsWith('d');
+}

@@ -1,0 +1,160 @@
+import { z } from 'zod';
+import {
+  Availability,
+  Detail,
+  DeviceKind,
+  ExpirySeconds,
+  Id,
+  LIMITS,
+  line,
+  SessionState,
+  SetStatusRequest,
+  type StatusPayload,
+  Time,
+  UserId,
+  UserIdList,
+  VersionedStatus,
+} from './vocabulary.ts';
+
+/** What a handshake may say beside the token, which is looked at first. */
+export const ConnectOptions = z.object({
+  deviceId: Id.optional(),
+  device: z.object({ kind: DeviceKind, name: line(LIMITS.deviceNameCharacters).optional() }).optional(),
+  watch: UserIdList.optional(),
+  batch: z.boolean().optional(),
+  heartbeat: z.enum(['event', 'pong']).optional(),
+});
+export type ConnectOptions = z.infer<typeof ConnectOptions>;
+
+export const HandshakeAuth = ConnectOptions.extend({ token: z.string().min(1) });
+export type HandshakeAuth = z.infer<typeof HandshakeAuth>;
+
+/** Nothing at all keeps the state last said. */
+export const HeartbeatRequest = z.object({ state: SessionState.optional() }).nullish();
+export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
+export type HeartbeatAnswer = { serverTime: string; nextInMs: number };
+
+export const WatchRequest = z.object({ userIds: UserIdList.min(1) });
+export type WatchRequest = z.infer<typeof WatchRequest>;
+/** `pending`: cannot be known right now and will follow as events. */
+export type WatchAnswer = { users: WatchedUser[]; pending?: string[] };
+
+export const SetDetailRequest = z.object({
+  availability: Availability.optional(),
+  text: line(LIMITS.textCharacters).optional(),
+  emoji: line(LIMITS.emojiCharacters).optional(),
+  expiresInSeconds: ExpirySeconds.optional(),
+});
+export type SetDetailRequest = z.infer<typeof SetDetailRequest>;
+
+export const LogoutRequest = z.object({ everywhere: z.boolean().optional() }).nullish();
+export type LogoutRequest = z.infer<typeof LogoutRequest>;
+
+export const AuthenticateRequest = z.object({ token: z.string().min(1) });
+export type AuthenticateRequest = z.infer<typeof AuthenticateRequest>;
+
+export const ConversationRequest = z.object({ conversationId: Id });
+export type ConversationRequest = z.infer<typeof ConversationRequest>;
+
+export const IndicatorKind = z.enum(['typing', 'recording_audio']);
+export const IndicatorRequest = ConversationRequest.extend({ kind: IndicatorKind });
+export type IndicatorRequest = z.infer<typeof IndicatorRequest>;
+
+/** The payloads of what clients say, by event. */
+export const CLIENT_EVENTS = {
+  heartbeat: HeartbeatRequest,
+  watch: WatchRequest,
+  unwatch: WatchRequest,
+  set_status: SetStatusRequest,
+  set_detail: SetDetailRequest,
+  logout: LogoutRequest,
+  authenticate: AuthenticateRequest,
+  join_conversation: ConversationRequest,
+  leave_conversation: ConversationRequest,
+  start_indicator: IndicatorRequest,
+  stop_indicator: IndicatorRequest,
+} as const;
+export type ClientEvent = keyof typeof CLIENT_EVENTS;
+export type ClientRequest<E extends ClientEvent> = z.infer<(typeof CLIENT_EVENTS)[E]>;
+
+/** A status as a watcher gets it; `detail` where it changed, and in snapshots where there is one. */
+export const StatusChange = VersionedStatus.extend({ detail: Detail.optional() });
+export type StatusChange = z.infer<typeof StatusChange>;
+export type WatchedUser = StatusChange;
+
+export const StatusChanges = z.object({ changes: z.array(StatusChange).min(1) });
+export type StatusChanges = z.infer<typeof StatusChanges>;
+
+/** Comes first after connecting. An observer (a service token) has no session of its own. */
+export const Ready = z.object({
+  userId: UserId,
+  sessionId: Id.nullable(),
+  heartbeatIntervalMs: z.number().positive(),
+  ttlMs: z.number().positive(),
+  serverTime: Time,
+  users: z.array(StatusChange).optional(),
+});
+export type Ready = z.infer<typeof Ready>;
+
+export const IndicatorChange = z.object({
+  conversationId: Id,
+  userId: UserId,
+  kind: IndicatorKind,
+  active: z.boolean(),
+});
+export type IndicatorChange = z.infer<typeof IndicatorChange>;
+
+export const TokenExpiring = z.object({ expiresAt: Time });
+export type TokenExpiring = z.infer<typeof TokenExpiring>;
+
+export const FriendActive = z.object({ userId: UserId, at: Time });
+export type FriendActive = z.infer<typeof FriendActive>;
+
+export const CloseReason = z.enum(['logout', 'replaced', 'token_expired', 'rate_limited', 'draining']);
+export type CloseReason = z.infer<typeof CloseReason>;
+
+export const SessionClosed = z.object({
+  reason: CloseReason,
+  reconnect: z.boolean(),
+  afterMs: z.number().nonnegative().optional(),
+});
+export type SessionClosed = z.infer<typeof SessionClosed>;
+
+/** The `error` of an acknowledgement and the `data` of a `connect_error`. */
+export const SocketError = z.object({
+  code: z.string(),
+  message: z.string(),
+  retryAfterMs: z.number().nonnegative().optional(),
+});
+export type SocketError = z.infer<typeof SocketError>;
+
+export type Refusal = { ok: false; error: SocketError };
+/** What an acknowledgement carries. */
+export type Answer<T extends object = object> = ({ ok: true } & T) | Refusal;
+
+interface ClientAnswers {
+  heartbeat: HeartbeatAnswer;
+  watch: WatchAnswer;
+  set_status: StatusPayload;
+  set_detail: { detail: Detail };
+}
+/** What the acknowledgement of an event says beside `ok`. */
+export type ClientAnswer<E extends ClientEvent> = Answer<E extends keyof ClientAnswers ? ClientAnswers[E] : object>;
+
+/** As a client sees it; the acknowledgement stands here as required, so that `emitWithAck` knows its answers. */
+export type ClientToServerEvents = {
+  [E in ClientEvent]: (request: ClientRequest<E>, acknowledge: (answer: ClientAnswer<E>) => void) => void;
+};
+
+/** As the server sees it: whatever a client sent under a known name, an acknowledgement or not. */
+export type IncomingEvents = { [E in ClientEvent]: (...sent: unknown[]) => void };
+
+export interface ServerToClientEvents {
+  ready: (ready: Ready) => void;
+  user_status_change: (change: StatusChange) => void;
+  user_status_changes: (changes: StatusChanges) => void;
+  indicator_change: (change: IndicatorChange) => void;
+  token_expiring: (expiring: TokenExpiring) => void;
+  friend_active: (alert: FriendActive) => void;
+  session_closed: (closed: SessionClosed) => void;
+}

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { ID_PATTERN } from '../presence/ids.ts';
+
+/** Every limit on what may come in. */
+export const LIMITS = {
+  bytes: 256 * 1024,
+  idsInList: 1000,
+  textCharacters: 100,
+  emojiCharacters: 16,
+  deviceNameCharacters: 64,
+  /** Ten years. */
+  expirySeconds: 315_360_000,
+} as const;
+
+const ID_RULE = '1 to 128 characters out of A-Z a-z 0-9 . _ - @ | + : ~';
+const USER_ID_REFUSED = `A user id has ${ID_RULE}`;
+
+export const UserId = z
+  .string({ error: USER_ID_REFUSED })
+  .regex(ID_PATTERN, { error: USER_ID_REFUSED })
+  .meta({ description: `The \`sub\` of the user's tokens: ${ID_RULE}`, examples: ['ada'] });
+
+/** Whether an issue is about a user id: these are refused with a code of their own. */
+export function isUserIdIssue(issue: { message: string }): boolean {
+  return issue.message === USER_ID_REFUSED;
+}
+
+/** Ids of devices, sessions and conversations: the same rule, another refusal. */
+export const Id = z.string().regex(ID_PATTERN, { error: `An id has ${ID_RULE}` });
+
+export const UserIdList = z.array(UserId).max(LIMITS.idsInList);
+
+const CONTROL_OR_LINE_BREAK = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+
+/** A line that people read. Characters are counted as people and databases do, not in UTF-16 units. */
+export function line(most: number) {
+  return z
+    .string()
+    .max(most * 2, { error: `At most ${most} characters` })
+    .refine((text) => Array.from(text).length <= most, { error: `At most ${most} characters` })
+    .refine((text) => text.isWellFormed() && !CONTROL_OR_LINE_BREAK.test(text), {
+      error: 'No control characters, line breaks or halves of a character',
+    })
+    .meta({ maxLength: most });
+}
+
+/** ISO 8601 in UTC with milliseconds. */
+export const Time = z.iso.datetime({ precision: 3 }).meta({ examples: ['2026-01-31T12:00:00.000Z'] });
+
+export const Status = z.enum(['active', 'inactive']);
+export const DeviceKind = z.enum(['web', 'mobile', 'desktop', 'other']);
+export const SessionState = z.enum(['active', 'idle']);
+export const Availability = z.enum(['available', 'busy']);
+
+/** How long something holds, fractions allowed. */
+export const ExpirySeconds = z.number().positive().max(LIMITS.expirySeconds);
+
+/** What a user lets others see beside the status. */
+export const Detail = z.object({
+  availability: Availability.optional(),
+  text: line(LIMITS.textCharacters).optional(),
+  emoji: line(LIMITS.emojiCharacters).optional(),
+});
+export type Detail = z.infer<typeof Detail>;
+
+export const StatusPayload = z.object({
+  userId: UserId,
+  status: Status,
+  lastSeen: Time.nullable().meta({ description: 'The latest sign of life that the viewer may know' }),
+});
+export type StatusPayload = z.infer<typeof StatusPayload>;
+
+/** Grows with every change of a user and never goes back; 0 for somebody the viewer knows nothing of. */
+export const Version = z.int().nonnegative();
+
+export const VersionedStatus = StatusPayload.extend({ version: Version });
+export type VersionedStatus = z.infer<typeof VersionedStatus>;
+
+/** The body of `POST /users/status` and the payload of `set_status`. */
+export const SetStatusRequest = z.object({
+  status: Status,
+  userId: UserId.optional().meta({ description: 'Only with a service token, or the own id' }),
+  expiresInSeconds: ExpirySeconds.optional().meta({
+    description: 'How long to appear inactive; else until further notice',
+  }),
+});
+export type SetStatusRequest = z.infer<typeof SetStatusRequest>;

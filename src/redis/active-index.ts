@@ -1,0 +1,123 @@
+import type { RedisClient } from './connect.ts';
+import { type Keys, SHARDS } from './keys.ts';
+import { runScript } from './scripts.ts';
+
+const SWEEP_LEASE_MS = 700;
+
+export interface SweptShard {
+  shard: number;
+  wakeDeliver: boolean;
+  wakeRecord: boolean;
+  unrecorded: boolean;
+  unseeded: boolean;
+  /** Whether somebody is shown as typing or the like, which ends by itself. */
+  indicators: boolean;
+  overdue: string[];
+}
+
+/** Everybody whose deadline is known, by deadline. */
+export class ActiveIndex {
+  readonly #redis: RedisClient;
+  readonly #keys: Keys;
+
+  constructor(redis: RedisClient, keys: Keys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /** True while this process is the one that sweeps; ask before every sweep. */
+  async holdSweepLease(token: string): Promise<boolean> {
+    const reply = await runScript(this.#redis, 'lease', [this.#keys.sweepLease], [token, SWEEP_LEASE_MS]);
+    return reply[0] === 1;
+  }
+
+  async giveSweepLeaseBack(token: string): Promise<void> {
+    await runScript(this.#redis, 'lease', [this.#keys.sweepLease], [token, 0]);
+  }
+
+  /** What was left lying in one shard; at most `limit` overdue users. */
+  async sweep(shard: number, limit: number): Promise<SweptShard> {
+    const keys = this.#keys;
+    const reply = await runScript(
+      this.#redis,
+      'sweep',
+      [
+        keys.due(shard),
+        keys.outbox(shard),
+        keys.pulse(shard),
+        keys.hold(shard),
+        keys.unrecorded(shard),
+        keys.unseeded(shard),
+        keys.wake('deliver', shard),
+        keys.wake('record', shard),
+        keys.indicators(shard),
+      ],
+      [limit],
+    );
+    const wake = Number(reply[0]);
+    return {
+      shard,
+      wakeDeliver: (wake & 1) !== 0,
+      wakeRecord: (wake & 2) !== 0,
+      unrecorded: reply[1] === 1,
+      unseeded: reply[2] === 1,
+      indicators: reply[3] === 1,
+      overdue: reply.slice(4).map(String),
+    };
+  }
+
+  /** Users of a shard who have a deadline, a page at a time; `cursor` '0' begins and, returned, ends. */
+  async page(shard: number, cursor: string, count: number): Promise<{ cursor: string; userIds: string[] }> {
+    const [next, flat] = await this.#redis.zscan(this.#keys.due(shard), cursor, 'COUNT', count);
+    return { cursor: next, userIds: flat.filter((_, n) => n % 2 === 0) };
+  }
+
+  /** At most `limit` users who have a deadline, over all shards. */
+  async someone(limit: number): Promise<string[]> {
+    const pages = await Promise.all(
+      Array.from({ length: SHARDS }, (_, shard) => this.#redis.zrange(this.#keys.due(shard), '0', String(limit - 1))),
+    );
+    return pages.flat().slice(0, limit);
+  }
+
+  async unseeded(shard: number, count: number): Promise<string[]> {
+    return this.#redis.srandmember(this.#keys.unseeded(shard), count);
+  }
+
+  /** The cached last seen (ISO) of users of one shard, null where there is none. */
+  async lastSeen(userIds: string[]): Promise<(string | null)[]> {
+    if (userIds.length === 0) return [];
+    return this.#redis.mget(userIds.map((userId) => this.#keys.lastSeen(userId)));
+  }
+
+  /** The number of each user's waiting timeout job, null where none is noted. */
+  async jobNumbers(userIds: string[]): Promise<(string | null)[]> {
+    return Promise.all(userIds.map((userId) => this.#redis.hget(this.#keys.record(userId), 'j')));
+  }
+
+  /** Which of these users Redis has no record of. */
+  async withoutRecord(userIds: string[]): Promise<string[]> {
+    const found = await Promise.all(userIds.map((userId) => this.#redis.exists(this.#keys.record(userId))));
+    return userIds.filter((_, n) => found[n] === 0);
+  }
+
+  /** Redis's time, this store's epoch and since when it runs, and the last settling of losses (ms). */
+  async epoch(): Promise<{ now: number; epoch: string; since: number; settled: string; settledAt: number }> {
+    const [time, settled, ...epochs] = await Promise.all([
+      this.#redis.time(),
+      this.#redis.hgetall(this.#keys.settled),
+      ...this.#keys.pulseShards.map((shard) => this.#redis.get(this.#keys.epoch(shard))),
+    ]);
+    return {
+      now: Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000),
+      epoch: epochs.join(','),
+      since: Math.max(...epochs.map((epoch) => Number.parseInt(epoch ?? '0', 10))),
+      settled: settled.epoch ?? '',
+      settledAt: Number(settled.at ?? 0),
+    };
+  }
+
+  async markSettled(epoch: string, at: number): Promise<void> {
+    await this.#redis.hset(this.#keys.settled, { epoch, at });
+  }
+}

@@ -1,0 +1,164 @@
+import type { Change } from '../presence/change.ts';
+import type { RedisClient } from './connect.ts';
+import type { Doing } from './indicators.ts';
+import { type Keys, SHARDS } from './keys.ts';
+import { type Reply, runScript } from './scripts.ts';
+
+/** What a drain hands to all web processes: changes and closings of one shard, up to an outbox position. */
+export interface DeliveryBatch {
+  shard: number;
+  items: DeliveryItem[];
+}
+
+export type DeliveryItem = { id: string } & (
+  | { kind: 'change'; change: Change }
+  | { kind: 'close'; conns: string[]; reason: 'replaced' | 'logout' }
+  | { kind: 'indicator'; conversationId: string; userId: string; doing: Doing; active: boolean }
+  | { kind: 'expelled'; conversationId: string; userId: string }
+);
+
+/** Batches kept for webs that lag behind; who falls further back takes a snapshot instead. */
+const KEPT_BATCHES = 10_000;
+const BLOCK_MS = 2000;
+const READ_AT_ONCE = 100;
+
+/** Compares two stream ids (`ms-sequence`); negative where `a` is older. */
+export function compareIds(a: string, b: string): number {
+  const [aMs = 0, aSeq = 0] = a.split('-').map(Number);
+  const [bMs = 0, bSeq = 0] = b.split('-').map(Number);
+  return aMs - bMs || aSeq - bSeq;
+}
+
+export async function publish(redis: RedisClient, keys: Keys, batch: DeliveryBatch): Promise<void> {
+  await runScript(redis, 'publish', [keys.delivery, keys.deliveryCount], [JSON.stringify(batch), KEPT_BATCHES]);
+}
+
+export interface DeliveryListener {
+  onBatch(batch: DeliveryBatch): void;
+  /** Something was missed; what is watched has to be read anew. */
+  onGap(): void;
+}
+
+/**
+ * One web process's own reading of the delivery stream, from an explicit position onwards. Entries of a shard are
+ * handed on once and in the order of its outbox: what a drain repeats after a crash is dropped here.
+ */
+export class DeliveryReader {
+  readonly #blocking: RedisClient;
+  readonly #redis: RedisClient;
+  readonly #keys: Keys;
+  readonly #listener: DeliveryListener;
+  #position = '0-0';
+  #count = 0;
+  #shards: string[] = Array.from({ length: SHARDS }, () => '0-0');
+  #running: Promise<void> | null = null;
+  #stopped = false;
+  #placed = false;
+
+  /** `blocking` is a connection of this reader's own. */
+  constructor(blocking: RedisClient, redis: RedisClient, keys: Keys, listener: DeliveryListener) {
+    this.#blocking = blocking;
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#listener = listener;
+  }
+
+  /** Up to which outbox entry of the shard everything has been handed on. */
+  delivered(shard: number): string {
+    return this.#shards[shard] ?? '0-0';
+  }
+
+  /** Whether it has a position: before that nobody may be let in who wants to be told of what comes after. */
+  get placed(): boolean {
+    return this.#placed;
+  }
+
+  /** Takes its position and reads until stopped. Resolves once placed; with Redis away that is when it is back. */
+  start(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#running ??= this.#run(resolve);
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#blocking.disconnect();
+    await this.#running;
+  }
+
+  /** The store was lost: begin anew. */
+  reset(): void {
+    this.#position = '0-0';
+    this.#count = 0;
+    this.#shards = this.#shards.map(() => '0-0');
+  }
+
+  async #run(placed: () => void): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        if (this.#placed) await this.#readOnce();
+        else await this.#takePosition();
+        placed();
+      } catch {
+        if (!this.#stopped) await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+    placed();
+  }
+
+  async #takePosition(): Promise<void> {
+    const [entry] = await this.#redis.xrevrange(this.#keys.delivery, '+', '-', 'COUNT', 1);
+    if (entry) {
+      this.#position = entry[0];
+      this.#count = Number(entry[1][1]);
+    }
+    // Read after the position: what is delivered in between comes again and is dropped as known.
+    this.#shards = await Promise.all(
+      this.#shards.map(async (_, shard) => {
+        const [read, oldest] = await runScript(this.#redis, 'delivered', [this.#keys.outbox(shard)], []);
+        return oldest ? idBefore(String(oldest)) : String(read);
+      }),
+    );
+    this.#placed = true;
+  }
+
+  async #readOnce(): Promise<void> {
+    const from = this.#position;
+    const reply = (await this.#blocking.xread(
+      'COUNT',
+      READ_AT_ONCE,
+      'BLOCK',
+      BLOCK_MS,
+      'STREAMS',
+      this.#keys.delivery,
+      from,
+    )) as Reply[] | null;
+    // A reset while the read was waiting: its answer belongs to the old position.
+    if (!reply || from !== this.#position) return;
+    const [stream] = reply as [[string, [string, string[]][]]];
+    for (const [id, fields] of stream[1]) {
+      const count = Number(fields[1]);
+      const missed = count !== this.#count + 1;
+      // The numbering went back: another store, or a replica that had not heard of everything. Old positions mean nothing.
+      if (count <= this.#count) this.#shards = this.#shards.map(() => '0-0');
+      this.#position = id;
+      this.#count = count;
+      if (missed) this.#listener.onGap();
+      this.#handOn(JSON.parse(fields[3] ?? '{}') as DeliveryBatch);
+    }
+  }
+
+  #handOn(batch: DeliveryBatch): void {
+    const known = this.delivered(batch.shard);
+    const items = batch.items.filter((item) => compareIds(item.id, known) > 0);
+    const last = items.at(-1);
+    if (!last) return;
+    this.#listener.onBatch({ shard: batch.shard, items });
+    this.#shards[batch.shard] = last.id;
+  }
+}
+
+function idBefore(id: string): string {
+  const [ms = 0, sequence = 0] = id.split('-').map(Number);
+  return sequence > 0 ? `${ms}-${sequence - 1}` : `${ms - 1}-${Number.MAX_SAFE_INTEGER}`;
+}

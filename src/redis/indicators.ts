@@ -1,0 +1,109 @@
+import type { FollowUp } from '../presence/follow-up.ts';
+import type { RedisClock } from './clock.ts';
+import type { RedisClient } from './connect.ts';
+import { type Keys, shardOf } from './keys.ts';
+import { runScript } from './scripts.ts';
+
+export type Doing = 'typing' | 'recording_audio';
+
+export interface Indicator {
+  conversationId: string;
+  userId: string;
+  kind: Doing;
+  conn: string;
+}
+
+/** It ends by itself after this, unless repeated. */
+const LASTS_MS = 6000;
+const MEMBERS_CACHED_SECONDS = 3600;
+
+/** Who is typing or recording where, and the cached memberships. Nothing of it is kept anywhere else. */
+export class Indicators {
+  readonly #redis: RedisClient;
+  readonly #keys: Keys;
+  readonly #clock: RedisClock;
+
+  constructor(redis: RedisClient, keys: Keys, clock: RedisClock) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#clock = clock;
+  }
+
+  async start(indicator: Indicator): Promise<FollowUp> {
+    return this.#indicate('start', indicator);
+  }
+
+  async stop(indicator: Indicator): Promise<FollowUp> {
+    return this.#indicate('stop', indicator);
+  }
+
+  /** Somebody is no member any more: all that they do there ends, and the webs let their sockets go. */
+  async expel(conversationId: string, userId: string): Promise<FollowUp> {
+    return this.#indicate('expel', { conversationId, userId, kind: 'typing', conn: '' });
+  }
+
+  /** Ends what was not repeated in time, in one shard; at most `limit` of them. */
+  async expire(shard: number, limit: number): Promise<FollowUp[]> {
+    const [seconds = 0, micros = 0] = await this.#redis.time();
+    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const overdue = await this.#redis.zrangebyscore(this.#keys.indicators(shard), '-inf', now, 'LIMIT', 0, limit);
+    return Promise.all(
+      overdue.map((member) => {
+        const [conversationId, field] = JSON.parse(member) as [string, string];
+        const [userId, kind, conn] = JSON.parse(field) as [string, Doing, string];
+        return this.#indicate('expire', { conversationId, userId, kind, conn });
+      }),
+    );
+  }
+
+  /** Who is doing what in a conversation now, each once. */
+  async doing(conversationId: string): Promise<{ userId: string; kind: Doing }[]> {
+    const all = await this.#redis.hgetall(this.#keys.doing(conversationId));
+    const now = this.#clock.now();
+    const found = new Map<string, { userId: string; kind: Doing }>();
+    for (const [field, ends] of Object.entries(all)) {
+      const [userId, kind] = JSON.parse(field) as [string, Doing, string];
+      if (Number(ends) > now) found.set(JSON.stringify([userId, kind]), { userId, kind });
+    }
+    return [...found.values()];
+  }
+
+  /** Whether somebody is a member, as far as is cached; null: PostgreSQL has to be asked. */
+  async cachedMember(conversationId: string, userId: string): Promise<boolean | null> {
+    const known = await this.#redis.hget(this.#keys.members(conversationId), userId);
+    return known === null ? null : known === '1';
+  }
+
+  /** Keeps what PostgreSQL said; never over what was said here since. */
+  async cacheMember(conversationId: string, userId: string, member: boolean): Promise<void> {
+    const key = this.#keys.members(conversationId);
+    await this.#redis.hsetnx(key, userId, member ? '1' : '0');
+    await this.#redis.expire(key, MEMBERS_CACHED_SECONDS);
+  }
+
+  /** Membership has changed in PostgreSQL. */
+  async setMember(conversationId: string, userId: string, member: boolean): Promise<void> {
+    const key = this.#keys.members(conversationId);
+    await this.#redis.hset(key, userId, member ? '1' : '0');
+    await this.#redis.expire(key, MEMBERS_CACHED_SECONDS);
+  }
+
+  async #indicate(action: string, { conversationId, userId, kind, conn }: Indicator): Promise<FollowUp> {
+    const shard = shardOf(conversationId);
+    const keys = this.#keys;
+    const reply = await runScript(
+      this.#redis,
+      'indicate',
+      [
+        keys.indicators(shard),
+        keys.outbox(shard),
+        keys.doing(conversationId),
+        keys.wake('deliver', shard),
+        keys.wake('record', shard),
+      ],
+      [action, LASTS_MS, conversationId, userId, kind, conn],
+    );
+    const wake = Number(reply[0]);
+    return { shard, wakeDeliver: (wake & 1) !== 0, wakeRecord: (wake & 2) !== 0, arms: [] };
+  }
+}

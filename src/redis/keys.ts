@@ -1,0 +1,59 @@
+/** Users are spread over a fixed number of shards; changing it needs an empty Redis (the state rebuilds itself). */
+export const SHARDS = 16;
+
+export type Group = 'deliver' | 'record';
+
+/** FNV-1a (32 bit) of the id of a user or a conversation, modulo the number of shards. */
+export function shardOf(id: string): number {
+  let hash = 0x811c9dc5;
+  for (let n = 0; n < id.length; n++) {
+    hash = Math.imul(hash ^ id.charCodeAt(n), 0x01000193);
+  }
+  return (hash >>> 0) % SHARDS;
+}
+
+/**
+ * The one place where key names are made. On a single Redis a user's keys are `user:status:<id>`; in a cluster the
+ * shard's hash tag stands between, `user:status:{s7}:<id>`, so that a user, the shard's deadlines and its outbox share
+ * a slot.
+ */
+export function createKeys(prefix: string, cluster: boolean) {
+  const tag = (shard: number) => (cluster ? `{s${shard}}:` : '');
+  const ofShard = (name: string, shard: number) =>
+    cluster ? `${prefix}presence:${name}:{s${shard}}` : `${prefix}presence:${name}:s${shard}`;
+  const ofNode = (name: string, shard: number) =>
+    cluster ? `${prefix}presence:${name}:{s${shard}}` : `${prefix}presence:${name}`;
+  return {
+    stem: prefix,
+    tag,
+    status: (userId: string) => `${prefix}user:status:${tag(shardOf(userId))}${userId}`,
+    lastSeen: (userId: string) => `${prefix}user:last_seen:${tag(shardOf(userId))}${userId}`,
+    record: (userId: string) => `${prefix}user:sessions:${tag(shardOf(userId))}${userId}`,
+    due: (shard: number) => ofShard('due', shard),
+    outbox: (shard: number) => ofShard('outbox', shard),
+    unrecorded: (shard: number) => ofShard('unrecorded', shard),
+    unseeded: (shard: number) => ofShard('unseeded', shard),
+    /** Who is typing or the like in the shard's conversations, by the moment at which that ends. */
+    indicators: (shard: number) => ofShard('indicators', shard),
+    /** The same by conversation. */
+    doing: (conversationId: string) => `${prefix}conversation:doing:${tag(shardOf(conversationId))}${conversationId}`,
+    members: (conversationId: string) =>
+      `${prefix}conversation:members:${tag(shardOf(conversationId))}${conversationId}`,
+    wake: (group: Group, shard: number) => ofShard(`wake-${group}`, shard),
+    lease: (group: Group, shard: number) => ofShard(`lease-${group}`, shard),
+    pulse: (shard: number) => ofNode('pulse', shard),
+    hold: (shard: number) => ofNode('hold', shard),
+    epoch: (shard: number) => ofNode('epoch', shard),
+    /** The epoch whose losses have been settled, and when. */
+    settled: `${prefix}presence:settled`,
+    sweepLease: `${prefix}presence:lease-sweep`,
+    delivery: `${prefix}presence:{delivery}`,
+    deliveryCount: `${prefix}presence:{delivery}:count`,
+    /** The shards whose pulse has to be kept: one on a single Redis, all in a cluster, where each may be on its own node. */
+    pulseShards: cluster ? Array.from({ length: SHARDS }, (_, shard) => shard) : [0],
+    /** BullMQ's prefix; a queue lives in one hash slot. */
+    queuePrefix: cluster ? `{${prefix}bull}` : `${prefix}bull`,
+  };
+}
+
+export type Keys = ReturnType<typeof createKeys>;

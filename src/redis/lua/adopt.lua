@@ -1,0 +1,22 @@
+-- PostgreSQL has answered for users whose record was made without it, or whom Redis lost while they were active.
+-- ARGV  5.. in sevens: user, version, lastSeen, announced 1|0, hidden, detail, ms it has left
+-- Returns { wake, user, timeout job to add, its delay (ms), … }
+local result = { 0 }
+for n = 5, #ARGV, 7 do
+  local u = load(ARGV[n]) or newUser(ARGV[n])
+  if u.fresh or u.unseeded then
+    applySeed(u, memoryAt(n + 1))
+    settle(u)
+    edge(u, next(u.sessions) and 'connect' or 'timeout')
+    local job = next(u.sessions) and armJob(u) or ''
+    local at = save(u)
+    if job ~= '' and at then
+      result[#result + 1] = u.id
+      result[#result + 1] = job
+      result[#result + 1] = at - now
+    end
+  else
+    redis.call('SREM', KEYS[6], u.id)
+  end
+end
+return wake(result)

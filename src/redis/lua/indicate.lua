@@ -1,0 +1,59 @@
+-- Somebody begins, goes on or stops to type or the like in a conversation. Others are told once when it begins, on
+-- whichever device, and once when it has ended on all of them; the telling is an entry of the shard's outbox.
+-- KEYS  1 indicators  2 outbox  3 doing (of the conversation)  4 wakeDeliver  5 wakeRecord
+-- ARGV  1 action: start | stop | expire | expel  2 how long it lasts unless repeated (ms)
+--       3 conversation  4 user  5 kind  6 conn   (`expel`: of any kind and connection, for a member no more)
+-- Returns { wake }
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local action, lasts, conversation, user, kind = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local result = { 0 }
+
+local function append(...)
+  redis.call('XADD', KEYS[2], '*', 'i', conversation, 'u', user, ...)
+  if redis.call('SET', KEYS[4], '1', 'PX', 500, 'NX') then result[1] = result[1] + 1 end
+  if redis.call('SET', KEYS[5], '1', 'PX', 500, 'NX') then result[1] = result[1] + 2 end
+end
+
+-- What this user is doing here, by field of the hash.
+local mine = {}
+local flat = redis.call('HGETALL', KEYS[3])
+for n = 1, #flat, 2 do
+  local who = cjson.decode(flat[n])
+  if who[1] == user then mine[flat[n]] = { kind = who[2], ends = tonumber(flat[n + 1]) } end
+end
+
+local function isShown(of, except)
+  for field, doing in pairs(mine) do
+    if field ~= except and doing.kind == of then return true end
+  end
+  return false
+end
+
+local function drop(field)
+  redis.call('HDEL', KEYS[3], field)
+  redis.call('ZREM', KEYS[1], cjson.encode({ conversation, field }))
+  local of = mine[field].kind
+  mine[field] = nil
+  if not isShown(of, nil) then append('k', of, 's', '0') end
+end
+
+if action == 'expel' then
+  for field in pairs(mine) do drop(field) end
+  append('g', '1')
+  return result
+end
+
+local field = cjson.encode({ user, kind, ARGV[6] })
+if action == 'start' then
+  if not isShown(kind, nil) then append('k', kind, 's', '1') end
+  local ends = string.format('%.0f', now + lasts)
+  redis.call('HSET', KEYS[3], field, ends)
+  redis.call('PEXPIRE', KEYS[3], lasts * 10)
+  redis.call('ZADD', KEYS[1], ends, cjson.encode({ conversation, field }))
+elseif mine[field] and (action == 'stop' or mine[field].ends <= now) then
+  drop(field)
+elseif not mine[field] then
+  redis.call('ZREM', KEYS[1], cjson.encode({ conversation, field }))
+end
+return result

@@ -1,0 +1,11 @@
+-- One user's whole record, settled, for the user's own eyes and for services.
+-- ARGV  5 user
+-- Returns { wake, now (ms), field, value, … }; nothing after `now` where there is no record
+local result = { 0, now }
+local u = load(ARGV[5])
+if u then
+  settle(u)
+  save(u)
+  for _, part in ipairs(redis.call('HGETALL', u.key)) do result[#result + 1] = part end
+end
+return wake(result)

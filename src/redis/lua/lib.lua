@@ -1,0 +1,422 @@
+-- What every presence script begins with: the clock, the user's record, settling, announcing, writing back.
+--
+-- KEYS  1 due          sorted set: user → the moment (ms) this user has to be looked at again
+--       2 outbox       stream of changes, read by the groups `deliver` and `record`
+--       3 pulse        when a process last reached this Redis (ms)
+--       4 hold         exists while nothing may be expired, because Redis was out of reach
+--       5 unrecorded   set: users whose changes the outbox had to drop before they were recorded
+--       6 unseeded     set: users whose choices are unknown because PostgreSQL was away
+--       7 wakeDeliver  exists while a wake-up of the group `deliver` is on its way
+--       8 wakeRecord   the same for `record`
+-- ARGV  1 stem         what stands before `user:…` in a key
+--       2 tag          the hash tag of the shard with a trailing colon, or nothing
+--       3 ttl          PRESENCE_TTL in ms
+--       4 sentAt       when the caller sent this, as far as it knows Redis's clock; 0: unknown
+--
+-- A user's record is the hash `user:sessions:<id>`:
+--   v   version of the last change            a   1 while the user is announced active
+--   l   last seen, as others may know it      c, i, w   cause, session and moment of the last change
+--   h   appear inactive until (ms, -1: until further notice); g: since when
+--   d, x  detail (JSON) and until when (ms; none: until further notice)
+--   k   the detail that was told last, none: nothing; ?: not known, for Redis had lost it
+--   p   1 while PostgreSQL could not be asked  q   last sign of life meanwhile
+--   j   number of the waiting timeout job
+--   e   cause|session of a close whose transition is still to be made
+--   f   1 after a logout whose traces are gone, until there is a session again
+--   s:<session>  conn|standing|deadline|connectedAt|kind|state|name    b:<session>  last sign of life
+--   t:<conn>     tombstone: until when this connection is refused
+-- `standing` is l (live), p (made by a POST), g (closed, in its grace) or h (handed over by a draining web).
+-- `deadline` is empty where it follows from the last sign of life.
+
+local due, outbox = KEYS[1], KEYS[2]
+local stem, tag, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- A command that waited in a socket buffer while Redis stood still happened earlier than now. Below a second
+-- the difference is noise of the estimate.
+local sentAt = tonumber(ARGV[4])
+local lateness = (sentAt > 0 and now - sentAt > 1000) and now - sentAt or 0
+
+local OUTBOX_CAP = 100000
+local MAX_TOMBSTONES = 64
+local NOBODY = '-'
+
+local appended = false
+
+local function whole(n)
+  return string.format('%.0f', n)
+end
+
+local function statusKey(id) return stem .. 'user:status:' .. tag .. id end
+local function lastSeenKey(id) return stem .. 'user:last_seen:' .. tag .. id end
+local function recordKey(id) return stem .. 'user:sessions:' .. tag .. id end
+
+-- ISO-8601 of a moment in ms; civil date by Howard Hinnant's `civil_from_days`.
+local dayCached, dateCached
+local function iso(ms)
+  local day = math.floor(ms / 86400000)
+  if day ~= dayCached then
+    local z = day + 719468
+    local era = math.floor(z / 146097)
+    local doe = z - era * 146097
+    local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+    local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+    local mp = math.floor((5 * doy + 2) / 153)
+    local d = doy - math.floor((153 * mp + 2) / 5) + 1
+    local m = mp < 10 and mp + 3 or mp - 9
+    local y = yoe + era * 400 + (m <= 2 and 1 or 0)
+    dayCached, dateCached = day, string.format('%04d-%02d-%02dT', y, m, d)
+  end
+  local rest = ms - day * 86400000
+  local seconds = math.floor(rest / 1000)
+  return string.format('%s%02d:%02d:%02d.%03dZ', dateCached, math.floor(seconds / 3600),
+    math.floor(seconds / 60) % 60, seconds % 60, rest % 1000)
+end
+
+-- The inverse, for what this script itself or PostgreSQL's value wrote; nil for anything else.
+local function fromIso(text)
+  local y, m, d, hh, mm, ss, ms = string.match(text or '', '^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d)%.(%d%d%d)Z$')
+  if not y then return nil end
+  y, m, d = tonumber(y), tonumber(m), tonumber(d)
+  if m <= 2 then y = y - 1 end
+  local era = math.floor(y / 400)
+  local yoe = y - era * 400
+  local doy = math.floor((153 * (m > 2 and m - 3 or m + 9) + 2) / 5) + d - 1
+  local days = era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
+  return (days * 86400 + hh * 3600 + mm * 60 + ss) * 1000 + ms
+end
+
+-- Nothing expires while Redis has just come back: the webs still hold beats it has not heard of.
+local heldCached
+local function held()
+  if heldCached == nil then
+    local beat = tonumber(redis.call('GET', KEYS[3]) or '')
+    heldCached = (beat ~= nil and now - beat > 1500) or redis.call('EXISTS', KEYS[4]) == 1
+  end
+  return heldCached
+end
+
+local function pack(s)
+  return table.concat({ s.conn, s.standing, s.deadline and whole(s.deadline) or '', whole(s.at), s.kind, s.state, s.name }, '|')
+end
+
+local function unpackSession(value)
+  local conn, standing, deadline, at, kind, state, name =
+    string.match(value, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
+  return { conn = conn, standing = standing, deadline = tonumber(deadline), at = tonumber(at), kind = kind, state = state, name = name }
+end
+
+local function deadlineOf(s)
+  return s.deadline or s.beat + ttl
+end
+
+local function newUser(id)
+  return { id = id, key = recordKey(id), version = 0, announced = false, sessions = {}, tombs = {}, dirty = {}, gone = {}, toldDetail = '', fresh = true }
+end
+
+-- A sign of life others may know of; while the user appears inactive they may not.
+local function seen(u, moment)
+  if u.unseeded then u.meanwhile = math.max(moment, u.meanwhile or 0)
+  elseif not u.hiddenUntil and (not u.lastSeen or moment > u.lastSeen) then u.lastSeen = moment end
+end
+
+-- The whole record of a user, or nil.
+local function load(id)
+  local flat = redis.call('HGETALL', recordKey(id))
+  if #flat == 0 then return nil end
+  local u = newUser(id)
+  u.fresh = false
+  local beats = {}
+  for n = 1, #flat, 2 do
+    local field, value = flat[n], flat[n + 1]
+    local kind = string.sub(field, 1, 2)
+    if kind == 's:' then u.sessions[string.sub(field, 3)] = unpackSession(value)
+    elseif kind == 'b:' then beats[string.sub(field, 3)] = tonumber(value)
+    elseif kind == 't:' then u.tombs[string.sub(field, 3)] = tonumber(value)
+    elseif field == 'v' then u.version = tonumber(value)
+    elseif field == 'a' then u.announced = value == '1'
+    elseif field == 'l' then u.lastSeen = tonumber(value)
+    elseif field == 'h' then u.hiddenUntil = tonumber(value)
+    elseif field == 'g' then u.hiddenSince = tonumber(value)
+    elseif field == 'd' then u.detail = value
+    elseif field == 'x' then u.detailUntil = tonumber(value)
+    elseif field == 'k' then u.toldDetail = value
+    elseif field == 'p' then u.unseeded = true
+    elseif field == 'q' then u.meanwhile = tonumber(value)
+    elseif field == 'j' then u.job = value
+    elseif field == 'c' then u.cause = value
+    elseif field == 'i' then u.causeSession = value
+    elseif field == 'w' then u.since = tonumber(value)
+    elseif field == 'f' then u.forgotten = true
+    elseif field == 'e' then u.endedCause, u.endedSession = string.match(value, '^(%a+)|(.*)$')
+    end
+  end
+  for sid, s in pairs(u.sessions) do
+    s.beat = beats[sid] or s.at
+    seen(u, s.beat)
+  end
+  return u
+end
+
+local function putSession(u, sid, s)
+  u.sessions[sid] = s
+  u.dirty[sid] = true
+  u.gone[sid] = nil
+  u.forgotten = nil
+end
+
+local function dropSession(u, sid)
+  u.sessions[sid] = nil
+  u.dirty[sid] = nil
+  u.gone[sid] = true
+end
+
+-- Refuses a connection from now on: what it still sends comes too late. Two TTLs outlive every late command.
+local function bury(u, conn)
+  if conn ~= NOBODY then u.tombs[conn] = now + 2 * ttl; u.tombsChanged = true end
+end
+
+local function isBuried(u, conn)
+  return (u.tombs[conn] or 0) > now
+end
+
+local function isVisible(u)
+  return not u.hiddenUntil and not u.unseeded and next(u.sessions) ~= nil
+end
+
+-- The detail that others may know, '' for nothing.
+local function detailShown(u)
+  return not u.hiddenUntil and not u.unseeded and u.detail or ''
+end
+
+local function wake(result)
+  if not appended then return result end
+  if redis.call('SET', KEYS[7], '1', 'PX', 500, 'NX') then result[1] = result[1] + 1 end
+  if redis.call('SET', KEYS[8], '1', 'PX', 500, 'NX') then result[1] = result[1] + 2 end
+  return result
+end
+
+-- Protects memory while PostgreSQL or the workers stay away: history is dropped, last_seen is not.
+local function trimToCap()
+  if redis.call('XLEN', outbox) <= OUTBOX_CAP then return end
+  local oldest = redis.call('XRANGE', outbox, '-', '+', 'COUNT', 100)
+  for _, entry in ipairs(oldest) do
+    local fields = entry[2]
+    for n = 1, #fields, 2 do
+      if fields[n] == 'u' then redis.call('SADD', KEYS[5], fields[n + 1]) end
+    end
+    redis.call('XDEL', outbox, entry[1])
+  end
+end
+
+local function append(u, ...)
+  redis.call('XADD', outbox, '*', 'u', u.id, ...)
+  appended = true
+  trimToCap()
+end
+
+-- Makes the next version and tells it: the change and its announcement are one step.
+local function tell(u, cause)
+  u.version = math.max(now, u.version + 1)
+  local fields = { 's', u.announced and '1' or '0', 'l', u.lastSeen and whole(u.lastSeen) or '', 'v', whole(u.version),
+    'a', whole(now), 'c', cause }
+  local function add(name, value) fields[#fields + 1] = name; fields[#fields + 1] = value end
+  if u.claims then add('m', u.claims) end
+  local detail = detailShown(u)
+  if detail ~= u.toldDetail then add('d', detail == '' and '{}' or detail) end
+  u.claims, u.untold, u.toldDetail = nil, nil, detail
+  append(u, unpack(fields))
+end
+
+local function announce(u, active, cause, sid)
+  u.announced = active
+  u.cause, u.causeSession, u.since = cause, sid or u.endedSession or '', now
+  u.endedCause, u.endedSession = nil, nil
+  tell(u, cause)
+end
+
+-- Tells the webs to close connections that are no longer welcome.
+local function tellClosed(u, conns, reason)
+  if #conns > 0 then append(u, 'x', table.concat(conns, ' '), 'r', reason) end
+end
+
+-- Something only PostgreSQL has to hear of: a user's first visit out of sight, a choice that ended, or a sign of life
+-- that others may know of since a choice is over or known, where that changed nothing else.
+local function tellRecord(u, clearsHidden)
+  append(u, 'n', clearsHidden and 'clear' or 'seen', 'l', u.lastSeen and whole(u.lastSeen) or '',
+    'v', whole(u.version), 'a', whole(now), 'm', u.claims or '')
+  u.claims, u.untold = nil, nil
+end
+
+-- Announces what is true now where it differs from what was announced last.
+local function edge(u, cause, sid)
+  local visible = isVisible(u)
+  if visible and not u.announced then announce(u, true, u.lost and 'restored' or cause, sid)
+  elseif not visible and (u.announced or (u.lost and not u.unseeded)) then
+    announce(u, false, u.hiddenUntil and 'manual' or cause, sid)
+  elseif not u.unseeded and detailShown(u) ~= u.toldDetail then tell(u, 'detail')
+  end
+  if not u.unseeded then u.lost = nil end
+end
+
+local causeOf = { l = 'timeout', p = 'timeout', g = 'disconnect', h = 'handover' }
+
+-- Settle first: drops what is overdue and announces what follows from it, before anything else is done.
+local function settle(u)
+  if held() then return end
+  local hiddenUntil = u.hiddenUntil
+  if hiddenUntil and hiddenUntil >= 0 and hiddenUntil <= now then
+    u.hiddenUntil, u.hiddenSince = nil, nil
+  else
+    hiddenUntil = nil
+  end
+  if u.detailUntil and u.detailUntil <= now then u.detail, u.detailUntil = nil, nil end
+  local latest, known = -1, u.lastSeen
+  for sid, s in pairs(u.sessions) do
+    local deadline = deadlineOf(s)
+    -- Who left while appearing inactive was last seen when that began.
+    if not hiddenUntil or deadline > hiddenUntil then seen(u, s.beat) end
+    if deadline <= now then
+      dropSession(u, sid)
+      if deadline > latest then latest, u.endedCause, u.endedSession = deadline, causeOf[s.standing], sid end
+    end
+  end
+  if hiddenUntil and u.lastSeen ~= known then u.untold = true end
+  -- What has just been read from PostgreSQL is told with what happens now.
+  if u.lost or (u.toldDetail == '?' and isVisible(u) == u.announced) then return end
+  edge(u, isVisible(u) and (hiddenUntil and 'manual' or 'connect') or u.endedCause or 'timeout')
+end
+
+-- When all sessions are gone unless something is heard (ms), or nil.
+local function lastDeadline(u)
+  local latest
+  for _, s in pairs(u.sessions) do
+    local deadline = deadlineOf(s)
+    if not latest or deadline > latest then latest = deadline end
+  end
+  return latest
+end
+
+-- When this user has to be looked at next (ms), or nil.
+local function nextDue(u)
+  local at = lastDeadline(u)
+  -- Announced active without a session: a close that is waiting for its transition.
+  if not at and u.announced then at = now end
+  -- A choice that ends shows who is here, and what they say of themselves.
+  local hiddenUntil = u.hiddenUntil and u.hiddenUntil >= 0 and u.hiddenUntil
+  if hiddenUntil and (at or u.detail) then at = math.min(at or hiddenUntil, hiddenUntil) end
+  if u.detailUntil then at = math.min(at or u.detailUntil, u.detailUntil) end
+  return at
+end
+
+-- Writes the record back and makes the other keys agree with it. Returns nextDue.
+local function save(u)
+  if u.untold then tellRecord(u, false) end
+  local set, del = { 'v', whole(u.version), 'a', u.announced and '1' or '0' }, {}
+  local function field(name, value)
+    if value then set[#set + 1] = name; set[#set + 1] = value else del[#del + 1] = name end
+  end
+  field('l', u.lastSeen and whole(u.lastSeen))
+  field('h', u.hiddenUntil and whole(u.hiddenUntil))
+  field('g', u.hiddenSince and whole(u.hiddenSince))
+  field('d', u.detail)
+  field('x', u.detailUntil and whole(u.detailUntil))
+  field('k', u.toldDetail ~= '' and u.toldDetail)
+  field('p', u.unseeded and '1')
+  field('q', u.unseeded and u.meanwhile and whole(u.meanwhile))
+  field('j', u.job)
+  field('c', u.cause)
+  field('i', u.causeSession)
+  field('w', u.since and whole(u.since))
+  field('f', u.forgotten and '1')
+  -- Kept only while the transition is still to be made.
+  field('e', u.announced and u.endedCause and next(u.sessions) == nil and u.endedCause .. '|' .. (u.endedSession or ''))
+  for sid in pairs(u.dirty) do
+    field('s:' .. sid, pack(u.sessions[sid]))
+    field('b:' .. sid, whole(u.sessions[sid].beat))
+  end
+  for sid in pairs(u.gone) do
+    del[#del + 1] = 's:' .. sid
+    del[#del + 1] = 'b:' .. sid
+  end
+  if u.tombsChanged then
+    local kept = {}
+    for conn, expires in pairs(u.tombs) do
+      if expires <= now then del[#del + 1] = 't:' .. conn else kept[#kept + 1] = { conn, expires } end
+    end
+    table.sort(kept, function(x, y) return x[2] > y[2] end)
+    for n, tomb in ipairs(kept) do
+      if n <= MAX_TOMBSTONES then field('t:' .. tomb[1], whole(tomb[2])) else del[#del + 1] = 't:' .. tomb[1] end
+    end
+  end
+  redis.call('HSET', u.key, unpack(set))
+  if #del > 0 then redis.call('HDEL', u.key, unpack(del)) end
+
+  local latest = lastDeadline(u)
+  if isVisible(u) and latest > now then
+    redis.call('SET', statusKey(u.id), 'active', 'PX', whole(latest - now))
+  else
+    redis.call('DEL', statusKey(u.id))
+  end
+  if u.lastSeen and not u.forgotten then redis.call('SET', lastSeenKey(u.id), iso(u.lastSeen)) end
+  if u.unseeded then redis.call('SADD', KEYS[6], u.id) else redis.call('SREM', KEYS[6], u.id) end
+
+  local at = nextDue(u)
+  if at then
+    redis.call('ZADD', due, whole(at), u.id)
+    redis.call('PERSIST', u.key)
+  else
+    redis.call('ZREM', due, u.id)
+    -- Long enough for every tombstone; the version goes on from PostgreSQL and the clock.
+    redis.call('PEXPIRE', u.key, whole(2 * ttl + 60000))
+  end
+  return at
+end
+
+-- Gives the user a timeout job where none is waiting; returns its number or nothing.
+local function armJob(u)
+  if u.job then return '' end
+  u.job = whole(now)
+  return u.job
+end
+
+-- What PostgreSQL knows, for a user Redis has no record of.
+-- seed = { version, lastSeen or nil, announced 1|0, hidden: nil | -1 | ms left, detail (JSON) or '', ms it has left or nil },
+-- or 'away'.
+local function applySeed(u, seed)
+  local known = fromIso(redis.call('GET', lastSeenKey(u.id)) or '')
+  if known and (not u.lastSeen or known > u.lastSeen) then u.lastSeen = known end
+  if seed == 'away' then
+    u.unseeded = true
+    return
+  end
+  u.unseeded = nil
+  u.version = math.max(u.version, seed[1])
+  if seed[2] and (not u.lastSeen or seed[2] > u.lastSeen) then u.lastSeen = seed[2] end
+  if seed[3] == 1 and not u.announced then u.lost = true end
+  -- A logout ends the choice, also one that was not known then.
+  if seed[4] and u.cause ~= 'logout' then
+    u.hiddenUntil = seed[4] < 0 and -1 or now + seed[4]
+    u.hiddenSince = u.hiddenSince or now
+  end
+  if seed[5] ~= '' then
+    u.detail, u.detailUntil = seed[5], seed[6] and now + seed[6]
+    -- Told or not, and perhaps over by now: others are told what is true, be it once more. The hidden tell nothing.
+    if not u.hiddenUntil then u.toldDetail = '?' end
+  end
+  local before = u.lastSeen
+  if u.meanwhile then seen(u, u.meanwhile) end
+  if u.lastSeen ~= before then u.untold = true end
+end
+
+-- What PostgreSQL remembers, six arguments from position n: version, lastSeen, announced, hidden, detail, ms it has left.
+local function memoryAt(n)
+  return { tonumber(ARGV[n]), tonumber(ARGV[n + 1]), tonumber(ARGV[n + 2]), tonumber(ARGV[n + 3]), ARGV[n + 4], tonumber(ARGV[n + 5]) }
+end
+
+-- Reads a seed out of ARGV from position n: mode ('' none given, 'away', 'known') and the memory.
+local function seedAt(n)
+  if ARGV[n] == '' then return nil end
+  if ARGV[n] == 'away' then return 'away' end
+  return memoryAt(n + 1)
+end

@@ -1,0 +1,69 @@
+-- A session opens, or is made again after Redis lost it (mode `restore`).
+-- ARGV  5 user  6 session  7 conn  8 age of this sign of life (ms)  9 age of the connection (ms)
+--      10 kind  11 state (a|i)  12 name  13 sessions allowed  14 mode: connect | restore  15 claims (JSON) or ''
+--      16 seed mode: '' | away | known  17 version  18 lastSeen  19 announced 1|0  20 hidden: '' | -1 | ms left
+--      21 detail (JSON) or ''  22 ms it has left or ''
+-- Returns { wake, code, version, active 1|0, number of the timeout job to add or '', its delay (ms) }
+--   code: ok | seed (ask PostgreSQL first) | full (too many sessions) | replaced, logout (this connection was ended)
+--         stale (restore: its last sign of life is older than a TTL)
+local id, sid, conn = ARGV[5], ARGV[6], ARGV[7]
+local restoring = ARGV[14] == 'restore'
+local beat = now - tonumber(ARGV[8]) - lateness
+
+local u = load(id)
+local seed = seedAt(16)
+if not u then
+  if not seed then return { 0, 'seed', 0, 0, '', 0 } end
+  u = newUser(id)
+end
+if seed and (u.fresh or u.unseeded) then applySeed(u, seed) end
+if restoring then
+  if u.fresh and beat + ttl <= now then return { 0, 'stale', 0, 0, '', 0 } end
+end
+local wasFresh = u.fresh
+settle(u)
+
+local cause = restoring and 'heartbeat' or 'connect'
+local function answer(code, job)
+  -- Also for a refusal, where it is with this that PostgreSQL's memory was read.
+  if u.lost or isVisible(u) then edge(u, next(u.sessions) and cause or 'timeout') end
+  local at = save(u)
+  return wake({ 0, code, u.version, isVisible(u) and 1 or 0, job or '', at and at - now or 0 })
+end
+
+local previous = u.sessions[sid]
+local tooOld = beat + ttl <= now
+if previous and previous.beat > beat then beat = previous.beat end
+if restoring and previous and previous.conn ~= conn then return answer('replaced') end
+if isBuried(u, conn) then return answer('logout') end
+if restoring and tooOld then return answer('stale') end
+
+local counted = 0
+for other, s in pairs(u.sessions) do
+  if other ~= sid and s.standing == 'l' then counted = counted + 1 end
+end
+if not restoring and counted >= tonumber(ARGV[13]) then return answer('full') end
+
+if previous and previous.conn ~= conn and previous.conn ~= NOBODY then
+  bury(u, previous.conn)
+  tellClosed(u, { previous.conn }, 'replaced')
+end
+for other, s in pairs(u.sessions) do
+  -- A posted session, and one that nobody can claim again, end quietly now that there is a real one, which takes their
+  -- signs of life over.
+  local unclaimed = (s.standing == 'h' or s.standing == 'g') and string.sub(other, 1, 1) ~= 'd'
+  if other ~= sid and (s.standing == 'p' or unclaimed) then
+    beat = math.max(beat, s.beat)
+    dropSession(u, other)
+  end
+end
+
+putSession(u, sid, {
+  conn = conn, standing = 'l', at = now - tonumber(ARGV[9]) - lateness, beat = beat,
+  kind = ARGV[10], state = ARGV[11], name = ARGV[12],
+})
+seen(u, beat)
+if ARGV[15] ~= '' and wasFresh then u.claims = ARGV[15] end
+edge(u, cause, sid)
+if u.claims then tellRecord(u, false) end
+return answer('ok', armJob(u))

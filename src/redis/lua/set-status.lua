@@ -1,0 +1,55 @@
+-- The user chooses: appear inactive, or be active again.
+-- ARGV  5 user  6 status: active | inactive  7 ms until the choice ends, -1: never  8 claims (JSON) or ''
+--       9 1 where PostgreSQL has already dropped the earlier choice
+--      10 seed mode  11 version  12 lastSeen  13 announced  14 hidden  15 detail  16 ms it has left
+-- Returns { wake, code, active 1|0, lastSeen (ms) or '', version, timeout job to add or '', its delay, delay of the choice's end or -1 }
+--   code: ok | seed (ask PostgreSQL first) | clear (drop the earlier choice in PostgreSQL first)
+local u = load(ARGV[5])
+local seed = seedAt(10)
+-- An earlier choice that is not known yet decides what others know of the user from now on.
+if (not u or u.unseeded) and not seed then return { 0, 'seed', 0, '', 0, '', 0, -1 } end
+if not u then u = newUser(ARGV[5]) end
+if seed and (u.fresh or u.unseeded) then applySeed(u, seed) end
+settle(u)
+if u.fresh and ARGV[8] ~= '' then u.claims = ARGV[8] end
+
+local ends = -1
+if ARGV[6] == 'inactive' then
+  u.unseeded = nil
+  if not u.hiddenUntil then
+    if next(u.sessions) then seen(u, now) end
+    u.hiddenSince = now
+  end
+  local delay = tonumber(ARGV[7])
+  u.hiddenUntil = delay < 0 and -1 or now + delay
+  ends = delay
+  edge(u, 'manual')
+else
+  local wasHidden = u.hiddenUntil or u.unseeded
+  if wasHidden and ARGV[9] ~= '1' then
+    edge(u, 'manual')
+    save(u)
+    return wake({ 0, 'clear', 0, '', 0, '', 0, -1 })
+  end
+  u.hiddenUntil, u.hiddenSince, u.unseeded = nil, nil, nil
+  -- Counts as a heartbeat of the freshest session that somebody holds; where there is none, one is made.
+  local freshest
+  for sid, s in pairs(u.sessions) do
+    local holds = s.standing == 'l' or s.standing == 'p'
+    local best = u.sessions[freshest]
+    if holds and (not best or s.beat > best.beat or (s.beat == best.beat and sid < freshest)) then freshest = sid end
+  end
+  if freshest then
+    u.sessions[freshest].beat = now
+    u.dirty[freshest] = true
+  else
+    freshest = 'posted'
+    putSession(u, freshest, { conn = NOBODY, standing = 'p', at = now, beat = now, kind = 'other', state = 'a', name = '' })
+  end
+  for _, s in pairs(u.sessions) do seen(u, s.beat) end
+  edge(u, wasHidden and 'manual' or 'heartbeat', freshest)
+end
+if u.claims then tellRecord(u, false) end
+local job = next(u.sessions) and armJob(u) or ''
+local at = save(u)
+return wake({ 0, 'ok', isVisible(u) and 1 or 0, u.lastSeen and whole(u.lastSeen) or '', whole(u.version), job, at and at - now or 0, ends })

@@ -1,0 +1,118 @@
+import type { Cause, Change, Claims, Detail } from '../presence/change.ts';
+import type { RedisClient } from './connect.ts';
+import type { Doing } from './indicators.ts';
+import { type Group, type Keys, SHARDS } from './keys.ts';
+import { type Reply, runScript } from './scripts.ts';
+
+/** One entry of a shard's outbox: a change to tell, connections to close, or a note for PostgreSQL alone. */
+export type OutboxEntry = { id: string } & (
+  | { kind: 'change'; change: Change; claims: Claims | null }
+  | { kind: 'close'; userId: string; conns: string[]; reason: 'replaced' | 'logout' }
+  | { kind: 'note'; userId: string; clearsHidden: boolean; change: Change; claims: Claims | null }
+  | { kind: 'indicator'; conversationId: string; userId: string; doing: Doing; active: boolean }
+  | { kind: 'expelled'; conversationId: string; userId: string }
+  /** Dropped by the cap before it was read. */
+  | { kind: 'dropped' }
+);
+
+export type Taken = { state: 'busy' } | { state: 'empty' } | { state: 'entries'; entries: OutboxEntry[] };
+
+/** Added to a wake-up that was lost with its worker, it has to stay below the two seconds that a dead worker may cost. */
+const LEASE_MS = 1000;
+
+function parseEntry(raw: Reply | undefined): OutboxEntry | null {
+  if (!Array.isArray(raw)) return null;
+  const [id, flat] = raw;
+  if (typeof id !== 'string') return null;
+  if (!Array.isArray(flat)) return { id, kind: 'dropped' };
+  const fields = new Map<string, string>();
+  for (let n = 0; n + 1 < flat.length; n += 2) fields.set(String(flat[n]), String(flat[n + 1]));
+  const text = (name: string) => fields.get(name) ?? '';
+  const userId = text('u');
+  if (fields.has('i')) {
+    const conversationId = text('i');
+    if (fields.has('g')) return { id, kind: 'expelled', conversationId, userId };
+    return { id, kind: 'indicator', conversationId, userId, doing: text('k') as Doing, active: text('s') === '1' };
+  }
+  if (fields.has('x')) {
+    const reason = text('r') === 'logout' ? 'logout' : 'replaced';
+    return { id, kind: 'close', userId, conns: text('x').split(' '), reason };
+  }
+  const claims = text('m') === '' ? null : (JSON.parse(text('m')) as Claims);
+  const change: Change = {
+    userId,
+    status: text('s') === '1' ? 'active' : 'inactive',
+    lastSeen: text('l') === '' ? null : Number(text('l')),
+    version: Number(text('v')),
+    at: Number(text('a')),
+    cause: (fields.get('c') ?? 'logout') as Cause,
+    ...(fields.has('d') ? { detail: JSON.parse(text('d')) as Detail } : {}),
+  };
+  if (fields.has('n')) return { id, kind: 'note', userId, clearsHidden: text('n') === 'clear', change, claims };
+  return { id, kind: 'change', change, claims };
+}
+
+/** Draining one shard's outbox for one group: one drain at a time, in order, acknowledged after the effect. */
+export class Outbox {
+  readonly #redis: RedisClient;
+  readonly #keys: Keys;
+
+  constructor(redis: RedisClient, keys: Keys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /**
+   * Acknowledges `done` and reads up to `count` more. `busy`: another drain holds the shard; `empty`: all is done and
+   * the lease is given back. What an earlier drain left unacknowledged comes on the `first` step.
+   */
+  async take(
+    group: Group,
+    shard: number,
+    step: { token: string; count: number; first: boolean; done: string[] },
+  ): Promise<Taken> {
+    const reply = await runScript(
+      this.#redis,
+      'take-changes',
+      [this.#keys.outbox(shard), this.#keys.lease(group, shard), this.#keys.wake(group, shard)],
+      [group, step.token, LEASE_MS, step.count, step.first ? 1 : 0, ...step.done],
+    );
+    if (reply[0] !== 'entries') return { state: reply[0] === 'busy' ? 'busy' : 'empty' };
+    const entries: OutboxEntry[] = [];
+    for (const raw of reply[1] as Reply[]) {
+      const entry = parseEntry(raw);
+      if (entry) entries.push(entry);
+    }
+    return { state: 'entries', entries };
+  }
+
+  /** Keeps the lease during a long effect; false: somebody else has taken over. */
+  async keepLease(group: Group, shard: number, token: string): Promise<boolean> {
+    const reply = await runScript(this.#redis, 'lease', [this.#keys.lease(group, shard)], [token, LEASE_MS]);
+    return reply[0] === 1;
+  }
+
+  /** Gives the lease back early, so that the next wake-up need not wait for its end. */
+  async giveBack(group: Group, shard: number, token: string): Promise<void> {
+    await runScript(this.#redis, 'lease', [this.#keys.lease(group, shard)], [token, 0]);
+  }
+
+  /** Whether every change that was ever made is recorded. */
+  async allRecorded(): Promise<boolean> {
+    const waiting = await Promise.all(
+      Array.from({ length: SHARDS }, (_, shard) =>
+        runScript(this.#redis, 'backlog', [this.#keys.outbox(shard), this.#keys.unrecorded(shard)], ['record']),
+      ),
+    );
+    return waiting.every((reply) => reply[0] === 0);
+  }
+
+  /** Some users whose changes were dropped by the cap; their last seen has to be written from the cache. */
+  async unrecorded(shard: number, count: number): Promise<string[]> {
+    return this.#redis.srandmember(this.#keys.unrecorded(shard), count);
+  }
+
+  async markRecorded(shard: number, userIds: string[]): Promise<void> {
+    if (userIds.length > 0) await this.#redis.srem(this.#keys.unrecorded(shard), ...userIds);
+  }
+}

@@ -1,0 +1,280 @@
+import type { Claims, Detail, Memory, Status } from '../presence/change.ts';
+import type { Arm, FollowUp } from '../presence/follow-up.ts';
+import type { SessionState } from '../presence/session.ts';
+import type { RedisClock } from './clock.ts';
+import type { RedisClient } from './connect.ts';
+import { type Keys, shardOf } from './keys.ts';
+import type { Beat, Chosen, Ended, Glimpse, OpenCode, OpenRequest, Seed } from './presence-types.ts';
+import { detailText, parseDetail, parseRecord, type UserRecord } from './record.ts';
+import { type Reply, runScript } from './scripts.ts';
+
+function toMs(text: Reply | undefined): number | null {
+  if (typeof text === 'number') return text;
+  if (typeof text !== 'string' || text === '') return null;
+  return text.includes('T') ? Date.parse(text) : Number(text);
+}
+
+function seedArgs(seed: Seed | null): (string | number)[] {
+  if (seed === null) return ['', '', '', '', '', '', ''];
+  if (seed === 'away') return ['away', '', '', '', '', '', ''];
+  if (seed === 'new') return ['known', 0, '', 0, '', '', ''];
+  return ['known', ...memoryArgs(seed)];
+}
+
+function memoryArgs(memory: Memory): (string | number)[] {
+  const hidden = memory.hidden === null ? '' : Math.round(memory.hidden.remainingMs ?? -1);
+  const detail = memory.detail === null ? ['', ''] : [detailText(memory.detail.shown), memory.detail.remainingMs ?? ''];
+  return [memory.version, memory.lastSeen ?? '', memory.status === 'active' ? 1 : 0, hidden, ...detail];
+}
+
+const letter = (state: SessionState | null) => (state === null ? '' : state === 'idle' ? 'i' : 'a');
+
+/**
+ * Who is here now. Every method is one script call on one shard: it settles what is overdue first, does its own
+ * work, and appends what follows to the shard's outbox in the same step. Callers owe the returned follow-up to the queues.
+ * Errors are those of ioredis where Redis is away; nothing is half-done then.
+ */
+export class PresenceStore {
+  readonly #redis: RedisClient;
+  readonly #keys: Keys;
+  readonly #clock: RedisClock;
+  readonly #ttlMs: number;
+
+  constructor(redis: RedisClient, keys: Keys, clock: RedisClock, ttlMs: number) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#clock = clock;
+    this.#ttlMs = ttlMs;
+  }
+
+  async #run(
+    script: string,
+    shard: number,
+    args: (string | number)[],
+  ): Promise<{ reply: Reply[]; followUp: FollowUp }> {
+    const keys = this.#keys;
+    const reply = await runScript(
+      this.#redis,
+      script,
+      [
+        keys.due(shard),
+        keys.outbox(shard),
+        keys.pulse(shard),
+        keys.hold(shard),
+        keys.unrecorded(shard),
+        keys.unseeded(shard),
+        keys.wake('deliver', shard),
+        keys.wake('record', shard),
+      ],
+      [keys.stem, keys.tag(shard), this.#ttlMs, this.#clock.now(), ...args],
+    );
+    const wake = Number(reply[0]);
+    return { reply, followUp: { shard, wakeDeliver: (wake & 1) !== 0, wakeRecord: (wake & 2) !== 0, arms: [] } };
+  }
+
+  async open(
+    request: OpenRequest,
+    seed: Seed | null,
+  ): Promise<{ code: OpenCode; version: number; followUp: FollowUp }> {
+    const { reply, followUp } = await this.#run('open-session', shardOf(request.userId), [
+      request.userId,
+      request.sessionId,
+      request.conn,
+      Math.round(request.beatAgeMs),
+      Math.round(request.connectedAgeMs),
+      request.kind,
+      letter(request.state),
+      request.name,
+      request.maxSessions,
+      request.mode,
+      request.claims ? JSON.stringify(request.claims) : '',
+      ...seedArgs(seed),
+    ]);
+    arm(followUp.arms, request.userId, String(reply[4]), Number(reply[5]));
+    return { code: reply[1] as OpenCode, version: Number(reply[2]), followUp };
+  }
+
+  /** Beats of one shard. Returns the places of those that need more: `missing` (open again to restore), or ended. */
+  async touch(
+    shard: number,
+    beats: Beat[],
+  ): Promise<{ refused: { place: number; code: 'missing' | Ended }[]; followUp: FollowUp }> {
+    const args: (string | number)[] = [];
+    for (const beat of beats) {
+      args.push(beat.userId, beat.sessionId, beat.conn, Math.round(beat.ageMs), letter(beat.state));
+    }
+    const { reply, followUp } = await this.#run('touch-sessions', shard, args);
+    const refused: { place: number; code: 'missing' | Ended }[] = [];
+    for (let n = 1; n + 1 < reply.length; n += 2) {
+      refused.push({ place: Number(reply[n]) - 1, code: reply[n + 1] as 'missing' | Ended });
+    }
+    return { refused, followUp };
+  }
+
+  /** A goodbye. `late`: the session was not this connection's any more, and nothing happened. */
+  async close(
+    session: { userId: string; sessionId: string; conn: string },
+    ageMs: number,
+    graceMs: number,
+  ): Promise<{ late: boolean; followUp: FollowUp }> {
+    const { reply, followUp } = await this.#run('close-session', shardOf(session.userId), [
+      session.userId,
+      session.sessionId,
+      session.conn,
+      Math.round(ageMs),
+      graceMs,
+    ]);
+    if (reply[1] !== 'ok') return { late: true, followUp };
+    // With other devices left this is the deadline of the next one, which may be nearer than the waiting job's.
+    followUp.arms.push({ kind: 'once', userId: session.userId, why: 'closed', delayMs: Math.max(0, Number(reply[2])) });
+    return { late: false, followUp };
+  }
+
+  /** Gives sessions of one shard up without ending them; their deadline is `handoverMs` from now. */
+  async handOver(
+    shard: number,
+    sessions: { userId: string; sessionId: string; conn: string }[],
+    handoverMs: number,
+  ): Promise<FollowUp> {
+    const args = sessions.flatMap((session) => [session.userId, session.sessionId, session.conn]);
+    const { reply, followUp } = await this.#run('hand-over', shard, [handoverMs, ...args]);
+    for (let n = 1; n + 1 < reply.length; n += 2) {
+      const delayMs = Math.max(0, Number(reply[n + 1]));
+      followUp.arms.push({ kind: 'once', userId: String(reply[n]), why: 'handover', delayMs });
+    }
+    return followUp;
+  }
+
+  /**
+   * The user's own choice. `expiresInMs` null: until further notice. PostgreSQL has to have the choice before;
+   * for `active` the store answers `clear` where an earlier choice has to be dropped there first (`cleared` says it was).
+   */
+  async setStatus(
+    userId: string,
+    status: Status,
+    choice: { expiresInMs: number | null; cleared: boolean; claims: Claims | null },
+    seed: Seed | null,
+  ): Promise<Chosen> {
+    const { reply, followUp } = await this.#run('set-status', shardOf(userId), [
+      userId,
+      status,
+      choice.expiresInMs === null ? -1 : Math.round(choice.expiresInMs),
+      choice.claims ? JSON.stringify(choice.claims) : '',
+      choice.cleared ? 1 : 0,
+      ...seedArgs(seed),
+    ]);
+    arm(followUp.arms, userId, String(reply[5]), Number(reply[6]));
+    const ends = Number(reply[7]);
+    if (ends >= 0) followUp.arms.push({ kind: 'once', userId, why: 'choice-ends', delayMs: ends });
+    return {
+      code: reply[1] as Chosen['code'],
+      status: reply[2] === 1 ? 'active' : 'inactive',
+      lastSeen: toMs(reply[3]),
+      version: Number(reply[4]),
+      followUp,
+    };
+  }
+
+  /** What others see beside the status. PostgreSQL has to have it before. `seed`: it has to be asked what else it knows. */
+  async setDetail(
+    userId: string,
+    { detail, expiresInMs }: { detail: Detail; expiresInMs: number | null },
+    seed: Seed | null,
+  ): Promise<{ code: 'ok' | 'seed'; followUp: FollowUp }> {
+    const args = [userId, detailText(detail), expiresInMs ?? -1, ...seedArgs(seed)];
+    const { reply, followUp } = await this.#run('set-detail', shardOf(userId), args);
+    const ends = Number(reply[2]);
+    if (ends >= 0) followUp.arms.push({ kind: 'once', userId, why: 'detail-ends', delayMs: ends });
+    return { code: reply[1] as 'ok' | 'seed', followUp };
+  }
+
+  /** Signs out one session or (null) all; with `conn`, only where that connection holds it. False: no such session. */
+  async logOut(userId: string, sessionId: string | null, conn = ''): Promise<{ found: boolean; followUp: FollowUp }> {
+    const { reply, followUp } = await this.#run('log-out', shardOf(userId), [userId, sessionId ?? '', conn]);
+    const delayMs = Number(reply[2]);
+    if (delayMs > 0) followUp.arms.push({ kind: 'once', userId, why: 'closed', delayMs });
+    return { found: reply[1] === 'ok', followUp };
+  }
+
+  /**
+   * Makes the transitions that are due for users of one shard. `number` is that of the timeout job that asks, or ''.
+   * `nextMs`: when to look again; null: not needed. `job`: number of the job that is the user's own by now.
+   */
+  async expire(
+    shard: number,
+    users: { userId: string; number: string }[],
+  ): Promise<{
+    users: { userId: string; nextMs: number | null; announced: Status | null; job: string | null }[];
+    followUp: FollowUp;
+  }> {
+    const args = users.flatMap((user) => [user.userId, user.number]);
+    const { reply, followUp } = await this.#run('expire-users', shard, args);
+    return {
+      users: users.map(({ userId }, n) => ({
+        userId,
+        nextMs: Number(reply[1 + n * 3]) < 0 ? null : Number(reply[1 + n * 3]),
+        announced: (reply[2 + n * 3] as Status) || null,
+        job: (reply[3 + n * 3] as string) || null,
+      })),
+      followUp,
+    };
+  }
+
+  /** What others may know of users of one shard, and up to which outbox entry that is true. */
+  async snapshot(
+    shard: number,
+    userIds: string[],
+  ): Promise<{ users: Glimpse[]; position: string; followUp: FollowUp }> {
+    const { reply, followUp } = await this.#run('snapshot', shard, userIds);
+    const users = userIds.map((userId, n): Glimpse => {
+      const status = Number(reply[2 + n * 4]);
+      const version = reply[4 + n * 4];
+      return {
+        userId,
+        status: status === 1 ? 'active' : 'inactive',
+        lastSeen: toMs(reply[3 + n * 4]),
+        version: version === '' ? null : Number(version),
+        known: status >= 0,
+        unseeded: status === -2,
+        detail: parseDetail(String(reply[5 + n * 4])),
+      };
+    });
+    return { users, position: String(reply[1]), followUp };
+  }
+
+  /** Whether the user is shown as inactive by choice, or may be for all that is known. */
+  async isHidden(userId: string): Promise<boolean> {
+    const [until, unseeded] = await this.#redis.hmget(this.#keys.record(userId), 'h', 'p');
+    return until !== null || unseeded !== null;
+  }
+
+  /** One user's record, settled; null where there is none. `now` is Redis's time. */
+  async inspect(userId: string): Promise<{ now: number; record: UserRecord | null; followUp: FollowUp }> {
+    const { reply, followUp } = await this.#run('inspect', shardOf(userId), [userId]);
+    const flat = reply.slice(2).map(String);
+    return { now: Number(reply[1]), record: flat.length > 0 ? parseRecord(flat) : null, followUp };
+  }
+
+  /** Tells users of one shard what PostgreSQL knows: those made without it, and those Redis lost while they were active. */
+  async adopt(shard: number, users: { userId: string; memory: Memory }[]): Promise<FollowUp> {
+    const args = users.flatMap(({ userId, memory }) => [userId, ...memoryArgs(memory)]);
+    const { reply, followUp } = await this.#run('adopt', shard, args);
+    for (let n = 1; n + 2 < reply.length; n += 3) {
+      arm(followUp.arms, String(reply[n]), String(reply[n + 1]), Number(reply[n + 2]));
+    }
+    return followUp;
+  }
+
+  /** Drops the cached last seen of users whose logout is in PostgreSQL, unless they have come back. */
+  async forget(shard: number, users: { userId: string; version: number }[]): Promise<void> {
+    await this.#run(
+      'forget',
+      shard,
+      users.flatMap(({ userId, version }) => [userId, version]),
+    );
+  }
+}
+
+function arm(arms: Arm[], userId: string, number: string, delayMs: number): void {
+  if (number !== '') arms.push({ kind: 'check', userId, number, delayMs: Math.max(0, delayMs) });
+}

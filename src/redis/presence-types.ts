@@ -1,0 +1,58 @@
+import type { Claims, Detail, Memory, Status } from '../presence/change.ts';
+import type { FollowUp } from '../presence/follow-up.ts';
+import type { DeviceKind, SessionState } from '../presence/session.ts';
+
+/** What PostgreSQL knows of a user for whom Redis has no record: memory, nothing (a new user), or it could not be asked. */
+export type Seed = Memory | 'new' | 'away';
+
+export interface OpenRequest {
+  userId: string;
+  sessionId: string;
+  conn: string;
+  kind: DeviceKind;
+  name: string;
+  state: SessionState;
+  /** How long ago the sign of life was, and the connection was made. */
+  beatAgeMs: number;
+  connectedAgeMs: number;
+  maxSessions: number;
+  mode: 'connect' | 'restore';
+  claims: Claims | null;
+}
+
+/** Why a connection is refused from now on. */
+export type Ended = 'replaced' | 'logout';
+
+/** ok; `seed`: ask PostgreSQL and call again; `full`: too many sessions; `stale`: too old to restore; or ended. */
+export type OpenCode = 'ok' | 'seed' | 'full' | 'stale' | Ended;
+
+export interface Beat {
+  userId: string;
+  sessionId: string;
+  conn: string;
+  ageMs: number;
+  /** Only where it differs from what was said before. */
+  state: SessionState | null;
+}
+
+export interface Glimpse {
+  userId: string;
+  status: Status;
+  /** ms or null */
+  lastSeen: number | null;
+  /** null: Redis has no record, PostgreSQL knows. */
+  version: number | null;
+  /** false: Redis never heard of the user, or cannot know the answer while PostgreSQL is away (`unseeded`). */
+  known: boolean;
+  unseeded: boolean;
+  /** What others may see of it, where Redis has a record. */
+  detail: Detail | null;
+}
+
+export interface Chosen {
+  code: 'ok' | 'seed' | 'clear';
+  status: Status;
+  lastSeen: number | null;
+  version: number;
+  followUp: FollowUp;
+}

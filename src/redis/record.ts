@@ -1,0 +1,79 @@
+import type { Cause, Detail } from '../presence/change.ts';
+import type { DeviceKind, Session, SessionState, Standing } from '../presence/session.ts';
+
+/** A user's record in Redis, as lua/lib.lua keeps it. */
+export interface UserRecord {
+  version: number;
+  announced: boolean;
+  lastSeen: number | null;
+  /** Appears inactive until then (ms); -1: until further notice; null: not chosen. */
+  hiddenUntil: number | null;
+  hiddenSince: number | null;
+  detail: Detail | null;
+  /** ms; null: until further notice. */
+  detailUntil: number | null;
+  /** The user's choice is unknown, because PostgreSQL was away. */
+  unseeded: boolean;
+  cause: Cause | null;
+  causeSession: string | null;
+  since: number | null;
+  sessions: Session[];
+}
+
+const STANDINGS: Record<string, Standing> = { l: 'live', p: 'posted', g: 'grace', h: 'handover' };
+
+function parseSession(sessionId: string, value: string, lastBeat: string | undefined): Session {
+  const [conn = '', standing = '', deadline = '', connectedAt = '', kind = '', state = '', ...name] = value.split('|');
+  return {
+    sessionId,
+    conn,
+    standing: STANDINGS[standing] ?? 'live',
+    deadline: deadline === '' ? null : Number(deadline),
+    connectedAt: Number(connectedAt),
+    kind: kind as DeviceKind,
+    state: (state === 'i' ? 'idle' : 'active') satisfies SessionState,
+    name: name.join('|'),
+    lastBeat: Number(lastBeat ?? connectedAt),
+  };
+}
+
+/** Reads the fields of `user:sessions:<id>`, in the flat form in which Redis gives a hash. */
+export function parseRecord(flat: string[]): UserRecord {
+  const fields = new Map<string, string>();
+  for (let n = 0; n + 1 < flat.length; n += 2) fields.set(flat[n] ?? '', flat[n + 1] ?? '');
+  const number = (name: string) => {
+    const value = fields.get(name);
+    return value === undefined ? null : Number(value);
+  };
+  const sessions: Session[] = [];
+  for (const [name, value] of fields) {
+    if (name.startsWith('s:')) {
+      const sessionId = name.slice(2);
+      sessions.push(parseSession(sessionId, value, fields.get(`b:${sessionId}`)));
+    }
+  }
+  return {
+    version: number('v') ?? 0,
+    announced: fields.get('a') === '1',
+    lastSeen: number('l'),
+    hiddenUntil: number('h'),
+    hiddenSince: number('g'),
+    detail: parseDetail(fields.get('d')),
+    detailUntil: number('x'),
+    unseeded: fields.get('p') === '1',
+    cause: (fields.get('c') as Cause | undefined) ?? null,
+    causeSession: fields.get('i') || null,
+    since: number('w'),
+    sessions,
+  };
+}
+
+/** The one spelling of a detail, so that scripts can compare two; '' says nothing. */
+export function detailText({ availability, text, emoji }: Detail): string {
+  const json = JSON.stringify({ availability, text, emoji });
+  return json === '{}' ? '' : json;
+}
+
+export function parseDetail(text: string | undefined): Detail | null {
+  return text ? (JSON.parse(text) as Detail) : null;
+}

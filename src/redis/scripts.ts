@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import type { RedisClient } from './connect.ts';
+
+const FOLDER = new URL('./lua/', import.meta.url);
+
+/** The scripts that stand alone; all others begin with lib.lua. */
+const ALONE = new Set(['take-changes', 'publish', 'pulse', 'sweep', 'delivered', 'lease', 'backlog', 'indicate']);
+
+interface Script {
+  source: string;
+  sha: string;
+}
+
+function loadScripts(): Map<string, Script> {
+  const lib = readFileSync(new URL('lib.lua', FOLDER), 'utf8');
+  const scripts = new Map<string, Script>();
+  for (const file of readdirSync(FOLDER)) {
+    const name = file.replace(/\.lua$/, '');
+    if (name === file || name === 'lib') continue;
+    const body = readFileSync(new URL(file, FOLDER), 'utf8');
+    const source = ALONE.has(name) ? body : `${lib}\n${body}`;
+    scripts.set(name, { source, sha: createHash('sha1').update(source).digest('hex') });
+  }
+  return scripts;
+}
+
+const scripts = loadScripts();
+
+/** What a script answers: strings, integers and lists of them. */
+export type Reply = string | number | null | Reply[];
+
+/** Runs one of the scripts in lua/, loading it where Redis does not know it (yet, or after a restart). */
+export async function runScript(
+  redis: RedisClient,
+  name: string,
+  keys: string[],
+  args: (string | number)[],
+): Promise<Reply[]> {
+  const script = scripts.get(name);
+  if (!script) throw new Error(`There is no script ${name} in ${FOLDER.pathname}`);
+  try {
+    return (await redis.evalsha(script.sha, keys.length, ...keys, ...args)) as Reply[];
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return (await redis.eval(script.source, keys.length, ...keys, ...args)) as Reply[];
+  }
+}

@@ -1,0 +1,85 @@
+import type { Knex } from 'knex';
+import type { Config } from './config.ts';
+import type { Logger } from './log.ts';
+import { connectPostgres } from './postgres/connect.ts';
+import { Queues } from './queues/queues.ts';
+import { ActiveIndex } from './redis/active-index.ts';
+import { RedisClock } from './redis/clock.ts';
+import { connectRedis, isRedisAway, type RedisClient, type Temper } from './redis/connect.ts';
+import { Indicators } from './redis/indicators.ts';
+import { createKeys, type Keys } from './redis/keys.ts';
+import { Outbox } from './redis/outbox.ts';
+import { PresenceStore } from './redis/presence-store.ts';
+import { Pulse } from './redis/pulse.ts';
+
+/** The stores and queues of a process. */
+export interface Services {
+  redis: RedisClient;
+  keys: Keys;
+  clock: RedisClock;
+  pulse: Pulse;
+  store: PresenceStore;
+  outbox: Outbox;
+  index: ActiveIndex;
+  indicators: Indicators;
+  db: Knex;
+  queues: Queues;
+  /** A further connection, closed by whoever asked for it. */
+  connectRedis(temper: Temper): RedisClient;
+  close(): Promise<void>;
+}
+
+/** Opens Redis, PostgreSQL and the queues. Returns at once: each may be away, and each comes back by itself. */
+export function openServices(config: Config, log: Logger): Services {
+  const settings = {
+    urls: config.redisUrls,
+    cluster: config.redisCluster,
+    tlsRejectUnauthorized: config.redisTlsRejectUnauthorized,
+  };
+  let reachable = true;
+  const connect = (temper: Temper) => {
+    const client = connectRedis(settings, temper);
+    client.on('error', (error: Error) => {
+      if (reachable) log.warn({ reason: error.message }, 'Redis is out of reach; trying again until it is back');
+      reachable = false;
+    });
+    client.on('ready', () => {
+      if (!reachable) log.info('Redis is back');
+      reachable = true;
+    });
+    return client;
+  };
+
+  const redis = connect('prompt');
+  // BullMQ's commands are counted apart from ours: its scripts must not stand in the way of a heartbeat.
+  const producers = connect('prompt');
+  const keys = createKeys(config.redisPrefix, config.redisCluster);
+  const clock = new RedisClock();
+  const pulse = new Pulse(redis, keys, clock);
+  const db = connectPostgres(config, log);
+  const queues = new Queues(producers, keys.queuePrefix, (error) => {
+    if (!isRedisAway(error)) log.error({ err: error }, 'A queue failed');
+  });
+  pulse.start();
+
+  return {
+    redis,
+    keys,
+    clock,
+    pulse,
+    store: new PresenceStore(redis, keys, clock, config.ttlMs),
+    outbox: new Outbox(redis, keys),
+    index: new ActiveIndex(redis, keys),
+    indicators: new Indicators(redis, keys, clock),
+    db,
+    queues,
+    connectRedis: connect,
+    close: async () => {
+      await pulse.stop();
+      await queues.close().catch(() => {});
+      redis.disconnect();
+      producers.disconnect();
+      await db.destroy();
+    },
+  };
+}

@@ -1,0 +1,262 @@
+import { randomBytes } from 'node:crypto';
+import type { Config } from '../config.ts';
+import { RollcallError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import type { Claims } from '../presence/change.ts';
+import type { DeviceKind, SessionState } from '../presence/session.ts';
+import type { CloseReason } from '../protocol/socket.ts';
+import { isRedisAway } from '../redis/connect.ts';
+import { shardOf } from '../redis/keys.ts';
+import type { OpenCode } from '../redis/presence-types.ts';
+import type { Services } from '../services.ts';
+import type { Connection } from './connection.ts';
+import { type HeartbeatListener, Heartbeats } from './heartbeats.ts';
+import type { Presence } from './presence.ts';
+
+const RESTORES_AT_ONCE = 100;
+const HANDOVERS_AT_ONCE = 200;
+const RETRY_GOODBYES_MS = 250;
+/** Goodbyes that wait for Redis to come back; beyond it sessions end by their deadline. */
+const MAX_GOODBYES = 100_000;
+
+export interface Newcomer {
+  userId: string;
+  sessionId: string;
+  kind: DeviceKind;
+  name: string;
+  claims: Claims;
+  end(reason: CloseReason): void;
+}
+
+/** All sessions that this process holds: opened, kept alive, restored, handed over. */
+export class Connections {
+  readonly #presence: Presence;
+  readonly #services: Services;
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #heartbeats: Heartbeats;
+  readonly #held = new Map<string, Connection>();
+  readonly #process = randomBytes(6).toString('base64url');
+  #goodbyes: { connection: Connection; at: number }[] = [];
+  #saying: Promise<void> | null = null;
+  #retry: NodeJS.Timeout | undefined;
+  #serial = 0;
+  #draining = false;
+
+  constructor(presence: Presence, services: Services, config: Config, log: Logger, stretch: () => number) {
+    this.#presence = presence;
+    this.#services = services;
+    this.#config = config;
+    this.#log = log;
+    const listener: HeartbeatListener = {
+      missing: (connection) => void this.restore(connection),
+      ended: (connection, reason) => this.#drop(connection, reason),
+    };
+    this.#heartbeats = new Heartbeats(services.store, presence.followUps, listener, stretch);
+    services.pulse.onBack(() => this.#onBack());
+    services.pulse.onLost(() => void this.#onLost());
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Opens a session for a new connection. Throws TOO_MANY_SESSIONS or UNAVAILABLE. */
+  async open(newcomer: Newcomer): Promise<Connection> {
+    const now = performance.now();
+    this.#serial++;
+    const connection: Connection = {
+      ...newcomer,
+      conn: `${this.#process}.${this.#serial.toString(36)}`,
+      shard: shardOf(newcomer.userId),
+      openedAt: now,
+      lastBeat: now,
+      state: 'active',
+      holds: true,
+      endedWith: null,
+    };
+    let code: OpenCode;
+    try {
+      code = await this.#presence.open({ ...this.#request(connection), mode: 'connect', claims: newcomer.claims });
+    } catch (error) {
+      // It may have been opened without our hearing of it: nobody must stay active for a connection that was refused.
+      this.leave(connection);
+      throw error;
+    }
+    if (code === 'full') {
+      throw new RollcallError('TOO_MANY_SESSIONS', {
+        message: `This user already has ${this.#config.maxSessionsPerUser} sessions; end one of them first.`,
+      });
+    }
+    // A hello that arrives after its own goodbye is refused as ended; so is one while this process lets go.
+    if (code !== 'ok' || this.#draining) {
+      this.leave(connection);
+      throw new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 });
+    }
+    this.#held.set(connection.conn, connection);
+    return connection;
+  }
+
+  /** A sign of life. Resolves once Redis has it; while Redis is away it is kept, and counts from now. */
+  beat(connection: Connection, state: SessionState | null): Promise<void> {
+    if (!connection.holds) return Promise.resolve();
+    return this.#heartbeats.beat(connection, state);
+  }
+
+  /** The connection is gone. `silent`: it only stopped answering, so the session keeps its deadline. */
+  leave(connection: Connection, silent = false): void {
+    this.#held.delete(connection.conn);
+    if (!connection.holds) return;
+    connection.holds = false;
+    this.#heartbeats.forget(connection);
+    if (silent || this.#goodbyes.length >= MAX_GOODBYES) return;
+    this.#goodbyes.push({ connection, at: performance.now() });
+    this.#sayGoodbyes();
+  }
+
+  /** Signs this connection's own session out. */
+  async logOut(connection: Connection): Promise<void> {
+    await this.#presence.endSession(connection.userId, connection.sessionId, connection.conn);
+    this.#drop(connection, 'logout');
+  }
+
+  /** Connections that were ended elsewhere. */
+  close(conns: string[], reason: 'replaced' | 'logout'): void {
+    for (const conn of conns) {
+      const connection = this.#held.get(conn);
+      if (connection) this.#drop(connection, reason);
+    }
+  }
+
+  /** Gives all sessions up without ending them; their clients come back elsewhere. Resolves when Redis knows, or cannot be told. */
+  async handOver(): Promise<void> {
+    this.#draining = true;
+    const all = [...this.#held.values()];
+    this.#held.clear();
+    for (const connection of all) {
+      connection.holds = false;
+      this.#heartbeats.forget(connection);
+    }
+    for (const [shard, connections] of Map.groupBy(all, (connection) => connection.shard)) {
+      for (let n = 0; n < connections.length; n += HANDOVERS_AT_ONCE) {
+        const batch = connections.slice(n, n + HANDOVERS_AT_ONCE);
+        try {
+          this.#presence.followUps.add(await this.#services.store.handOver(shard, batch, this.#config.handoverMs));
+        } catch (error) {
+          this.#log.warn(
+            { err: error, sessions: batch.length },
+            'Sessions could not be handed over; they keep their deadlines',
+          );
+        }
+      }
+    }
+  }
+
+  /** Waits for what is on its way to Redis and to the queues. */
+  async settled(): Promise<void> {
+    await this.#saying;
+    await this.#heartbeats.stop();
+    await this.#presence.followUps.settled();
+    clearTimeout(this.#retry);
+  }
+
+  #request(connection: Connection) {
+    const { userId, sessionId, conn, kind, name, state } = connection;
+    const now = performance.now();
+    return {
+      userId,
+      sessionId,
+      conn,
+      kind,
+      name,
+      state,
+      beatAgeMs: now - connection.lastBeat,
+      connectedAgeMs: now - connection.openedAt,
+      maxSessions: this.#config.maxSessionsPerUser,
+    };
+  }
+
+  #drop(connection: Connection, reason: CloseReason): void {
+    this.#held.delete(connection.conn);
+    this.#heartbeats.forget(connection);
+    if (!connection.holds) return;
+    connection.holds = false;
+    connection.endedWith = reason;
+    connection.end(reason);
+  }
+
+  /** Tells Redis of a session that it does not know; its last sign of life stays what it was. */
+  async restore(connection: Connection): Promise<void> {
+    if (!connection.holds) return;
+    try {
+      const code = await this.#presence.open({ ...this.#request(connection), mode: 'restore', claims: null });
+      if (code === 'replaced' || code === 'logout') this.#drop(connection, code);
+      // Gone while it was being restored: the goodbye found nothing to end then.
+      else if (!connection.holds) this.#goodbyeAgain(connection);
+    } catch (error) {
+      // The beat is still owed: it comes with the next flush.
+      if (connection.holds) this.#heartbeats.owe(connection);
+      if (!(error instanceof RollcallError)) this.#log.error({ err: error }, 'A session could not be restored');
+    }
+  }
+
+  #goodbyeAgain(connection: Connection): void {
+    if (this.#draining) return;
+    this.#goodbyes.push({ connection, at: performance.now() });
+    this.#sayGoodbyes();
+  }
+
+  /** Redis is back, perhaps with older data: it hears of the last beat of everybody here before anybody is expired. */
+  #onBack(): void {
+    for (const connection of this.#held.values()) this.#heartbeats.owe(connection);
+    this.#heartbeats.flush();
+    this.#sayGoodbyes();
+  }
+
+  /** Redis came back empty: everybody here who was heard of within a TTL is restored at once. */
+  async #onLost(): Promise<void> {
+    const all = [...this.#held.values()];
+    this.#log.warn({ sessions: all.length }, 'Redis has lost its data; restoring the sessions of this process');
+    let next = 0;
+    const one = async () => {
+      for (let connection = all[next++]; connection; connection = all[next++]) await this.restore(connection);
+    };
+    await Promise.all(Array.from({ length: RESTORES_AT_ONCE }, one));
+  }
+
+  #sayGoodbyes(): void {
+    this.#saying ??= this.#sayAll().finally(() => {
+      this.#saying = null;
+    });
+  }
+
+  async #sayAll(): Promise<void> {
+    while (this.#goodbyes.length > 0) {
+      const batch = this.#goodbyes.splice(0, RESTORES_AT_ONCE);
+      const failed = await Promise.all(batch.map((goodbye) => this.#say(goodbye)));
+      const again = batch.filter((_, n) => failed[n]);
+      if (again.length > 0) {
+        this.#goodbyes.unshift(...again);
+        clearTimeout(this.#retry);
+        this.#retry = setTimeout(() => this.#sayGoodbyes(), RETRY_GOODBYES_MS);
+        return;
+      }
+    }
+  }
+
+  /** True where it has to be said again. */
+  async #say({ connection, at }: { connection: Connection; at: number }): Promise<boolean> {
+    const age = performance.now() - at;
+    // Long overdue by then: the deadline has spoken.
+    if (age > 2 * this.#config.ttlMs + 60_000) return false;
+    try {
+      const { followUp } = await this.#services.store.close(connection, age, this.#config.disconnectGraceMs);
+      this.#presence.followUps.add(followUp);
+      return false;
+    } catch (error) {
+      if (isRedisAway(error)) return true;
+      this.#log.error({ err: error, userId: connection.userId }, 'A session could not be closed');
+      return false;
+    }
+  }
+}

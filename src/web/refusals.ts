@@ -1,0 +1,65 @@
+import type { Socket } from 'node:net';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { httpErrorBody, RollcallError, retryAfterSeconds, toRollcallError } from '../errors.ts';
+
+/** Everything that is refused, and everything that fails, leaves in one shape. */
+export function refuseInOurShape(app: FastifyInstance): void {
+  app.setErrorHandler(refuse);
+  app.setNotFoundHandler((_request, reply) => sendError(reply, new RollcallError('NOT_FOUND')));
+}
+
+export function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  const error = inOurTerms(thrown);
+  if (error.code === 'INTERNAL_ERROR') request.log.error({ err: thrown, req: request }, 'a request failed');
+  else request.log.debug({ code: error.code, req: request }, 'a request was refused');
+  return sendError(reply, error);
+}
+
+/** Not by throwing, for a plugin may have an error handler of its own. */
+export function sendError(reply: FastifyReply, error: RollcallError): FastifyReply {
+  const retryAfter = retryAfterSeconds(error);
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
+  if (error.statusCode === 401 && !reply.hasHeader('www-authenticate')) reply.header('www-authenticate', 'Bearer');
+  // Serialized here, for not every refusal stands among the answers of every route.
+  return reply
+    .code(error.statusCode)
+    .type('application/json; charset=utf-8')
+    .serializer(JSON.stringify)
+    .send(httpErrorBody(error));
+}
+
+/** What Fastify and its plugins refuse has a 4xx of its own, of which the table of errors knows some. */
+function inOurTerms(thrown: unknown): RollcallError {
+  if (thrown instanceof RollcallError || !(thrown instanceof Error)) return toRollcallError(thrown);
+  const statusCode = 'statusCode' in thrown ? Number(thrown.statusCode) : 500;
+  if (!(statusCode >= 400 && statusCode < 500)) return toRollcallError(thrown);
+  if (statusCode === 413) return new RollcallError('PAYLOAD_TOO_LARGE', { cause: thrown });
+  if (statusCode === 404) return new RollcallError('NOT_FOUND', { cause: thrown });
+  // Sentences of our own: a parser's may repeat what was sent.
+  const message = 'code' in thrown ? MESSAGES.get(String(thrown.code)) : undefined;
+  return new RollcallError('INVALID_REQUEST', { message, cause: thrown });
+}
+
+const MESSAGES = new Map([
+  ['FST_ERR_BAD_URL', 'The address is not a valid one.'],
+  ['FST_ERR_CTP_INVALID_MEDIA_TYPE', 'Only application/json is understood.'],
+  ['FST_ERR_CTP_INVALID_JSON_BODY', 'The body is not valid JSON.'],
+  ['FST_ERR_CTP_INVALID_CONTENT_LENGTH', 'The body is not as long as it claims to be.'],
+]);
+
+const LINGER_MS = 1000;
+
+/** What is not even HTTP, or has headers without end, never becomes a request. */
+export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const body = JSON.stringify(httpErrorBody(new RollcallError('INVALID_REQUEST')));
+  // Not at once, which could cut off the answer; not never, for the other side may keep its half open.
+  socket.setTimeout(LINGER_MS, () => socket.destroy());
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

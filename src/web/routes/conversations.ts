@@ -1,0 +1,39 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { MemberParams, NoContent } from '../../protocol/http.ts';
+import type { Conversations } from '../conversations.ts';
+import { refusals } from '../docs.ts';
+import { callerOf, requireService } from '../rights.ts';
+
+/** The host application tells who may join a conversation. */
+export function conversationRoutes(
+  app: FastifyInstance,
+  conversations: Pick<Conversations, 'addMember' | 'removeMember'>,
+): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  const schema = {
+    tags: ['conversations'],
+    params: MemberParams,
+    response: { 204: NoContent, ...refusals(400, 401, 403, 503) },
+  };
+
+  routes.put(
+    '/conversations/:id/members/:userId',
+    { schema: { ...schema, summary: 'Let a user join a conversation' } },
+    async (request, reply) => {
+      requireService(callerOf(request), 'write');
+      await conversations.addMember(request.params.id, request.params.userId);
+      return reply.code(204).send();
+    },
+  );
+
+  routes.delete(
+    '/conversations/:id/members/:userId',
+    { schema: { ...schema, summary: 'Take a user out of a conversation, at once' } },
+    async (request, reply) => {
+      requireService(callerOf(request), 'write');
+      await conversations.removeMember(request.params.id, request.params.userId);
+      return reply.code(204).send();
+    },
+  );
+}

@@ -1,0 +1,62 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { LogoutBody, NoContent, SessionParams, SessionsAnswer, UserParams } from '../../protocol/http.ts';
+import { refusals } from '../docs.ts';
+import type { PresenceApi } from '../presence-api.ts';
+import { actsFor, callerOf, requireSelf } from '../rights.ts';
+
+export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
+  routes.post(
+    '/users/logout',
+    {
+      schema: {
+        tags: ['sessions'],
+        summary: 'End one session, or all',
+        body: LogoutBody,
+        response: { 204: NoContent, ...refusals(400, 401, 403, 404, 413, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { userId: named, sessionId } = request.body ?? {};
+      await presence.logOut(actsFor(callerOf(request), named), sessionId ?? null);
+      return reply.code(204).send();
+    },
+  );
+
+  routes.get(
+    '/users/:id/sessions',
+    {
+      schema: {
+        tags: ['sessions'],
+        summary: 'The devices a user is signed in on',
+        params: UserParams,
+        response: { 200: SessionsAnswer, ...refusals(400, 401, 403, 404, 503) },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      requireSelf(callerOf(request), id, 'read');
+      return { sessions: await presence.sessions(id) };
+    },
+  );
+
+  routes.delete(
+    '/users/:id/sessions/:sessionId',
+    {
+      schema: {
+        tags: ['sessions'],
+        summary: 'Sign a device out',
+        params: SessionParams,
+        response: { 204: NoContent, ...refusals(400, 401, 403, 404, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { id, sessionId } = request.params;
+      requireSelf(callerOf(request), id, 'write');
+      await presence.removeSession(id, sessionId);
+      return reply.code(204).send();
+    },
+  );
+}

@@ -1,0 +1,261 @@
+import { RollcallError } from '../../errors.ts';
+import type { Change } from '../../presence/change.ts';
+import type { StatusChange, WatchAnswer } from '../../protocol/socket.ts';
+import type { VersionedStatus } from '../../protocol/vocabulary.ts';
+import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
+import { shardOf } from '../../redis/keys.ts';
+import type { Connections } from '../connections.ts';
+import { iso, type Presence, type Snapshot } from '../presence.ts';
+import type { Rooms } from './rooms.ts';
+import type { Talks } from './talks.ts';
+import type { Picture, Viewer } from './types.ts';
+
+const RESYNC_AT_ONCE = 500;
+const ASK_AGAIN_MS = 1000;
+/** People told active to an audience of everyone; a deployment that has more should use watchers. */
+const MAX_TOLD = 100_000;
+
+/** Changes up to a position that a snapshot already showed: they are not told to its viewer any more. */
+interface Floor {
+  /** null: all sockets of this process. */
+  viewer: Viewer | null;
+  userIds: Set<string> | null;
+  position: string;
+}
+
+export interface AudienceDeps {
+  rooms: Rooms;
+  presence: Presence;
+  connections: Connections;
+  talks: Talks;
+  everyone: boolean;
+  maxWatched: number;
+  /** Up to which outbox entry of a shard everything has been handed to `onBatch`. */
+  delivered(shard: number): string;
+  /** Some users who may be active, at most so many. */
+  someone(limit: number): Promise<string[]>;
+  /** Something was missed: a resync is due. */
+  missed(): void;
+}
+
+/**
+ * Who of this process's sockets is told of whom. A watch is: check, hold back what comes, read, show, let through what
+ * is newer than what was shown. So there is no gap before the first event, and no event from before the picture.
+ */
+export class Audience implements DeliveryListener {
+  readonly #deps: AudienceDeps;
+  readonly #open = new Set<Picture>();
+  readonly #floors = new Map<number, Floor[]>();
+  readonly #told = new Set<string>();
+  readonly #unknown = new Set<string>();
+  /** Bulk readings under way: of whom something was told since they began, and up to where. */
+  readonly #readings = new Set<Map<string, string>>();
+  #askAgain: NodeJS.Timeout | undefined;
+
+  constructor(deps: AudienceDeps) {
+    this.#deps = deps;
+  }
+
+  stop(): void {
+    clearTimeout(this.#askAgain);
+    this.#deps.rooms.stop();
+  }
+
+  /** Begins a picture of these users (null: everyone who is active). Throws TOO_MANY_WATCHED or UNAVAILABLE. */
+  async look(viewer: Viewer, userIds: string[] | null): Promise<Picture> {
+    const { presence, someone, maxWatched } = this.#deps;
+    const wanted = userIds === null ? null : new Set(userIds);
+    if (wanted) this.#admit(viewer, wanted);
+    const snapshot: Snapshot = { users: [], pending: [], positions: new Map() };
+    const picture: Picture = { viewer, userIds: wanted, held: [], snapshot };
+    this.#open.add(picture);
+    try {
+      const ids = wanted ? [...wanted] : await someone(maxWatched);
+      picture.snapshot = await presence.snapshot(ids);
+      if (!wanted) picture.snapshot.users = picture.snapshot.users.filter((user) => user.status === 'active');
+      return picture;
+    } catch (error) {
+      this.#open.delete(picture);
+      this.#release(picture);
+      throw error;
+    }
+  }
+
+  /** The viewer is gone, or is not let in: its pictures are not going to be shown. */
+  forget(viewer: Viewer): void {
+    for (const picture of this.#open) if (picture.viewer === viewer) this.#open.delete(picture);
+  }
+
+  /** From now on the viewer is told of changes. Call in the same tick in which the picture was sent. */
+  show(picture: Picture): void {
+    const { viewer, userIds, snapshot } = picture;
+    this.#open.delete(picture);
+    if (!viewer.socket.connected) return;
+    if (userIds) {
+      viewer.watching ??= new Set();
+      for (const userId of userIds) viewer.watching.add(userId);
+      this.#deps.rooms.watch(viewer, userIds);
+      this.#awaitKnown(snapshot.pending);
+    } else if (this.#deps.everyone) {
+      this.#deps.rooms.watchEveryone(viewer);
+      for (const user of snapshot.users) this.#noteTold(user);
+    }
+    for (const [shard, position] of snapshot.positions) {
+      // Of two pictures asked for at once the later answer may be the older one: it is from there that events count.
+      for (const floor of this.#floors.get(shard) ?? []) {
+        if (floor.viewer === viewer) for (const userId of userIds ?? []) floor.userIds?.delete(userId);
+      }
+      if (compareIds(this.#deps.delivered(shard), position) < 0) this.#addFloor(shard, { viewer, userIds, position });
+    }
+    this.#release(picture);
+  }
+
+  /** Tells what was held back and is newer than the picture; what another picture of the viewer holds too is for that one to tell. */
+  #release({ viewer, held, snapshot }: Picture): void {
+    const others = [...this.#open].filter((other) => other.viewer === viewer);
+    for (const item of held) {
+      if (others.some((other) => other.held.includes(item))) continue;
+      if (compareIds(item.id, snapshot.positions.get(item.shard) ?? '0-0') > 0)
+        this.#deps.rooms.tellOne(viewer, item.change);
+    }
+  }
+
+  unwatch(viewer: Viewer, userIds: string[]): void {
+    // Whoever said whom it watches is told of those only, even of nobody.
+    viewer.watching ??= new Set();
+    for (const userId of userIds) viewer.watching.delete(userId);
+    this.#deps.rooms.unwatch(viewer, userIds);
+    for (const picture of this.#open) {
+      if (picture.viewer === viewer) for (const userId of userIds) picture.userIds?.delete(userId);
+    }
+  }
+
+  onBatch({ shard, items }: DeliveryBatch): void {
+    for (const item of items) {
+      if (item.kind === 'close') this.#deps.connections.close(item.conns, item.reason);
+      else if (item.kind === 'indicator') this.#deps.talks.tell(item);
+      else if (item.kind === 'expelled') this.#deps.talks.expel(item.conversationId, item.userId);
+      else this.#tell(shard, item.id, changeOf(item.change));
+    }
+    const last = items.at(-1)?.id ?? '0-0';
+    const floors = this.#floors.get(shard)?.filter((floor) => compareIds(floor.position, last) > 0) ?? [];
+    if (floors.length > 0) this.#floors.set(shard, floors);
+    else this.#floors.delete(shard);
+  }
+
+  onGap(): void {
+    this.#deps.missed();
+  }
+
+  /** Tells everybody here who watches what is true now. */
+  async resync(): Promise<void> {
+    const { rooms, someone, maxWatched } = this.#deps;
+    const ids = new Set([...rooms.watched(), ...this.#told]);
+    if (rooms.hasEveryone) for (const userId of await someone(maxWatched)) ids.add(userId);
+    const all = [...ids];
+    for (let n = 0; n < all.length; n += RESYNC_AT_ONCE) await this.#retell(all.slice(n, n + RESYNC_AT_ONCE));
+  }
+
+  /** Counts before anything is read: a watch is taken whole or not at all. */
+  #admit(viewer: Viewer, wanted: Set<string>): void {
+    let count = viewer.watching?.size ?? 0;
+    for (const userId of wanted) if (!viewer.watching?.has(userId)) count++;
+    for (const picture of this.#open) {
+      if (picture.viewer !== viewer || !picture.userIds) continue;
+      for (const userId of picture.userIds) if (!viewer.watching?.has(userId) && !wanted.has(userId)) count++;
+    }
+    if (count > this.#deps.maxWatched) {
+      throw new RollcallError('TOO_MANY_WATCHED', {
+        message: `At most ${this.#deps.maxWatched} users can be watched by one connection; unwatch some first.`,
+      });
+    }
+  }
+
+  #tell(shard: number, id: string, change: StatusChange): void {
+    this.#noteTold(change);
+    const floors = (this.#floors.get(shard) ?? []).filter(
+      ({ position, userIds }) => compareIds(id, position) <= 0 && (!userIds || userIds.has(change.userId)),
+    );
+    if (floors.some((floor) => floor.viewer === null)) return;
+    const shown = floors.flatMap(({ viewer }) => (viewer ? [viewer] : []));
+    for (const reading of this.#readings) reading.set(change.userId, id);
+    this.#deps.rooms.tell(change, [...shown, ...this.#hold({ id, shard, change })]);
+  }
+
+  /** Keeps a change for those who are about to be shown a picture of the user, and returns who they are. */
+  #hold(item: Picture['held'][number]): Viewer[] {
+    const viewers: Viewer[] = [];
+    for (const picture of this.#open) {
+      if (picture.userIds && !picture.userIds.has(item.change.userId)) continue;
+      picture.held.push(item);
+      viewers.push(picture.viewer);
+    }
+    return viewers;
+  }
+
+  /** Reads some users anew and tells their watchers, except of whom something newer was told meanwhile. */
+  async #retell(userIds: string[]): Promise<void> {
+    const meanwhile = new Map<string, string>();
+    this.#readings.add(meanwhile);
+    try {
+      this.#tellSnapshot(await this.#deps.presence.snapshot(userIds), meanwhile);
+    } finally {
+      this.#readings.delete(meanwhile);
+    }
+  }
+
+  #tellSnapshot({ users, pending, positions }: Snapshot, meanwhile: Map<string, string>): void {
+    const userIds = new Set(users.map((user) => user.userId));
+    for (const [shard, position] of positions) {
+      if (compareIds(this.#deps.delivered(shard), position) < 0)
+        this.#addFloor(shard, { viewer: null, userIds, position });
+    }
+    for (const user of users) {
+      const shard = shardOf(user.userId);
+      const position = positions.get(shard) ?? '0-0';
+      if (compareIds(meanwhile.get(user.userId) ?? '0-0', position) > 0) continue;
+      this.#noteTold(user);
+      // What changed is not known here, so all of it is told.
+      const change = { ...user, detail: user.detail ?? {} };
+      this.#deps.rooms.tell(change, this.#hold({ id: position, shard, change }));
+    }
+    this.#awaitKnown(pending);
+  }
+
+  #addFloor(shard: number, floor: Floor): void {
+    const floors = this.#floors.get(shard);
+    if (floors) floors.push(floor);
+    else this.#floors.set(shard, [floor]);
+  }
+
+  #noteTold(user: VersionedStatus): void {
+    if (!this.#deps.everyone) return;
+    if (user.status === 'inactive') this.#told.delete(user.userId);
+    else if (this.#told.size < MAX_TOLD) this.#told.add(user.userId);
+  }
+
+  /** Users that could not be known while PostgreSQL was away follow as events. */
+  #awaitKnown(userIds: string[]): void {
+    for (const userId of userIds) this.#unknown.add(userId);
+    if (this.#unknown.size === 0) return;
+    this.#askAgain ??= setTimeout(() => {
+      this.#askAgain = undefined;
+      const waiting = [...this.#unknown].filter((userId) => this.#deps.rooms.isWatched(userId));
+      this.#unknown.clear();
+      this.#retell(waiting.slice(0, RESYNC_AT_ONCE)).then(
+        () => this.#awaitKnown(waiting.slice(RESYNC_AT_ONCE)),
+        () => this.#awaitKnown(waiting),
+      );
+    }, ASK_AGAIN_MS);
+  }
+}
+
+/** What `watch` answers. */
+export function answerOf({ snapshot }: Picture): WatchAnswer {
+  return snapshot.pending.length > 0 ? { users: snapshot.users, pending: snapshot.pending } : { users: snapshot.users };
+}
+
+function changeOf({ userId, status, lastSeen, version, detail }: Change): StatusChange {
+  const told = { userId, status, lastSeen: lastSeen === null ? null : iso(lastSeen), version };
+  return detail === undefined ? told : { ...told, detail };
+}

@@ -1,0 +1,177 @@
+import type { Server as HttpServer } from 'node:http';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type DefaultEventsMap, Server } from 'socket.io';
+import type { Config } from '../../config.ts';
+import { RollcallError } from '../../errors.ts';
+import type { Service } from '../../lifecycle.ts';
+import type { Logger } from '../../log.ts';
+import type { IncomingEvents, ServerToClientEvents } from '../../protocol/socket.ts';
+import { LIMITS } from '../../protocol/vocabulary.ts';
+import { DeliveryReader } from '../../redis/delivery.ts';
+import type { Services } from '../../services.ts';
+import type { Authenticator } from '../auth.ts';
+import { Connections } from '../connections.ts';
+import type { Conversations } from '../conversations.ts';
+import type { Presence } from '../presence.ts';
+import { Pressure } from '../pressure.ts';
+import { Audience } from './audience.ts';
+import { closeSocket } from './closing.ts';
+import { handleEvents } from './handlers.ts';
+import { admit, nothingFor, refusalOf } from './handshake.ts';
+import { Rooms } from './rooms.ts';
+import { SlowReaders } from './slow-readers.ts';
+import { Talks } from './talks.ts';
+import type { PresenceServer, SocketData } from './types.ts';
+
+/** Proxies cut a silent connection after 55 s and more; browsers do not throttle answers to a ping. */
+const LONGEST_PING_MS = 25_000;
+const PONG_LIMIT_MS = 20_000;
+/** Who connects and then never says who it is. */
+const HANDSHAKE_LIMIT_MS = 10_000;
+const PLACE_LIMIT_MS = 3000;
+const NEWCOMERS_WAIT_MS = 2000;
+/** How long the processes take to tell a store that came back what they know. */
+const RESYNC_MARGIN_MS = 2000;
+
+export interface GatewayDeps {
+  config: Config;
+  log: Logger;
+  auth: Authenticator;
+  presence: Presence;
+  conversations: Conversations;
+  services: Services;
+}
+
+export interface Gateway extends Service {
+  /** Lets all clients go without ending their sessions. Resolves when their transports are closed. */
+  drain(): Promise<void>;
+  readonly draining: boolean;
+  /** How much is shed under load; 0: nothing. */
+  readonly level: number;
+}
+
+/** Puts Socket.IO in front of the HTTP server. */
+export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
+  const { config, log, presence, services } = deps;
+  const io: PresenceServer = new Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>(http, {
+    transports: config.socketTransports,
+    pingInterval: Math.min(config.heartbeatIntervalMs, LONGEST_PING_MS),
+    pingTimeout: PONG_LIMIT_MS,
+    connectTimeout: HANDSHAKE_LIMIT_MS,
+    maxHttpBufferSize: LIMITS.bytes,
+    perMessageDeflate: false,
+    httpCompression: false,
+    serveClient: false,
+    ...(config.corsOrigins.length > 0
+      ? { cors: { origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins } }
+      : {}),
+  });
+  const pressure = new Pressure(
+    () => services.pulse.answerMs,
+    (level) => log.warn({ level }, 'The level of what is shed under load has changed'),
+  );
+  const connections = new Connections(presence, services, config, log, () => pressure.stretch);
+  const rooms = new Rooms(io, () => pressure.stretch);
+  const talks = new Talks(io, deps.conversations);
+  const audience = new Audience({
+    rooms,
+    talks,
+    presence,
+    connections,
+    everyone: config.audience === 'everyone',
+    maxWatched: config.maxWatchedUsers,
+    delivered: (shard) => reader.delivered(shard),
+    someone: (limit) => services.index.someone(limit),
+    missed: () => {
+      resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
+    },
+  });
+  const reader = new DeliveryReader(services.connectRedis('blocking'), services.redis, services.keys, audience);
+  /** A deploy sends everybody away at once; they had better not all come back at once. */
+  const jitter = () => Math.round((Math.random() * config.handoverMs) / 2);
+  let resyncLater: NodeJS.Timeout | undefined;
+  let draining = false;
+  const resync = () => {
+    resyncLater = undefined;
+    audience.resync().catch((error) => {
+      log.warn({ err: error }, 'Watchers could not be told what they missed; trying again');
+      resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
+    });
+  };
+  services.pulse.onLost(() => {
+    reader.reset();
+    clearTimeout(resyncLater);
+    // Until all who live have been restored, the store knows less than the watchers do.
+    resyncLater = setTimeout(resync, config.ttlMs + config.handoverMs + RESYNC_MARGIN_MS);
+  });
+  const slowReaders = new SlowReaders(io, (socket) => {
+    const { connection } = socket.data;
+    log.info({ userId: socket.data.caller.userId }, 'A client that does not read is cut off');
+    if (connection) connections.leave(connection, true);
+    socket.conn.close(true);
+  });
+
+  io.use((socket, next) => {
+    if (draining || !reader.placed) return next(refusalOf(new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 })));
+    // Who is here comes first: newcomers wait until there is room for them, and do not come back all at once.
+    if (pressure.level === 2) {
+      const retryAfterMs = NEWCOMERS_WAIT_MS * (1 + Math.random());
+      return next(refusalOf(new RollcallError('UNAVAILABLE', { retryAfterMs })));
+    }
+    admit(socket, { ...deps, connections, audience }).then(
+      () => next(),
+      (error) => {
+        if (!(error instanceof RollcallError)) log.error({ err: error }, 'A handshake failed');
+        next(refusalOf(error));
+      },
+    );
+  });
+  io.on('connection', (socket) => {
+    const { connection, viewer, welcome } = socket.data;
+    rooms.enter(viewer);
+    handleEvents(socket, { ...deps, connections, audience, talks });
+    socket.emit('ready', welcome.ready);
+    if (welcome.picture) audience.show(welcome.picture);
+    else audience.show(nothingFor(viewer));
+    // Ended while it was still shaking hands.
+    if (draining) closeSocket(socket, 'draining', jitter());
+    else if (connection?.endedWith) closeSocket(socket, connection.endedWith);
+  });
+
+  return {
+    name: 'sockets',
+    get draining() {
+      return draining;
+    },
+    get level() {
+      return pressure.level;
+    },
+    // Without Redis the process starts all the same, and lets people in when it is back.
+    start: async () => {
+      pressure.start();
+      slowReaders.start();
+      await Promise.race([reader.start(), delay(PLACE_LIMIT_MS)]);
+    },
+    drain: async () => {
+      if (draining) return;
+      draining = true;
+      log.info({ sessions: connections.size }, 'Draining: sessions are handed over');
+      await connections.handOver();
+      const sockets = [...io.of('/').sockets.values()];
+      const gone = sockets.map((socket) => new Promise((resolve) => socket.conn.once('close', resolve)));
+      for (const socket of sockets) closeSocket(socket, 'draining', jitter());
+      await connections.settled();
+      // Each is closed behind its last packet, or cut off after a while; closing them all would drop what is unsent.
+      await Promise.all(gone);
+      await io.close();
+    },
+    stop: async () => {
+      clearTimeout(resyncLater);
+      pressure.stop();
+      slowReaders.stop();
+      audience.stop();
+      await connections.settled();
+      await reader.stop();
+    },
+  };
+}

@@ -1,0 +1,146 @@
+import type { Config } from '../../config.ts';
+import { RollcallError, socketErrorBody } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import { CLIENT_EVENTS, type ClientEvent, type ClientRequest } from '../../protocol/socket.ts';
+import type { Authenticator } from '../auth.ts';
+import type { Connections } from '../connections.ts';
+import { iso, type Presence } from '../presence.ts';
+import { actsFor, requireReader } from '../rights.ts';
+import { expiryMs } from '../routes/status.ts';
+import { parse } from '../validation.ts';
+import { type Audience, answerOf } from './audience.ts';
+import { closeSocket } from './closing.ts';
+import { HeartbeatLimit } from './heartbeat-limit.ts';
+import type { Talks } from './talks.ts';
+import { TokenWatch } from './token-watch.ts';
+import type { PresenceSocket } from './types.ts';
+
+export interface HandlerDeps {
+  config: Config;
+  log: Logger;
+  auth: Authenticator;
+  presence: Presence;
+  connections: Connections;
+  audience: Audience;
+  talks: Talks;
+}
+
+type Handler<Request> = (request: Request, acknowledged: boolean) => Promise<Done> | Done;
+/** What the acknowledgement says, and what happens once it is on its way. */
+type Done = { answer?: object; after?: () => void } | undefined;
+
+/** Everything a connected client can say. */
+export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
+  const { config, log, auth, presence, connections, audience, talks } = deps;
+  const { viewer, connection } = socket.data;
+  const limit = new HeartbeatLimit(config.heartbeatMinIntervalMs);
+  const tokens = new TokenWatch(socket, () => closeSocket(socket, 'token_expired'));
+  tokens.follow(socket.data.caller.expiresAt);
+  socket.once('disconnect', () => {
+    tokens.stop();
+    // What cannot be told now ends by itself within seconds.
+    talks.end(socket).catch(() => {});
+  });
+
+  let details: Promise<unknown> = Promise.resolve();
+  const handlers: { [E in ClientEvent]?: Handler<ClientRequest<E>> } = {
+    heartbeat: async (request, acknowledged) => {
+      if (connection) {
+        const verdict = limit.judge();
+        if (verdict.tooMany) closeSocket(socket, 'rate_limited', verdict.retryAfterMs);
+        if (!verdict.accepted) throw new RollcallError('HEARTBEAT_TOO_SOON', { retryAfterMs: verdict.retryAfterMs });
+        const told = connections.beat(connection, request?.state ?? null);
+        if (acknowledged) await told;
+      }
+      return { answer: { serverTime: iso(Date.now()), nextInMs: config.heartbeatIntervalMs } };
+    },
+    watch: async ({ userIds }) => {
+      const picture = await audience.look(viewer, userIds);
+      return { answer: answerOf(picture), after: () => audience.show(picture) };
+    },
+    unwatch: ({ userIds }) => {
+      audience.unwatch(viewer, userIds);
+      return undefined;
+    },
+    set_status: async ({ status, userId: named, expiresInSeconds }) => {
+      const { caller } = socket.data;
+      const userId = actsFor(caller, named);
+      const claims = caller.service === null ? caller.claims : null;
+      return {
+        answer: await presence.setStatus(userId, { status, expiresInMs: expiryMs(status, expiresInSeconds) }, claims),
+      };
+    },
+    set_detail: async (request) => {
+      if (!connection) throw new RollcallError('FORBIDDEN', { message: 'A service has no detail of its own.' });
+      // One after the other: the last that was said is the one that holds.
+      const set = details.then(() =>
+        presence.setDetail(connection.userId, request, () => connections.restore(connection)),
+      );
+      details = set.catch(() => {});
+      return { answer: { detail: await set } };
+    },
+    logout: async (request) => {
+      if (!connection) return { after: () => closeSocket(socket, 'logout') };
+      if (request?.everywhere) await presence.logOut(connection.userId, null);
+      else await presence.endSession(connection.userId, connection.sessionId, connection.conn);
+      return { after: () => connections.close([connection.conn], 'logout') };
+    },
+    join_conversation: async ({ conversationId }) => {
+      const doing = await talks.join(socket, conversationId);
+      return {
+        after: () => {
+          for (const change of doing) socket.emit('indicator_change', change);
+        },
+      };
+    },
+    leave_conversation: async ({ conversationId }) => {
+      await talks.leave(socket, conversationId);
+      return undefined;
+    },
+    start_indicator: async ({ conversationId, kind }) => {
+      await talks.start(socket, conversationId, kind);
+      return undefined;
+    },
+    stop_indicator: async ({ conversationId, kind }) => {
+      await talks.stop(socket, conversationId, kind);
+      return undefined;
+    },
+    authenticate: async ({ token }) => {
+      const { caller } = socket.data;
+      const fresh = await auth.verify(token);
+      if (fresh.userId !== caller.userId) {
+        const error = new RollcallError('FORBIDDEN', {
+          message: 'The token is of somebody else; connect anew with it.',
+        });
+        return { after: () => socket.disconnect(true), answer: { ok: false, error: socketErrorBody(error) } };
+      }
+      if ((fresh.service === null) !== (caller.service === null)) {
+        throw new RollcallError('FORBIDDEN', { message: 'The token is of another kind; connect anew with it.' });
+      }
+      requireReader(fresh);
+      socket.data.caller = fresh;
+      tokens.follow(fresh.expiresAt);
+      return undefined;
+    },
+  };
+
+  const respond = async (event: ClientEvent, sent: unknown[]) => {
+    const last = sent.at(-1);
+    const acknowledge = typeof last === 'function' ? (last as (answer: object) => void) : null;
+    try {
+      const said = acknowledge === sent[0] ? undefined : sent[0];
+      // To a schema bytes are an object like any other, and would pass for an empty one.
+      if (Buffer.isBuffer(said)) throw new RollcallError('INVALID_REQUEST');
+      const request = parse<unknown>(CLIENT_EVENTS[event], said);
+      const done = await (handlers[event] as Handler<unknown>)(request, acknowledge !== null);
+      acknowledge?.({ ok: true, ...done?.answer });
+      done?.after?.();
+    } catch (error) {
+      if (!(error instanceof RollcallError)) log.error({ err: error, event }, 'An event could not be handled');
+      acknowledge?.({ ok: false, error: socketErrorBody(error) });
+    }
+  };
+  for (const event of Object.keys(handlers) as ClientEvent[]) {
+    socket.on(event, (...sent: unknown[]) => void respond(event, sent));
+  }
+}

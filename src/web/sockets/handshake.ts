@@ -1,0 +1,121 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { Config } from '../../config.ts';
+import { RollcallError, socketErrorBody, toRollcallError } from '../../errors.ts';
+import { ConnectOptions, type Ready } from '../../protocol/socket.ts';
+import type { Authenticator } from '../auth.ts';
+import type { Connection } from '../connection.ts';
+import type { Connections } from '../connections.ts';
+import { iso } from '../presence.ts';
+import { parse } from '../validation.ts';
+import type { Audience } from './audience.ts';
+import { closeSocket } from './closing.ts';
+import type { Picture, PresenceSocket, SocketData, Viewer } from './types.ts';
+
+export interface AdmitDeps {
+  config: Config;
+  auth: Authenticator;
+  connections: Connections;
+  audience: Audience;
+}
+
+/**
+ * Who is it, what does it want, open its session, look at whom it watches: all before the client is let in, so that
+ * whatever cannot be had refuses the handshake. Throws what it is refused with.
+ */
+export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<void> {
+  const { config, auth, audience, connections } = deps;
+  const { token, ...rest } = socket.handshake.auth as Record<string, unknown>;
+  if (typeof token !== 'string') throw new RollcallError('UNAUTHENTICATED');
+  const caller = await auth.verify(token);
+  const options = parse(ConnectOptions, rest);
+  if (caller.service && !caller.service.read) throw new RollcallError('FORBIDDEN');
+  if (options.watch && options.watch.length > config.maxWatchedUsers) {
+    const message = `At most ${config.maxWatchedUsers} users can be watched by one connection.`;
+    throw new RollcallError('TOO_MANY_WATCHED', { message });
+  }
+
+  const viewer: Viewer = { socket, watching: options.watch ? new Set() : null, batch: options.batch ?? false };
+  const data: Partial<SocketData> = socket.data;
+  data.caller = caller;
+  data.viewer = viewer;
+  data.talks = new Map();
+  data.connection = null;
+  socket.conn.once('close', () => audience.forget(viewer));
+  if (!caller.service) data.connection = await openSession(socket, caller, options, connections);
+  try {
+    const everyone = config.audience === 'everyone';
+    const picture = options.watch || everyone ? await audience.look(viewer, options.watch ?? null) : null;
+    data.welcome = { ready: welcomeOf(data.connection, caller.userId, config, picture), picture };
+    if (socket.conn.readyState !== 'open') throw wentAway();
+  } catch (error) {
+    audience.forget(viewer);
+    if (data.connection) connections.leave(data.connection);
+    throw error;
+  }
+}
+
+async function openSession(
+  socket: PresenceSocket,
+  { userId, claims }: SocketData['caller'],
+  options: ConnectOptions,
+  connections: Connections,
+): Promise<Connection> {
+  const connection = await connections.open({
+    userId,
+    sessionId: options.deviceId === undefined ? anonymousSession() : sessionOf(userId, options.deviceId),
+    kind: options.device?.kind ?? 'other',
+    name: options.device?.name ?? '',
+    claims,
+    end: (reason) => {
+      // A client that is not let in yet is told after it has been.
+      if (socket.connected) closeSocket(socket, reason);
+    },
+  });
+  // Every way in which the client may leave ends the session; the first of them counts.
+  socket.conn.once('close', (reason: string) => connections.leave(connection, reason === 'ping timeout'));
+  socket.once('disconnect', (reason) => connections.leave(connection, reason === 'ping timeout'));
+  if (options.heartbeat === 'pong') socket.conn.on('heartbeat', () => void connections.beat(connection, null));
+  if (socket.conn.readyState !== 'open') {
+    connections.leave(connection);
+    throw wentAway();
+  }
+  return connection;
+}
+
+function welcomeOf(connection: Connection | null, userId: string, config: Config, picture: Picture | null): Ready {
+  return {
+    userId,
+    sessionId: connection?.sessionId ?? null,
+    heartbeatIntervalMs: config.heartbeatIntervalMs,
+    ttlMs: config.ttlMs,
+    serverTime: iso(Date.now()),
+    ...(picture ? { users: picture.snapshot.users } : {}),
+  };
+}
+
+/** The picture of a client that is shown nothing. */
+export function nothingFor(viewer: Viewer): Picture {
+  return { viewer, userIds: null, held: [], snapshot: { users: [], pending: [], positions: new Map() } };
+}
+
+/** A refused handshake is a `connect_error`, whose `data` says why. */
+export function refusalOf(error: unknown): Error {
+  const refused: Error & { data?: unknown } = new Error(toRollcallError(error).message);
+  refused.data = socketErrorBody(error);
+  return refused;
+}
+
+/** Heard by nobody: there is no one left to tell. */
+function wentAway(): RollcallError {
+  return new RollcallError('UNAVAILABLE', { message: 'The client went away.' });
+}
+
+/** The session of a device stays the same for good; the id begins with `d`, which says that it can come back. */
+function sessionOf(userId: string, deviceId: string): string {
+  const digest = createHash('sha256').update(`${userId}\n${deviceId}`).digest('base64url');
+  return `d${digest.slice(0, 21)}`;
+}
+
+function anonymousSession(): string {
+  return `a${randomBytes(16).toString('base64url').slice(0, 21)}`;
+}

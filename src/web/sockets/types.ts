@@ -1,0 +1,37 @@
+import type { DefaultEventsMap, Server, Socket } from 'socket.io';
+import type { IncomingEvents, Ready, ServerToClientEvents, StatusChange } from '../../protocol/socket.ts';
+import type { Doing } from '../../redis/indicators.ts';
+import type { Caller } from '../auth.ts';
+import type { Connection } from '../connection.ts';
+import type { Snapshot } from '../presence.ts';
+
+export interface SocketData {
+  caller: Caller;
+  /** null: an observer, who has no presence of its own. */
+  connection: Connection | null;
+  viewer: Viewer;
+  /** The conversations it has joined, and when it last said what it is doing there (performance.now()). */
+  talks: Map<string, Map<Doing, number>>;
+  /** What the handshake found out, told first thing after connecting. */
+  welcome: { ready: Ready; picture: Picture | null };
+}
+
+export type PresenceServer = Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>;
+export type PresenceSocket = Socket<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>;
+
+/** One socket as a viewer of others. */
+export interface Viewer {
+  socket: PresenceSocket;
+  /** null: never said whom it watches, so that the audience rule decides. */
+  watching: Set<string> | null;
+  batch: boolean;
+}
+
+/** What a viewer is about to be shown. Changes of these users are held back until it has been. */
+export interface Picture {
+  viewer: Viewer;
+  /** null: everyone. */
+  userIds: Set<string> | null;
+  held: { id: string; shard: number; change: StatusChange }[];
+  snapshot: Snapshot;
+}

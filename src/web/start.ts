@@ -1,0 +1,70 @@
+import cluster from 'node:cluster';
+import type { FastifyInstance } from 'fastify';
+import { type Config, readConfig } from '../config.ts';
+import { type ProcessPlan, runProcess, type Service } from '../lifecycle.ts';
+import { createLogger, type Logger } from '../log.ts';
+import { openServices } from '../services.ts';
+import { buildApp } from './app.ts';
+import { createAuthenticator } from './auth.ts';
+import { CLUSTER_STOP_LIMIT_MS, webCluster } from './cluster.ts';
+import { Conversations } from './conversations.ts';
+import { createHealthProbe } from './health-probe.ts';
+import { Presence } from './presence.ts';
+import { attachSockets, type Gateway } from './sockets/gateway.ts';
+
+/** Upgraded connections keep a server open until somebody closes them, and a drain tells every client first. */
+const HTTP_STOP_LIMIT_MS = 15_000;
+
+export interface WebExtras {
+  /** Routes of this process alone, beside those of every web process. */
+  routes?: (app: FastifyInstance) => Promise<void> | void;
+}
+
+/** The life of a web process; with WEB_CONCURRENCY above 1, of the one that starts and watches the others. */
+export async function startWeb(env: NodeJS.ProcessEnv, extras: WebExtras = {}): Promise<void> {
+  await runProcess(async () => {
+    const config = readConfig(env);
+    const log = createLogger(config, 'web');
+    if (config.webConcurrency > 1 && cluster.isPrimary) {
+      return { log, services: [webCluster(config.webConcurrency, log)], stopLimitMs: CLUSTER_STOP_LIMIT_MS };
+    }
+    return await planWeb(config, log, extras);
+  });
+}
+
+/** Listening comes last: nobody is let in before everything is there. */
+async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Promise<ProcessPlan> {
+  const services = openServices(config, log);
+  const auth = createAuthenticator(config, log);
+  const presence = new Presence(services, config.ttlMs, log);
+  const conversations = new Conversations(services, presence.followUps);
+  let sockets: Gateway | undefined;
+  const app = await buildApp({
+    config,
+    log,
+    auth,
+    presence,
+    conversations,
+    health: createHealthProbe(
+      services,
+      () => sockets?.draining ?? false,
+      () => sockets?.level ?? 0,
+    ),
+    boardQueues: [...services.queues.all.values()],
+    extraRoutes: routes,
+  });
+  // While closing and still listening, so that whoever comes now is told to go elsewhere.
+  app.addHook('preClose', async () => await sockets?.drain());
+  sockets = attachSockets(app.server, { config, log, auth, presence, conversations, services });
+
+  const stores: Service = { name: 'stores', start: async () => {}, stop: () => services.close() };
+  const http: Service = {
+    name: 'http',
+    start: async () => {
+      await app.listen({ port: config.port, host: config.host });
+    },
+    stop: () => app.close(),
+    stopLimitMs: HTTP_STOP_LIMIT_MS,
+  };
+  return { log, services: [stores, sockets, http] };
+}

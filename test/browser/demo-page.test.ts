@@ -1,0 +1,183 @@
+import { mkdir } from 'node:fs/promises';
+import { decodeJwt } from 'jose';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { rest, tokenFor } from '../support/client.ts';
+import { BRISK, Deployment, eventually, freePort, WebProgram } from '../support/deployment.ts';
+import { Chromium } from './chromium.ts';
+
+const PICTURES = '.data/screenshots';
+
+let deployment: Deployment;
+let web: WebProgram;
+let browser: Chromium;
+
+beforeAll(async () => {
+  await mkdir(PICTURES, { recursive: true });
+  deployment = await Deployment.start('browser-demo', { webs: 0, env: { ...BRISK, ADMIN_PASSWORD: 'for the test' } });
+  const port = await freePort();
+  const env = { ...deployment.env, PORT: String(port) };
+  web = new WebProgram('scripts/demo-web.ts', env, `http://127.0.0.1:${port}`);
+  deployment.webs.push(web);
+  [browser] = await Promise.all([Chromium.start(), web.said(/"msg":"started"/)]);
+});
+afterEach(async () => {
+  for (const page of browser.context.pages().slice(1)) await page.close();
+  expect(browser.complaints.splice(0)).toEqual([]);
+});
+afterAll(async () => {
+  await browser?.close();
+  await deployment?.stop();
+});
+
+/** Signs in by keyboard alone. */
+async function signIn(name: string): Promise<Page> {
+  const page = await browser.open(`${web.url}/`);
+  await page.getByLabel('Your name').focus();
+  await page.keyboard.type(name);
+  await page.keyboard.press('Enter');
+  await page.getByRole('status').getByText('live').waitFor();
+  return page;
+}
+
+/** What the wall says of somebody. */
+async function wallSays(page: Page, name: string, pattern: RegExp, withinMs = 8000): Promise<void> {
+  const card = page.locator('.person', { hasText: name });
+  await eventually(
+    async () => ((await card.count()) > 0 ? ((await card.first().textContent()) ?? '') : ''),
+    (text) => pattern.test(text),
+    withinMs,
+  );
+}
+
+test('two people sign in on two pages and see each other; one page is closed, and the other shows it', async () => {
+  const ada = await signIn('Ada Lovelace');
+  const grace = await signIn('Grace Hopper');
+  await wallSays(ada, 'Grace Hopper', /active now/);
+  // Behind the newer tab the older page is hidden, which counts as idle.
+  await wallSays(grace, 'Ada Lovelace', /active now|idle/);
+  await grace.close();
+  await wallSays(ada, 'Grace Hopper', /just left/);
+  await eventually(
+    () => ada.locator('.journal').textContent(),
+    (text) => /Grace Hopper left/.test(text ?? ''),
+  );
+});
+
+test('whoever has left is still on the wall after a reload, with the last seen', async () => {
+  const mary = await signIn('Mary Jackson');
+  const alan = await signIn('Alan Turing');
+  await wallSays(alan, 'Mary Jackson', /active now/);
+  await mary.close();
+  await wallSays(alan, 'Mary Jackson', /just left/);
+  await eventually(
+    () => alan.evaluate(() => localStorage.getItem('rollcall.seen') ?? ''),
+    (kept) => kept.includes('mary.jackson'),
+  );
+  await alan.reload();
+  await wallSays(alan, 'Mary Jackson', /just left/);
+});
+
+test('the controls act: no heartbeats and no network end in silence, and both are survived', async () => {
+  const joan = await signIn('Joan Clarke');
+  const annie = await signIn('Annie Easley');
+  await wallSays(joan, 'Annie Easley', /active now/);
+  for (const control of ['No heartbeats', 'No network']) {
+    await annie.getByRole('button', { name: control }).click();
+    await wallSays(joan, 'Annie Easley', /just left/);
+    await annie.getByRole('button', { name: control }).click();
+    await wallSays(joan, 'Annie Easley', /active now/, 20_000);
+  }
+  await annie.getByRole('button', { name: 'Appear inactive' }).click();
+  await wallSays(joan, 'Annie Easley', /just left/);
+  await annie.getByRole('button', { name: 'Appear inactive' }).click();
+  await wallSays(joan, 'Annie Easley', /active now/);
+});
+
+test('a second device keeps its person active while the first has no network', async () => {
+  const katherine = await signIn('Katherine Johnson');
+  const dorothy = await signIn('Dorothy Vaughan');
+  await wallSays(katherine, 'Dorothy Vaughan', /active now/);
+  await dorothy.getByRole('button', { name: 'Add device' }).click();
+  await dorothy.locator('.own-devices li').nth(1).getByText('connected').waitFor();
+  await dorothy.getByRole('group', { name: 'This tab' }).getByRole('button', { name: 'No network' }).click();
+  await eventually(
+    async () => {
+      const token = await tokenFor('dorothy.vaughan');
+      return rest(web.url, 'GET', '/users/dorothy.vaughan/sessions', { token });
+    },
+    ({ body }) => body.sessions.length === 1,
+    10_000,
+  );
+  await wallSays(katherine, 'Dorothy Vaughan', /active now/);
+  expect(await katherine.locator('.journal').textContent()).not.toMatch(/Dorothy Vaughan (left|silent)/);
+  await dorothy.getByRole('button', { name: 'Close' }).click();
+  await wallSays(katherine, 'Dorothy Vaughan', /just left/);
+});
+
+test('messages go from tab to tab', async () => {
+  const emmy = await signIn('Emmy Noether');
+  const lise = await signIn('Lise Meitner');
+  await lise.getByLabel('Message', { exact: true }).fill('Good morning');
+  await lise.keyboard.press('Enter');
+  await emmy.getByText('Good morning').waitFor();
+});
+
+test('whoever types or records in the lobby is seen doing so in other tabs, until they stop', async () => {
+  const emmy = await signIn('Emmy Noether');
+  const lise = await signIn('Lise Meitner');
+  await lise.getByLabel('Message', { exact: true }).pressSequentially('Good');
+  await emmy.getByText('Lise Meitner is typing').waitFor();
+  await lise.keyboard.press('Enter');
+  await emmy.getByText('Lise Meitner is typing').waitFor({ state: 'detached' });
+  await lise.getByLabel('Hold to look as if you recorded a message').focus();
+  await lise.keyboard.down('Space');
+  await emmy.getByText('Lise Meitner is recording').waitFor();
+  await lise.keyboard.up('Space');
+  await emmy.getByText('Lise Meitner is recording').waitFor({ state: 'detached' });
+});
+
+test('logging out leads back to the sign-in', async () => {
+  const page = await signIn('Rosalind Franklin');
+  await page.getByRole('button', { name: 'Log out' }).click();
+  await page.getByLabel('Your name').waitFor();
+});
+
+test('the token route signs anybody in, for an hour, and refuses what is no id', async () => {
+  const ask = (body: unknown) => rest(web.url, 'POST', '/demo/token', { body });
+  const { token } = (await ask({ userId: 'ada.lovelace' })).body;
+  expect(decodeJwt(token)).toMatchObject({ sub: 'ada.lovelace', name: 'Ada Lovelace' });
+  expect((decodeJwt(token).exp ?? 0) - (decodeJwt(token).iat ?? 0)).toBe(3600);
+  for (const body of [{ userId: 'no spaces' }, { userId: '' }, { userId: 7 }, {}, [], undefined]) {
+    expect(await ask(body)).toMatchObject({ status: 400, body: { code: 'INVALID_USER_ID' } });
+  }
+});
+
+test('the page allows no scripts but its own, and nobody to frame it', async () => {
+  const { headers } = await fetch(web.url);
+  const policy = headers.get('content-security-policy') ?? '';
+  expect(policy).toContain("default-src 'self'");
+  expect(policy).toContain("frame-ancestors 'none'");
+  expect(policy).not.toMatch(/script-src|unsafe-eval/);
+});
+
+test('the page fits a phone, in the dark and in the light', async () => {
+  await signIn('Barbara Liskov');
+  const page = await signIn('Margaret Hamilton');
+  await wallSays(page, 'Barbara Liskov', /active now/);
+  for (const [name, width, height] of [
+    ['desk', 1440, 1000],
+    ['phone', 390, 844],
+    ['small-phone', 330, 640],
+  ] as const) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme });
+      const overflow = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      expect(overflow, `${name} ${colorScheme}`).toBeLessThanOrEqual(0);
+      await page.screenshot({ path: `${PICTURES}/${name}-${colorScheme}.png` });
+    }
+  }
+});

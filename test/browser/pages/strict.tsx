@@ -1,0 +1,91 @@
+import { StrictMode, useState } from 'react';
+import { createRoot } from 'react-dom/client';
+import { createPresenceClient, type PresenceClient } from '../../../src/client/index.ts';
+import {
+  PresenceProvider,
+  useConnectionState,
+  useIndicators,
+  useMyPresence,
+  usePresence,
+  usePresences,
+} from '../../../src/client/react.tsx';
+
+/** `/strict?server=…&user=…`: all hooks under StrictMode, mounted and unmounted by a button. */
+declare global {
+  interface Window {
+    strictClient: PresenceClient;
+    /** How often each component has rendered. */
+    renders: Record<string, number>;
+  }
+}
+
+const parameters = new URLSearchParams(location.search);
+const user = parameters.get('user') ?? '';
+const client = createPresenceClient({
+  url: parameters.get('server') ?? '',
+  getToken: () => fetch(`/presence-token?user=${user}`, { method: 'POST' }).then((answer) => answer.text()),
+});
+client.onError(() => {});
+window.strictClient = client;
+window.renders = {};
+const friends = ['friend-a', 'friend-b', 'friend-c'];
+
+function count(name: string): void {
+  window.renders[name] = (window.renders[name] ?? 0) + 1;
+}
+
+function Friend({ userId }: { userId: string }) {
+  count(userId);
+  return <li id={userId}>{usePresence(userId).status}</li>;
+}
+
+function Everybody() {
+  count('everybody');
+  return <p id="everybody">{usePresences([...friends]).map(({ status }) => `${status} `)}</p>;
+}
+
+function Me() {
+  const { status, setStatus } = useMyPresence();
+  const connection = useConnectionState();
+  const typing = useIndicators('a-conversation');
+  return (
+    <p>
+      <span id="me">{status}</span> <span id="connection">{connection.status}</span> {typing.length}
+      <button type="button" id="hide" onClick={() => void setStatus('inactive')}>
+        Appear inactive
+      </button>
+    </p>
+  );
+}
+
+function Page() {
+  const [shown, setShown] = useState(true);
+  return (
+    <>
+      <button type="button" id="toggle" onClick={() => setShown(!shown)}>
+        Mount or unmount
+      </button>
+      {shown && (
+        <PresenceProvider client={client}>
+          <Me />
+          <Everybody />
+          <ul>
+            {Array.from({ length: 20 }, (_, n) => (
+              // Twenty components, three users.
+              <Friend key={`row ${n + 1}`} userId={friends[n % 3] ?? ''} />
+            ))}
+          </ul>
+        </PresenceProvider>
+      )}
+    </>
+  );
+}
+
+const root = document.getElementById('root');
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <Page />
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,151 @@
+import { fileURLToPath } from 'node:url';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { rest, TestClient, tokenFor } from '../support/client.ts';
+import { CALM, Deployment, eventually } from '../support/deployment.ts';
+import { Chromium } from './chromium.ts';
+import type {} from './pages/strict.tsx';
+import { Site } from './site.ts';
+
+let deployment: Deployment;
+let site: Site;
+let browser: Chromium;
+
+beforeAll(async () => {
+  [deployment, site, browser] = await Promise.all([
+    Deployment.start('browser-react', { env: { ...CALM, MAX_WATCHED_USERS: '5' } }),
+    Site.build([fileURLToPath(new URL('./pages/strict.tsx', import.meta.url))]),
+    Chromium.start(),
+  ]);
+});
+afterEach(async () => {
+  for (const page of browser.context.pages().slice(1)) await page.close();
+});
+afterAll(async () => {
+  await Promise.all([browser?.close(), site?.close()]);
+  await deployment?.stop();
+});
+
+/** Opens the page and counts the WebSockets it makes. */
+async function open(user: string): Promise<{ page: Page; sockets: { made: number; open: number; sent: string[] } }> {
+  const page = await browser.context.newPage();
+  const sockets = { made: 0, open: 0, sent: [] as string[] };
+  page.on('websocket', (socket) => {
+    sockets.made += 1;
+    sockets.open += 1;
+    socket.on('close', () => {
+      sockets.open -= 1;
+    });
+    socket.on('framesent', ({ payload }) => sockets.sent.push(String(payload)));
+  });
+  await page.goto(site.page('strict', { server: deployment.url, user }));
+  await text(page, '#connection', 'connected');
+  return { page, sockets };
+}
+
+async function text(page: Page, selector: string, expected: string): Promise<void> {
+  await eventually(
+    () => page.locator(selector).first().textContent(),
+    (found) => found?.trim() === expected,
+  );
+}
+
+async function sessionCount(user: string): Promise<number> {
+  const answer = await rest(deployment.url, 'GET', `/users/${user}/sessions`, { token: await tokenFor(user) });
+  return answer.body.sessions.length;
+}
+
+const renders = (page: Page) => page.evaluate(() => ({ ...window.renders }));
+
+test('mounted twice by StrictMode, the page has one connection and one session', async () => {
+  const { page, sockets } = await open('strict');
+  await text(page, '#me', 'active');
+  expect(sockets).toMatchObject({ made: 1, open: 1 });
+  expect(await sessionCount('strict')).toBe(1);
+});
+
+test('unmounting says goodbye, and mounting again comes back', async () => {
+  const { page, sockets } = await open('toggler');
+  const observer = await TestClient.connect(deployment.url, 'observer-1', { watch: ['toggler'] });
+  await page.click('#toggle');
+  await observer.hears('toggler', ({ status }) => status === 'inactive');
+  await eventually(
+    () => sockets.open,
+    (open) => open === 0,
+  );
+  await page.click('#toggle');
+  await observer.hears('toggler', ({ status }) => status === 'active');
+  await text(page, '#me', 'active');
+  expect(sockets).toMatchObject({ made: 2, open: 1 });
+  observer.leave();
+});
+
+test('twenty components of three users make one watch, and one change renders only those of that user', async () => {
+  const { page, sockets } = await open('watcher');
+  await text(page, '#everybody', 'inactive inactive inactive');
+  await text(page, '#me', 'active');
+  const watches = sockets.sent.filter((frame) => frame.includes('"watch"'));
+  expect(watches.length).toBeLessThanOrEqual(2);
+  const before = await renders(page);
+  const friend = await TestClient.connect(deployment.url, 'friend-b');
+  await text(page, '#friend-b', 'active');
+  await text(page, '#everybody', 'inactive active inactive');
+  const after = await renders(page);
+  // StrictMode renders every component twice.
+  const more = (name: string) => (after[name] ?? 0) - (before[name] ?? 0);
+  expect(more('friend-a') + more('friend-c')).toBe(0);
+  expect(more('everybody')).toBe(2);
+  expect(more('friend-b')).toBe(7 * 2);
+  friend.leave();
+  await text(page, '#friend-b', 'inactive');
+});
+
+test('a heartbeat and a reconnect that change nothing render nothing', async () => {
+  const { page } = await open('quiet');
+  await text(page, '#everybody', 'inactive inactive inactive');
+  await text(page, '#me', 'active');
+  const before = await renders(page);
+  await page.evaluate(
+    () =>
+      new Promise<void>((resolve) => {
+        const { connection } = window.strictClient;
+        window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));
+        window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
+        const end = connection.subscribe(() => {
+          if (connection.get().status !== 'connected') return;
+          end();
+          resolve();
+        });
+      }),
+  );
+  await text(page, '#connection', 'connected');
+  const after = await renders(page);
+  expect(after).toEqual(before);
+});
+
+test('a thousand watches that came and went leave room for all that the server allows', async () => {
+  const { page } = await open('surfer');
+  const errors = await page.evaluate(async () => {
+    const { strictClient: client } = window;
+    const codes: string[] = [];
+    client.onError((error) => codes.push(error.code));
+    const known = (userId: string) =>
+      new Promise<void>((resolve) => {
+        const end = client.watch([userId], () => {
+          end();
+          resolve();
+        });
+      });
+    for (let n = 0; n < 1000; n += 1) await known(`passer-by-${n}`);
+    return codes.filter((code) => code === 'TOO_MANY_WATCHED');
+  });
+  // Of five, the page itself needs four: every single one of the thousand had to be let go for the next.
+  expect(errors).toEqual([]);
+});
+
+test('a button that sets the status works through the hook, and the page sees it', async () => {
+  const { page } = await open('shy');
+  await text(page, '#me', 'active');
+  await page.click('#hide');
+  await text(page, '#me', 'inactive');
+});

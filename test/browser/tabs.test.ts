@@ -1,0 +1,145 @@
+import { fileURLToPath } from 'node:url';
+import type { Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { type Cable, layCable } from '../../scripts/people/cable.ts';
+import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
+import { BRISK, Deployment, eventually } from '../support/deployment.ts';
+import { Chromium } from './chromium.ts';
+import type {} from './pages/plain.ts';
+import { Site } from './site.ts';
+
+const TTL_MS = Number(BRISK.PRESENCE_TTL_SECONDS) * 1000;
+const CONTRACT_MS = TTL_MS + 2000;
+
+let deployment: Deployment;
+let cable: Cable;
+let site: Site;
+let browser: Chromium;
+let observer: TestClient;
+
+beforeAll(async () => {
+  [deployment, site, browser] = await Promise.all([
+    Deployment.start('browser-tabs', { env: BRISK }),
+    Site.build([fileURLToPath(new URL('./pages/plain.ts', import.meta.url))]),
+    Chromium.start(),
+  ]);
+  cable = await layCable(deployment.url);
+  observer = await TestClient.connect(deployment.url, 'observer');
+});
+afterEach(async () => {
+  for (const page of browser.context.pages().slice(1)) await page.close();
+});
+afterAll(async () => {
+  observer?.leave();
+  await Promise.all([browser?.close(), site?.close(), cable?.close()]);
+  await deployment?.stop();
+});
+
+async function open(user: string, server = deployment.url): Promise<Page> {
+  await observer.watch(user);
+  const page = await browser.open(site.page('plain', { server, user }));
+  await observer.hears(user, isActive);
+  return page;
+}
+
+/** The sessions of a user, as the server has them. */
+async function sessions(user: string): Promise<{ lastHeartbeat: string; state: string }[]> {
+  const answer = await rest(deployment.url, 'GET', `/users/${user}/sessions`, { token: await tokenFor(user) });
+  return answer.body.sessions;
+}
+
+test('closing a tab is a goodbye: the others know at once', async () => {
+  const page = await open('closer');
+  await page.close();
+  const gone = await observer.hears('closer', isInactive, { withinMs: 2000 });
+  expect(Date.now() - Date.parse(gone.lastSeen ?? '')).toBeLessThan(2000);
+});
+
+test('a tab that is hidden for much longer than the TTL, its timers held back, stays active', async () => {
+  const page = await open('hidden');
+  const other = await browser.context.newPage();
+  await other.bringToFront();
+  await eventually(
+    () => page.evaluate(() => document.visibilityState),
+    (visibility) => visibility === 'hidden',
+  );
+  const hiddenAt = Date.now();
+  const ticksAtFirst = await page.evaluate(() => window.ticks);
+  await eventually(
+    () => sessions('hidden'),
+    ([session]) => Date.parse(session?.lastHeartbeat ?? '') - hiddenAt > TTL_MS * 4,
+    TTL_MS * 8,
+  );
+  expect(await page.evaluate(() => document.visibilityState)).toBe('hidden');
+  // In four TTLs a timer of 200 ms would fire sixty times. It was throttled, or this test shows nothing.
+  expect((await page.evaluate(() => window.ticks)) - ticksAtFirst).toBeLessThan(15);
+  expect(observer.statuses('hidden')).toEqual(['active']);
+  expect((await sessions('hidden'))[0]?.state).toBe('idle');
+  await page.bringToFront();
+  await eventually(
+    () => sessions('hidden'),
+    ([session]) => session?.state === 'active',
+  );
+});
+
+test('a frozen page goes inactive in time, and comes back by itself when it is resumed', async () => {
+  const page = await open('frozen');
+  const other = await browser.context.newPage();
+  await other.bringToFront();
+  await browser.freeze(page, true);
+  const gone = await observer.hears('frozen', isInactive, { withinMs: CONTRACT_MS + 1000 });
+  expect(Date.now() - Date.parse(gone.lastSeen ?? '')).toBeGreaterThan(TTL_MS - 500);
+  await browser.freeze(page, false);
+  await page.bringToFront();
+  await observer.hears('frozen', isActive, { after: 2 });
+});
+
+test('of two tabs of one user, closing one changes nothing for others', async () => {
+  const first = await open('two-tabs');
+  const second = await browser.open(site.page('plain', { server: deployment.url, user: 'two-tabs' }));
+  await eventually(
+    () => sessions('two-tabs'),
+    (list) => list.length === 2,
+  );
+  await first.close();
+  await eventually(
+    () => sessions('two-tabs'),
+    (list) => list.length === 1,
+  );
+  expect(observer.statuses('two-tabs')).toEqual(['active']);
+  await second.close();
+  await observer.hears('two-tabs', isInactive);
+});
+
+test('the network goes and comes back: inactive in time, active again without a reload', async () => {
+  const page = await open('traveller', cable.url('traveller'));
+  cable.cut('traveller');
+  const gone = await observer.hears('traveller', isInactive, { withinMs: CONTRACT_MS + 1000 });
+  expect(Date.now() - Date.parse(gone.lastSeen ?? '')).toBeGreaterThan(TTL_MS - 500);
+  cable.mend('traveller');
+  await observer.hears('traveller', isActive, { after: 2 });
+  expect(await page.evaluate(() => window.client.connection.get().status)).toBe('connected');
+});
+
+test('switched to offline and back to online, the page is connected again', async () => {
+  const page = await open('offline');
+  const session = await browser.context.newCDPSession(page);
+  const conditions = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+  await session.send('Network.enable');
+  await session.send('Network.emulateNetworkConditions', { ...conditions, offline: true });
+  await page.waitForFunction(() => window.states.includes('reconnecting'));
+  await session.send('Network.emulateNetworkConditions', { ...conditions, offline: false });
+  await page.waitForFunction(() => window.client.connection.get().status === 'connected');
+});
+
+test('left with the back button in mind: gone at once, and back out of the cache without a reload', async () => {
+  const page = await open('back');
+  await page.evaluate(() => {
+    (window as { mark?: string }).mark = 'the same page';
+  });
+  await page.goto('about:blank');
+  await observer.hears('back', isInactive, { withinMs: 2000 });
+  await page.goBack({ waitUntil: 'commit' });
+  await observer.hears('back', isActive, { after: 2 });
+  expect(await page.evaluate(() => (window as { mark?: string }).mark)).toBe('the same page');
+});

@@ -1,0 +1,19 @@
+import { expectTypeOf, test } from 'vitest';
+import type { Told } from '../../src/client/presence-state.ts';
+import type { Activity, Detail, DeviceKind, Indicator, IndicatorKind } from '../../src/client/types.ts';
+import type { Device } from '../../src/protocol/http.ts';
+import type { IndicatorChange, StatusChange } from '../../src/protocol/socket.ts';
+import type { Detail as WireDetail } from '../../src/protocol/vocabulary.ts';
+
+type WireDevice = typeof Device._output;
+
+/** The client writes its types out, so that its package needs nothing of the server. They are still the protocol's. */
+test('what the client shows is what the protocol says', () => {
+  expectTypeOf<StatusChange>().toExtend<Told>();
+  expectTypeOf<Told>().toExtend<StatusChange>();
+  expectTypeOf<Detail>().toEqualTypeOf<WireDetail>();
+  expectTypeOf<DeviceKind>().toEqualTypeOf<WireDevice['kind']>();
+  expectTypeOf<Activity>().toEqualTypeOf<WireDevice['state']>();
+  expectTypeOf<IndicatorKind>().toEqualTypeOf<IndicatorChange['kind']>();
+  expectTypeOf<Pick<IndicatorChange, 'userId' | 'kind'>>().toExtend<Indicator>();
+});

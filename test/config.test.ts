@@ -1,0 +1,282 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { type Config, ConfigError, readConfig, readDatabaseConfig } from '../src/config.ts';
+
+const secret = 'a secret of rather more than thirty-two bytes';
+const least = {
+  REDIS_URL: 'redis://127.0.0.1:6379',
+  DATABASE_URL: 'postgres://127.0.0.1/rollcall',
+  JWT_SECRET: secret,
+};
+
+function read(env: NodeJS.ProcessEnv = {}): Config {
+  return readConfig({ ...least, ...env });
+}
+
+function problems(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+function pemOf(
+  ...[type, options]: ['rsa', { modulusLength: number }] | ['ec', { namedCurve: string }] | ['ed25519', object]
+) {
+  const pair =
+    type === 'rsa'
+      ? generateKeyPairSync('rsa', options)
+      : type === 'ec'
+        ? generateKeyPairSync('ec', options)
+        : generateKeyPairSync('ed25519', {});
+  return {
+    publicPem: pair.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
+    privatePem: pair.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+  };
+}
+
+describe('settings', () => {
+  test('the two stores and one key are enough; everything else has its default', () => {
+    const { jwt, ...config } = read();
+    expect(config).toEqual({
+      port: 3000,
+      host: '0.0.0.0',
+      redisUrls: ['redis://127.0.0.1:6379'],
+      redisPrefix: '',
+      redisCluster: false,
+      redisTlsRejectUnauthorized: true,
+      databaseUrl: 'postgres://127.0.0.1/rollcall',
+      databaseSsl: 'by-url',
+      ttlMs: 60_000,
+      heartbeatIntervalMs: 30_000,
+      heartbeatMinIntervalMs: 5000,
+      disconnectGraceMs: 0,
+      handoverMs: 15_000,
+      audience: 'everyone',
+      maxSessionsPerUser: 20,
+      maxWatchedUsers: 1000,
+      corsOrigins: [],
+      adminUser: 'admin',
+      adminPassword: null,
+      socketTransports: ['websocket', 'polling'],
+      webConcurrency: 1,
+      workerConcurrency: 64,
+      alertMinAbsenceMs: 600_000,
+      alertStableMs: 15_000,
+      alertCooldownMs: 1_800_000,
+      vapid: null,
+      logLevel: 'info',
+    });
+    expect(jwt).toMatchObject({ issuer: null, audience: null, key: { kind: 'fixed', algorithm: 'HS256' } });
+  });
+
+  test('an empty value counts as not set', () => {
+    expect(read({ PORT: '', HOST: ' ', ADMIN_PASSWORD: '', JWKS_URL: '', AUDIENCE: '' })).toMatchObject({
+      port: 3000,
+      host: '0.0.0.0',
+      adminPassword: null,
+      audience: 'everyone',
+    });
+  });
+
+  test('every problem is told at once', () => {
+    const env = { PORT: 'many', LOG_LEVEL: 'loud', AUDIENCE: 'nobody', REDIS_CLUSTER: 'yes', MAX_WATCHED_USERS: '0' };
+    expect(problems(env)).toEqual([
+      'JWT_SECRET or JWT_PUBLIC_KEY or JWKS_URL is required: the key of the tokens',
+      'REDIS_CLUSTER must be true or false, got "yes"',
+      'REDIS_URL is required',
+      'DATABASE_URL is required',
+      'PORT must be a whole number from 0 to 65535, got "many"',
+      'AUDIENCE must be everyone or watchers, got "nobody"',
+      'MAX_WATCHED_USERS must be a whole number from 1 to 1000000, got "0"',
+      'LOG_LEVEL must be fatal or error or warn or info or debug or trace or silent, got "loud"',
+    ]);
+    expect(() => readConfig(env)).toThrow(/^These settings are wrong:\n {2}- JWT_SECRET or .*\n {2}- REDIS_CLUSTER/);
+  });
+
+  test('no secret and no address gets into a message', () => {
+    const told = problems({
+      REDIS_URL: 'http://:hush-redis@host',
+      DATABASE_URL: 'mysql://user:hush-database@host',
+      JWT_SECRET: 'hush-short',
+      JWT_PUBLIC_KEY: 'hush-key',
+      JWKS_URL: 'ftp://hush-jwks',
+      VAPID_PRIVATE_KEY: 'hush-vapid',
+    }).join('\n');
+    expect(told).toContain('REDIS_URL');
+    expect(told).toContain('JWT_SECRET must have at least 32 bytes, got 10');
+    expect(told).not.toContain('hush');
+  });
+
+  test('a name that was misspelt is pointed out, a stranger in the environment is not', () => {
+    expect(problems({ ...least, PRESENCE_TTL_SECOND: '20' })).toEqual([
+      'PRESENCE_TTL_SECOND is not a setting; did you mean PRESENCE_TTL_SECONDS?',
+    ]);
+    const strangers = {
+      REDIS_PORT: '1',
+      HOSTNAME: 'box',
+      REDIS_TLS_URL: 'x',
+      HANDOVER_SECONDZ: '1',
+      HANDOVER_SECONDS: '2',
+    };
+    expect(problems({ ...least, ...strangers })).toEqual([]);
+  });
+
+  test('a migration needs the database alone', () => {
+    expect(readDatabaseConfig({ DATABASE_URL: 'postgresql://h/d', DATABASE_SSL: 'no-verify' })).toEqual({
+      databaseUrl: 'postgresql://h/d',
+      databaseSsl: 'no-verify',
+    });
+    expect(() => readDatabaseConfig({})).toThrow('DATABASE_URL is required');
+  });
+});
+
+describe('times', () => {
+  test('fractions of a second are allowed', () => {
+    const env = {
+      PRESENCE_TTL_SECONDS: '2.5',
+      HEARTBEAT_INTERVAL_SECONDS: '0.8',
+      HEARTBEAT_MIN_INTERVAL_SECONDS: '0.05',
+    };
+    expect(read(env)).toMatchObject({ ttlMs: 2500, heartbeatIntervalMs: 800, heartbeatMinIntervalMs: 50 });
+  });
+
+  test('the least time between heartbeats is half the interval where that is less than 5 s', () => {
+    expect(read({ HEARTBEAT_INTERVAL_SECONDS: '4' }).heartbeatMinIntervalMs).toBe(2000);
+    expect(read({ HEARTBEAT_INTERVAL_SECONDS: '12' }).heartbeatMinIntervalMs).toBe(5000);
+  });
+
+  test('the TTL must exceed the interval, and the interval the minimum', () => {
+    expect(problems({ ...least, PRESENCE_TTL_SECONDS: '20' })).toEqual([
+      'PRESENCE_TTL_SECONDS must be greater than HEARTBEAT_INTERVAL_SECONDS (30), got 20',
+    ]);
+    expect(problems({ ...least, PRESENCE_TTL_SECONDS: '30' })).toHaveLength(1);
+    expect(problems({ ...least, PRESENCE_TTL_SECONDS: '30.001' })).toEqual([]);
+    expect(problems({ ...least, HEARTBEAT_MIN_INTERVAL_SECONDS: '30' })).toEqual([
+      'HEARTBEAT_INTERVAL_SECONDS must be greater than HEARTBEAT_MIN_INTERVAL_SECONDS (30), got 30',
+    ]);
+  });
+
+  test('a time that is no number is told once, and not compared with others', () => {
+    expect(problems({ ...least, PRESENCE_TTL_SECONDS: '1e3', HEARTBEAT_INTERVAL_SECONDS: '90' })).toEqual([
+      'PRESENCE_TTL_SECONDS must be a number of seconds, greater than 0 and at most 2147483, got "1e3"',
+    ]);
+    expect(problems({ ...least, DISCONNECT_GRACE_SECONDS: '-1' })).toHaveLength(1);
+  });
+
+  test('a grace above the TTL is refused, a handover above it is taken as the TTL', () => {
+    expect(problems({ ...least, DISCONNECT_GRACE_SECONDS: '61' })).toEqual([
+      'DISCONNECT_GRACE_SECONDS must not be above PRESENCE_TTL_SECONDS (60), got 61',
+    ]);
+    expect(read({ DISCONNECT_GRACE_SECONDS: '60', HANDOVER_SECONDS: '600' })).toMatchObject({
+      disconnectGraceMs: 60_000,
+      handoverMs: 60_000,
+    });
+  });
+});
+
+describe('the key of the tokens', () => {
+  const { JWT_SECRET: _, ...withoutKey } = least;
+
+  test('two at once are refused', () => {
+    expect(problems({ ...least, JWKS_URL: 'https://id.example.com/keys' })).toEqual([
+      'Only one key may be set, got JWT_SECRET and JWKS_URL',
+    ]);
+  });
+
+  test('a secret is counted in bytes, not in letters', () => {
+    expect(problems({ ...withoutKey, JWT_SECRET: 'é'.repeat(16) })).toEqual([]);
+    expect(problems({ ...withoutKey, JWT_SECRET: 'e'.repeat(31) })).toHaveLength(1);
+  });
+
+  test.each([
+    ['RS256', pemOf('rsa', { modulusLength: 2048 })],
+    ['ES256', pemOf('ec', { namedCurve: 'P-256' })],
+    ['EdDSA', pemOf('ed25519', {})],
+  ])('a PEM decides on %s by itself, with real line breaks or written ones', (algorithm, { publicPem, privatePem }) => {
+    for (const pem of [publicPem, publicPem.replaceAll('\n', '\\n')]) {
+      expect(readConfig({ ...withoutKey, JWT_PUBLIC_KEY: pem }).jwt.key).toMatchObject({ kind: 'fixed', algorithm });
+    }
+    expect(problems({ ...withoutKey, JWT_PUBLIC_KEY: privatePem })).toEqual([
+      'JWT_PUBLIC_KEY holds a private key; only the public one belongs here',
+    ]);
+  });
+
+  test('a key that no accepted algorithm fits is refused', () => {
+    for (const { publicPem } of [pemOf('rsa', { modulusLength: 1024 }), pemOf('ec', { namedCurve: 'P-384' })]) {
+      expect(problems({ ...withoutKey, JWT_PUBLIC_KEY: publicPem })).toHaveLength(1);
+    }
+    expect(problems({ ...withoutKey, JWT_PUBLIC_KEY: 'nonsense' })).toEqual([
+      'JWT_PUBLIC_KEY is not a public key in PEM form (line breaks may be written as \\n)',
+    ]);
+  });
+
+  test('printing the settings shows no key', () => {
+    expect(JSON.stringify(read().jwt)).not.toContain(secret);
+  });
+});
+
+describe('stores, doors and transports', () => {
+  test('a cluster is listed by commas, its nodes share scheme and password', () => {
+    const REDIS_URL = 'rediss://:pw@a:6379, b:6379,redis://c:1';
+    expect(read({ REDIS_URL, REDIS_CLUSTER: 'true' }).redisUrls).toEqual([
+      'rediss://:pw@a:6379',
+      'rediss://:pw@b:6379',
+      'redis://c:1',
+    ]);
+    expect(problems({ ...least, REDIS_URL })).toEqual([
+      'REDIS_URL may list several nodes only with REDIS_CLUSTER=true',
+    ]);
+  });
+
+  test('a prefix may not move the hash tag', () => {
+    expect(read({ REDIS_PREFIX: 'app:' }).redisPrefix).toBe('app:');
+    expect(problems({ ...least, REDIS_PREFIX: '{app}' })).toHaveLength(1);
+  });
+
+  test('DATABASE_SSL says whether to encrypt and whether to check', () => {
+    expect(read({ DATABASE_SSL: 'true' }).databaseSsl).toBe('verify');
+    expect(read({ DATABASE_SSL: 'no-verify' }).databaseSsl).toBe('no-verify');
+    expect(read({ DATABASE_SSL: 'false' }).databaseSsl).toBe('off');
+    expect(problems({ ...least, DATABASE_SSL: 'maybe' })).toHaveLength(1);
+  });
+
+  test('several web processes speak websocket alone', () => {
+    expect(read({ WEB_CONCURRENCY: '2' }).socketTransports).toEqual(['websocket']);
+    expect(read({ SOCKET_TRANSPORTS: 'polling' }).socketTransports).toEqual(['polling']);
+    expect(problems({ ...least, WEB_CONCURRENCY: '2', SOCKET_TRANSPORTS: 'websocket,polling' })).toEqual([
+      'SOCKET_TRANSPORTS must be websocket alone with WEB_CONCURRENCY above 1 (2)',
+    ]);
+    expect(problems({ ...least, SOCKET_TRANSPORTS: 'carrier-pigeon' })).toHaveLength(1);
+  });
+
+  test('any free port may be asked for', () => {
+    expect(read({ PORT: '0' }).port).toBe(0);
+    expect(problems({ ...least, PORT: '65536' })).toHaveLength(1);
+  });
+
+  test('origins are what browsers send', () => {
+    expect(read({ CORS_ORIGINS: 'https://a.example, http://localhost:5173/,*' }).corsOrigins).toEqual([
+      'https://a.example',
+      'http://localhost:5173',
+      '*',
+    ]);
+    expect(problems({ ...least, CORS_ORIGINS: 'a.example,https://a.example/path' })).toHaveLength(2);
+  });
+
+  test('push needs all three of its settings', () => {
+    const vapid = {
+      VAPID_PUBLIC_KEY: Buffer.alloc(65, 1).toString('base64url'),
+      VAPID_PRIVATE_KEY: Buffer.alloc(32, 1).toString('base64url'),
+      VAPID_SUBJECT: 'mailto:ops@example.com',
+    };
+    expect(read(vapid).vapid).toMatchObject({ subject: 'mailto:ops@example.com' });
+    expect(problems({ ...least, ...vapid, VAPID_SUBJECT: '' })).toEqual([
+      'VAPID_SUBJECT is required where any of the VAPID settings is set',
+    ]);
+    expect(problems({ ...least, ...vapid, VAPID_PUBLIC_KEY: 'short' })).toHaveLength(1);
+  });
+});

@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { rest, TestClient, tokenFor } from '../support/client.ts';
+import { BRISK, CALM, Deployment, eventually, Program, type WebProgram } from '../support/deployment.ts';
+
+const QUEUES = ['broadcasts', 'last-seen', 'maintenance', 'notifications', 'timeouts'];
+let rollcall: Deployment;
+let guarded: WebProgram;
+
+beforeAll(async () => {
+  rollcall = await Deployment.start('operator', { env: CALM });
+  guarded = await rollcall.addWeb({ ADMIN_USER: 'ops', ADMIN_PASSWORD: 'a:b c' });
+});
+afterAll(() => rollcall?.stop());
+
+const basic = (login: string) => `Basic ${Buffer.from(login).toString('base64')}`;
+const board = (url: string, authorization?: string) =>
+  fetch(url, authorization === undefined ? {} : { headers: { authorization } });
+
+describe('the board', () => {
+  const paths = ['/admin/queues', '/admin/queues/', '/admin/queues/api/queues', '/admin/queues/queue/timeouts'];
+
+  test.each(paths)('%s does not exist while no password is set', async (path) => {
+    const answer = await board(`${rollcall.url}${path}`, basic('admin:'));
+    expect(answer.status).toBe(404);
+    expect(await answer.json()).toMatchObject({ statusCode: 404, code: 'NOT_FOUND' });
+  });
+
+  test.each(paths)('%s opens for the operator alone', async (path) => {
+    const url = `${guarded.url}${path}`;
+    const user = `Bearer ${await tokenFor('ops', { scope: 'presence:write' })}`;
+    for (const login of [undefined, basic('ops:'), basic('ops:a'), basic('admin:a:b c'), basic(''), 'Basic', user]) {
+      const refused = await board(url, login);
+      expect(refused.status).toBe(401);
+      expect(refused.headers.get('www-authenticate')).toMatch(/^Basic /);
+      expect(await refused.json()).toMatchObject({ statusCode: 401, code: 'UNAUTHENTICATED' });
+    }
+    expect((await board(url, basic('ops:a:b c'))).status).toBe(200);
+  });
+
+  test('shows all queues, and of a timeout whose it is and when it is due', async () => {
+    const page = await board(`${guarded.url}/admin/queues`, basic('ops:a:b c'));
+    expect(page.headers.get('content-type')).toMatch(/^text\/html/);
+    expect(await page.text()).toContain('Rollcall');
+
+    const from = Date.now();
+    const ada = await TestClient.connect(guarded.url, 'ada:1');
+    const api = `${guarded.url}/admin/queues/api/queues`;
+    const list = async () => {
+      const url = `${api}?activeQueue=timeouts&status=delayed&page=1`;
+      const { queues } = (await (await board(url, basic('ops:a:b c'))).json()) as {
+        queues: { name: string; counts: Record<string, number>; jobs: { id: string; name: string; data: object }[] }[];
+      };
+      return queues;
+    };
+    const queues = await eventually(list, (found) => found.some((queue) => queue.jobs.length > 0));
+    expect(queues.map((queue) => queue.name).sort()).toEqual(QUEUES);
+    const timeouts = queues.find((queue) => queue.name === 'timeouts');
+    expect(timeouts?.counts.delayed).toBe(1);
+    const [job] = timeouts?.jobs ?? [];
+    expect(job).toMatchObject({ name: 'check', data: { userId: 'ada:1', due: expect.any(String) } });
+    const due = String(Object(job?.data).due);
+    expect(Math.abs(Date.parse(due) - from - 60_000)).toBeLessThan(5000);
+
+    const one = await board(`${api}/timeouts/${encodeURIComponent(job?.id ?? '')}`, basic('ops:a:b c'));
+    expect(await one.json()).toMatchObject({ job: { id: job?.id, data: { userId: 'ada:1' } } });
+    for (const queue of QUEUES) {
+      const shown = await board(`${guarded.url}/admin/queues/queue/${queue}`, basic('ops:a:b c'));
+      expect(shown.status).toBe(200);
+    }
+    ada.leave();
+  });
+});
+
+test('a process says that it lives and whether it is ready, to anybody', async () => {
+  const alive = await rest(rollcall.url, 'GET', '/healthz');
+  expect([alive.status, alive.body]).toEqual([200, { status: 'ok' }]);
+  const ready = await rest(rollcall.url, 'GET', '/readyz');
+  expect(ready.status).toBe(200);
+  const level = expect.any(Number);
+  expect(ready.body).toEqual({ ready: true, redis: true, postgres: true, queue: true, draining: false, level });
+});
+
+describe.concurrent('a process with bad settings', () => {
+  const wrong = {
+    PORT: 'http',
+    REDIS_URL: 'http://127.0.0.1',
+    DATABASE_URL: '',
+    JWT_SECRET: 'too short',
+    JWKS_URL: 'https://keys.example.com/',
+    PRESENCE_TTL_SECONDS: '1',
+    HEARTBEAT_INTERVAL_SECONDS: '1',
+    AUDIENCE: 'nobody',
+    WEB_CONCURRENCY: '0',
+    HANDOVER_SECONDS: 'soon',
+  };
+
+  test.each(['src/web/main.ts', 'workers/main.ts'])('%s ends with 1 and tells of all of them at once', async (file) => {
+    const program = new Program(file, wrong);
+    expect(await program.exited).toEqual({ code: 1, signal: null });
+    const said = program.lines.join('\n');
+    for (const name of ['PORT', 'REDIS_URL', 'DATABASE_URL', 'JWT', 'PRESENCE_TTL_SECONDS', 'AUDIENCE', 'HANDOVER']) {
+      expect(said).toContain(name);
+    }
+    expect(said).toContain('WEB_CONCURRENCY');
+    expect(said).not.toContain('too short');
+    expect(said.match(/These settings are wrong/g)).toHaveLength(1);
+  });
+
+  test('is one whose windows are equal', async () => {
+    const env = { ...rollcall.env, ...BRISK, HEARTBEAT_INTERVAL_SECONDS: '3' };
+    const program = new Program('workers/main.ts', env);
+    expect((await program.exited).code).toBe(1);
+    expect(program.lines.join('\n')).toContain('PRESENCE_TTL_SECONDS must be greater than HEARTBEAT_INTERVAL_SECONDS');
+  });
+});

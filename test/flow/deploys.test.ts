@@ -1,0 +1,171 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { isActive, isInactive, Refused, rest, TestClient, tokenFor } from '../support/client.ts';
+import { Deployment, eventually, type Program, type WebProgram } from '../support/deployment.ts';
+
+const HANDOVER_MS = 2000;
+const GRACE_MS = 1000;
+let rollcall: Deployment;
+/** Outlives every deploy of these tests. */
+let stays: WebProgram;
+
+beforeAll(async () => {
+  rollcall = await Deployment.start('deploys', {
+    env: { PRESENCE_TTL_SECONDS: '20', HEARTBEAT_INTERVAL_SECONDS: '2', HEARTBEAT_MIN_INTERVAL_SECONDS: '0' },
+  });
+  stays = rollcall.web(0);
+});
+afterAll(() => rollcall?.stop());
+
+async function why(userId: string) {
+  const path = `/users/${userId}/status?include=why`;
+  return (await rest(stays.url, 'GET', path, { token: await tokenFor(userId) })).body.why;
+}
+
+async function endsWell(program: Program, ...signals: NodeJS.Signals[]): Promise<number> {
+  const from = performance.now();
+  for (const signal of signals) program.kill(signal);
+  expect(await program.exited).toEqual({ code: 0, signal: null });
+  return performance.now() - from;
+}
+
+describe('a grace for those who reload', () => {
+  let lenient: WebProgram;
+  beforeAll(async () => {
+    lenient = await rollcall.addWeb({ DISCONNECT_GRACE_SECONDS: String(GRACE_MS / 1000) });
+  });
+
+  test.concurrent('whoever reloads within it is not noticed, with a device id or without', async () => {
+    const watcher = await TestClient.connect(stays.url, 'g-watcher-1', { watch: ['reloads', 'named'] });
+    let anonymous = await TestClient.connect(lenient.url, 'reloads');
+    let named = await TestClient.connect(lenient.url, 'named', { deviceId: 'tab' });
+    await watcher.hears('reloads', isActive);
+    await watcher.hears('named', isActive);
+    const until = performance.now() + 1.5 * GRACE_MS;
+    while (performance.now() < until) {
+      anonymous.leave();
+      named.leave();
+      anonymous = await TestClient.connect(lenient.url, 'reloads');
+      named = await TestClient.connect(lenient.url, 'named', { deviceId: 'tab' });
+    }
+    const token = await tokenFor('reloads');
+    // What the reloads left behind ends quietly.
+    const { sessions } = (await rest(stays.url, 'GET', '/users/reloads/sessions', { token })).body;
+    expect(sessions.map((session: { sessionId: string }) => session.sessionId)).toContain(anonymous.sessionId);
+    anonymous.leave();
+    named.leave();
+    await watcher.hears('reloads', isInactive);
+    await watcher.hears('named', isInactive);
+    expect(watcher.statuses('reloads')).toEqual(['active', 'inactive']);
+    expect(watcher.statuses('named')).toEqual(['active', 'inactive']);
+    watcher.leave();
+  });
+
+  test.concurrent('whoever does not return is inactive after it, last seen at the closing', async () => {
+    const watcher = await TestClient.connect(stays.url, 'g-watcher-2', { watch: ['leaves'] });
+    const leaves = await TestClient.connect(lenient.url, 'leaves');
+    await watcher.hears('leaves', isActive);
+    const at = performance.now();
+    const closing = Date.now();
+    leaves.leave();
+    const { rule, nextChangeAt } = await eventually(
+      () => why('leaves'),
+      (told) => told.rule === 'disconnect',
+      900,
+    );
+    expect(Math.abs(Date.parse(nextChangeAt) - closing - GRACE_MS)).toBeLessThan(500);
+    expect(rule).toBe('disconnect');
+    const gone = await watcher.hears('leaves', isInactive, { withinMs: GRACE_MS + 2000 });
+    expect(gone.heardAt - at).toBeGreaterThanOrEqual(GRACE_MS - 10);
+    expect(Math.abs(Date.parse(gone.lastSeen ?? '') - closing)).toBeLessThan(500);
+    expect(await why('leaves')).toMatchObject({ rule: 'disconnect', sessionId: leaves.sessionId, nextChangeAt: null });
+    watcher.leave();
+  });
+});
+
+describe('a deploy', () => {
+  let goes: WebProgram;
+  beforeEach(async () => {
+    goes = await rollcall.addWeb({ HANDOVER_SECONDS: String(HANDOVER_MS / 1000) });
+  });
+
+  test('tells every client when to come back, is not noticed of those who do, and ends with 0', async () => {
+    const users = ['named', 'nameless', 'elsewhere', 'gone'].map((name) => `d-${name}`);
+    const [named = '', nameless = '', elsewhere = '', gone = ''] = users;
+    const watcher = await TestClient.connect(stays.url, 'd-watcher', { watch: users });
+    const clients = await Promise.all(
+      users.map((userId) => TestClient.connect(goes.url, userId, userId === named ? { deviceId: 'laptop' } : {})),
+    );
+    const other = await TestClient.connect(stays.url, elsewhere);
+    const observer = await TestClient.connect(goes.url, 'd-observer', {
+      token: await tokenFor('d-observer', { scope: 'presence:read' }),
+    });
+    for (const userId of users) await watcher.hears(userId, isActive);
+
+    const from = Date.now();
+    const drained = endsWell(goes, 'SIGTERM', 'SIGTERM');
+    for (const client of [...clients, observer]) {
+      const closed = await client.isClosed(2000);
+      expect(closed).toEqual({ reason: 'draining', reconnect: true, afterMs: expect.any(Number) });
+      expect(closed.afterMs).toBeGreaterThanOrEqual(0);
+      expect(closed.afterMs).toBeLessThanOrEqual(HANDOVER_MS / 2);
+      // As a closed transport, after which Socket.IO's own client comes back.
+      expect(await client.isDisconnected()).toBe('transport close');
+    }
+    const namedAgain = await TestClient.connect(stays.url, named, { deviceId: 'laptop' });
+    const namelessAgain = await TestClient.connect(stays.url, nameless);
+    expect(namedAgain.sessionId).toBe(clients[0]?.sessionId);
+    expect(await why(gone)).toMatchObject({ rule: 'handover', sessionId: clients[3]?.sessionId });
+    const left = await watcher.hears(gone, isInactive, { withinMs: HANDOVER_MS + 2500 });
+    expect(Math.abs(Date.parse(left.lastSeen ?? '') - from)).toBeLessThan(1500);
+    expect(Date.now() - from).toBeGreaterThanOrEqual(HANDOVER_MS - 50);
+    expect(await why(gone)).toMatchObject({ rule: 'handover', nextChangeAt: null });
+    const recorded = await eventually(
+      () => rollcall.db('status_transitions').where({ user_id: gone }).orderBy('version', 'desc').first(),
+      (found) => found?.status === 'inactive',
+      2000,
+    );
+    expect(recorded.cause).toBe('handover');
+    expect(await drained).toBeLessThan(25_000);
+
+    for (const client of [namedAgain, namelessAgain, other]) client.leave();
+    for (const userId of [named, nameless, elsewhere]) {
+      await watcher.hears(userId, isInactive);
+      expect(watcher.statuses(userId)).toEqual(['active', 'inactive']);
+    }
+    expect(watcher.statuses(gone)).toEqual(['active', 'inactive']);
+    watcher.leave();
+  });
+
+  test('lets nobody in any more and leaves nobody without an answer; a plain Socket.IO client comes back by itself', async () => {
+    const port = new URL(goes.url).port;
+    const plain = await TestClient.connect(goes.url, 'd-plain', { deviceId: 'tab', reconnection: true });
+    const { sessionId } = plain;
+    const ended = endsWell(goes, 'SIGTERM');
+    await plain.isClosed();
+    // Refused by a word or by a closed port.
+    await expect(TestClient.connect(goes.url, 'd-late')).rejects.toBeInstanceOf(Refused);
+    expect(await rollcall.redis.get(rollcall.key('user:status:d-late'))).toBeNull();
+    await ended;
+    plain.ready = null;
+    await rollcall.addWeb({ PORT: port });
+    const ready = await plain.until(() => plain.ready ?? undefined, 'ready again', 15_000);
+    expect(ready.sessionId).toBe(sessionId);
+    plain.leave();
+  });
+});
+
+test('a worker that is told to go while it has its hands full ends with 0 and loses nothing', async () => {
+  const users = Array.from({ length: 60 }, (_, n) => `busy-${n}`);
+  const watcher = await TestClient.connect(stays.url, 'busy-watcher', { watch: users });
+  const worker = await rollcall.addWorker();
+  const clients = await Promise.all(users.map((userId) => TestClient.connect(stays.url, userId)));
+  const ended = Promise.all([endsWell(worker, 'SIGTERM', 'SIGTERM'), endsWell(rollcall.worker(0), 'SIGTERM')]);
+  for (const client of clients) client.leave();
+  for (const took of await ended) expect(took).toBeLessThan(25_000);
+  await rollcall.addWorker();
+  for (const userId of users) {
+    await watcher.hears(userId, isInactive);
+    expect(watcher.statuses(userId)).toEqual(['active', 'inactive']);
+  }
+  watcher.leave();
+});

@@ -1,0 +1,241 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type Heard, isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
+import { BRISK, Deployment, eventually } from '../support/deployment.ts';
+
+let rollcall: Deployment;
+
+beforeAll(async () => {
+  rollcall = await Deployment.start('detail', { webs: 2, env: { ...BRISK, HANDOVER_SECONDS: '0.5' } });
+});
+afterAll(() => rollcall?.stop());
+
+/** On the other web than those who are watched. */
+const watching = (userId: string, auth: Record<string, unknown> = {}) =>
+  TestClient.connect(rollcall.web(1).url, `watcher-of-${userId}`, { watch: [userId], heartbeat: 'pong', ...auth });
+const staying = (userId: string) => TestClient.connect(rollcall.web(0).url, userId, { heartbeat: 'pong' });
+const say = (client: TestClient, detail: object) => client.socket.emitWithAck('set_detail', detail as never);
+const row = (userId: string) => rollcall.db('users').where({ id: userId }).first();
+const says = (text: string | undefined) => (change: Heard) =>
+  change.detail !== undefined && change.detail.text === text;
+
+async function shown(userId: string) {
+  const token = await tokenFor('somebody');
+  const { body } = await rest(rollcall.url, 'GET', `/users/${userId}/status?include=detail`, { token });
+  return body;
+}
+
+function inOrder(changes: Heard[]): void {
+  const versions = changes.map((change) => change.version);
+  expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
+}
+
+describe.concurrent('a detail', () => {
+  test('is told to watchers on another web, with a version of its own, and shown to whoever asks', async () => {
+    const watcher = await watching('ada');
+    const ada = await staying('ada');
+    const came = await watcher.hears('ada', isActive);
+    expect(came).not.toHaveProperty('detail');
+    const detail = { availability: 'busy', text: 'in a meeting', emoji: '☕' };
+    expect(await say(ada, detail)).toEqual({ ok: true, detail });
+    const { heardAt, ...told } = await watcher.hears('ada', says('in a meeting'), { withinMs: 2000 });
+    expect(told).toEqual({ userId: 'ada', status: 'active', lastSeen: told.lastSeen, version: told.version, detail });
+    expect(told.version).toBeGreaterThan(came.version);
+    expect(await shown('ada')).toEqual({ userId: 'ada', status: 'active', lastSeen: expect.any(String), detail });
+    const late = await watching('ada');
+    expect(late.ready?.users).toEqual([expect.objectContaining({ userId: 'ada', version: told.version, detail })]);
+    // All of it is replaced, and nothing leaves nothing.
+    expect(await say(ada, { text: 'back', expiresInSeconds: 3600 })).toEqual({ ok: true, detail: { text: 'back' } });
+    expect((await watcher.hears('ada', says('back'))).detail).toEqual({ text: 'back' });
+    expect(await say(ada, {})).toEqual({ ok: true, detail: {} });
+    expect((await watcher.hears('ada', says(undefined))).detail).toEqual({});
+    expect(await shown('ada')).toMatchObject({ detail: {} });
+    inOrder(watcher.of('ada'));
+    // A change of status says nothing of it where it did not change, and PostgreSQL has the last version.
+    ada.leave();
+    const left = await watcher.hears('ada', isInactive);
+    expect(left).not.toHaveProperty('detail');
+    const recorded = await eventually(
+      () => row('ada'),
+      (found) => Number(found?.version) === left.version,
+    );
+    expect(recorded).toMatchObject({ detail: null, detail_until: null });
+    const history = await rollcall.db('status_transitions').where({ user_id: 'ada' }).orderBy('version');
+    expect(history.map(({ status, cause }) => `${status}: ${cause}`)).toEqual([
+      'active: connect',
+      'inactive: disconnect',
+    ]);
+    for (const client of [watcher, late]) client.leave();
+  });
+
+  test('said twice is told once, and is no sign of life', async () => {
+    const watcher = await watching('bea');
+    const bea = await TestClient.connect(rollcall.web(0).url, 'bea');
+    const came = await watcher.hears('bea', isActive);
+    for (let n = 0; n < 3; n++) expect(await say(bea, { emoji: '🌴' })).toMatchObject({ ok: true });
+    const told = await watcher.hears('bea', (change) => change.detail?.emoji === '🌴');
+    expect(told.lastSeen).toBe(came.lastSeen);
+    const gone = await watcher.hears('bea', isInactive, { withinMs: 6000 });
+    expect(gone.lastSeen).toBe(came.lastSeen);
+    expect(watcher.of('bea')).toHaveLength(3);
+    // Away: it is still shown, and can be changed from a socket that fell silent.
+    expect(await shown('bea')).toMatchObject({ status: 'inactive', lastSeen: came.lastSeen, detail: { emoji: '🌴' } });
+    expect(await say(bea, { text: 'asleep' })).toMatchObject({ ok: true });
+    expect(await watcher.hears('bea', says('asleep'))).toMatchObject({ status: 'inactive', lastSeen: came.lastSeen });
+    for (const client of [watcher, bea]) client.leave();
+  });
+
+  test('ends by itself on time, while the user is here', async () => {
+    const watcher = await watching('cal');
+    const cal = await staying('cal');
+    await watcher.hears('cal', isActive);
+    await say(cal, { text: 'lunch', expiresInSeconds: 1.5 });
+    const said = await watcher.hears('cal', says('lunch'));
+    const over = await watcher.hears('cal', says(undefined), { withinMs: 4000 });
+    expect(over).toMatchObject({ status: 'active', detail: {} });
+    expect(over.heardAt - said.heardAt).toBeGreaterThan(1300);
+    expect(over.heardAt - said.heardAt).toBeLessThan(1500 + 2000);
+    expect(await shown('cal')).toMatchObject({ detail: {} });
+    await eventually(
+      () => row('cal'),
+      (found) => found?.detail === null && found?.detail_until === null,
+    );
+    expect(watcher.statuses('cal')).toEqual(['active', 'active', 'active']);
+    for (const client of [watcher, cal]) client.leave();
+  });
+
+  test('ends by itself on time while the user is away, and does not move the last seen', async () => {
+    const watcher = await watching('dan');
+    const dan = await staying('dan');
+    await watcher.hears('dan', isActive);
+    await say(dan, { text: 'on my way', availability: 'available', expiresInSeconds: 2 });
+    const said = await watcher.hears('dan', says('on my way'));
+    dan.leave();
+    const left = await watcher.hears('dan', isInactive);
+    expect(await shown('dan')).toMatchObject({ status: 'inactive', detail: { text: 'on my way' } });
+    const over = await watcher.hears('dan', says(undefined), { withinMs: 4500 });
+    expect(over).toMatchObject({ status: 'inactive', lastSeen: left.lastSeen, detail: {} });
+    expect(over.heardAt - said.heardAt).toBeLessThan(2000 + 2000);
+    const recorded = await eventually(
+      () => row('dan'),
+      (found) => Number(found?.version) === over.version,
+    );
+    expect(recorded).toMatchObject({ status: 'inactive', detail: null });
+    expect(recorded.last_seen.toISOString()).toBe(left.lastSeen);
+    watcher.leave();
+  });
+
+  test('is hidden while the user appears inactive, and told when that ends', async () => {
+    const watcher = await watching('eli');
+    const eli = await staying('eli');
+    await watcher.hears('eli', isActive);
+    await say(eli, { text: 'before' });
+    await watcher.hears('eli', says('before'));
+    await eli.socket.emitWithAck('set_status', { status: 'inactive' });
+    const hidden = await watcher.hears('eli', isInactive);
+    expect(hidden.detail).toEqual({});
+    expect(await say(eli, { text: 'unseen' })).toEqual({ ok: true, detail: { text: 'unseen' } });
+    expect(await shown('eli')).toMatchObject({ status: 'inactive', lastSeen: hidden.lastSeen, detail: {} });
+    const late = await watching('eli');
+    expect(late.ready?.users).toEqual([
+      { userId: 'eli', status: 'inactive', lastSeen: hidden.lastSeen, version: hidden.version },
+    ]);
+    await eli.socket.emitWithAck('set_status', { status: 'active' });
+    const back = await watcher.hears('eli', isActive, { after: 3 });
+    expect(back.detail).toEqual({ text: 'unseen' });
+    expect(watcher.of('eli')).toHaveLength(4);
+    for (const client of [watcher, late, eli]) client.leave();
+  });
+
+  test('outlives all that Redis knew of the user, and nobody hears of a leaving', async () => {
+    const watcher = await watching('flo');
+    const flo = await staying('flo');
+    await watcher.hears('flo', isActive);
+    await say(flo, { text: 'kept', expiresInSeconds: 600 });
+    const said = await watcher.hears('flo', says('kept'));
+    await eventually(
+      () => row('flo'),
+      (found) => Number(found?.version) === said.version,
+    );
+    const keys = ['user:status:flo', 'user:last_seen:flo', 'user:sessions:flo'].map((name) => rollcall.key(name));
+    await rollcall.redis.del(keys);
+    expect(await shown('flo')).toMatchObject({ detail: { text: 'kept' } });
+    expect(await say(flo, { text: 'new' })).toMatchObject({ ok: true });
+    expect(await watcher.hears('flo', says('new'))).toMatchObject({ status: 'active' });
+    await rollcall.redis.del(keys);
+    expect(await flo.beat()).toMatchObject({ ok: true });
+    await eventually(
+      () => rollcall.redis.exists(rollcall.key('user:sessions:flo')),
+      (found) => found === 1,
+    );
+    expect(await shown('flo')).toMatchObject({ status: 'active', detail: { text: 'new' } });
+    expect(watcher.statuses('flo')).not.toContain('inactive');
+    inOrder(watcher.of('flo'));
+    for (const client of [watcher, flo]) client.leave();
+  });
+
+  test('that breaks a rule is refused, and so is one of a service', async () => {
+    const gil = await staying('gil');
+    const refused = async (detail: object) => (await say(gil, detail)) as { ok: false; error: { code: string } };
+    const bad = [
+      { text: 'x'.repeat(101) },
+      { emoji: '🌴'.repeat(17) },
+      { text: 'a\u0000b' },
+      { text: 'two\nlines' },
+      { availability: 'away' },
+      { expiresInSeconds: 0 },
+      { text: 7 },
+    ];
+    for (const detail of bad)
+      expect((await refused(detail)).error.code, JSON.stringify(detail)).toBe('INVALID_REQUEST');
+    expect((await row('gil')).detail).toBeNull();
+    const most = { text: '🌴'.repeat(100), emoji: '🌴'.repeat(16) };
+    expect(await say(gil, most)).toEqual({ ok: true, detail: most });
+    const token = await tokenFor('robot', { scope: 'presence:write' });
+    const robot = await TestClient.connect(rollcall.web(0).url, 'robot', { token });
+    expect(await say(robot, { text: 'beep' })).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
+    for (const client of [gil, robot]) client.leave();
+  });
+});
+
+test('reaches clients that asked for batches although a newer change in the same frame does not speak of it', async () => {
+  const watcher = await watching('bob', { batch: true });
+  const bob = await staying('bob');
+  const came = await watcher.hears('bob', isActive);
+  const worker = rollcall.worker(0);
+  worker.kill('SIGSTOP');
+  await say(bob, { text: 'quick' });
+  bob.leave();
+  // With its answer the leaving is on its way.
+  await eventually(
+    () => shown('bob'),
+    ({ status, lastSeen }) => status === 'inactive' && lastSeen !== came.lastSeen,
+  );
+  worker.kill('SIGCONT');
+  expect(await watcher.hears('bob', isInactive)).toMatchObject({ detail: { text: 'quick' } });
+  expect(watcher.statuses('bob')).toEqual(['active', 'inactive']);
+  watcher.leave();
+});
+
+test('ends in the eyes of watchers also where Redis has lost it, and its user with it', async () => {
+  const watcher = await watching('hal');
+  const hal = await staying('hal');
+  await watcher.hears('hal', isActive);
+  await say(hal, { text: 'gone fishing', expiresInSeconds: 3 });
+  await watcher.hears('hal', says('gone fishing'));
+  hal.leave();
+  const left = await watcher.hears('hal', isInactive);
+  await eventually(
+    () => row('hal'),
+    (found) => Number(found?.version) === left.version,
+  );
+  // Without its epoch the store counts as another one.
+  const keys = ['user:status:hal', 'user:last_seen:hal', 'user:sessions:hal', 'presence:epoch'];
+  await rollcall.redis.del(keys.map((name) => rollcall.key(name)));
+  const over = await watcher.hears('hal', (change) => change.version > left.version, { withinMs: 40_000 });
+  expect(over).toMatchObject({ status: 'inactive', lastSeen: left.lastSeen, detail: {} });
+  await eventually(
+    () => row('hal'),
+    (found) => Number(found?.version) === over.version && found?.detail === null,
+  );
+  watcher.leave();
+}, 60_000);

@@ -1,0 +1,166 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { shardOf } from '../../src/redis/keys.ts';
+import { runScript } from '../../src/redis/scripts.ts';
+import { openRoom, type Room, TTL_MS } from './room.ts';
+
+let room: Room;
+let serial = 0;
+let userId = '';
+let shard = 0;
+
+beforeAll(async () => {
+  room = await openRoom('clock scripts');
+});
+afterAll(() => room.close());
+beforeEach(async () => {
+  userId = `ann:${serial++}`;
+  shard = shardOf(userId);
+  await room.redis.del(room.keys.pulse(shard), room.keys.hold(shard), room.keys.due(shard), room.keys.epoch(shard));
+});
+
+async function pulse(name: string) {
+  const { redis, keys } = room;
+  const reply = await runScript(redis, 'pulse', [keys.pulse(shard), keys.hold(shard), keys.epoch(shard)], [1000, name]);
+  return { now: Number(reply[0]), epoch: String(reply[1]) };
+}
+
+/** As though nobody had reached Redis for so long. */
+async function silence(ms: number): Promise<void> {
+  const { now } = await pulse('x');
+  await room.redis.set(room.keys.pulse(shard), now - ms);
+  await room.redis.del(room.keys.hold(shard));
+}
+
+/** As though the user's deadline had passed so long ago. */
+async function overdue(ms: number): Promise<void> {
+  const { redis, keys } = room;
+  const { session } = await room.comes(userId);
+  const [seconds] = await redis.time();
+  const beat = Number(seconds) * 1000 - TTL_MS - ms;
+  await redis.hset(keys.record(userId), `b:${session.sessionId}`, beat, 'l', beat);
+  await redis.zadd(keys.due(shard), beat + TTL_MS, userId);
+  await redis.del(keys.status(userId));
+}
+
+test('user:status expires with the deadline, user:last_seen is ISO-8601 and stays', async () => {
+  const { redis, keys } = room;
+  await room.comes(userId);
+  const [status, ttl, lastSeen, forever] = await Promise.all([
+    redis.get(keys.status(userId)),
+    redis.pttl(keys.status(userId)),
+    redis.get(keys.lastSeen(userId)),
+    redis.pttl(keys.lastSeen(userId)),
+  ]);
+  expect(status).toBe('active');
+  expect(ttl).toBeGreaterThan(TTL_MS - 5000);
+  expect(ttl).toBeLessThanOrEqual(TTL_MS);
+  expect(lastSeen).toBe(new Date(lastSeen ?? '').toISOString());
+  expect(Math.abs(Date.now() - Date.parse(lastSeen ?? ''))).toBeLessThan(5000);
+  expect(forever).toBe(-1);
+});
+
+test('heartbeats make the TTL start again and write nothing to the outbox', async () => {
+  const { redis, keys, store } = room;
+  const { session } = await room.comes(userId);
+  await redis.pexpire(keys.status(userId), 20_000);
+  const before = await redis.xlen(keys.outbox(shard));
+  const { refused, followUp } = await store.touch(shard, [{ ...session, ageMs: 0, state: null }]);
+  expect(refused).toEqual([]);
+  expect(followUp).toMatchObject({ wakeDeliver: false, wakeRecord: false, arms: [] });
+  expect(await redis.pttl(keys.status(userId))).toBeGreaterThan(20_000);
+  expect(await redis.xlen(keys.outbox(shard))).toBe(before);
+});
+
+test('a pulse tells the time of Redis, and the same epoch for as long as the store lives', async () => {
+  const first = await pulse('one');
+  expect(await pulse('two')).toMatchObject({ epoch: first.epoch });
+  expect(first.epoch).toBe(`${first.now} one`);
+  await room.redis.del(room.keys.epoch(shard));
+  expect((await pulse('two')).epoch).toMatch(/^\d+ two$/);
+});
+
+test('after a gap in the pulse nothing expires for a second; a first contact, and a short gap, hold nothing', async () => {
+  const { redis, keys, store } = room;
+  await pulse('x');
+  expect(await redis.exists(keys.hold(shard))).toBe(0);
+  await silence(1000);
+  await pulse('x');
+  expect(await redis.exists(keys.hold(shard))).toBe(0);
+  await overdue(5000);
+  await silence(1600);
+  const expire = async () => (await store.expire(shard, [{ userId, number: '' }])).users[0];
+  expect(await expire(), 'before anybody reached Redis').toMatchObject({ announced: null, nextMs: 1000 });
+  await pulse('x');
+  expect(await redis.pttl(keys.hold(shard))).toBeGreaterThan(0);
+  expect(await expire(), 'while the webs tell of their beats').toMatchObject({ announced: null, nextMs: 1000 });
+  expect((await room.index.sweep(shard, 10)).overdue).toEqual([]);
+  await redis.del(keys.hold(shard));
+  expect((await room.index.sweep(shard, 10)).overdue).toEqual([userId]);
+  expect(await expire()).toMatchObject({ announced: 'inactive', nextMs: null });
+});
+
+test('a sweep names the overdue, a bounded number, and wakes each group that has something to do once', async () => {
+  const { redis, keys, index } = room;
+  const wakes = [keys.wake('deliver', shard), keys.wake('record', shard)];
+  await overdue(10);
+  await redis.zadd(keys.due(shard), 1, 'nobody');
+  expect((await index.sweep(shard, 1)).overdue).toEqual(['nobody']);
+  await redis.del(...wakes);
+  expect(await index.sweep(shard, 10)).toMatchObject({
+    overdue: ['nobody', userId],
+    wakeDeliver: true,
+    wakeRecord: true,
+    unrecorded: false,
+    unseeded: false,
+  });
+  expect(await index.sweep(shard, 10)).toMatchObject({ wakeDeliver: false, wakeRecord: false });
+  const { users } = await room.store.expire(shard, [{ userId: 'nobody', number: '' }]);
+  expect(users).toEqual([{ userId: 'nobody', nextMs: null, announced: null, job: null }]);
+  expect(await redis.zscore(keys.due(shard), 'nobody')).toBeNull();
+});
+
+test('a change wakes both groups, once until somebody drains', async () => {
+  const { redis, keys } = room;
+  await redis.del(keys.wake('deliver', shard), keys.wake('record', shard));
+  expect((await room.comes(userId)).followUp).toMatchObject({ wakeDeliver: true, wakeRecord: true });
+  expect((await room.comes(`${userId}~`)).followUp.shard).toBe(shardOf(`${userId}~`));
+  await room.store.logOut(userId, null);
+  await room.outbox.take('deliver', shard, { token: 'x', count: 1, first: true, done: [] });
+  expect((await room.comes(userId)).followUp).toMatchObject({ wakeDeliver: true, wakeRecord: false });
+});
+
+test('a timeout job is asked for once, and again after it has found nobody', async () => {
+  const { store } = room;
+  const first = (await room.comes(userId)).followUp.arms;
+  expect(first).toMatchObject([{ kind: 'check', userId }]);
+  expect((await room.comes(userId)).followUp.arms).toEqual([]);
+  const number = first[0]?.kind === 'check' ? first[0].number : '';
+  expect((await store.expire(shard, [{ userId, number }])).users[0]).toMatchObject({ job: number });
+  await store.logOut(userId, null);
+  expect((await store.expire(shard, [{ userId, number: '' }])).users[0]).toMatchObject({ job: number, nextMs: null });
+  expect((await store.expire(shard, [{ userId, number }])).users[0]).toMatchObject({ job: null, nextMs: null });
+  expect((await room.comes(userId)).followUp.arms).toMatchObject([{ kind: 'check', userId }]);
+});
+
+test('after a logout is recorded nothing is cached, and nothing that still looks brings it back', async () => {
+  const { redis, keys, store } = room;
+  const { session } = await room.comes(userId);
+  await store.logOut(userId, null);
+  const { users } = await store.snapshot(shard, [userId]);
+  await store.forget(shard, [{ userId, version: users[0]?.version ?? 0 }]);
+  await store.close(session, 0, 0);
+  await store.expire(shard, [{ userId, number: '' }]);
+  await store.inspect(userId);
+  expect(await redis.exists(keys.status(userId), keys.lastSeen(userId))).toBe(0);
+  expect((await store.snapshot(shard, [userId])).users).toEqual(users);
+});
+
+test('who came back after the logout is not forgotten', async () => {
+  const { redis, keys, store } = room;
+  await room.comes(userId);
+  await store.logOut(userId, null);
+  const { users } = await store.snapshot(shard, [userId]);
+  await room.comes(userId);
+  await store.forget(shard, [{ userId, version: users[0]?.version ?? 0 }]);
+  expect(await redis.exists(keys.status(userId), keys.lastSeen(userId))).toBe(2);
+});

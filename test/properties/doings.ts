@@ -1,0 +1,243 @@
+import { expect } from 'vitest';
+import {
+  chooseActive,
+  chooseInactive,
+  close,
+  handOver,
+  logOut,
+  open,
+  POSTED,
+  setDetail,
+  touch,
+} from '../../src/presence/happenings.ts';
+import type { Person } from '../../src/presence/person.ts';
+import type { Chosen, OpenRequest, Seed } from '../../src/redis/presence-types.ts';
+import { adoptUsers, inspect, look, record, snapshot, sweep, work } from './keeping.ts';
+import { HANDOVER_MS, MAX_SESSIONS, type Step, TTL_MS } from './steps.ts';
+import { type Connection, SHARD, type World } from './world.ts';
+
+type Of<Name extends Step['do']> = Extract<Step, { do: Name }>;
+
+/** Does one step to the scripts and by the rules, and compares what both answer. */
+export async function doStep(world: World, step: Step): Promise<void> {
+  switch (step.do) {
+    case 'open':
+      return comes(world, step);
+    case 'open again':
+      return forConnection(world, step.conn, (connection) => hello(world, connection, { mode: 'connect' }));
+    case 'restore': {
+      const { ageMs } = step;
+      return forConnection(world, step.conn, (connection) => hello(world, connection, { mode: 'restore', ageMs }));
+    }
+    case 'beat':
+      return beat(world, step);
+    case 'close':
+      return forConnection(world, step.conn, (connection) => goodbye(world, connection, step));
+    case 'hand over':
+      return drain(world, step);
+    case 'hide':
+      return hide(world, step);
+    case 'say':
+      return say(world, step);
+    case 'show':
+      return show(world, step);
+    case 'log out':
+      return signOut(world, step);
+    case 'look':
+      return look(
+        world,
+        step.users.map((user) => world.user(user)),
+      );
+    case 'work':
+      return work(world);
+    case 'sweep':
+      return sweep(world);
+    case 'snapshot':
+      return snapshot(world);
+    case 'inspect':
+      return inspect(world, world.user(step.user));
+    case 'time passes':
+      return world.pass(step.ms);
+    case 'outage':
+      world.stopPulse();
+      return world.pass(step.ms);
+    case 'pulse':
+      return world.pulse();
+    case 'record':
+      return record(world);
+    case 'postgres':
+      world.postgresAway = step.away;
+      return;
+    case 'adopt':
+      return adoptUsers(world);
+    case 'lose everything':
+      return world.lose();
+  }
+}
+
+async function forConnection(world: World, n: number, work: (connection: Connection) => Promise<void>): Promise<void> {
+  for (const connection of world.connection(n)) await work(connection);
+}
+
+function seedOf(world: World, userId: string): Seed {
+  return world.postgresAway ? 'away' : world.memory.memory(userId, world.now);
+}
+
+async function comes(world: World, { user, device, ...how }: Of<'open'>): Promise<void> {
+  const conn = `web.${world.connections.length}`;
+  const sessionId = device === null ? `c${conn}` : `d${device}`;
+  const connection = { userId: world.user(user), sessionId, conn, openedAt: world.now };
+  world.connections.push(connection);
+  await hello(world, connection, { ...how, mode: 'connect' });
+}
+
+interface How {
+  mode: 'connect' | 'restore';
+  ageMs?: number;
+  lateMs?: number | null;
+  seedAnyway?: boolean;
+}
+
+async function hello(world: World, { userId, sessionId, conn, openedAt }: Connection, how: How): Promise<void> {
+  const { mode, ageMs = 0, lateMs = null, seedAnyway = false } = how;
+  const lateness = world.late(lateMs);
+  const connectedAgeMs = world.now - openedAt;
+  const device = { kind: 'web' as const, name: 'a|b', state: 'idle' as const };
+  const hello = { sessionId, conn, ...device, beatAgeMs: ageMs, connectedAgeMs, maxSessions: MAX_SESSIONS, mode };
+  const request: OpenRequest = { ...hello, userId, claims: null };
+  const before = world.person(userId);
+  let seed = seedAnyway ? seedOf(world, userId) : null;
+  let opened = await world.store.open(request, seed);
+  if (!before && !seed) {
+    expect(opened.code).toBe('seed');
+    seed = seedOf(world, userId);
+    opened = await world.store.open(request, seed);
+  }
+  world.owe(opened.followUp);
+  const late = { ...hello, beatAgeMs: ageMs + lateness, connectedAgeMs: connectedAgeMs + lateness };
+  const person = before && !seed ? before : world.remembered(userId, seed === 'away');
+  const outcome = open(person, late, world.circumstances);
+  expect(opened.code).toBe(outcome.code);
+  // A session too old to be restored makes nobody known; whoever is remembered as active then is settled by `adopt`.
+  if (!before && outcome.code === 'stale') return;
+  world.follow(outcome);
+  // A hello that was long on its way may be due before the job that waits already.
+  if (late.beatAgeMs > 0) world.leaveToSweep(userId, world.now + TTL_MS - late.beatAgeMs);
+  if (seed) world.leaveChoiceToSweep(outcome.person);
+  expect(opened.version).toBe(outcome.person.version);
+}
+
+async function beat(world: World, { beats, lateMs }: Of<'beat'>): Promise<void> {
+  const lateness = world.late(lateMs);
+  const said = beats.flatMap(({ conn, ageMs, state }) =>
+    // A connection beats after it was opened, not before.
+    world.connection(conn).map((connection) => {
+      const most = Math.max(0, world.now - connection.openedAt);
+      return { ...connection, ageMs: Math.min(ageMs, most), state };
+    }),
+  );
+  const { refused, followUp } = await world.store.touch(SHARD, said);
+  world.owe(followUp);
+  const expected = said.flatMap((each, place) => {
+    const person = world.person(each.userId);
+    const late = { ...each, ageMs: each.ageMs + lateness };
+    const code = person ? world.follow(touch(person, late, world.circumstances)) : 'missing';
+    return code === 'ok' ? [] : [{ place, code }];
+  });
+  expect(refused).toEqual(expected);
+}
+
+async function goodbye(world: World, connection: Connection, { ageMs, graceMs, lateMs }: Of<'close'>): Promise<void> {
+  const lateAgeMs = world.late(lateMs, ageMs);
+  const { late, followUp } = await world.store.close(connection, ageMs, graceMs);
+  world.owe(followUp);
+  const person = world.person(connection.userId);
+  const said = { ...connection, ageMs: lateAgeMs, graceMs };
+  expect(late).toBe((person ? world.follow(close(person, said, world.circumstances)) : 'late') === 'late');
+}
+
+async function drain(world: World, { conns }: Of<'hand over'>): Promise<void> {
+  const all = conns.flatMap((conn) => world.connection(conn));
+  world.owe(await world.store.handOver(SHARD, all, HANDOVER_MS));
+  for (const connection of all) {
+    const person = world.person(connection.userId);
+    if (person) world.follow(handOver(person, { ...connection, handoverMs: HANDOVER_MS }, world.circumstances));
+  }
+}
+
+async function hide(world: World, { user, forMs }: Of<'hide'>): Promise<void> {
+  // The choice is in PostgreSQL first; where that is away nobody can choose.
+  if (world.postgresAway) return;
+  const userId = world.user(user);
+  world.memory.saveHidden(userId, forMs === null ? null : world.now + forMs, world.now);
+  const outcome = chooseInactive(world.remembered(userId), forMs, world.circumstances);
+  if (world.isUnknown(userId)) world.leaveDetailToSweep(outcome.person);
+  const chosen = await choose(world, userId, 'inactive', { expiresInMs: forMs, cleared: false });
+  expect(chosen).toMatchObject({ code: world.follow(outcome), ...shown(outcome.person) });
+}
+
+async function say(world: World, { user, what, forMs }: Of<'say'>): Promise<void> {
+  // As with a choice: it is in PostgreSQL first.
+  if (world.postgresAway) return;
+  const userId = world.user(user);
+  const shown = what === 0 ? {} : { text: `${what}|"`, emoji: '☕' };
+  world.memory.saveDetail(userId, shown, forMs === null ? null : world.now + forMs);
+  const outcome = setDetail(world.remembered(userId), { shown, forMs }, world.circumstances);
+  let set = await world.store.setDetail(userId, { detail: shown, expiresInMs: forMs }, null);
+  expect(set.code === 'seed').toBe(world.isUnknown(userId));
+  if (set.code === 'seed') {
+    set = await world.store.setDetail(userId, { detail: shown, expiresInMs: forMs }, seedOf(world, userId));
+  }
+  world.owe(set.followUp);
+  if (world.isUnknown(userId)) world.leaveChoiceToSweep(outcome.person);
+  world.follow(outcome);
+}
+
+async function show(world: World, { user, follow }: Of<'show'>): Promise<void> {
+  if (world.postgresAway) return;
+  const userId = world.user(user);
+  let outcome = chooseActive(world.remembered(userId), false, world.circumstances);
+  if (world.isUnknown(userId)) world.leaveChoiceToSweep(outcome.person);
+  let chosen = await choose(world, userId, 'active', { expiresInMs: null, cleared: false });
+  expect(chosen.code).toBe(world.follow(outcome));
+  if (outcome.code === 'clear') {
+    if (!follow) return;
+    world.memory.clearHidden(userId, world.now);
+    outcome = chooseActive(outcome.person, true, world.circumstances);
+    chosen = await choose(world, userId, 'active', { expiresInMs: null, cleared: true });
+    expect(chosen.code).toBe(world.follow(outcome));
+  }
+  expect(chosen).toMatchObject(shown(outcome.person));
+}
+
+/** Asks, and asks again with PostgreSQL's memory where that is needed. */
+async function choose(
+  world: World,
+  userId: string,
+  status: 'active' | 'inactive',
+  how: { expiresInMs: number | null; cleared: boolean },
+): Promise<Chosen> {
+  const choice = { ...how, claims: null };
+  let chosen = await world.store.setStatus(userId, status, choice, null);
+  expect(chosen.code === 'seed').toBe(world.isUnknown(userId));
+  if (chosen.code === 'seed') chosen = await world.store.setStatus(userId, status, choice, seedOf(world, userId));
+  world.owe(chosen.followUp);
+  return chosen;
+}
+
+function shown({ told, lastSeen, version }: Person) {
+  return { status: told, lastSeen, version };
+}
+
+async function signOut(world: World, { user, conn, own }: Of<'log out'>): Promise<void> {
+  const [connection] = conn === null ? [] : world.connection(conn);
+  const userId = connection?.userId ?? world.user(user);
+  // Without any connection yet, one is signed out that only a POST can have made.
+  const sessionId = conn === null ? null : (connection?.sessionId ?? POSTED);
+  const ofConn = own ? (connection?.conn ?? null) : null;
+  const { found, followUp } = await world.store.logOut(userId, sessionId, ofConn ?? '');
+  world.owe(followUp);
+  const person = world.person(userId);
+  const known = person ? world.follow(logOut(person, { sessionId, conn: ofConn }, world.circumstances)) : null;
+  expect(found).toBe(known ? known === 'ok' : sessionId === null || ofConn !== null);
+}

@@ -1,0 +1,137 @@
+import { expect } from 'vitest';
+import type { Change } from '../../src/presence/change.ts';
+import { adopt } from '../../src/presence/happenings.ts';
+import { detailOf, nextLook, settle, stranger } from '../../src/presence/person.ts';
+import { SHARD, userIds, type World } from './world.ts';
+
+/** The steps that no user takes: looking at people, and what workers do. */
+
+export async function look(world: World, users: string[]): Promise<void> {
+  const looked = await world.store.expire(
+    SHARD,
+    users.map((userId) => ({ userId, number: '' })),
+  );
+  world.owe(looked.followUp);
+  expect(looked.users).toMatchObject(users.map((userId) => world.settle(userId)));
+}
+
+/** The timeout jobs that are due, each as workers/timeouts.ts does it. */
+export async function work(world: World): Promise<void> {
+  for (const job of world.jobs.filter(({ at }) => at <= world.now)) {
+    world.jobs = world.jobs.filter((each) => each !== job);
+    const { users, followUp } = await world.store.expire(SHARD, [job]);
+    world.owe(followUp);
+    const [user] = users;
+    expect(user).toMatchObject(world.settle(job.userId));
+    if (user?.nextMs != null && job.number !== '' && user.job === job.number) {
+      world.jobs.push({ ...job, at: world.now + user.nextMs });
+    }
+  }
+}
+
+export async function sweep(world: World): Promise<void> {
+  const { overdue } = await world.index.sweep(SHARD, 100);
+  const circumstances = world.circumstances;
+  const expected = userIds.filter((userId) => {
+    const person = world.person(userId);
+    const at = person && !circumstances.held ? nextLook(person, circumstances) : null;
+    return at !== null && at <= circumstances.now;
+  });
+  // A beat is taken to be as fresh as a second allows, so the index may be that much behind.
+  expect(expected).toEqual(expect.arrayContaining(overdue));
+  await look(world, expected);
+}
+
+export async function snapshot(world: World): Promise<void> {
+  const { users, position, followUp } = await world.store.snapshot(SHARD, userIds);
+  world.owe(followUp);
+  world.expected.position = position;
+  for (const [n, userId] of userIds.entries()) {
+    const before = world.person(userId);
+    const settled = before && settle(before, world.circumstances);
+    // What others cannot see may wait.
+    const { detail, appearInactive } = settled?.person ?? {};
+    const differs = before?.appearInactive !== appearInactive || before?.detail !== detail;
+    if (settled && (settled.changes.length > 0 || differs)) world.follow(settled);
+    const person = world.person(userId);
+    const cached = world.expected.cached.get(userId) ?? null;
+    const unseeded = person?.appearInactive === 'unknown';
+    const shown = person && (person.toldDetail ?? detailOf(person));
+    expect(users[n]).toEqual({
+      userId,
+      status: person?.told ?? 'inactive',
+      lastSeen: person ? person.lastSeen : cached,
+      version: person ? person.version : null,
+      known: person ? !unseeded : cached !== null,
+      unseeded,
+      detail: shown && Object.keys(shown).length > 0 ? shown : null,
+    });
+  }
+}
+
+export async function inspect(world: World, userId: string): Promise<void> {
+  const { now, record, followUp } = await world.store.inspect(userId);
+  world.owe(followUp);
+  world.settle(userId);
+  expect(now).toBe(world.now);
+  const ids = (sessions: { sessionId: string }[] | undefined) => sessions?.map(({ sessionId }) => sessionId).sort();
+  expect(ids(record?.sessions)).toEqual(ids(world.person(userId)?.sessions));
+}
+
+/** A drain of the group `record`, and what follows a recorded logout. */
+export async function record(world: World): Promise<void> {
+  if (world.postgresAway) return;
+  let done: string[] = [];
+  for (let first = true; ; first = false) {
+    const taken = await world.outbox.take('record', SHARD, { token: 'record', count: 3, first, done });
+    if (taken.state !== 'entries') break;
+    for (const entry of taken.entries) {
+      world.memory.record(entry, world.now);
+      if (entry.kind !== 'note' || !entry.clearsHidden) continue;
+      await world.store.forget(SHARD, [{ userId: entry.userId, version: entry.change.version }]);
+      forget(world, entry.change);
+    }
+    done = taken.entries.map((entry) => entry.id);
+  }
+  for (const userId of userIds) isRecorded(world, userId);
+}
+
+function forget(world: World, { userId, version }: Change): void {
+  const person = world.person(userId);
+  const isThere = person && (person.told === 'active' || person.sessions.length > 0);
+  if (isThere || (person?.version ?? 0) > version) return;
+  world.expected.cached.set(userId, null);
+  if (person) world.expected.forgotten.add(userId);
+}
+
+/** All that others may know is remembered once it is recorded. */
+function isRecorded(world: World, userId: string): void {
+  const person = world.person(userId);
+  if (!person || person.appearInactive === 'unknown') return;
+  const { status = 'inactive', version = 0, lastSeen = null } = world.memory.of(userId) ?? {};
+  expect({ userId, status }).toEqual({ userId, status: person.told });
+  // Somebody remembered before all was recorded has an older version, until their next change.
+  if (world.expected.told.get(userId)?.status) expect({ userId, version }).toEqual({ userId, version: person.version });
+  else expect(version).toBeGreaterThanOrEqual(person.version);
+  if (person.told === 'inactive') expect({ userId, lastSeen }).toEqual({ userId, lastSeen: person.lastSeen });
+}
+
+/** As the sweep and the maintenance do it: users whose choice is unknown, and users who were lost while active. */
+export async function adoptUsers(world: World): Promise<void> {
+  if (world.postgresAway) return;
+  const unseeded = await world.index.unseeded(SHARD, 100);
+  const lost = userIds.filter((userId) => {
+    const memory = world.memory.of(userId);
+    return !world.person(userId) && (memory?.status === 'active' || memory?.detail?.until != null);
+  });
+  const ids = [...new Set([...unseeded, ...lost])];
+  const users = ids.map((userId) => ({ userId, memory: world.memory.memory(userId, world.now) }));
+  world.owe(await world.store.adopt(SHARD, users));
+  for (const { userId, memory } of users) {
+    if (!world.isUnknown(userId)) continue;
+    const person = world.person(userId) ?? stranger(userId, world.expected.cached.get(userId));
+    const outcome = adopt(person, memory, world.circumstances);
+    world.follow(outcome);
+    world.leaveChoiceToSweep(outcome.person);
+  }
+}

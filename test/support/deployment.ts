@@ -1,0 +1,223 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { Redis } from 'ioredis';
+import knex, { type Knex } from 'knex';
+import { guardProcess } from '../../scripts/embedded/guard.ts';
+import { openStores } from './stores.ts';
+
+export const JWT_SECRET = 'a-secret-that-only-the-tests-know-about';
+
+/** Compiled code is kept between starts: a run starts some hundred processes. */
+const NODE_COMPILE_CACHE = 'node_modules/.cache/node';
+
+/** One process of a deployment, with all it said. */
+export class Program {
+  readonly child: ChildProcess;
+  readonly lines: string[] = [];
+  readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
+  #waiting: { test: (line: string) => boolean; resolve: () => void }[] = [];
+
+  constructor(file: string, env: Record<string, string>) {
+    this.child = spawn(process.execPath, [file], {
+      env: { PATH: process.env.PATH ?? '', NODE_COMPILE_CACHE, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    // It must not outlive a run that is killed.
+    const unguard = guardProcess(this.pid, 'SIGKILL');
+    this.exited = once(this.child, 'exit').then(([code, signal]) => {
+      unguard();
+      return { code, signal };
+    });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      let rest = '';
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        const lines = (rest + text).split('\n');
+        rest = lines.pop() ?? '';
+        for (const line of lines) this.#hear(line);
+      });
+    }
+  }
+
+  get pid(): number {
+    return this.child.pid ?? 0;
+  }
+
+  get running(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    if (this.running) this.child.kill(signal);
+  }
+
+  /** Resolves once the process has said a line that matches. */
+  said(pattern: RegExp): Promise<void> {
+    if (this.lines.some((line) => pattern.test(line))) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ test: (line) => pattern.test(line), resolve });
+      void this.exited.then(() =>
+        reject(new Error(`The process ended before it said ${pattern}:\n${this.lines.join('\n')}`)),
+      );
+    });
+  }
+
+  async end(): Promise<void> {
+    this.kill('SIGKILL');
+    await this.exited;
+  }
+
+  #hear(line: string): void {
+    this.lines.push(line);
+    this.#waiting = this.#waiting.filter(({ test, resolve }) => {
+      if (!test(line)) return true;
+      resolve();
+      return false;
+    });
+  }
+}
+
+/** Times in which a test can wait for silence to be noticed. */
+export const BRISK = {
+  PRESENCE_TTL_SECONDS: '3',
+  HEARTBEAT_INTERVAL_SECONDS: '1',
+  HEARTBEAT_MIN_INTERVAL_SECONDS: '0.1',
+};
+/** Nobody times out while a test is at work, however slow the machine. */
+export const CALM = { HEARTBEAT_MIN_INTERVAL_SECONDS: '0' };
+
+export interface DeploymentOptions {
+  webs?: number;
+  workers?: number;
+  env?: Record<string, string>;
+  /** Stores of one's own, for tests that break them. */
+  redisUrl?: string;
+  databaseUrl?: string;
+}
+
+/** Web and worker processes on stores of the test's own. */
+export class Deployment {
+  readonly env: Record<string, string>;
+  readonly redis: Redis;
+  readonly db: Knex;
+  readonly webs: WebProgram[] = [];
+  readonly workers: Program[] = [];
+  readonly prefix: string;
+  #closeStores: () => Promise<void>;
+
+  private constructor(env: Record<string, string>, closeStores: () => Promise<void>) {
+    this.env = env;
+    this.prefix = env.REDIS_PREFIX ?? '';
+    this.redis = new Redis(env.REDIS_URL ?? '', { maxRetriesPerRequest: null });
+    this.redis.on('error', () => {});
+    this.db = knex({ client: 'pg', connection: env.DATABASE_URL ?? '', pool: { min: 0, max: 2 } });
+    this.#closeStores = closeStores;
+  }
+
+  static async start(name: string, options: DeploymentOptions = {}): Promise<Deployment> {
+    const stores = await openStores(name);
+    const deployment = new Deployment(
+      {
+        REDIS_URL: options.redisUrl ?? stores.redisUrl,
+        REDIS_PREFIX: stores.redisPrefix,
+        DATABASE_URL: options.databaseUrl ?? stores.databaseUrl,
+        JWT_SECRET,
+        HOST: '127.0.0.1',
+        LOG_LEVEL: 'info',
+        ...options.env,
+      },
+      stores.close,
+    );
+    await Promise.all([
+      ...Array.from({ length: options.webs ?? 1 }, () => deployment.addWeb()),
+      ...Array.from({ length: options.workers ?? 1 }, () => deployment.addWorker()),
+    ]);
+    return deployment;
+  }
+
+  /** The first web's address. */
+  get url(): string {
+    return this.web(0).url;
+  }
+
+  web(n: number): WebProgram {
+    const web = this.webs[n];
+    if (!web) throw new Error(`There is no web ${n}`);
+    return web;
+  }
+
+  worker(n: number): Program {
+    const worker = this.workers[n];
+    if (!worker) throw new Error(`There is no worker ${n}`);
+    return worker;
+  }
+
+  async addWeb(env: Record<string, string> = {}): Promise<WebProgram> {
+    const port = env.PORT ?? (await freePort());
+    const web = new WebProgram('src/web/main.ts', { ...this.env, ...env, PORT: `${port}` }, `http://127.0.0.1:${port}`);
+    this.webs.push(web);
+    await web.said(/"msg":"started"/);
+    return web;
+  }
+
+  async addWorker(env: Record<string, string> = {}): Promise<Program> {
+    const worker = new Program('workers/main.ts', { ...this.env, ...env });
+    this.workers.push(worker);
+    await worker.said(/"msg":"started"/);
+    return worker;
+  }
+
+  key(name: string): string {
+    return `${this.prefix}${name}`;
+  }
+
+  /** What the processes logged as faults of their own. */
+  get faults(): string[] {
+    return [...this.webs, ...this.workers].flatMap(({ lines }) =>
+      lines.filter((line) => /"level":"?(50|60|error|fatal)\b/.test(line)),
+    );
+  }
+
+  /** Stops everything. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.webs, ...this.workers].map((program) => program.end()));
+    this.redis.disconnect();
+    await this.db.destroy();
+    await this.#closeStores();
+  }
+}
+
+export class WebProgram extends Program {
+  readonly url: string;
+
+  constructor(file: string, env: Record<string, string>, url: string) {
+    super(file, env);
+    this.url = url;
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+/** Asks again and again until the answer satisfies; fails with the last answer. Deadlines are the contract's or generous. */
+export async function eventually<T>(
+  ask: () => Promise<T> | T,
+  satisfied: (answer: T) => boolean,
+  withinMs = 5000,
+): Promise<T> {
+  const until = performance.now() + withinMs;
+  for (;;) {
+    const answer = await ask();
+    if (satisfied(answer)) return answer;
+    if (performance.now() > until) throw new Error(`Still ${JSON.stringify(answer)} after ${withinMs} ms`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,151 @@
+import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
+import { SignJWT } from 'jose';
+import { pino } from 'pino';
+import { type Config, readConfig } from '../../src/config.ts';
+import { RollcallError } from '../../src/errors.ts';
+import type { SessionView } from '../../src/protocol/http.ts';
+import { type AppDeps, buildApp } from '../../src/web/app.ts';
+import { createAuthenticator } from '../../src/web/auth.ts';
+import type { Choice, PresenceApi } from '../../src/web/presence-api.ts';
+
+const SECRET = 'a secret for the tests of the front door';
+const NOON = '2026-01-31T12:00:00.000Z';
+
+interface Person {
+  status: 'active' | 'inactive';
+  lastSeen: string | null;
+  sessions: SessionView[];
+}
+
+/** People in memory, for tests of the door alone: who may ask what, in which words. */
+export class People implements PresenceApi {
+  readonly byId = new Map<string, Person>();
+  readonly asked: unknown[] = [];
+  /** Thrown by every question. */
+  failure: unknown = null;
+
+  add(userId: string, status: Person['status'] = 'active', sessionIds: string[] = ['phone']): void {
+    const sessions = sessionIds.map((sessionId) => ({
+      sessionId,
+      device: { kind: 'mobile' as const, name: null },
+      connectedAt: NOON,
+      lastHeartbeat: NOON,
+      state: 'active' as const,
+    }));
+    this.byId.set(userId, { status, lastSeen: NOON, sessions });
+  }
+
+  #find(userId: string): Person {
+    if (this.failure !== null) throw this.failure;
+    const person = this.byId.get(userId);
+    if (!person) throw new RollcallError('USER_NOT_FOUND');
+    return person;
+  }
+
+  async status(_viewer: unknown, userId: string) {
+    const { status, lastSeen } = this.#find(userId);
+    // More than a payload, to see whether the door lets it out.
+    return { userId, status, lastSeen, version: 17 };
+  }
+
+  async statuses(_viewer: unknown, userIds: string[]) {
+    if (this.failure !== null) throw this.failure;
+    return userIds.map((userId) => {
+      const { status, lastSeen } = this.byId.get(userId) ?? { status: 'inactive', lastSeen: null };
+      return { userId, status, lastSeen };
+    });
+  }
+
+  async look(userId: string) {
+    this.#find(userId);
+    return {
+      devices: [{ kind: 'mobile' as const, state: 'active' as const }],
+      detail: {},
+      why: { rule: 'heartbeat' as const, sessionId: 'phone', since: NOON, nextChangeAt: null },
+    };
+  }
+
+  async setStatus(userId: string, choice: Choice, claims: unknown) {
+    if (this.failure !== null) throw this.failure;
+    this.asked.push({ userId, choice, claims });
+    return { userId, status: choice.status, lastSeen: NOON };
+  }
+
+  async logOut(userId: string, sessionId: string | null) {
+    const { sessions } = this.#find(userId);
+    if (sessionId !== null && !sessions.some((session) => session.sessionId === sessionId)) {
+      throw new RollcallError('SESSION_NOT_FOUND');
+    }
+    this.asked.push({ loggedOut: userId, sessionId });
+  }
+
+  async sessions(userId: string) {
+    return this.#find(userId).sessions;
+  }
+
+  async addMember(conversationId: string, userId: string) {
+    this.asked.push({ conversationId, added: userId });
+  }
+
+  async removeMember(conversationId: string, userId: string) {
+    this.asked.push({ conversationId, removed: userId });
+  }
+
+  async removeSession(userId: string, sessionId: string) {
+    await this.logOut(userId, sessionId);
+  }
+}
+
+export interface World {
+  app: FastifyInstance;
+  people: People;
+  /** What was logged at `warn` and above. */
+  complaints: string[];
+  /** With a token of this user, or a ready one. */
+  ask(who: string | { token: string } | null, request: InjectOptions): Promise<LightMyRequestResponse>;
+}
+
+export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppDeps> = {}): Promise<World> {
+  const config: Config = readConfig({
+    JWT_SECRET: SECRET,
+    REDIS_URL: 'redis://127.0.0.1:1',
+    DATABASE_URL: 'postgres://127.0.0.1:1/nowhere',
+    ...env,
+  });
+  const people = new People();
+  const complaints: string[] = [];
+  const log = pino({ level: 'warn' }, { write: (line: string) => complaints.push(line) });
+  const app = await buildApp({
+    config,
+    log,
+    auth: createAuthenticator(config, log),
+    presence: people,
+    conversations: people,
+    health: {
+      read: async () => ({ ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0 }),
+    },
+    boardQueues: [],
+    ...extra,
+  });
+  return {
+    app,
+    people,
+    complaints,
+    async ask(who, request) {
+      const token = typeof who === 'string' ? await sign({ sub: who }) : who?.token;
+      const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+      return await app.inject({ ...request, headers: { ...authorization, ...request.headers } });
+    },
+  };
+}
+
+export function sign(claims: Record<string, unknown>, expiresIn: string | number = '1h', secret = SECRET) {
+  return new SignJWT(claims)
+    .setProtectedHeader({ alg: 'HS256' })
+    .setExpirationTime(expiresIn)
+    .sign(new TextEncoder().encode(secret));
+}
+
+export async function service(...scopes: string[]): Promise<{ token: string }> {
+  return { token: await sign({ sub: 'backend', scope: scopes.join(' ') }) };
+}

@@ -1,0 +1,96 @@
+import type { Job } from 'bullmq';
+import type { Logger } from '../src/log.ts';
+import { isConnectionError } from '../src/postgres/errors.ts';
+import { type RecordedEntry, recordChanges } from '../src/postgres/history.ts';
+import { touchLastSeen } from '../src/postgres/users.ts';
+import type { Cause } from '../src/presence/change.ts';
+import type { DrainJob, RejectedJob } from '../src/queues/jobs.ts';
+import type { OutboxEntry } from '../src/redis/outbox.ts';
+import type { Services } from '../src/services.ts';
+import { drain } from './drain.ts';
+
+const UNRECORDED_AT_ONCE = 500;
+/** Told to watchers and with a version of its own, but nobody came or went. */
+const NO_TRANSITION = new Set<Cause>(['restored', 'detail']);
+
+/**
+ * Writes a shard's changes to PostgreSQL, one statement a batch. While PostgreSQL is away the entries wait in the
+ * outbox, and the sweep wakes this job again and again.
+ */
+export async function runLastSeen(services: Services, log: Logger, job: Job<DrainJob | RejectedJob>) {
+  if (job.name === 'rejected') return retryRejected(services, job as Job<RejectedJob>);
+  const { shard } = job.data as DrainJob;
+  try {
+    const result = await drain(services.outbox, 'record', shard, (entries) => record(services, log, shard, entries));
+    if (!result.busy) await recordDropped(services, shard);
+    return result;
+  } catch (error) {
+    if (!isConnectionError(error)) throw error;
+    return { waiting: 'PostgreSQL is away' };
+  }
+}
+
+async function record(services: Services, log: Logger, shard: number, entries: OutboxEntry[]): Promise<void> {
+  const batch: RecordedEntry[] = [];
+  const loggedOut: { userId: string; version: number }[] = [];
+  for (const entry of entries) {
+    if (entry.kind !== 'change' && entry.kind !== 'note') continue;
+    const clearsHidden = entry.kind === 'note' && entry.clearsHidden;
+    batch.push({
+      change: entry.change,
+      ...(entry.claims ? { claims: entry.claims } : {}),
+      clearsHidden,
+      transition: entry.kind === 'change' && !NO_TRANSITION.has(entry.change.cause),
+    });
+    if (clearsHidden) loggedOut.push({ userId: entry.userId, version: entry.change.version });
+  }
+  await recordOrReject(services, log, batch);
+  if (loggedOut.length > 0) await services.store.forget(shard, loggedOut);
+}
+
+/** A batch that PostgreSQL refuses for its data is halved until the refused row stands alone; that one is put aside. */
+async function recordOrReject(services: Services, log: Logger, batch: RecordedEntry[]): Promise<void> {
+  if (batch.length === 0) return;
+  try {
+    await recordChanges(services.db, batch);
+  } catch (error) {
+    if (isConnectionError(error)) throw error;
+    const [only] = batch;
+    if (batch.length === 1 && only) {
+      const reason = error instanceof Error ? error.message : String(error);
+      log.error(
+        { userId: only.change.userId, reason },
+        'PostgreSQL refused a row; it waits among the failed last-seen jobs',
+      );
+      await services.queues.addRejected({ entry: only, reason });
+      return;
+    }
+    const middle = batch.length >> 1;
+    await recordOrReject(services, log, batch.slice(0, middle));
+    await recordOrReject(services, log, batch.slice(middle));
+  }
+}
+
+/** First run: fails at once, which is what puts the row on the board. A retry from there writes it. */
+async function retryRejected({ db }: Services, job: Job<RejectedJob>) {
+  if (job.attemptsMade === 0 && job.attemptsStarted <= 1) throw new Error(job.data.reason);
+  await recordChanges(db, [job.data.entry as RecordedEntry]);
+  return { recorded: 1 };
+}
+
+/** Users whose changes the outbox had to drop: their history is lost, their last seen is not. */
+async function recordDropped({ outbox, index, db }: Services, shard: number): Promise<void> {
+  for (;;) {
+    const userIds = await outbox.unrecorded(shard, UNRECORDED_AT_ONCE);
+    if (userIds.length === 0) return;
+    const lastSeen = await index.lastSeen(userIds);
+    await touchLastSeen(
+      db,
+      userIds.flatMap((userId, n) => {
+        const iso = lastSeen[n];
+        return iso ? [{ userId, lastSeen: Date.parse(iso) }] : [];
+      }),
+    );
+    await outbox.markRecorded(shard, userIds);
+  }
+}

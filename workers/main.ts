@@ -1,0 +1,88 @@
+import { type Job, Worker, type WorkerOptions } from 'bullmq';
+import { type Config, readConfig } from '../src/config.ts';
+import { type ProcessPlan, runProcess, type Service } from '../src/lifecycle.ts';
+import { createLogger, type Logger } from '../src/log.ts';
+import { KEEP, type QueueName } from '../src/queues/jobs.ts';
+import { isRedisAway, type RedisClient } from '../src/redis/connect.ts';
+import { openServices, type Services } from '../src/services.ts';
+import { runBroadcast } from './broadcasts.ts';
+import { runLastSeen } from './last-seen.ts';
+import { runMaintenance } from './maintenance.ts';
+import { Sweep } from './sweep.ts';
+import { runTimeout } from './timeouts.ts';
+
+type Processor = (job: Job, token: string | undefined) => Promise<unknown>;
+
+/** A dead worker's drain is taken over within this; longer for work that is long and not urgent. */
+const SHORT = { lockDuration: 2000, stalledInterval: 1000 };
+const LONG = { lockDuration: 30_000, stalledInterval: 15_000 };
+/** Jobs that re-arm themselves may meet any number of crashes in their long life; a stall count is never reset. */
+const ANY_NUMBER_OF_STALLS = 1_000_000;
+/** Drains of different shards run side by side; more of them than shards would only wait for each other. */
+const DRAINS_AT_ONCE = 16;
+const RECORDS_AT_ONCE = 4;
+
+function assemble(): ProcessPlan {
+  const config = readConfig(process.env);
+  const log = createLogger(config, 'worker');
+  const services = openServices(config, log);
+  const connection = services.connectRedis('blocking');
+  const sweep = new Sweep(services, log);
+  const queue = (name: QueueName, options: Partial<WorkerOptions>, processor: Processor) =>
+    queueService(name, { connection, services, log, options, processor });
+  return {
+    log,
+    services: [
+      { name: 'stores', start: async () => {}, stop: () => services.close() },
+      { name: 'queue connection', start: async () => {}, stop: async () => connection.disconnect() },
+      queue('last-seen', { ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(services, log, job)),
+      queue('maintenance', { ...LONG, concurrency: 1 }, (job) => runMaintenance(services, config, job)),
+      queue('broadcasts', { ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(services, job)),
+      queue('timeouts', { ...SHORT, ...concurrencyOf(config) }, (job, token) => runTimeout(services, job, token)),
+      { name: 'sweep', start: async () => sweep.start(), stop: () => sweep.stop() },
+    ],
+  };
+}
+
+const concurrencyOf = (config: Config) => ({ concurrency: config.workerConcurrency });
+
+interface QueueSetup {
+  connection: RedisClient;
+  services: Services;
+  log: Logger;
+  options: Partial<WorkerOptions>;
+  processor: Processor;
+}
+
+/** One BullMQ worker. Stopping lets the jobs in hand finish; what does not is taken up again by another worker. */
+function queueService(name: QueueName, { connection, services, log, options, processor }: QueueSetup): Service {
+  let worker: Worker | undefined;
+  return {
+    name: `queue ${name}`,
+    start: async () => {
+      worker = new Worker(name, processor, {
+        connection,
+        prefix: services.keys.queuePrefix,
+        skipVersionCheck: true,
+        maxStalledCount: ANY_NUMBER_OF_STALLS,
+        // How soon it tries again while Redis is away; the library's own 15 s would outlast every promise.
+        runRetryDelay: 200,
+        removeOnComplete: { count: KEEP[name].completed },
+        removeOnFail: { count: KEEP[name].failed },
+        ...options,
+      });
+      worker.on('error', (error) => {
+        if (!isRedisAway(error)) log.error({ err: error, queue: name }, 'A queue worker failed');
+      });
+      worker.on('failed', (job, error) => {
+        if (!isRedisAway(error)) log.error({ err: error, queue: name, job: job?.id }, 'A job failed');
+      });
+    },
+    stop: async () => {
+      await worker?.close(!services.pulse.alive);
+    },
+    stopLimitMs: 5000,
+  };
+}
+
+await runProcess(assemble);

@@ -1,0 +1,25 @@
+import { DelayedError, type Job } from 'bullmq';
+import type { TimeoutJob } from '../src/queues/jobs.ts';
+import { shardOf } from '../src/redis/keys.ts';
+import type { Services } from '../src/services.ts';
+
+/** Rather a little late than twice: the queue runs by this process's clock, deadlines by Redis's. */
+const SLACK_MS = 5;
+
+/**
+ * Looks at one user. Where the deadline has moved on, the user's own job (`check`) sleeps until then; nothing was
+ * written to the queue for the heartbeats in between.
+ */
+export async function runTimeout({ store, queues }: Services, job: Job<TimeoutJob>, token: string | undefined) {
+  const { userId, number } = job.data;
+  const { users, followUp } = await store.expire(shardOf(userId), [{ userId, number }]);
+  await queues.follow(followUp);
+  const [user] = users;
+  if (job.name === 'check' && user?.nextMs != null && user.job === number) {
+    const due = Date.now() + user.nextMs + SLACK_MS;
+    await job.updateData({ userId, number, due: new Date(due).toISOString() });
+    await job.moveToDelayed(due, token);
+    throw new DelayedError();
+  }
+  return { announced: user?.announced ?? null };
+}
