@@ -10,7 +10,7 @@ RUN npm ci --omit=dev --no-audit --no-fund && npm cache clean --force
 COPY src ./src
 COPY workers ./workers
 COPY migrations ./migrations
-COPY scripts ./scripts
+COPY scripts/migrate.ts ./scripts/
 
 USER node
 EXPOSE 3000

@@ -1,9 +1,11 @@
+import { analytics } from './figures/analytics.ts';
 import { closeToTold } from './figures/close-to-told.ts';
 import { heartbeats } from './figures/heartbeats.ts';
 
 const figures: Record<string, () => Promise<Record<string, number>[]>> = {
   heartbeats,
   'close-to-told': closeToTold,
+  analytics,
 };
 
 const asked = process.argv.slice(2);

@@ -10,6 +10,8 @@ import { migrate } from '../src/postgres/migrate.ts';
 export interface Stack {
   urls: string[];
   secret: string;
+  redisUrl: string;
+  databaseUrl: string;
   /** Process ids, the stores' included. */
   pids: { web: number[]; worker: number[]; redis: number[]; postgres: number[] };
   stop(): Promise<void>;
@@ -48,6 +50,8 @@ export async function startStack({
   return {
     urls,
     secret,
+    redisUrl: redis.url,
+    databaseUrl,
     pids: {
       web: programs.map((program) => program.pid ?? 0),
       worker: [worker.pid ?? 0],

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import webPush from 'web-push';
 import { type Child, startChild } from './children.ts';
 import { freePort, isFree } from './embedded/free-port.ts';
 import { startPostgres } from './embedded/postgres.ts';
@@ -65,8 +66,24 @@ async function environment(onStarted: DemoOptions['onStarted']) {
     REDIS_URL: redisUrl,
     DATABASE_URL: databaseUrl,
     JWT_SECRET: randomBytes(32).toString('base64url'),
+    ...pushKeys(given),
+    // Nobody watches a demo for the ten minutes after which a return is worth an alert elsewhere.
+    ALERT_MIN_ABSENCE_SECONDS: given.ALERT_MIN_ABSENCE_SECONDS || '10',
+    ALERT_STABLE_SECONDS: given.ALERT_STABLE_SECONDS || '2',
+    ALERT_COOLDOWN_SECONDS: given.ALERT_COOLDOWN_SECONDS || '30',
     ADMIN_USER: given.ADMIN_USER || 'admin',
     ADMIN_PASSWORD: given.ADMIN_PASSWORD || randomBytes(9).toString('base64url'),
+  };
+}
+
+/** Keys of the demo's own, so that the page can subscribe to Web Push, unless there are some. */
+function pushKeys(given: NodeJS.ProcessEnv) {
+  if (given.VAPID_PUBLIC_KEY || given.VAPID_PRIVATE_KEY) return {};
+  const { publicKey, privateKey } = webPush.generateVAPIDKeys();
+  return {
+    VAPID_PUBLIC_KEY: publicKey,
+    VAPID_PRIVATE_KEY: privateKey,
+    VAPID_SUBJECT: given.VAPID_SUBJECT || 'mailto:demo@example.com',
   };
 }
 

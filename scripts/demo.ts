@@ -64,8 +64,9 @@ Ada says that she is here, and anybody asks whether she is:
 
   curl -s ${url}/users/ada/status -H 'authorization: Bearer ${service}'
 
-Queues:  ${url}/admin/queues  (user ${admin.user}, password ${admin.password})
-API:     ${url}/docs
+Queues:   ${url}/admin/queues  (user ${admin.user}, password ${admin.password})
+Metrics:  ${url}/metrics  (the same)
+API:      ${url}/docs
 
 ${people > 0 ? `${people} simulated people come and go. ` : 'More life: npm run demo -- --people 50. '}Ctrl-C stops everything.`);
 }

@@ -17,7 +17,7 @@ const mayUse: Record<string, string[]> = {
   redis: stores,
   postgres: stores,
   queues: ['protocol', 'presence', 'foundation'],
-  services: ['foundation', 'redis', 'postgres', 'queues'],
+  services: ['presence', 'foundation', 'redis', 'postgres', 'queues'],
   web: everythingBehindTheDoors,
   workers: everythingBehindTheDoors,
   client: ['protocol', 'presence'],

@@ -8,13 +8,15 @@ import { stopSignal } from './stop-signals.ts';
 import { type Tally, vitestTally, writeTally } from './tally.ts';
 
 /**
- * `npm test`: the static checks and every test but the long ones. `--long`: the long ones alone (test/full). Whatever else is
- * given goes to Vitest: `npm test -- test/setup`. The counts are left in .data/test-results for .ci/run.
+ * `npm test`: the static checks and every test but the long ones. `--long`: the long ones alone (test/full).
+ * `--laboratory`: those that take the machine for themselves for half an hour (test/laboratory). Whatever else is given
+ * goes to Vitest: `npm test -- test/setup`. The counts are left in .data/test-results for .ci/run.
  */
 const results = join('.data', 'test-results');
 const given = process.argv.slice(2);
-const part = given.includes('--long') ? 'long' : 'quick';
-const filters = given.filter((argument) => argument !== '--long');
+const parts = ['long', 'laboratory'] as const;
+const part = parts.find((name) => given.includes(`--${name}`)) ?? 'quick';
+const filters = given.filter((argument) => argument !== `--${part}`);
 
 const report = join(results, `${part}.json`);
 const tallyFile = join(results, `${part}.txt`);

@@ -1,5 +1,7 @@
+import { createECDH } from 'node:crypto';
 import { Environment, isUrl, quote } from './environment.ts';
 import { type JwtKey, readJwtKey } from './jwt-key.ts';
+import { readWebhook, type WebhookSettings } from './webhook-settings.ts';
 
 /** How the database is reached; `by-url`: as the `sslmode` of the address says, in the clear without one. */
 export type DatabaseSsl = 'by-url' | 'off' | 'verify' | 'no-verify';
@@ -37,19 +39,35 @@ export interface Config {
   audience: 'everyone' | 'watchers';
   maxSessionsPerUser: number;
   maxWatchedUsers: number;
+  /** How many proxies in front are believed about the address of a client; true: all of them. */
+  trustProxy: number | true;
+  /** Open connections of one web process, HTTP and sockets together. */
+  maxConnections: number;
+  maxConnectsPerIpPerSecond: number;
+  maxRequestsPerIpPerSecond: number;
   /** Origins as browsers send them, or `*`. */
   corsOrigins: string[];
   adminUser: string;
   /** null: nothing of the operator's is served. */
   adminPassword: string | null;
+  /** Whether the board may change queues and jobs. */
+  boardWritable: boolean;
+  /** Where a worker serves its metrics; null: nowhere. */
+  metricsPort: number | null;
   socketTransports: Transport[];
   webConcurrency: number;
   workerConcurrency: number;
+  /** How long transitions stay in PostgreSQL. */
+  historyRetentionDays: number;
   alertMinAbsenceMs: number;
   alertStableMs: number;
   alertCooldownMs: number;
+  /** Push services in private networks, and without TLS. */
+  pushAllowPrivate: boolean;
   /** null: push is off. */
   vapid: { publicKey: string; privateKey: string; subject: string } | null;
+  /** null: nobody is called. */
+  webhook: WebhookSettings | null;
   logLevel: LogLevel;
 }
 
@@ -81,16 +99,26 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     audience: from.choice('AUDIENCE', ['everyone', 'watchers'], 'everyone'),
     maxSessionsPerUser: from.integer('MAX_SESSIONS_PER_USER', 20, { min: 1, max: 100_000 }),
     maxWatchedUsers: from.integer('MAX_WATCHED_USERS', 1000, { min: 1, max: 1_000_000 }),
+    trustProxy: readTrustProxy(from),
+    maxConnections: from.integer('MAX_CONNECTIONS', 50_000, { min: 1, max: 10_000_000 }),
+    maxConnectsPerIpPerSecond: from.integer('MAX_CONNECTS_PER_IP_PER_SECOND', 2000, { min: 1, max: 1_000_000 }),
+    maxRequestsPerIpPerSecond: from.integer('MAX_REQUESTS_PER_IP_PER_SECOND', 2000, { min: 1, max: 1_000_000 }),
     corsOrigins: readOrigins(from),
     adminUser: readAdminUser(from),
     adminPassword: from.secret('ADMIN_PASSWORD') ?? null,
+    boardWritable: from.flag('BOARD_WRITABLE', false),
+    metricsPort:
+      from.text('METRICS_PORT') === undefined ? null : from.integer('METRICS_PORT', 0, { min: 0, max: 65_535 }),
     webConcurrency,
     socketTransports: readTransports(from, webConcurrency),
     workerConcurrency: from.integer('WORKER_CONCURRENCY', DEFAULT_WORKER_CONCURRENCY, { min: 1, max: 10_000 }),
+    historyRetentionDays: from.integer('HISTORY_RETENTION_DAYS', 90, { min: 1, max: 36_500 }),
     alertMinAbsenceMs: from.seconds('ALERT_MIN_ABSENCE_SECONDS', 600_000, { zero: true }),
     alertStableMs: from.seconds('ALERT_STABLE_SECONDS', 15_000, { zero: true }),
     alertCooldownMs: from.seconds('ALERT_COOLDOWN_SECONDS', 1_800_000, { zero: true }),
+    pushAllowPrivate: from.flag('PUSH_ALLOW_PRIVATE', false),
     vapid: readVapid(from),
+    webhook: readWebhook(from),
     logLevel: from.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
   };
   const names = { issuer: from.text('JWT_ISSUER') ?? null, audience: from.text('JWT_AUDIENCE') ?? null };
@@ -185,6 +213,16 @@ function readTransports(from: Environment, webConcurrency: number): Transport[] 
   return [...new Set(known)];
 }
 
+/** `false` is written for 0 by those who know the setting from elsewhere. */
+function readTrustProxy(from: Environment): Config['trustProxy'] {
+  const value = from.text('TRUST_PROXY')?.toLowerCase() ?? 'false';
+  if (value === 'true') return true;
+  if (value === 'false') return 0;
+  if (/^\d{1,2}$/.test(value)) return Number(value);
+  from.problem('TRUST_PROXY', `must be true, false or a number of proxies, got ${quote(value)}`);
+  return 0;
+}
+
 function readOrigins(from: Environment): string[] {
   return from.list('CORS_ORIGINS').map((entry) => {
     const url = URL.parse(entry);
@@ -217,8 +255,24 @@ function readVapid(from: Environment): Config['vapid'] {
   expect(
     'VAPID_SUBJECT',
     subject,
-    (text) => /^(mailto:.+@|https:\/\/.)/.test(text),
+    (text) => /^(mailto:[^\s@]+@[^\s@]|https:\/\/.)/.test(text) && URL.canParse(text),
     'must begin with mailto: or https://',
   );
-  return { publicKey: publicKey ?? '', privateKey: privateKey ?? '', subject: subject ?? '' };
+  const [ours, theirs] = [privateKey, publicKey].map((key) => Buffer.from(key ?? '', 'base64url'));
+  if (ours && theirs && from.sound('VAPID_PUBLIC_KEY', 'VAPID_PRIVATE_KEY') && !isKeyPair(ours, theirs)) {
+    from.problem('VAPID_PRIVATE_KEY', 'does not belong to VAPID_PUBLIC_KEY');
+  }
+  // Padding is allowed here and not by those who use the keys.
+  const bare = (key = '') => key.replaceAll('=', '');
+  return { publicKey: bare(publicKey), privateKey: bare(privateKey), subject: subject ?? '' };
+}
+
+function isKeyPair(privateKey: Buffer, publicKey: Buffer): boolean {
+  const pair = createECDH('prime256v1');
+  try {
+    pair.setPrivateKey(privateKey);
+  } catch {
+    return false;
+  }
+  return pair.getPublicKey().equals(publicKey);
 }

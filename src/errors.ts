@@ -26,6 +26,12 @@ export const ERRORS = {
     reconnect: false,
     message: 'A user id has 1 to 128 characters out of A-Z a-z 0-9 . _ - @ | + : ~',
   },
+  CURSOR_TOO_OLD: {
+    statusCode: 410,
+    retry: false,
+    reconnect: false,
+    message: 'What came after this cursor is not kept any more: take a fresh snapshot, and go on from a cursor of now.',
+  },
   PAYLOAD_TOO_LARGE: { statusCode: 413, retry: false, reconnect: false, message: 'The payload is too large.' },
   TOO_MANY_WATCHED: { statusCode: 400, retry: false, reconnect: false, message: 'Too many users are being watched.' },
   TOO_MANY_SESSIONS: { statusCode: 409, retry: false, reconnect: false, message: 'This user has too many sessions.' },

@@ -1,9 +1,14 @@
 import type { Knex } from 'knex';
 import type { Config } from './config.ts';
 import type { Logger } from './log.ts';
+import type { StoreFigures } from './metrics.ts';
 import { connectPostgres } from './postgres/connect.ts';
+import { loadMemories } from './postgres/users.ts';
+import type { FollowUp } from './presence/follow-up.ts';
+import type { Privacy } from './presence/visibility.ts';
 import { Queues } from './queues/queues.ts';
 import { ActiveIndex } from './redis/active-index.ts';
+import { Alerts } from './redis/alerts.ts';
 import { RedisClock } from './redis/clock.ts';
 import { connectRedis, isRedisAway, type RedisClient, type Temper } from './redis/connect.ts';
 import { Indicators } from './redis/indicators.ts';
@@ -11,6 +16,7 @@ import { createKeys, type Keys } from './redis/keys.ts';
 import { Outbox } from './redis/outbox.ts';
 import { PresenceStore } from './redis/presence-store.ts';
 import { Pulse } from './redis/pulse.ts';
+import { SeenIndex } from './redis/seen-index.ts';
 
 /** The stores and queues of a process. */
 export interface Services {
@@ -21,7 +27,9 @@ export interface Services {
   store: PresenceStore;
   outbox: Outbox;
   index: ActiveIndex;
+  seen: SeenIndex;
   indicators: Indicators;
+  alerts: Alerts;
   db: Knex;
   queues: Queues;
   /** A further connection, closed by whoever asked for it. */
@@ -70,7 +78,9 @@ export function openServices(config: Config, log: Logger): Services {
     store: new PresenceStore(redis, keys, clock, config.ttlMs),
     outbox: new Outbox(redis, keys),
     index: new ActiveIndex(redis, keys),
+    seen: new SeenIndex(redis, keys),
     indicators: new Indicators(redis, keys, clock),
+    alerts: new Alerts(redis, keys, config.ttlMs),
     db,
     queues,
     connectRedis: connect,
@@ -82,4 +92,31 @@ export function openServices(config: Config, log: Logger): Services {
       await db.destroy();
     },
   };
+}
+
+/** For the metrics: what the stores hold and what waits in them. */
+export async function readStoreFigures({ index, queues, outbox }: Services): Promise<StoreFigures> {
+  const [activeUsers, queueFigures, outboxFigures] = await Promise.all([
+    index.count(),
+    queues.figures(),
+    outbox.waiting(),
+  ]);
+  return { activeUsers, queues: queueFigures, outbox: outboxFigures };
+}
+
+/**
+ * Tells Redis, and with it every watcher, who may see the user from now on. PostgreSQL has it already; the one way for
+ * doors and workers. The caller owes the follow-up to the queues. Errors are those of either store where it is away.
+ */
+export async function applyPrivacy(
+  { store, db }: Pick<Services, 'store' | 'db'>,
+  userId: string,
+  privacy: Privacy,
+): Promise<FollowUp> {
+  let applied = await store.setPrivacy(userId, privacy, null);
+  if (applied.code === 'seed') {
+    const memory = (await loadMemories(db, [userId])).get(userId) ?? 'new';
+    applied = await store.setPrivacy(userId, privacy, memory);
+  }
+  return applied.followUp;
 }

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { createECDH, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { type Config, ConfigError, readConfig, readDatabaseConfig } from '../src/config.ts';
 
@@ -58,16 +58,25 @@ describe('settings', () => {
       audience: 'everyone',
       maxSessionsPerUser: 20,
       maxWatchedUsers: 1000,
+      trustProxy: 0,
+      maxConnections: 50_000,
+      maxConnectsPerIpPerSecond: 2000,
+      maxRequestsPerIpPerSecond: 2000,
       corsOrigins: [],
       adminUser: 'admin',
       adminPassword: null,
+      boardWritable: false,
+      metricsPort: null,
       socketTransports: ['websocket', 'polling'],
       webConcurrency: 1,
       workerConcurrency: 64,
+      historyRetentionDays: 90,
       alertMinAbsenceMs: 600_000,
       alertStableMs: 15_000,
       alertCooldownMs: 1_800_000,
+      pushAllowPrivate: false,
       vapid: null,
+      webhook: null,
       logLevel: 'info',
     });
     expect(jwt).toMatchObject({ issuer: null, audience: null, key: { kind: 'fixed', algorithm: 'HS256' } });
@@ -105,6 +114,8 @@ describe('settings', () => {
       JWT_PUBLIC_KEY: 'hush-key',
       JWKS_URL: 'ftp://hush-jwks',
       VAPID_PRIVATE_KEY: 'hush-vapid',
+      WEBHOOK_URL: 'https://:hush-user@host/hush-path',
+      WEBHOOK_SECRET: 'hush-hook',
     }).join('\n');
     expect(told).toContain('REDIS_URL');
     expect(told).toContain('JWT_SECRET must have at least 32 bytes, got 10');
@@ -253,6 +264,15 @@ describe('stores, doors and transports', () => {
     expect(problems({ ...least, SOCKET_TRANSPORTS: 'carrier-pigeon' })).toHaveLength(1);
   });
 
+  test('history is kept for whole days, one at least', () => {
+    expect(read({ HISTORY_RETENTION_DAYS: '365' }).historyRetentionDays).toBe(365);
+    for (const days of ['0', '1.5', '36501', 'ever']) {
+      expect(problems({ ...least, HISTORY_RETENTION_DAYS: days })).toEqual([
+        `HISTORY_RETENTION_DAYS must be a whole number from 1 to 36500, got "${days}"`,
+      ]);
+    }
+  });
+
   test('any free port may be asked for', () => {
     expect(read({ PORT: '0' }).port).toBe(0);
     expect(problems({ ...least, PORT: '65536' })).toHaveLength(1);
@@ -267,16 +287,78 @@ describe('stores, doors and transports', () => {
     expect(problems({ ...least, CORS_ORIGINS: 'a.example,https://a.example/path' })).toHaveLength(2);
   });
 
+  test('proxies are believed by their number, or all, or none', () => {
+    expect(['true', 'false', '0', '2', ' '].map((TRUST_PROXY) => read({ TRUST_PROXY }).trustProxy)).toEqual([
+      true,
+      0,
+      0,
+      2,
+      0,
+    ]);
+    expect(problems({ ...least, TRUST_PROXY: '10.0.0.1', MAX_CONNECTS_PER_IP_PER_SECOND: '0' })).toEqual([
+      'TRUST_PROXY must be true, false or a number of proxies, got "10.0.0.1"',
+      'MAX_CONNECTS_PER_IP_PER_SECOND must be a whole number from 1 to 1000000, got "0"',
+    ]);
+  });
+
   test('push needs all three of its settings', () => {
+    const pair = createECDH('prime256v1');
+    pair.generateKeys();
+    const other = createECDH('prime256v1');
+    other.generateKeys();
     const vapid = {
-      VAPID_PUBLIC_KEY: Buffer.alloc(65, 1).toString('base64url'),
-      VAPID_PRIVATE_KEY: Buffer.alloc(32, 1).toString('base64url'),
+      VAPID_PUBLIC_KEY: pair.getPublicKey().toString('base64url'),
+      VAPID_PRIVATE_KEY: pair.getPrivateKey().toString('base64url'),
       VAPID_SUBJECT: 'mailto:ops@example.com',
     };
-    expect(read(vapid).vapid).toMatchObject({ subject: 'mailto:ops@example.com' });
+    expect(read(vapid).vapid).toEqual({
+      publicKey: vapid.VAPID_PUBLIC_KEY,
+      privateKey: vapid.VAPID_PRIVATE_KEY,
+      subject: 'mailto:ops@example.com',
+    });
+    expect(read({ ...vapid, VAPID_PUBLIC_KEY: `${vapid.VAPID_PUBLIC_KEY}=` }).vapid).toEqual(read(vapid).vapid);
+    expect(read({ ...vapid, VAPID_SUBJECT: 'https://example.com/contact' }).vapid).not.toBeNull();
     expect(problems({ ...least, ...vapid, VAPID_SUBJECT: '' })).toEqual([
       'VAPID_SUBJECT is required where any of the VAPID settings is set',
     ]);
+    for (const VAPID_SUBJECT of ['ops@example.com', 'http://example.com', 'mailto:ops', 'https://']) {
+      expect(problems({ ...least, ...vapid, VAPID_SUBJECT })).toEqual([
+        'VAPID_SUBJECT must begin with mailto: or https://',
+      ]);
+    }
+    expect(problems({ ...least, VAPID_SUBJECT: vapid.VAPID_SUBJECT })).toHaveLength(2);
     expect(problems({ ...least, ...vapid, VAPID_PUBLIC_KEY: 'short' })).toHaveLength(1);
+    expect(problems({ ...least, ...vapid, VAPID_PUBLIC_KEY: other.getPublicKey().toString('base64url') })).toEqual([
+      'VAPID_PRIVATE_KEY does not belong to VAPID_PUBLIC_KEY',
+    ]);
+    expect(problems({ ...least, ...vapid, VAPID_PRIVATE_KEY: Buffer.alloc(32).toString('base64url') })).toHaveLength(1);
+  });
+
+  test('webhooks need an address that can be trusted and a secret', () => {
+    const hook = { WEBHOOK_URL: 'https://app.example.com/hooks/presence?team=1', WEBHOOK_SECRET: secret };
+    expect(read(hook).webhook).toEqual({ url: hook.WEBHOOK_URL, secret });
+    for (const host of ['127.0.0.1:8080', 'localhost', '[::1]', '10.1.2.3', 'app:8080', 'app.shop.svc', 'app.local']) {
+      expect(read({ ...hook, WEBHOOK_URL: `http://${host}/hook` }).webhook).not.toBeNull();
+    }
+    const refused: [string, string][] = [
+      ['app.example.com/hook', 'must be an address that begins with https:// or http://'],
+      ['ftp://app.example.com', 'must be an address that begins with https:// or http://'],
+      ['http://app.example.com/hook', 'must begin with https:// unless it leads into a private network'],
+      ['http://8.8.8.8/hook', 'must begin with https:// unless it leads into a private network'],
+      ['https://me:word@app.example.com', 'may not hold a user or a password: WEBHOOK_SECRET proves who calls'],
+      ['https://app.example.com/#hook', 'may not have a part behind #'],
+    ];
+    for (const [WEBHOOK_URL, sentence] of refused) {
+      expect(problems({ ...least, ...hook, WEBHOOK_URL })).toEqual([`WEBHOOK_URL ${sentence}`]);
+    }
+    expect(problems({ ...least, WEBHOOK_URL: hook.WEBHOOK_URL })).toEqual([
+      'WEBHOOK_SECRET is required where WEBHOOK_URL is set',
+    ]);
+    expect(problems({ ...least, WEBHOOK_SECRET: secret })).toEqual([
+      'WEBHOOK_URL is required where WEBHOOK_SECRET is set',
+    ]);
+    expect(problems({ ...least, ...hook, WEBHOOK_SECRET: 'ä'.repeat(15) })).toEqual([
+      'WEBHOOK_SECRET must have at least 32 bytes, got 30',
+    ]);
   });
 });

@@ -13,6 +13,7 @@ describe('errors', () => {
       NOT_FOUND: 404,
       INVALID_REQUEST: 400,
       INVALID_USER_ID: 400,
+      CURSOR_TOO_OLD: 410,
       PAYLOAD_TOO_LARGE: 413,
       TOO_MANY_WATCHED: 400,
       TOO_MANY_SESSIONS: 409,

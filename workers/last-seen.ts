@@ -1,5 +1,7 @@
 import type { Job } from 'bullmq';
+import type { Config } from '../src/config.ts';
 import type { Logger } from '../src/log.ts';
+import { markLoss } from '../src/postgres/change-feed.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
 import { type RecordedEntry, recordChanges } from '../src/postgres/history.ts';
 import { touchLastSeen } from '../src/postgres/users.ts';
@@ -7,21 +9,27 @@ import type { Cause } from '../src/presence/change.ts';
 import type { DrainJob, RejectedJob } from '../src/queues/jobs.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
 import type { Services } from '../src/services.ts';
+import { scheduleAlerts } from './alerts.ts';
 import { drain } from './drain.ts';
+import { erase } from './erasure.ts';
 
 const UNRECORDED_AT_ONCE = 500;
 /** Told to watchers and with a version of its own, but nobody came or went. */
-const NO_TRANSITION = new Set<Cause>(['restored', 'detail']);
+const NO_TRANSITION = new Set<Cause>(['restored', 'detail', 'privacy']);
 
 /**
  * Writes a shard's changes to PostgreSQL, one statement a batch. While PostgreSQL is away the entries wait in the
  * outbox, and the sweep wakes this job again and again.
  */
-export async function runLastSeen(services: Services, log: Logger, job: Job<DrainJob | RejectedJob>) {
+export async function runLastSeen(services: Services, config: Config, log: Logger, job: Job<DrainJob | RejectedJob>) {
   if (job.name === 'rejected') return retryRejected(services, job as Job<RejectedJob>);
   const { shard } = job.data as DrainJob;
   try {
-    const result = await drain(services.outbox, 'record', shard, (entries) => record(services, log, shard, entries));
+    const result = await drain(services.outbox, 'record', shard, async (entries) => {
+      await record(services, log, shard, entries);
+      const changes = entries.flatMap((entry) => (entry.kind === 'change' ? [entry.change] : []));
+      await scheduleAlerts(services, config, changes);
+    });
     if (!result.busy) await recordDropped(services, shard);
     return result;
   } catch (error) {
@@ -31,10 +39,17 @@ export async function runLastSeen(services: Services, log: Logger, job: Job<Drai
 }
 
 async function record(services: Services, log: Logger, shard: number, entries: OutboxEntry[]): Promise<void> {
-  const batch: RecordedEntry[] = [];
+  let batch: RecordedEntry[] = [];
   const loggedOut: { userId: string; version: number }[] = [];
   for (const entry of entries) {
     if (entry.kind !== 'change' && entry.kind !== 'note') continue;
+    if (entry.change.cause === 'erased') {
+      // Behind all that was recorded before, and before all that is recorded of somebody who comes back.
+      await recordOrReject(services, log, batch);
+      batch = [];
+      await erase(services, entry.change);
+      continue;
+    }
     const clearsHidden = entry.kind === 'note' && entry.clearsHidden;
     batch.push({
       change: entry.change,
@@ -84,6 +99,7 @@ async function recordDropped({ outbox, index, db }: Services, shard: number): Pr
     const userIds = await outbox.unrecorded(shard, UNRECORDED_AT_ONCE);
     if (userIds.length === 0) return;
     const lastSeen = await index.lastSeen(userIds);
+    await markLoss(db);
     await touchLastSeen(
       db,
       userIds.flatMap((userId, n) => {

@@ -8,14 +8,19 @@ import { openServices, type Services } from '../src/services.ts';
 import { runBroadcast } from './broadcasts.ts';
 import { runLastSeen } from './last-seen.ts';
 import { runMaintenance } from './maintenance.ts';
+import { metricsServer, WorkerMetrics } from './metrics.ts';
+import { retryDelay, runNotification } from './notifications.ts';
 import { Sweep } from './sweep.ts';
 import { runTimeout } from './timeouts.ts';
+import { retryWebhookAfter, runWebhook } from './webhooks.ts';
 
 type Processor = (job: Job, token: string | undefined) => Promise<unknown>;
 
 /** A dead worker's drain is taken over within this; longer for work that is long and not urgent. */
 const SHORT = { lockDuration: 2000, stalledInterval: 1000 };
 const LONG = { lockDuration: 30_000, stalledInterval: 15_000 };
+/** Waits for somebody else's server: others go on soon where a worker died, and never because it is slow for a moment. */
+const FOREIGN = { lockDuration: 10_000, stalledInterval: 5000 };
 /** Jobs that re-arm themselves may meet any number of crashes in their long life; a stall count is never reset. */
 const ANY_NUMBER_OF_STALLS = 1_000_000;
 /** Drains of different shards run side by side; more of them than shards would only wait for each other. */
@@ -27,7 +32,8 @@ function assemble(): ProcessPlan {
   const log = createLogger(config, 'worker');
   const services = openServices(config, log);
   const connection = services.connectRedis('blocking');
-  const sweep = new Sweep(services, log);
+  const sweep = new Sweep(services, config, log);
+  const metrics = new WorkerMetrics(services);
   const queue = (name: QueueName, options: Partial<WorkerOptions>, processor: Processor) =>
     queueService(name, { connection, services, log, options, processor });
   return {
@@ -35,14 +41,23 @@ function assemble(): ProcessPlan {
     services: [
       { name: 'stores', start: async () => {}, stop: () => services.close() },
       { name: 'queue connection', start: async () => {}, stop: async () => connection.disconnect() },
-      queue('last-seen', { ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(services, log, job)),
+      queue('last-seen', { ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(services, config, log, job)),
       queue('maintenance', { ...LONG, concurrency: 1 }, (job) => runMaintenance(services, config, job)),
-      queue('broadcasts', { ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(services, job)),
+      queue('broadcasts', { ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(services, metrics, job)),
       queue('timeouts', { ...SHORT, ...concurrencyOf(config) }, (job, token) => runTimeout(services, job, token)),
+      queue('notifications', { ...LONG, ...concurrencyOf(config), ...RETRIES }, (job) =>
+        runNotification(services, config, job),
+      ),
+      queue('webhooks', { ...FOREIGN, concurrency: 1, settings: { backoffStrategy: retryWebhookAfter } }, (job) =>
+        runWebhook(services, config, job),
+      ),
+      metricsServer(config, metrics, log),
       { name: 'sweep', start: async () => sweep.start(), stop: () => sweep.stop() },
     ],
   };
 }
+
+const RETRIES = { settings: { backoffStrategy: retryDelay } };
 
 const concurrencyOf = (config: Config) => ({ concurrency: config.workerConcurrency });
 
@@ -75,7 +90,10 @@ function queueService(name: QueueName, { connection, services, log, options, pro
         if (!isRedisAway(error)) log.error({ err: error, queue: name }, 'A queue worker failed');
       });
       worker.on('failed', (job, error) => {
-        if (!isRedisAway(error)) log.error({ err: error, queue: name, job: job?.id }, 'A job failed');
+        if (isRedisAway(error)) return;
+        if (job && !job.finishedOn) {
+          log.warn({ reason: error.message, queue: name, job: job.id }, 'A job failed and will be tried again');
+        } else log.error({ err: error, queue: name, job: job?.id }, 'A job failed');
       });
     },
     stop: async () => {

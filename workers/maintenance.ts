@@ -1,10 +1,14 @@
 import type { Job } from 'bullmq';
 import type { Config } from '../src/config.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
-import { activeInMemory, loadMemories, touchLastSeen, withEndingDetail } from '../src/postgres/users.ts';
+import { activeInMemory, loadMemories, moveLastSeen, withEndingDetail } from '../src/postgres/users.ts';
 import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
+import { eraseTraces } from './erasure.ts';
+import { dropOld } from './retention.ts';
+import { completeSeen, pruneSeen } from './seen-index.ts';
+import { noteMinute } from './timeline.ts';
 
 const PAGE = 500;
 /** Work that Redis has to itself for a moment after it came back: restores by the webs and the record of what was left. */
@@ -15,13 +19,23 @@ const SETTLE_ANYWAY_EVERY_MS = 10 * 60_000;
 /** Slow work, a job each: bounded passes that say what they did. */
 export async function runMaintenance(services: Services, config: Config, job: Job) {
   try {
-    switch (job.name as MaintenanceJobName) {
+    switch (job.name as MaintenanceJobName | 'erase-traces') {
       case 'record-active':
         return await recordActive(services);
       case 'restore-jobs':
         return await restoreJobs(services);
       case 'settle-lost':
         return await settleLost(services, config);
+      case 'complete-seen':
+        return await completeSeen(services);
+      case 'prune-seen':
+        return await pruneSeen(services);
+      case 'note-minute':
+        return await noteMinute(services);
+      case 'drop-old':
+        return await dropOld(services, config);
+      case 'erase-traces':
+        return await eraseTraces(services, job);
       default:
         return { unknown: job.name };
     }
@@ -51,7 +65,8 @@ async function recordActive(services: Services) {
       const iso = lastSeen[n];
       return iso ? [{ userId, lastSeen: Date.parse(iso) }] : [];
     });
-    await touchLastSeen(services.db, batch);
+    // Who is not known was erased since the page was read, or is about to be recorded.
+    await moveLastSeen(services.db, batch);
     users += batch.length;
   });
   return { users };
@@ -88,11 +103,11 @@ async function restoreJobs(services: Services) {
  * outlives its end there because they are away.
  */
 async function settleLost({ index, store, db, queues, outbox }: Services, config: Config) {
-  const { now, epoch, since, settled, settledAt } = await index.epoch();
-  const due =
-    epoch !== settled
-      ? since + config.ttlMs + config.handoverMs + SETTLE_MARGIN_MS
-      : settledAt + SETTLE_ANYWAY_EVERY_MS;
+  const { now, epoch, since, settled, settledAt, returnedAt } = await index.epoch();
+  const timeToReturn = config.ttlMs + config.handoverMs + SETTLE_MARGIN_MS;
+  // What came back after an outage may be a replica, with the epoch of old and less than there was.
+  const next = returnedAt > settledAt ? returnedAt + timeToReturn : settledAt + SETTLE_ANYWAY_EVERY_MS;
+  const due = epoch !== settled ? since + timeToReturn : next;
   if (now < due) return { settled: 0, nextInMs: due - now };
   // A transition that waits to be recorded would make a user look active who is not.
   if (!(await outbox.allRecorded())) return { settled: 0, waiting: 'changes are still to be recorded' };

@@ -1,17 +1,23 @@
 import { randomUUID } from 'node:crypto';
+import type { Config } from '../src/config.ts';
 import type { Logger } from '../src/log.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
 import { loadMemories } from '../src/postgres/users.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
 import { isRedisAway } from '../src/redis/connect.ts';
+import { trimDelivery } from '../src/redis/delivery.ts';
 import { SHARDS } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
+import { FeedKeeper } from './change-feed.ts';
+import { Choices } from './choices.ts';
+import { PrivacyKeeper } from './privacy.ts';
 
 const EVERY_MS = 250;
 const OVERDUE_AT_ONCE = 500;
 const UNSEEDED_AT_ONCE = 500;
 const INDICATORS_AT_ONCE = 200;
 const ASK_POSTGRES_EVERY_MS = 1000;
+const TRIM_EVERY_MS = 5000;
 const ASSERT_MAINTENANCE_EVERY_MS = 30_000;
 
 /** Never a memory: somebody who is new to PostgreSQL. */
@@ -25,15 +31,22 @@ const NEW = { version: 0, lastSeen: null, status: 'inactive', hidden: null, deta
 export class Sweep {
   readonly #services: Services;
   readonly #log: Logger;
+  readonly #privacy: PrivacyKeeper;
+  readonly #choices: Choices;
+  readonly #feed: FeedKeeper;
   readonly #token = randomUUID();
   #timer: NodeJS.Timeout | undefined;
   #passing: Promise<void> | null = null;
   #askedPostgres = 0;
+  #trimmed = Number.NEGATIVE_INFINITY;
   #assertedMaintenance = Number.NEGATIVE_INFINITY;
 
-  constructor(services: Services, log: Logger) {
+  constructor(services: Services, config: Config, log: Logger) {
     this.#services = services;
     this.#log = log;
+    this.#choices = new Choices(services, log);
+    this.#privacy = new PrivacyKeeper(services, log);
+    this.#feed = new FeedKeeper(services, config, log);
   }
 
   start(): void {
@@ -46,6 +59,9 @@ export class Sweep {
     this.#timer = undefined;
     await this.#passing;
     await this.#services.index.giveSweepLeaseBack(this.#token).catch(() => {});
+    await this.#privacy.settled();
+    await this.#choices.settled();
+    await this.#feed.settled();
   }
 
   #tick(): void {
@@ -62,6 +78,9 @@ export class Sweep {
   async pass(): Promise<{ swept: boolean; overdue: number }> {
     const { index, store, queues } = this.#services;
     if (!(await index.holdSweepLease(this.#token))) return { swept: false, overdue: 0 };
+    this.#privacy.tick();
+    this.#choices.tick();
+    this.#feed.tick();
     const shards = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => index.sweep(shard, OVERDUE_AT_ONCE)));
     const followUps: FollowUp[] = [];
     let overdue = 0;
@@ -81,6 +100,7 @@ export class Sweep {
     const unseeded = shards.filter((swept) => swept.unseeded).map((swept) => swept.shard);
     if (unseeded.length > 0) followUps.push(...(await this.#adoptUnseeded(unseeded)));
     await queues.follow(...followUps);
+    await this.#trim();
     await this.#assertMaintenance();
     return { swept: true, overdue };
   }
@@ -102,6 +122,13 @@ export class Sweep {
       this.#askedPostgres = performance.now();
     }
     return followUps;
+  }
+
+  /** What was delivered is let go of in quiet times too: it names people. */
+  async #trim(): Promise<void> {
+    if (performance.now() - this.#trimmed < TRIM_EVERY_MS) return;
+    await trimDelivery(this.#services.redis, this.#services.keys);
+    this.#trimmed = performance.now();
   }
 
   /** Schedulers live in Redis and go with it; the lease keeps several workers from upserting at once. */

@@ -12,6 +12,8 @@ import type { EmbeddedPostgres } from './stores.ts';
 export interface PostgresOptions {
   /** Wait for the disk at every commit. Off by default: the data lives no longer than the process that started it. */
   durable?: boolean;
+  /** How many may be connected at once; 200 where nothing is said. */
+  maxConnections?: number;
 }
 
 const superuser = 'postgres';
@@ -28,7 +30,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Embe
     await initialise(program, folder.path, password);
     for (let attempt = 1; ; attempt += 1) {
       const port = await freePort();
-      const server = serverProcess(plan(program, folder.path, port, password, options.durable ?? false));
+      const server = serverProcess(plan(program, folder.path, port, password, options));
       try {
         await server.start();
         return handle(server, port, password, remove);
@@ -66,13 +68,19 @@ async function initialise(program: PostgresProgram, folder: string, password: st
   await unlink(passwordFile);
 }
 
-function plan(program: PostgresProgram, folder: string, port: number, password: string, durable: boolean): ServerPlan {
+function plan(
+  program: PostgresProgram,
+  folder: string,
+  port: number,
+  password: string,
+  { durable = false, maxConnections = 200 }: PostgresOptions,
+): ServerPlan {
   // Commits stay synchronous in any case: they have left the process by then, so kill -9 loses none of them.
   const settings = [
     'listen_addresses=127.0.0.1',
     `port=${port}`,
     'unix_socket_directories=',
-    'max_connections=200',
+    `max_connections=${maxConnections}`,
     ...(durable ? [] : ['fsync=off', 'full_page_writes=off']),
   ];
   return {

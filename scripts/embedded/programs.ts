@@ -42,12 +42,8 @@ export function run(command: string, args: string[], options: SpawnOptions = {},
  */
 export async function installDebianPackage(name: string): Promise<string | undefined> {
   if (!onPath('apt-get')) return 'this system has no apt-get';
-  const asRoot: string[] = [];
-  if (process.getuid?.() !== 0) {
-    if (!onPath('sudo') || !(await run('sudo', ['-n', 'true'])).ok)
-      return 'installing it needs root, or sudo without a password';
-    asRoot.push('sudo', '-n');
-  }
+  const asRoot = await rootPrefix();
+  if (!asRoot) return 'installing it needs root, or sudo without a password';
   console.error(`Installing the Debian package ${name} …`);
   const install = () => apt(asRoot, ['install', '-y', '--no-install-recommends', name]);
   let result = await install();
@@ -59,6 +55,18 @@ export async function installDebianPackage(name: string): Promise<string | undef
   return result.ok
     ? undefined
     : `apt-get install ${name} failed:\n${result.output.trim().split('\n').slice(-5).join('\n')}`;
+}
+
+/** For a package that is only downloaded; without the right to do so nothing happens. */
+export async function refreshPackageLists(): Promise<void> {
+  const asRoot = await rootPrefix();
+  if (asRoot) await apt(asRoot, ['update']);
+}
+
+/** What to put before a command to run it as root without being asked; undefined where that does not work. */
+async function rootPrefix(): Promise<string[] | undefined> {
+  if (process.getuid?.() === 0) return [];
+  return onPath('sudo') && (await run('sudo', ['-n', 'true'])).ok ? ['sudo', '-n'] : undefined;
 }
 
 /** `policy-rc.d`-free on purpose: the packages asked for here bring no system service that could start. */

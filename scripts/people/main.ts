@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { demoToken } from '../demo-token.ts';
 import { stopSignal } from '../stop-signals.ts';
 import { layCable } from './cable.ts';
+import { findFriends } from './friends.ts';
 import { peopleIds } from './names.ts';
 import { LOBBY, live } from './person.ts';
 
@@ -28,8 +29,10 @@ const cable = await layCable(url);
 const getToken = (userId: string) => demoToken(secret, userId, { name: nameOf(userId) });
 await Promise.all(peopleIds(count).map(letIntoLobby));
 const lives = peopleIds(count).map((userId) => live(userId, { cable, getToken, signal: stop.signal }));
+const endFriends = findFriends({ url, secret, people: peopleIds(count) });
 
 await Promise.race([stopping, Promise.all(lives)]);
+endFriends();
 stop.abort();
 await Promise.all(lives);
 // The goodbyes are on their way; they need no answer.

@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useState } from 'react';
 import { PresenceProvider, useConnectionState } from '../client/react.tsx';
+import { Alerts } from './alerts.tsx';
 import { ActiveChart, useSamples } from './chart.tsx';
 import { Chat } from './chat.tsx';
 import { type Device, firstDevice } from './devices.ts';
@@ -10,6 +11,7 @@ import { usePeople } from './people.ts';
 import { signedInAs, staySignedIn } from './remembered.ts';
 import { createRest } from './rest.ts';
 import { SignIn } from './sign-in.tsx';
+import { useSocial } from './social.ts';
 import { useTheme } from './theme.ts';
 import { Wall } from './wall.tsx';
 import { You } from './you.tsx';
@@ -44,7 +46,8 @@ interface PageProps {
 
 function Page({ me, devices, onDevices, onSignOut }: PageProps) {
   const rest = useMemo(() => createRest(me), [me]);
-  const people = usePeople(me, rest);
+  const social = useSocial(rest);
+  const people = usePeople(me, rest, social);
   const entries = useJournal(me);
   const theme = useTheme();
   const others = people.filter((person) => person.status === 'active').length;
@@ -66,14 +69,15 @@ function Page({ me, devices, onDevices, onSignOut }: PageProps) {
             </p>
             <ActiveChart key={theme.name} samples={samples} label={`${others} people are active now`} />
           </section>
-          <Wall people={people} />
+          <Wall people={people} social={social} rest={rest} />
         </div>
         <div className="side">
-          <You me={me} rest={rest} devices={devices} onDevices={onDevices} onSignOut={onSignOut} />
-          <Chat me={me} />
+          <You me={me} rest={rest} social={social} devices={devices} onDevices={onDevices} onSignOut={onSignOut} />
+          <Chat me={me} blocks={social.blocks} />
           <JournalList entries={entries} />
         </div>
       </main>
+      <Alerts onAlert={social.look} />
     </>
   );
 }

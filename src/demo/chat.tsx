@@ -1,4 +1,4 @@
-import { type FormEvent, type PointerEvent, useEffect, useRef, useState } from 'react';
+import { type FormEvent, type PointerEvent, useEffect, useMemo, useRef, useState } from 'react';
 import type { Indicator } from '../client/index.ts';
 import { useIndicators, usePresenceClient } from '../client/react.tsx';
 import { Avatar, Sign } from './icons.tsx';
@@ -15,10 +15,12 @@ interface Message {
   text: string;
 }
 
-export function Chat({ me }: { me: string }) {
+export function Chat({ me, blocks }: { me: string; blocks: ReadonlySet<string> }) {
   const client = usePresenceClient();
   const indicators = useIndicators(CONVERSATION).filter((one) => one.userId !== me);
-  const { messages, say } = useMessages(me);
+  const { messages: all, say } = useMessages(me);
+  // Who is blocked is the server's to hide while they type; what they say here never went through it.
+  const messages = useMemo(() => all.filter((message) => !blocks.has(message.from)), [all, blocks]);
   const [text, setText] = useState('');
   const works = useConversationWorks();
   const list = useRef<HTMLOListElement>(null);

@@ -44,6 +44,14 @@ export function firstDevice(userId: string): [Device] {
   return [createDevice(userId, 'web')];
 }
 
+/** Undefined where the session is not one of this page's. */
+export function deviceName(sessionId: string, devices: readonly Device[]): string | undefined {
+  return devices.find(({ client }) => {
+    const state = client.connection.get();
+    return state.status === 'connected' && state.sessionId === sessionId;
+  })?.label;
+}
+
 /** A further one, of a kind that is not there yet. Undefined where there are enough. */
 export function anotherDevice(userId: string, devices: readonly Device[]): Device | undefined {
   if (devices.length >= MOST_DEVICES) return undefined;

@@ -29,6 +29,12 @@ export function DeviceIcon({ kind, faint = false }: { kind: DeviceKind; faint?: 
 const SIGNS = {
   mic: 'M12 3a3 3 0 0 1 3 3v5a3 3 0 0 1-6 0V6a3 3 0 0 1 3-3zM6 11a6 6 0 0 0 12 0M12 17v4',
   plus: 'M12 5v14M5 12h14',
+  cross: 'M7 7l10 10M17 7 7 17',
+  dots: 'M6 12h.01M12 12h.01M18 12h.01',
+  friend:
+    'M9 5.5a3 3 0 1 1 0 6 3 3 0 0 1 0-6zM3.5 19a5.5 5.5 0 0 1 11 0M16 6a2.6 2.6 0 0 1 0 5.2M17.5 14a5 5 0 0 1 3 5',
+  bell: 'M12 4a5 5 0 0 1 5 5v4l1.8 3H5.2L7 13V9a5 5 0 0 1 5-5zM10.5 19.5h3',
+  block: 'M12 4a8 8 0 1 1 0 16 8 8 0 0 1 0-16zM6.5 6.5l11 11',
   sun: 'M12 8a4 4 0 1 1 0 8 4 4 0 0 1 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.5 1.5M17.5 17.5 19 19M19 5l-1.5 1.5M6.5 17.5 5 19',
   moon: 'M20 14.5A8.5 8.5 0 0 1 9.5 4a8.5 8.5 0 1 0 10.5 10.5z',
 } as const;
@@ -36,6 +42,16 @@ const SIGNS = {
 export function Sign({ name }: { name: keyof typeof SIGNS }) {
   return (
     <svg className="icon" viewBox="0 0 24 24" aria-hidden="true">
+      <path d={SIGNS[name]} />
+    </svg>
+  );
+}
+
+/** A sign that says something by itself. */
+export function Mark({ name, says }: { name: keyof typeof SIGNS; says: string }) {
+  return (
+    <svg className="icon" viewBox="0 0 24 24" role="img" aria-label={says}>
+      <title>{says}</title>
       <path d={SIGNS[name]} />
     </svg>
   );

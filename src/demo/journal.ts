@@ -25,19 +25,26 @@ export function useJournal(me: string): readonly Entry[] {
   const client = usePresenceClient();
   const [entries, setEntries] = useState<readonly Entry[]>([]);
   const next = useRef(0);
-  useEffect(
-    () =>
-      client.onChange((changes) => {
-        const state = client.connection.get();
-        if (state.status !== 'connected') return;
-        const at = Date.now();
-        const added = changes
-          .filter(({ presence, previous }) => presence.userId !== me && presence.status !== previous?.status)
-          .map((change) => entryOf(change, at, serverTime(at, state.clockOffsetMs), state.ttlMs, next.current++));
-        if (added.length > 0) setEntries((known) => [...added.reverse(), ...known].slice(0, MOST_ENTRIES));
-      }),
-    [client, me],
-  );
+  useEffect(() => {
+    const add = (added: readonly Entry[]) => setEntries((known) => [...added, ...known].slice(0, MOST_ENTRIES));
+    const endAlerts = client.onFriendActive(({ userId }) => {
+      const reason = 'is here (alert)';
+      add([{ key: next.current++, at: Date.now(), userId, status: 'active', reason, latencyMs: null }]);
+    });
+    const endChanges = client.onChange((changes) => {
+      const state = client.connection.get();
+      if (state.status !== 'connected') return;
+      const at = Date.now();
+      const added = changes
+        .filter(({ presence, previous }) => presence.userId !== me && presence.status !== previous?.status)
+        .map((change) => entryOf(change, at, serverTime(at, state.clockOffsetMs), state.ttlMs, next.current++));
+      if (added.length > 0) add(added.reverse());
+    });
+    return () => {
+      endAlerts();
+      endChanges();
+    };
+  }, [client, me]);
   return entries;
 }
 

@@ -4,6 +4,7 @@ import { useConnectionState, useEveryone, usePresenceClient } from '../client/re
 import { displayName } from './names.ts';
 import { remember, remembered } from './remembered.ts';
 import type { Rest, StatusAnswer } from './rest.ts';
+import type { Social } from './social.ts';
 
 export interface Person extends Presence {
   devices: readonly { key: string; kind: DeviceKind; state: Activity }[];
@@ -14,14 +15,15 @@ const LOOKS_AT_ONCE = 6;
 const OLD_AFTER_MS = 15_000;
 const NO_DEVICES: Person['devices'] = [];
 
-/** All others, by name: those the socket tells of, and those remembered from earlier visits. */
-export function usePeople(me: string, rest: Rest): readonly Person[] {
+/** All others, by name: those the socket tells of, those remembered from earlier visits, friends and the blocked. */
+export function usePeople(me: string, rest: Rest, { friends, blocks }: Social): readonly Person[] {
   const told = useEveryone();
   const away = useRemembered(me, rest);
   const devices = useDevices(told, rest);
   return useMemo(() => {
     const people = new Map<string, Person>();
-    for (const { userId, status, lastSeen } of away) {
+    const hidden = [...blocks].map((userId) => ({ userId, status: 'inactive' as const, lastSeen: null }));
+    for (const { userId, status, lastSeen } of [...away, ...friends.values(), ...hidden]) {
       people.set(userId, { userId, status, lastSeen, detail: {}, devices: NO_DEVICES });
     }
     for (const presence of told) {
@@ -33,7 +35,7 @@ export function usePeople(me: string, rest: Rest): readonly Person[] {
     }
     people.delete(me);
     return [...people.values()].sort((a, b) => displayName(a.userId).localeCompare(displayName(b.userId)));
-  }, [told, away, devices, me]);
+  }, [told, away, devices, friends, blocks, me]);
 }
 
 /** When those who are not here now were last seen; asked anew with every connection. */

@@ -10,28 +10,72 @@ export interface StatusAnswer {
   why?: { rule: string; sessionId: string | null; since: string | null; nextChangeAt: string | null };
 }
 
+export type Alert = 'never' | 'once' | 'always';
+export type Visibility = 'everyone' | 'friends' | 'nobody';
+
+export interface Friend {
+  userId: string;
+  status: 'active' | 'inactive';
+  lastSeen: string | null;
+  alert: Alert;
+}
+
+export interface Settings {
+  visibility: Visibility;
+  lastSeenVisibility: Visibility;
+  alertFriends: boolean;
+}
+
+export interface SessionAnswer {
+  sessionId: string;
+  device: { kind: DeviceKind; name: string | null };
+}
+
 const RENEW_AFTER_MS = 30 * 60_000;
 
-/** Questions over HTTP in the name of one user. Undefined where there is no answer: the page can do without. */
+/** Questions and wishes over HTTP in the name of one user. */
 export function createRest(userId: string) {
+  const own = `/users/${encodeURIComponent(userId)}`;
   let token: Promise<string> | undefined;
   let renewAt = 0;
 
-  async function ask<T>(path: string, init: RequestInit = {}): Promise<T | undefined> {
+  async function send(path: string, init: RequestInit = {}): Promise<Response> {
     try {
       if (!token || Date.now() > renewAt) {
         token = tokenFor(userId);
         renewAt = Date.now() + RENEW_AFTER_MS;
       }
       const headers = { authorization: `Bearer ${await token}`, 'content-type': 'application/json' };
-      const answer = await fetch(path, { ...init, headers });
+      return await fetch(path, { ...init, headers });
+    } catch (error) {
+      token = undefined;
+      throw error;
+    }
+  }
+
+  /** Undefined where there is no answer: the page can do without. */
+  async function ask<T>(path: string, init?: RequestInit): Promise<T | undefined> {
+    try {
+      const answer = await send(path, init);
       return answer.ok ? ((await answer.json()) as T) : undefined;
     } catch {
-      token = undefined;
       return undefined;
     }
   }
 
+  /** Throws with the server's words where it was not done. */
+  async function wish(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<void> {
+    const init = { method, ...(body && { body: JSON.stringify(body) }) };
+    const answer = await send(path, init).catch(() => {
+      throw new Error('The server does not answer.');
+    });
+    if (answer.ok) return;
+    const said: { message?: string } = await answer.json().catch(() => ({}));
+    throw new Error(said.message ?? 'The server did not do it.');
+  }
+
+  const friend = (id: string) => `${own}/friends/${encodeURIComponent(id)}`;
+  const block = (id: string) => `${own}/blocks/${encodeURIComponent(id)}`;
   return {
     status: (id: string, include: string) =>
       ask<StatusAnswer>(`/users/${encodeURIComponent(id)}/status?include=${include}`),
@@ -41,6 +85,17 @@ export function createRest(userId: string) {
       const answer = await ask<{ users: StatusAnswer[] }>('/users/status/query', { method: 'POST', body });
       return answer?.users ?? [];
     },
+    sessions: () => ask<{ sessions: SessionAnswer[] }>(`${own}/sessions`),
+    friends: () => ask<{ friends: Friend[] }>(`${own}/friends`),
+    blocks: () => ask<{ blocks: { userId: string }[] }>(`${own}/blocks`),
+    settings: () => ask<Settings>(`${own}/settings`),
+    /** The host application's to say, so it is the demo's own backend that is asked. */
+    befriend: (id: string) => wish('POST', '/demo/friends', { userId, friendId: id }),
+    unfriend: (id: string) => wish('DELETE', friend(id)),
+    setAlert: (id: string, alert: Alert) => wish('PATCH', friend(id), { alert }),
+    block: (id: string) => wish('PUT', block(id)),
+    unblock: (id: string) => wish('DELETE', block(id)),
+    change: (settings: Partial<Settings>) => wish('PUT', `${own}/settings`, settings),
   };
 }
 

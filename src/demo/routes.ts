@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { extname, join, relative, sep } from 'node:path';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { SignJWT } from 'jose';
 import { z } from 'zod';
 import { buildDemo } from './build.ts';
@@ -28,11 +28,14 @@ const POLICY = [
 ].join('; ');
 
 // The rule is the protocol's; this room knows the client only, and the server checks it again in every token.
-const SignIn = z.object({ userId: z.string().regex(/^[A-Za-z0-9._\-@|+:~]{1,128}$/) });
+const UserId = z.string().regex(/^[A-Za-z0-9._\-@|+:~]{1,128}$/);
+const SignIn = z.object({ userId: UserId });
+const Friends = z.object({ userId: UserId, friendId: UserId });
 
 /**
- * The demo page at `/`, and `POST /demo/token`, which signs anybody in as whoever they say they are. Only for the
- * process that `npm run demo` starts, which has a secret of its own and listens on this machine alone.
+ * The demo page at `/`, and what a host application's backend would do for it: `POST /demo/token` signs anybody in as
+ * whoever they say they are, `POST /demo/friends` makes two people friends. Only for the process that `npm run demo`
+ * starts, which has a secret of its own and listens on this machine alone.
  */
 export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<void> {
   const key = new TextEncoder().encode(secret);
@@ -41,10 +44,7 @@ export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<vo
 
     app.post('/demo/token', { schema: { hide: true } }, async (request, reply) => {
       const body = SignIn.safeParse(request.body);
-      if (!body.success) {
-        const message = 'A user id has 1 to 128 characters out of A-Z a-z 0-9 . _ - @ | + : ~';
-        return reply.code(400).send({ statusCode: 400, code: 'INVALID_USER_ID', error: 'Bad Request', message });
-      }
+      if (!body.success) return refuseId(reply);
       const { userId } = body.data;
       const token = await new SignJWT({ name: displayName(userId) })
         .setProtectedHeader({ alg: 'HS256' })
@@ -52,21 +52,34 @@ export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<vo
         .setIssuedAt()
         .setExpirationTime('1h')
         .sign(key);
-      await letIntoLobby(app, key, userId);
+      await asHost(app, key, `/conversations/${LOBBY}/members/${encodeURIComponent(userId)}`);
       return reply.header('cache-control', 'no-store').send({ token });
+    });
+
+    app.post('/demo/friends', { schema: { hide: true } }, async (request, reply) => {
+      const body = Friends.safeParse(request.body);
+      if (!body.success) return refuseId(reply);
+      const [userId, friendId] = [body.data.userId, body.data.friendId].map(encodeURIComponent);
+      const { statusCode, body: said } = await asHost(app, key, `/users/${userId}/friends/${friendId}`);
+      if (statusCode === 204) return reply.code(204).send();
+      return reply.code(statusCode).type('application/json; charset=utf-8').send(said);
     });
   };
 }
 
-/** What a host application does: it tells the service who may join a conversation, with a token of its own. */
-async function letIntoLobby(app: FastifyInstance, key: Uint8Array, userId: string): Promise<void> {
+function refuseId(reply: FastifyReply): FastifyReply {
+  const message = 'A user id has 1 to 128 characters out of A-Z a-z 0-9 . _ - @ | + : ~';
+  return reply.code(400).send({ statusCode: 400, code: 'INVALID_USER_ID', error: 'Bad Request', message });
+}
+
+/** What only a host application may say: who is in a conversation, who is whose friend. With a token of its own. */
+async function asHost(app: FastifyInstance, key: Uint8Array, url: string) {
   const token = await new SignJWT({ scope: 'presence:write' })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject('demo-host')
     .setExpirationTime('1m')
     .sign(key);
-  const url = `/conversations/${LOBBY}/members/${encodeURIComponent(userId)}`;
-  await app.inject({ method: 'PUT', url, headers: { authorization: `Bearer ${token}` } });
+  return app.inject({ method: 'PUT', url, headers: { authorization: `Bearer ${token}` } });
 }
 
 /** A handful of small files, kept in memory. */
@@ -77,12 +90,13 @@ async function servePage(app: FastifyInstance, folder: string): Promise<void> {
     const address = `/${relative(folder, path).split(sep).join('/')}`;
     const content = await readFile(path);
     const isPage = address === '/index.html';
+    const keepsItsName = isPage || address === '/service-worker.js';
     app.get(isPage ? '/' : address, { schema: { hide: true } }, async (_request, reply) =>
       reply
         .type(TYPES[extname(entry.name)] ?? 'application/octet-stream')
         .header('content-security-policy', POLICY)
         // The names of the other files change with their content.
-        .header('cache-control', isPage ? 'no-cache' : 'public, max-age=31536000, immutable')
+        .header('cache-control', keepsItsName ? 'no-cache' : 'public, max-age=31536000, immutable')
         .send(content),
     );
   }

@@ -11,6 +11,7 @@ export default defineConfig({
       '/socket.io': { target: 'http://127.0.0.1:3000', ws: true },
       '/demo': 'http://127.0.0.1:3000',
       '/users': 'http://127.0.0.1:3000',
+      '/push': 'http://127.0.0.1:3000',
     },
   },
   build: {

@@ -1,24 +1,27 @@
 import { memo, useDeferredValue, useEffect, useRef, useState } from 'react';
 import { formatLastSeen } from '../client/index.ts';
 import { useNow } from './clock.ts';
-import { Avatar, DeviceIcon } from './icons.tsx';
+import { Avatar, DeviceIcon, Mark, Sign } from './icons.tsx';
 import { displayName } from './names.ts';
 import type { Person } from './people.ts';
+import { PersonPanel } from './person-panel.tsx';
+import type { Alert, Rest } from './rest.ts';
+import type { Social } from './social.ts';
 
-const FILTERS = { all: 'Everybody', active: 'Active', inactive: 'Away' } as const;
+const FILTERS = { all: 'Everybody', active: 'Active', inactive: 'Away', friends: 'Friends' } as const;
 type Filter = keyof typeof FILTERS;
 
-export function Wall({ people }: { people: readonly Person[] }) {
+export function Wall({ people, social, rest }: { people: readonly Person[]; social: Social; rest: Rest }) {
   const [filter, setFilter] = useState<Filter>('all');
   const [text, setText] = useState('');
   const wanted = useDeferredValue(text.trim().toLowerCase());
   const now = useNow(5000);
+  const [openedId, setOpened] = useState<string>();
+  const opened = people.find((person) => person.userId === openedId);
   const field = useRef<HTMLInputElement>(null);
   useSlashKey(field);
   const shown = people.filter(
-    (person) =>
-      (filter === 'all' || (person.status === 'active') === (filter === 'active')) &&
-      displayName(person.userId).toLowerCase().includes(wanted),
+    (person) => passes(person, filter, social) && displayName(person.userId).toLowerCase().includes(wanted),
   );
   return (
     <section className="panel wall" aria-labelledby="wall-title">
@@ -45,14 +48,36 @@ export function Wall({ people }: { people: readonly Person[] }) {
       {shown.length > 0 ? (
         <ul>
           {shown.map((person) => (
-            <PersonCard key={person.userId} person={person} now={now} />
+            <PersonCard
+              key={person.userId}
+              person={person}
+              now={now}
+              alert={social.friends.get(person.userId)?.alert}
+              blocked={social.blocks.has(person.userId)}
+              onOpen={setOpened}
+            />
           ))}
         </ul>
       ) : (
         <p className="empty">{people.length > 0 ? 'Nobody like that.' : <Alone />}</p>
       )}
+      {opened && (
+        <PersonPanel
+          {...shownAs(opened, social.blocks.has(opened.userId), now)}
+          key={opened.userId}
+          userId={opened.userId}
+          social={social}
+          rest={rest}
+          onClose={() => setOpened(undefined)}
+        />
+      )}
     </section>
   );
+}
+
+function passes({ userId, status }: Person, filter: Filter, { friends }: Social): boolean {
+  if (filter === 'friends') return friends.has(userId);
+  return filter === 'all' || (status === 'active') === (filter === 'active');
 }
 
 function Alone() {
@@ -64,17 +89,26 @@ function Alone() {
   );
 }
 
-const PersonCard = memo(function PersonCard({ person, now }: { person: Person; now: number }) {
-  const { userId, status, lastSeen, detail, devices } = person;
-  const isIdle = status === 'active' && devices.length > 0 && devices.every((device) => device.state === 'idle');
-  const isBusy = status === 'active' && detail.availability === 'busy';
-  const look = status !== 'active' ? 'inactive' : isBusy ? 'busy' : isIdle ? 'idle' : 'active';
+interface CardProps {
+  person: Person;
+  now: number;
+  /** Undefined: no friend. */
+  alert: Alert | undefined;
+  blocked: boolean;
+  onOpen: (userId: string) => void;
+}
+
+const PersonCard = memo(function PersonCard({ person, now, alert, blocked, onOpen }: CardProps) {
+  const { userId, detail, devices } = person;
+  const { look, sentence } = shownAs(person, blocked, now);
   return (
     <li className={`person ${look}`}>
       <Avatar userId={userId} look={look} />
       <div className="who">
-        <strong className="name">{displayName(userId)}</strong>
-        <span className="when">{sentence(look, lastSeen, now)}</span>
+        <button type="button" className="name" title="Friends, alerts, blocks" onClick={() => onOpen(userId)}>
+          {displayName(userId)}
+        </button>
+        <span className="when">{sentence}</span>
         {(detail.text || detail.emoji) && (
           <span className="detail">
             {detail.emoji} {detail.text}
@@ -85,15 +119,25 @@ const PersonCard = memo(function PersonCard({ person, now }: { person: Person; n
         {devices.map((device) => (
           <DeviceIcon key={device.key} kind={device.kind} faint={device.state === 'idle'} />
         ))}
+        {alert !== undefined && alert !== 'never' && <Mark name="bell" says="You are told when they come" />}
+        {alert !== undefined && <Mark name="friend" says="Friend" />}
+        {blocked && <Mark name="block" says="Blocked" />}
+        {alert === undefined && !blocked && <Sign name="dots" />}
       </span>
     </li>
   );
 });
 
-function sentence(look: 'active' | 'idle' | 'busy' | 'inactive', lastSeen: string | null, now: number): string {
-  if (look === 'idle') return 'idle';
-  if (look === 'busy') return 'busy';
-  if (look === 'active') return 'active now';
+/** In a word and in a sentence. */
+function shownAs({ status, lastSeen, detail, devices }: Person, blocked: boolean, now: number) {
+  if (blocked) return { look: 'inactive', sentence: 'blocked by you' };
+  if (status !== 'active') return { look: 'inactive', sentence: sinceWhen(lastSeen, now) };
+  if (detail.availability === 'busy') return { look: 'busy', sentence: 'busy' };
+  const isIdle = devices.length > 0 && devices.every((device) => device.state === 'idle');
+  return isIdle ? { look: 'idle', sentence: 'idle' } : { look: 'active', sentence: 'active now' };
+}
+
+function sinceWhen(lastSeen: string | null, now: number): string {
   if (lastSeen === null) return 'away';
   return now - Date.parse(lastSeen) < 60_000 ? 'just left' : `last seen ${formatLastSeen(lastSeen, now, 'en')}`;
 }

@@ -1,37 +1,45 @@
 import { type FormEvent, useEffect, useState } from 'react';
 import { usePresenceClient } from '../client/react.tsx';
-import { useNow } from './clock.ts';
 import { DeviceRow } from './device-row.tsx';
 import { anotherDevice, type Device } from './devices.ts';
+import { Hide } from './hide.tsx';
 import { Avatar, Sign } from './icons.tsx';
 import { displayName } from './names.ts';
+import { Notify } from './notify.tsx';
+import { Privacy } from './privacy.tsx';
 import type { Rest, StatusAnswer } from './rest.ts';
+import type { Social } from './social.ts';
+import { Why } from './why.tsx';
 
 const LOOK_EVERY_MS = 2000;
 
 interface YouProps {
   me: string;
   rest: Rest;
+  social: Social;
   devices: readonly Device[];
   onDevices: (devices: readonly Device[]) => void;
   onSignOut: () => void;
 }
 
 /** The signed-in person as others see them, and all there is to try out. */
-export function You({ me, rest, devices, onDevices, onSignOut }: YouProps) {
+export function You({ me, rest, social, devices, onDevices, onSignOut }: YouProps) {
   const client = usePresenceClient();
   const seen = useSeenByOthers(me, rest);
-  const [hidden, setHidden] = useState(false);
   const [problem, setProblem] = useState('');
 
   function attempt(action: Promise<unknown>): void {
     setProblem('');
-    action.then(seen.look, (error: Error) => setProblem(error.message));
+    action.then(
+      () => seen.look(),
+      (error: Error) => setProblem(error.message),
+    );
   }
 
-  function toggleHidden(): void {
-    const next = !hidden;
-    attempt(client.setStatus(next ? 'inactive' : 'active').then(() => setHidden(next)));
+  function hide(hidden: boolean, expiresInSeconds?: number): void {
+    const chosen = client.setStatus(hidden ? 'inactive' : 'active', { expiresInSeconds });
+    // Shown at once, so that a second press means the opposite; the server's own answer follows.
+    attempt(chosen.then(() => seen.assume(hidden)));
   }
 
   function add(): void {
@@ -50,7 +58,7 @@ export function You({ me, rest, devices, onDevices, onSignOut }: YouProps) {
         <Avatar userId={me} look={seen.answer?.status ?? 'inactive'} />
         <div>
           <h2 id="you-title">{displayName(me)}</h2>
-          <Why answer={seen.answer} />
+          <Why answer={seen.answer} settings={social.settings} rest={rest} devices={devices} />
         </div>
       </header>
       <ul className="own-devices">
@@ -63,13 +71,13 @@ export function You({ me, rest, devices, onDevices, onSignOut }: YouProps) {
         ))}
       </ul>
       <DetailForm onSave={(text) => attempt(client.setDetail(text === '' ? {} : { text }))} />
+      <Hide hidden={seen.answer?.why?.rule === 'manual'} onHide={hide} />
+      <Privacy settings={social.settings} onChange={(change) => attempt(social.change(rest.change(change)))} />
       <div className="row spread">
         <button type="button" onClick={add} disabled={devices.length >= 4}>
           <Sign name="plus" /> Add device
         </button>
-        <button type="button" aria-pressed={hidden} onClick={toggleHidden}>
-          Appear inactive
-        </button>
+        <Notify me={me} onProblem={setProblem} />
         <button type="button" onClick={() => attempt(client.logout({ everywhere: true }).then(onSignOut))}>
           Log out
         </button>
@@ -78,21 +86,6 @@ export function You({ me, rest, devices, onDevices, onSignOut }: YouProps) {
         {problem}
       </p>
     </section>
-  );
-}
-
-/** "active, because of a heartbeat": the server's own words for it. */
-function Why({ answer }: { answer: StatusAnswer | undefined }) {
-  const now = useNow(500);
-  if (!answer) return <p className="why">Others see you in a moment …</p>;
-  const { status, why } = answer;
-  const leftMs = why?.nextChangeAt ? Date.parse(why.nextChangeAt) - now : undefined;
-  return (
-    <p className="why">
-      Others see you <strong className={`verdict ${status}`}>{status}</strong>
-      {why && `, by rule “${why.rule}”`}
-      {leftMs !== undefined && leftMs > 0 && status === 'active' && `; silence counts in ${Math.ceil(leftMs / 1000)} s`}
-    </p>
   );
 }
 
@@ -116,7 +109,11 @@ function useSeenByOthers(me: string, rest: Rest) {
       timers.forEach(clearTimeout);
     };
   }, [me, rest, client, asked]);
-  return { answer, look: () => setAsked((count) => count + 1) };
+  function assume(hidden: boolean): void {
+    const why = { rule: hidden ? 'manual' : 'heartbeat', sessionId: null, since: null, nextChangeAt: null };
+    setAnswer((known) => known && { ...known, status: hidden ? 'inactive' : 'active', why });
+  }
+  return { answer, assume, look: () => setAsked((count) => count + 1) };
 }
 
 function DetailForm({ onSave }: { onSave: (text: string) => void }) {

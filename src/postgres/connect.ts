@@ -11,7 +11,7 @@ const CONNECT_LIMIT_MS = 2000;
 const ACQUIRE_LIMIT_MS = 3000;
 const STATEMENT_LIMIT_MS = 10_000;
 /** Beyond the server's own limit: only reached where the connection is dead without saying so. */
-const ANSWER_LIMIT_MS = 12_000;
+export const ANSWER_LIMIT_MS = 12_000;
 
 /** A pool that opens its first connection when it is first used, so that a process can start without PostgreSQL. */
 export function connectPostgres(settings: DatabaseSettings, log?: Logger): Knex {
@@ -48,7 +48,7 @@ function tlsOptions(ssl: Exclude<DatabaseSsl, 'by-url'>) {
 }
 
 /** Lists become PostgreSQL arrays, which Knex's own type allows only without null in them. */
-type Binding = string | number | boolean | null | readonly (string | number | null)[];
+export type Binding = string | number | boolean | null | readonly (string | number | null)[];
 
 /** One statement. Its answer is awaited for so long and no longer; a connection that owes one is thrown away. */
 export async function query<Row>(db: Knex, sql: string, bindings: readonly Binding[]): Promise<Row[]> {

@@ -53,7 +53,9 @@ export async function recordChanges(db: Knex, batch: readonly RecordedEntry[]): 
 /**
  * Rows are locked in the order of ids, so that two batches with users in common wait for each other and never in a
  * circle. A new row carries the moment of a clearing in `hidden_set_at`, which is also how the update gets to know it.
- * A detail that is over goes with the change that says so.
+ * A detail that is over goes with the change that says so. The minutes come last (`done` and `fed` have the others written
+ * before), since all batches share them; they count the transitions that were not there before, and those go to the change
+ * feed too.
  */
 const RECORD = `
   WITH recorded AS (
@@ -74,13 +76,26 @@ const RECORD = `
       hidden_set_at = GREATEST(known.hidden_set_at, excluded.hidden_set_at),
       detail = CASE WHEN known.detail_until <= now() THEN NULL ELSE known.detail END,
       detail_until = CASE WHEN known.detail_until <= now() THEN NULL ELSE known.detail_until END
+    RETURNING 1
+  ), written AS (
+    INSERT INTO status_transitions (user_id, version, at, status, cause, last_seen)
+    SELECT user_id, version, ${timestampOf('at')}, status, cause, ${timestampOf('last_seen')}
+      FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::bigint[])
+        AS made (user_id, version, at, status, cause, last_seen)
+     ORDER BY user_id COLLATE "C", version
+    ON CONFLICT (user_id, version) DO NOTHING
+    RETURNING *
+  ), arrived AS (
+    INSERT INTO changes_arriving (user_id, version, at, status, cause, last_seen)
+    SELECT user_id, version, at, status, cause, last_seen FROM written ORDER BY version
+    RETURNING 1
   )
-  INSERT INTO status_transitions (user_id, version, at, status, cause, last_seen)
-  SELECT user_id, version, ${timestampOf('at')}, status, cause, ${timestampOf('last_seen')}
-    FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::bigint[])
-      AS made (user_id, version, at, status, cause, last_seen)
-   ORDER BY user_id COLLATE "C", version
-  ON CONFLICT (user_id, version) DO NOTHING`;
+  INSERT INTO presence_minutes AS known (minute, transitions)
+  SELECT date_trunc('minute', at), count(*)
+    FROM written CROSS JOIN (SELECT count(*) FROM recorded) AS done CROSS JOIN (SELECT count(*) FROM arrived) AS fed
+   GROUP BY 1
+   ORDER BY 1
+  ON CONFLICT (minute) DO UPDATE SET transitions = known.transitions + excluded.transitions`;
 
 function reduceByUser(batch: readonly RecordedEntry[]): UserUpdate[] {
   const users = new Map<string, UserUpdate>();
@@ -116,13 +131,49 @@ export interface Transition {
 
 /** The newest transition in the history of a user; null where there is none. */
 export async function lastTransition(db: Knex, userId: string): Promise<Transition | null> {
-  const [row] = await query<{ version: string; at: Date; status: Status; cause: Cause; last_seen: Date | null }>(
+  const [last] = await transitionsBefore(db, userId, { from: null, to: null, version: null, limit: 1 });
+  return last ?? null;
+}
+
+export interface Stretch {
+  /** ms, the first that counts and the first that does not; null: no bound. */
+  from: number | null;
+  to: number | null;
+  /** Only what is older than this version. */
+  version: number | null;
+  limit: number;
+}
+
+interface TransitionRow {
+  version: string;
+  at: Date;
+  status: Status;
+  cause: Cause;
+  last_seen: Date | null;
+}
+
+/** A user's transitions, newest first. */
+export async function transitionsBefore(db: Knex, userId: string, { from, to, version, limit }: Stretch) {
+  const rows = await query<TransitionRow>(
     db,
     `SELECT version, at, status, cause, last_seen FROM status_transitions
-      WHERE user_id = ? ORDER BY version DESC LIMIT 1`,
-    [userId],
+      WHERE user_id = ? AND version >= ? AND version < ? AND at >= ${timestampOf('?::bigint')}
+        AND (?::bigint IS NULL OR at < ${timestampOf('?::bigint')})
+      ORDER BY version DESC LIMIT ?`,
+    // A version is never below the moment of its change.
+    [userId, from ?? 0, version ?? Number.MAX_SAFE_INTEGER, from ?? 0, to, to, limit],
   );
-  if (row === undefined) return null;
-  const { version, at, status, cause, last_seen } = row;
-  return { version: Number(version), at: at.getTime(), status, cause, lastSeen: msOf(last_seen) };
+  return rows.map(
+    ({ last_seen, at, ...row }): Transition => ({
+      ...row,
+      version: Number(row.version),
+      at: at.getTime(),
+      lastSeen: msOf(last_seen),
+    }),
+  );
+}
+
+/** Whether there is a row for this user. */
+export async function isRecorded(db: Knex, userId: string): Promise<boolean> {
+  return (await query(db, 'SELECT 1 FROM users WHERE id = ?', [userId])).length > 0;
 }

@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
 import type { Detail, Memory, Status } from '../presence/change.ts';
+import type { Privacy } from '../presence/visibility.ts';
 import { query } from './connect.ts';
+import { loadPrivacy } from './social.ts';
 import { msOf, timestampOf } from './time.ts';
 
 interface MemoryRow {
@@ -8,6 +10,7 @@ interface MemoryRow {
   version: string;
   last_seen: Date | null;
   status: Status;
+  restricted: boolean;
   hidden: boolean;
   remaining_ms: string | null;
   detail: Detail | null;
@@ -19,6 +22,7 @@ export async function loadMemories(db: Knex, ids: readonly string[]): Promise<Ma
   const rows = await query<MemoryRow>(
     db,
     `SELECT id, version, last_seen, status,
+            privacy_revision <> 0 AS restricted,
             hidden AND (hidden_until IS NULL OR hidden_until > now()) AS hidden,
             ceil(extract(epoch FROM hidden_until - now()) * 1000)::bigint AS remaining_ms,
             detail, ceil(extract(epoch FROM detail_until - now()) * 1000)::bigint AS detail_remaining_ms
@@ -26,16 +30,19 @@ export async function loadMemories(db: Knex, ids: readonly string[]): Promise<Ma
       WHERE id = ANY(?::text[])`,
     [[...ids]],
   );
-  return new Map(rows.map((row) => [row.id, memoryOf(row)]));
+  const restricted = rows.filter((row) => row.restricted).map((row) => row.id);
+  const privacies = restricted.length > 0 ? await loadPrivacy(db, restricted) : null;
+  return new Map(rows.map((row) => [row.id, memoryOf(row, privacies?.get(row.id))]));
 }
 
-function memoryOf(row: MemoryRow): Memory {
+function memoryOf(row: MemoryRow, privacy: Privacy | undefined): Memory {
   return {
     version: Number(row.version),
     lastSeen: msOf(row.last_seen),
     status: row.status,
     hidden: row.hidden ? { remainingMs: numberOf(row.remaining_ms) } : null,
     detail: row.detail === null ? null : { shown: row.detail, remainingMs: numberOf(row.detail_remaining_ms) },
+    ...(privacy ? { privacy } : {}),
   };
 }
 
@@ -45,6 +52,23 @@ export interface LastSeen {
   userId: string;
   /** Milliseconds of the Redis clock. */
   lastSeen: number;
+}
+
+/** Moves the last seen of those who are known forward, never back, in one statement. */
+export async function moveLastSeen(db: Knex, batch: readonly LastSeen[]): Promise<void> {
+  if (batch.length === 0) return;
+  await query(
+    db,
+    `WITH moved AS MATERIALIZED (
+       SELECT id, max(${timestampOf('ms')}) AS last_seen FROM unnest(?::text[], ?::bigint[]) AS touched (id, ms) GROUP BY id
+     ), locked AS MATERIALIZED (
+       SELECT users.id, moved.last_seen FROM users JOIN moved USING (id)
+        WHERE users.last_seen IS NULL OR users.last_seen < moved.last_seen
+        ORDER BY users.id FOR NO KEY UPDATE OF users
+     )
+     UPDATE users SET last_seen = GREATEST(users.last_seen, locked.last_seen) FROM locked WHERE users.id = locked.id`,
+    [batch.map((touch) => touch.userId), batch.map((touch) => touch.lastSeen)],
+  );
 }
 
 /** Moves last seen forward, never back, in one statement; users nobody heard of become known. */
@@ -117,6 +141,12 @@ export async function saveDetail(db: Knex, userId: string, choice: DetailChoice)
       WHERE known.detail_set_at IS NULL OR known.detail_set_at <= excluded.detail_set_at`,
     [userId, isNothing ? null : json, isNothing || expiresInMs === null ? null : Math.ceil(expiresInMs), setAt],
   );
+}
+
+/** Users who appear inactive by a choice they made since then (ms of the Redis clock). */
+export async function recentlyHidden(db: Knex, since: number): Promise<string[]> {
+  const rows = await query<{ id: string }>(db, 'SELECT id FROM users WHERE hidden AND hidden_set_at >= ?', [since]);
+  return rows.map((row) => row.id);
 }
 
 /** Users whose detail ends by itself (or did, which nobody recorded yet), a page at a time; begin with ''. */

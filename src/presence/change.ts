@@ -1,19 +1,27 @@
+import type { Openness, Privacy } from './visibility.ts';
+
 /** What the world may be told about a user. */
 export type Status = 'active' | 'inactive';
 
 /** Why a transition happened; written into the history and shown by `include=why`. */
-export type Cause =
-  | 'connect'
-  | 'heartbeat'
-  | 'manual'
-  | 'timeout'
-  | 'disconnect'
-  | 'logout'
-  | 'handover'
+export const CAUSES = [
+  'connect',
+  'heartbeat',
+  'manual',
+  'timeout',
+  'disconnect',
+  'logout',
+  'handover',
   /** Redis had lost the user, who was there all along: active → active, no transition. */
-  | 'restored'
+  'restored',
   /** What they show beside the status is another: no transition. */
-  | 'detail';
+  'detail',
+  /** Other people may see them from now on: no transition. */
+  'privacy',
+  /** Nobody is to know that they ever were. */
+  'erased',
+] as const;
+export type Cause = (typeof CAUSES)[number];
 
 /** What a user lets others see beside the status; with nothing in it: nothing. */
 export interface Detail {
@@ -34,6 +42,18 @@ export interface Change {
   cause: Cause;
   /** Where what others may see of it changed, or may have without their being told. */
   detail?: Detail;
+  /** Of somebody who became active: last seen before that (ms); null: never. */
+  awaySince?: number | null;
+  /** Not everybody may see it. */
+  restricted?: boolean;
+  /** Of a change of cause `privacy` or `erased`: what was allowed until now. */
+  before?: PrivacyBefore;
+}
+
+/** What a user allowed before, and who came to the two lists and went from them since. */
+export interface PrivacyBefore extends Openness {
+  friends: { added: string[]; removed: string[] };
+  blocks: { added: string[]; removed: string[] };
 }
 
 /** The name and picture that a user's own token carried. */
@@ -52,4 +72,6 @@ export interface Memory {
   hidden: { remainingMs: number | null } | null;
   /** `remainingMs` null means until further notice; 0 or less: over, which others may not have been told. */
   detail: { shown: Detail; remainingMs: number | null } | null;
+  /** Who may see the user, where that was ever restricted. */
+  privacy?: Privacy;
 }

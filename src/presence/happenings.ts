@@ -1,8 +1,10 @@
 import type { Detail, Memory } from './change.ts';
 import {
+  announce,
   begin,
   type Circumstances,
   type CloseReason,
+  detailOf,
   drop,
   finish,
   heard,
@@ -202,6 +204,21 @@ export function setDetail(
   const isNothing = Object.keys(shown).length === 0;
   person.detail = isNothing ? null : { shown, until: forMs === null ? null : now + forMs };
   tell(turn, { active: 'connect', inactive: person.end ?? 'timeout' });
+  return finish(turn, 'ok');
+}
+
+/**
+ * Other people may see the user from now on. Told to everybody who may be concerned, with the detail, which some of them
+ * get to see and others no longer do.
+ */
+export function changePrivacy(before: Person, circumstances: Circumstances): Outcome {
+  const turn = begin(before, circumstances);
+  settleFirst(turn);
+  const { person } = turn;
+  tell(turn, { active: 'connect', inactive: person.end ?? 'timeout' });
+  if (person.appearInactive === 'unknown') return finish(turn, 'ok');
+  if (Object.keys(detailOf(person)).length > 0) person.toldDetail = null;
+  announce(turn, 'privacy');
   return finish(turn, 'ok');
 }
 

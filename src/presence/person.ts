@@ -29,6 +29,8 @@ export interface Person {
   lastSeen: number | null;
   /** A sign of life during which it was unknown whether others may know of it. */
   heardMeanwhile: number | null;
+  /** Where the memory has just been read: last seen before anything was heard meanwhile. */
+  recalled?: { lastSeen: number | null };
   /** How the last session ended, while that is still to be told. */
   end: Cause | null;
   /** What the user says beside the status. */
@@ -62,15 +64,19 @@ export interface Turn extends Circumstances {
   person: Person;
   changes: Change[];
   closed: Outcome['closed'];
+  /** Last seen when others were told last that the person is inactive. */
+  awaySince: number | null;
 }
 
 export function begin(person: Person, circumstances: Circumstances): Turn {
   const sessions = person.sessions.map((session) => ({ ...session }));
+  const { recalled, ...known } = person;
   return {
     ...circumstances,
-    person: { ...person, sessions, refused: new Map(person.refused) },
+    person: { ...known, sessions, refused: new Map(person.refused) },
     changes: [],
     closed: [],
+    awaySince: recalled ? recalled.lastSeen : person.lastSeen,
   };
 }
 
@@ -118,6 +124,7 @@ export function recall(before: Person, memory: Memory | 'away', now: number): Pe
     // Told or not: others are told what is true, be it once more. Who appears inactive tells nothing.
     if (person.appearInactive === 'no') person.toldDetail = null;
   }
+  person.recalled = { lastSeen: person.lastSeen };
   if (before.heardMeanwhile !== null) heard(person, before.heardMeanwhile);
   return person;
 }
@@ -168,17 +175,18 @@ export function tell(turn: Turn, causes: { active: Cause; inactive: Cause }): vo
   person.told = status;
   person.toldBeforeLoss = false;
   person.loggedOut = false;
-  announce(turn, cause);
+  if (status === 'inactive') turn.awaySince = person.lastSeen;
+  announce(turn, cause, status === 'active' ? { awaySince: turn.awaySince } : {});
 }
 
 /** Everything that is told has a version of its own, and carries the detail where that is new to others. */
-function announce({ person, now, changes }: Turn, cause: Cause): void {
+export function announce({ person, now, changes }: Turn, cause: Cause, more: Pick<Change, 'awaySince'> = {}): void {
   person.version = Math.max(now, person.version + 1);
   const { userId, told: status, lastSeen, version } = person;
   const detail = detailOf(person);
   const isNew = !isSame(detail, person.toldDetail);
   person.toldDetail = detail;
-  changes.push({ userId, status, lastSeen, version, at: now, cause, ...(isNew ? { detail } : {}) });
+  changes.push({ userId, status, lastSeen, version, at: now, cause, ...(isNew ? { detail } : {}), ...more });
 }
 
 function isSame(a: Detail, b: Detail | null): boolean {

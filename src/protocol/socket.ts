@@ -9,7 +9,7 @@ import {
   line,
   SessionState,
   SetStatusRequest,
-  type StatusPayload,
+  StatusPayload,
   Time,
   UserId,
   UserIdList,
@@ -32,12 +32,11 @@ export type HandshakeAuth = z.infer<typeof HandshakeAuth>;
 /** Nothing at all keeps the state last said. */
 export const HeartbeatRequest = z.object({ state: SessionState.optional() }).nullish();
 export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
-export type HeartbeatAnswer = { serverTime: string; nextInMs: number };
+const HeartbeatAnswer = z.object({ serverTime: Time, nextInMs: z.number().positive() });
+export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>;
 
 export const WatchRequest = z.object({ userIds: UserIdList.min(1) });
 export type WatchRequest = z.infer<typeof WatchRequest>;
-/** `pending`: cannot be known right now and will follow as events. */
-export type WatchAnswer = { users: WatchedUser[]; pending?: string[] };
 
 export const SetDetailRequest = z.object({
   availability: Availability.optional(),
@@ -132,14 +131,21 @@ export type Refusal = { ok: false; error: SocketError };
 /** What an acknowledgement carries. */
 export type Answer<T extends object = object> = ({ ok: true } & T) | Refusal;
 
-interface ClientAnswers {
-  heartbeat: HeartbeatAnswer;
-  watch: WatchAnswer;
-  set_status: StatusPayload;
-  set_detail: { detail: Detail };
-}
-/** What the acknowledgement of an event says beside `ok`. */
-export type ClientAnswer<E extends ClientEvent> = Answer<E extends keyof ClientAnswers ? ClientAnswers[E] : object>;
+/** What the acknowledgement of an event says beside `ok`; nothing where it is not named here. */
+export const CLIENT_ANSWERS = {
+  heartbeat: HeartbeatAnswer,
+  watch: z.object({
+    users: z.array(StatusChange),
+    pending: UserIdList.optional().meta({ description: 'Cannot be known right now; they follow as events' }),
+  }),
+  set_status: StatusPayload,
+  set_detail: z.object({ detail: Detail }),
+} as const satisfies Partial<Record<ClientEvent, z.ZodType>>;
+type ClientAnswers = typeof CLIENT_ANSWERS;
+export type WatchAnswer = z.infer<ClientAnswers['watch']>;
+export type ClientAnswer<E extends ClientEvent> = Answer<
+  E extends keyof ClientAnswers ? z.infer<ClientAnswers[E]> : object
+>;
 
 /** As a client sees it; the acknowledgement stands here as required, so that `emitWithAck` knows its answers. */
 export type ClientToServerEvents = {
@@ -149,12 +155,16 @@ export type ClientToServerEvents = {
 /** As the server sees it: whatever a client sent under a known name, an acknowledgement or not. */
 export type IncomingEvents = { [E in ClientEvent]: (...sent: unknown[]) => void };
 
-export interface ServerToClientEvents {
-  ready: (ready: Ready) => void;
-  user_status_change: (change: StatusChange) => void;
-  user_status_changes: (changes: StatusChanges) => void;
-  indicator_change: (change: IndicatorChange) => void;
-  token_expiring: (expiring: TokenExpiring) => void;
-  friend_active: (alert: FriendActive) => void;
-  session_closed: (closed: SessionClosed) => void;
-}
+/** The payloads of what the server says, by event. */
+export const SERVER_EVENTS = {
+  ready: Ready,
+  user_status_change: StatusChange,
+  user_status_changes: StatusChanges,
+  indicator_change: IndicatorChange,
+  token_expiring: TokenExpiring,
+  friend_active: FriendActive,
+  session_closed: SessionClosed,
+} as const;
+export type ServerEvent = keyof typeof SERVER_EVENTS;
+
+export type ServerToClientEvents = { [E in ServerEvent]: (payload: z.infer<(typeof SERVER_EVENTS)[E]>) => void };

@@ -22,10 +22,81 @@ export interface RejectedJob {
   reason: string;
 }
 
-/** `record-active`: last seen of those who stay; `restore-jobs`: missing timeout jobs; `settle-lost`: ghosts of a lost store. */
-export type MaintenanceJobName = 'record-active' | 'restore-jobs' | 'settle-lost';
+/**
+ * `friend-active`: somebody came back, and friends asked to hear of it; `push`: one of them is to hear of it by Web Push,
+ * on one browser.
+ */
+export type NotificationJobName = 'friend-active' | 'push';
 
-export const QUEUE_NAMES = ['timeouts', 'broadcasts', 'last-seen', 'notifications', 'maintenance'] as const;
+export interface FriendActiveJob {
+  /** Who became active, with that version and at that moment. */
+  userId: string;
+  version: number;
+  at: string;
+  /** How far it has come: told up to this user, of whom the last ones (`telling`) may not have been. */
+  after?: string;
+  telling?: string[];
+}
+
+export interface PushJob {
+  /** Who is told that `userId` became active. */
+  to: string;
+  userId: string;
+  at: string;
+  /** Stands for the subscription, whose address and keys are secrets. */
+  subscription: string;
+  /** The host of the push service. */
+  service: string;
+}
+
+/**
+ * `deliver`: the one job that posts the change feed, a batch after the other, and stays for as long as the receiver does not
+ * take one; `refused`: a batch that the receiver will not have, waiting to be sent again from the board.
+ */
+export type WebhookJobName = 'deliver' | 'refused';
+
+export interface DeliverJob {
+  /** The batch under way: it comes again as it was. Null: whatever is next. */
+  batch: WebhookBatch | null;
+  /** How many tries have failed in a row, and since when. */
+  failures: number;
+  failingSince: string | null;
+}
+
+/** A part of the change feed, by positions: it names nobody. */
+export interface WebhookBatch {
+  feed: string;
+  after: number;
+  through: number;
+}
+
+export interface RefusedJob {
+  batch: WebhookBatch;
+  delivery: string;
+  changes: number;
+  reason: string;
+}
+
+/** Somebody was erased: what queues still hold of them goes too, and then this job. */
+export interface EraseTracesJob {
+  userId: string;
+}
+
+/**
+ * `record-active`: last seen of those who stay; `restore-jobs`: missing timeout jobs; `settle-lost`: ghosts of a lost store;
+ * `complete-seen`: who was seen before the store was lost; `prune-seen`: who was not seen for 30 days; `note-minute`: the
+ * timeline; `drop-old`: history beyond its retention. `erase-traces` comes once, after an erasure.
+ */
+export type MaintenanceJobName =
+  | 'record-active'
+  | 'restore-jobs'
+  | 'settle-lost'
+  | 'complete-seen'
+  | 'prune-seen'
+  | 'note-minute'
+  | 'drop-old';
+
+export const QUEUE_NAMES = ['timeouts', 'broadcasts', 'last-seen', 'notifications', 'webhooks', 'maintenance'] as const;
 export type QueueName = (typeof QUEUE_NAMES)[number];
 
 /** Kept for the board: enough to see what was done lately, little enough to cost nothing. */
@@ -34,10 +105,23 @@ export const KEEP = {
   broadcasts: { completed: 50, failed: 200 },
   'last-seen': { completed: 50, failed: 1000 },
   notifications: { completed: 200, failed: 1000 },
+  webhooks: { completed: 50, failed: 1000 },
   maintenance: { completed: 50, failed: 100 },
 } as const satisfies Record<QueueName, { completed: number; failed: number }>;
 
 /** BullMQ allows no colon in an id; `!` occurs in no user id. The kind in front keeps it from being a whole number. */
 export function timeoutJobId(name: TimeoutJobName, userId: string, number: string): string {
   return `${name}-${userId.replaceAll(':', '!')}-${number}`;
+}
+
+/** One activation is one job, however often it is added. */
+export function friendActiveJobId({ userId, version }: Pick<FriendActiveJob, 'userId' | 'version'>): string {
+  return `friend-active-${userId.replaceAll(':', '!')}-${version}`;
+}
+
+/** Whether a timeout job is about this user, as its id tells. */
+export function isTimeoutJobOf(jobId: string, userId: string): boolean {
+  const named = userId.replaceAll(':', '!');
+  const [, rest = ''] = /^(?:check|closed|handover|choice-ends|detail-ends)-(.*)$/.exec(jobId) ?? [];
+  return rest.startsWith(`${named}-`) && !rest.slice(named.length + 1).includes('-');
 }

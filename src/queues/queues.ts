@@ -1,10 +1,18 @@
-import { type ConnectionOptions, Queue } from 'bullmq';
+import { type ConnectionOptions, type Job, Queue } from 'bullmq';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
+import { forgetInQueue } from './forget.ts';
 import {
+  type DeliverJob,
   type DrainJob,
+  type EraseTracesJob,
+  type FriendActiveJob,
+  friendActiveJobId,
+  isTimeoutJobOf,
   type MaintenanceJobName,
+  type PushJob,
   QUEUE_NAMES,
   type QueueName,
+  type RefusedJob,
   type RejectedJob,
   type TimeoutJob,
   timeoutJobId,
@@ -19,7 +27,20 @@ const MAINTENANCE_EVERY_MS: Record<MaintenanceJobName, number> = {
   // "Within a minute" holds with one run missed.
   'restore-jobs': 20_000,
   'settle-lost': 10_000,
+  'complete-seen': 5000,
+  'prune-seen': 3_600_000,
+  // More than once in a minute, so that none is skipped by a run that comes a little late.
+  'note-minute': 20_000,
+  'drop-old': 600_000,
 };
+
+/** For as long as PostgreSQL is away, up to eight minutes; an alert is no news after that. */
+const FRIEND_ACTIVE_TRIES = { attempts: 10, backoff: { type: 'exponential', delay: 1000 } };
+/** About two minutes, unless the push service says when. The worker knows the way (`retry-after`). */
+const PUSH_TRIES = { attempts: 8, backoff: { type: 'retry-after' } };
+
+/** Without end: the order of the feed leaves nothing to go on to. The worker knows how long to wait (`as-told`). */
+const DELIVER_TRIES = { attempts: 1_000_000_000, backoff: { type: 'as-told' } };
 
 /**
  * The producers of all queues. `connection` has to fail fast while Redis is away: a caller whose job could not be added
@@ -68,6 +89,63 @@ export class Queues {
     await this.queue('last-seen').add('rejected', job, { attempts: 1 });
   }
 
+  /** Alerts to look at once somebody has been active for `delayMs`. Added twice, they are one. */
+  async addFriendActive(jobs: readonly FriendActiveJob[], delayMs: number): Promise<void> {
+    await this.queue('notifications').addBulk(
+      jobs.map((data) => ({
+        name: 'friend-active',
+        data,
+        opts: { jobId: friendActiveJobId(data), delay: delayMs, ...FRIEND_ACTIVE_TRIES },
+      })),
+    );
+  }
+
+  /** Messages for browsers, each with an id that stands for browser and activation. Added twice, they are one. */
+  async addPushes(jobs: readonly { id: string; data: PushJob }[]): Promise<void> {
+    await this.queue('notifications').addBulk(
+      jobs.map(({ id, data }) => ({ name: 'push', data, opts: { jobId: `push-${id}`, ...PUSH_TRIES } })),
+    );
+  }
+
+  /** Has the change feed posted to the receiver of webhooks. One job for all workers, however often it is asked for. */
+  async addDeliver(): Promise<void> {
+    const data: DeliverJob = { batch: null, failures: 0, failingSince: null };
+    // It may fail for days: of each failure a trace would be kept otherwise.
+    const options = {
+      jobId: 'deliver',
+      ...DELIVER_TRIES,
+      stackTraceLimit: 1,
+      removeOnComplete: true,
+      removeOnFail: true,
+    };
+    await this.queue('webhooks').add('deliver', data, options);
+  }
+
+  /** Keeps a batch that the receiver refused among the failed jobs of `webhooks`. Added twice, it is one. */
+  async addRefused(job: RefusedJob): Promise<void> {
+    const { feed, after, through } = job.batch;
+    const jobId = `refused-${feed}-${after}-${through}`;
+    await this.queue('webhooks').add('refused', job, { jobId, attempts: 1 });
+  }
+
+  /** Has the jobs that speak of an erased user removed, once those at work now are done. */
+  async addEraseTraces(userId: string): Promise<void> {
+    const data: EraseTracesJob = { userId };
+    const retries = { attempts: 20, backoff: { type: 'fixed', delay: 2000 } };
+    await this.queue('maintenance').add('erase-traces', data, { delay: 8000, ...retries, removeOnComplete: true });
+  }
+
+  /** Removes all jobs that speak of the user; returns how many. */
+  async forget(userId: string, { keepTimeouts }: { keepTimeouts: boolean }): Promise<number> {
+    let count = 0;
+    for (const [name, queue] of this.all) {
+      if (name === 'broadcasts' || name === 'maintenance' || (name === 'timeouts' && keepTimeouts)) continue;
+      const inId = name === 'timeouts' ? (jobId: string) => isTimeoutJobOf(jobId, userId) : null;
+      count += await forgetInQueue(queue, userId, inId);
+    }
+    return count;
+  }
+
   /** Makes sure the repeating jobs exist; safe to repeat, by one process at a time. */
   async assertMaintenance(): Promise<void> {
     for (const [name, every] of Object.entries(MAINTENANCE_EVERY_MS)) {
@@ -82,6 +160,25 @@ export class Queues {
       jobs.map(
         async ({ userId, number }) => (await queue.getJobState(timeoutJobId('check', userId, number))) !== 'unknown',
       ),
+    );
+  }
+
+  /** How much waits in each queue, and for how long the oldest of it has been due. */
+  async figures() {
+    return Promise.all(
+      QUEUE_NAMES.map(async (name) => {
+        const queue = this.queue(name);
+        const [counts, [oldest]] = await Promise.all([
+          queue.getJobCounts('waiting', 'active', 'delayed', 'failed'),
+          queue.getJobs(['waiting'], 0, 0, true),
+        ]);
+        const { waiting = 0, active = 0, delayed = 0, failed = 0 } = counts;
+        return {
+          queue: name,
+          jobs: { waiting, active, delayed, failed },
+          oldestMs: oldest ? Math.max(0, Date.now() - dueSince(oldest)) : 0,
+        };
+      }),
     );
   }
 
@@ -103,6 +200,12 @@ function timeoutJob(arm: Arm) {
     arm.kind === 'check' ? arm.number : `${Math.round(due)}x${nextSerial()}`,
   );
   return { name, data, opts: { jobId, delay: Math.round(arm.delayMs) } };
+}
+
+/** A job that re-arms itself was added long before it became due. */
+function dueSince({ data, timestamp, delay }: Job): number {
+  const due = Date.parse((data as Partial<TimeoutJob>).due ?? '');
+  return Number.isNaN(due) ? timestamp + delay : due;
 }
 
 let serial = Math.floor(Math.random() * 1e6);

@@ -1,5 +1,5 @@
 import type { RedisClient } from './connect.ts';
-import { type Keys, SHARDS } from './keys.ts';
+import { type Keys, SHARDS, shardOf } from './keys.ts';
 import { runScript } from './scripts.ts';
 
 const SWEEP_LEASE_MS = 700;
@@ -80,6 +80,21 @@ export class ActiveIndex {
     return pages.flat().slice(0, limit);
   }
 
+  /** How many users have a deadline ahead of them: whoever has a session, those who appear inactive included. */
+  async count(): Promise<number> {
+    const [seconds, micros] = await this.#redis.time();
+    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const counts = await Promise.all(
+      Array.from({ length: SHARDS }, (_, shard) => this.#redis.zcount(this.#keys.due(shard), now, '+inf')),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Whether the user has a session, or had one a moment ago whose end is still to be settled. */
+  async has(userId: string): Promise<boolean> {
+    return (await this.#redis.zscore(this.#keys.due(shardOf(userId)), userId)) !== null;
+  }
+
   async unseeded(shard: number, count: number): Promise<string[]> {
     return this.#redis.srandmember(this.#keys.unseeded(shard), count);
   }
@@ -88,6 +103,12 @@ export class ActiveIndex {
   async lastSeen(userIds: string[]): Promise<(string | null)[]> {
     if (userIds.length === 0) return [];
     return this.#redis.mget(userIds.map((userId) => this.#keys.lastSeen(userId)));
+  }
+
+  /** Takes somebody out of what is kept of users who are gone. */
+  async drop(shard: number, userId: string): Promise<void> {
+    await this.#redis.zrem(this.#keys.seen(shard), userId);
+    await this.#redis.del(this.#keys.lastSeen(userId));
   }
 
   /** The number of each user's waiting timeout job, null where none is noted. */
@@ -101,8 +122,15 @@ export class ActiveIndex {
     return userIds.filter((_, n) => found[n] === 0);
   }
 
-  /** Redis's time, this store's epoch and since when it runs, and the last settling of losses (ms). */
-  async epoch(): Promise<{ now: number; epoch: string; since: number; settled: string; settledAt: number }> {
+  /** Redis's time, this store's epoch and since when it runs, the last settling of losses and the last return (ms). */
+  async epoch(): Promise<{
+    now: number;
+    epoch: string;
+    since: number;
+    settled: string;
+    settledAt: number;
+    returnedAt: number;
+  }> {
     const [time, settled, ...epochs] = await Promise.all([
       this.#redis.time(),
       this.#redis.hgetall(this.#keys.settled),
@@ -114,7 +142,16 @@ export class ActiveIndex {
       since: Math.max(...epochs.map((epoch) => Number.parseInt(epoch ?? '0', 10))),
       settled: settled.epoch ?? '',
       settledAt: Number(settled.at ?? 0),
+      returnedAt: Number(settled.returned ?? 0),
     };
+  }
+
+  /** Redis was out of reach and is back, perhaps with less than it had, though its epoch is the same. */
+  async noteReturn(): Promise<{ now: number }> {
+    const [seconds, micros] = await this.#redis.time();
+    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    await this.#redis.hset(this.#keys.settled, { returned: now });
+    return { now };
   }
 
   async markSettled(epoch: string, at: number): Promise<void> {

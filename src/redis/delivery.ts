@@ -15,10 +15,13 @@ export type DeliveryItem = { id: string } & (
   | { kind: 'close'; conns: string[]; reason: 'replaced' | 'logout' }
   | { kind: 'indicator'; conversationId: string; userId: string; doing: Doing; active: boolean }
   | { kind: 'expelled'; conversationId: string; userId: string }
+  | { kind: 'alert'; askerId: string; userId: string; at: number }
 );
 
 /** Batches kept for webs that lag behind; who falls further back takes a snapshot instead. */
 const KEPT_BATCHES = 10_000;
+/** Nothing of a user who was erased stays here for longer. */
+const KEPT_MS = 30_000;
 const BLOCK_MS = 2000;
 const READ_AT_ONCE = 100;
 
@@ -30,10 +33,23 @@ export function compareIds(a: string, b: string): number {
 }
 
 export async function publish(redis: RedisClient, keys: Keys, batch: DeliveryBatch): Promise<void> {
-  await runScript(redis, 'publish', [keys.delivery, keys.deliveryCount], [JSON.stringify(batch), KEPT_BATCHES]);
+  await runScript(
+    redis,
+    'publish',
+    [keys.delivery, keys.deliveryCount],
+    [JSON.stringify(batch), KEPT_BATCHES, KEPT_MS],
+  );
+}
+
+/** Lets go of what is older than webs may lag behind. */
+export async function trimDelivery(redis: RedisClient, keys: Keys): Promise<void> {
+  const [seconds = 0] = await redis.time();
+  await redis.xtrim(keys.delivery, 'MINID', Number(seconds) * 1000 - KEPT_MS);
 }
 
 export interface DeliveryListener {
+  /** Finds out what `onBatch` has to know; nothing is handed on before. Rejects where that cannot be had now. */
+  prepare(batch: DeliveryBatch): Promise<void>;
   onBatch(batch: DeliveryBatch): void;
   /** Something was missed; what is watched has to be read anew. */
   onGap(): void;
@@ -53,6 +69,9 @@ export class DeliveryReader {
   #shards: string[] = Array.from({ length: SHARDS }, () => '0-0');
   #running: Promise<void> | null = null;
   #stopped = false;
+  #resets = 0;
+  /** It reads another store already, as the numbering told: what that has delivered must not be handed on again. */
+  #switched = false;
   #placed = false;
 
   /** `blocking` is a connection of this reader's own. */
@@ -88,6 +107,10 @@ export class DeliveryReader {
 
   /** The store was lost: begin anew. */
   reset(): void {
+    const switched = this.#switched;
+    this.#switched = false;
+    if (switched) return;
+    this.#resets++;
     this.#position = '0-0';
     this.#count = 0;
     this.#shards = this.#shards.map(() => '0-0');
@@ -115,7 +138,7 @@ export class DeliveryReader {
     // Read after the position: what is delivered in between comes again and is dropped as known.
     this.#shards = await Promise.all(
       this.#shards.map(async (_, shard) => {
-        const [read, oldest] = await runScript(this.#redis, 'delivered', [this.#keys.outbox(shard)], []);
+        const [read, oldest] = await runScript(this.#redis, 'delivered', [this.#keys.outbox(shard)], ['deliver']);
         return oldest ? idBefore(String(oldest)) : String(read);
       }),
     );
@@ -123,7 +146,7 @@ export class DeliveryReader {
   }
 
   async #readOnce(): Promise<void> {
-    const from = this.#position;
+    const resets = this.#resets;
     const reply = (await this.#blocking.xread(
       'COUNT',
       READ_AT_ONCE,
@@ -131,30 +154,45 @@ export class DeliveryReader {
       BLOCK_MS,
       'STREAMS',
       this.#keys.delivery,
-      from,
+      this.#position,
     )) as Reply[] | null;
     // A reset while the read was waiting: its answer belongs to the old position.
-    if (!reply || from !== this.#position) return;
+    if (resets !== this.#resets) return;
+    if (!reply) return this.#lookForGap();
     const [stream] = reply as [[string, [string, string[]][]]];
     for (const [id, fields] of stream[1]) {
       const count = Number(fields[1]);
       const missed = count !== this.#count + 1;
       // The numbering went back: another store, or a replica that had not heard of everything. Old positions mean nothing.
-      if (count <= this.#count) this.#shards = this.#shards.map(() => '0-0');
+      if (count <= this.#count) {
+        this.#shards = this.#shards.map(() => '0-0');
+        this.#switched = true;
+      }
+      const { shard, items: all } = JSON.parse(fields[3] ?? '{}') as DeliveryBatch;
+      const known = this.delivered(shard);
+      const items = all.filter((item) => compareIds(item.id, known) > 0);
+      await this.#listener.prepare({ shard, items });
+      if (resets !== this.#resets) return;
       this.#position = id;
       this.#count = count;
       if (missed) this.#listener.onGap();
-      this.#handOn(JSON.parse(fields[3] ?? '{}') as DeliveryBatch);
+      const last = items.at(-1);
+      if (!last) continue;
+      this.#listener.onBatch({ shard, items });
+      this.#shards[shard] = last.id;
     }
   }
 
-  #handOn(batch: DeliveryBatch): void {
-    const known = this.delivered(batch.shard);
-    const items = batch.items.filter((item) => compareIds(item.id, known) > 0);
-    const last = items.at(-1);
-    if (!last) return;
-    this.#listener.onBatch({ shard: batch.shard, items });
-    this.#shards[batch.shard] = last.id;
+  /** Nothing new, which may be because what was new has been trimmed already: the running number tells. */
+  async #lookForGap(): Promise<void> {
+    const resets = this.#resets;
+    const count = Number(await this.#redis.get(this.#keys.deliveryCount));
+    if (count === this.#count) return;
+    const [next] = await this.#redis.xrange(this.#keys.delivery, `(${this.#position}`, '+', 'COUNT', 1);
+    if (next || resets !== this.#resets) return;
+    if (count < this.#count) this.#switched = true;
+    this.#count = count;
+    this.#listener.onGap();
   }
 }
 

@@ -29,8 +29,18 @@ export function createKeys(prefix: string, cluster: boolean) {
     status: (userId: string) => `${prefix}user:status:${tag(shardOf(userId))}${userId}`,
     lastSeen: (userId: string) => `${prefix}user:last_seen:${tag(shardOf(userId))}${userId}`,
     record: (userId: string) => `${prefix}user:sessions:${tag(shardOf(userId))}${userId}`,
+    privacy: (userId: string) => `${prefix}user:privacy:${tag(shardOf(userId))}${userId}`,
+    friends: (userId: string) => `${prefix}user:friends:${tag(shardOf(userId))}${userId}`,
+    blocks: (userId: string) => `${prefix}user:blocks:${tag(shardOf(userId))}${userId}`,
     due: (shard: number) => ofShard('due', shard),
     outbox: (shard: number) => ofShard('outbox', shard),
+    /** Everybody by when they were last seen, for 30 days. */
+    seen: (shard: number) => ofShard('seen', shard),
+    /** Those whose `due` is not the moment until which they are active: by `due`, and by that moment. */
+    apartDue: (shard: number) => ofShard('apart-due', shard),
+    apartActive: (shard: number) => ofShard('apart-active', shard),
+    /** Connections of users who were erased. */
+    erased: (shard: number) => ofShard('erased', shard),
     unrecorded: (shard: number) => ofShard('unrecorded', shard),
     unseeded: (shard: number) => ofShard('unseeded', shard),
     /** Who is typing or the like in the shard's conversations, by the moment at which that ends. */
@@ -39,6 +49,8 @@ export function createKeys(prefix: string, cluster: boolean) {
     doing: (conversationId: string) => `${prefix}conversation:doing:${tag(shardOf(conversationId))}${conversationId}`,
     members: (conversationId: string) =>
       `${prefix}conversation:members:${tag(shardOf(conversationId))}${conversationId}`,
+    leftMembers: (conversationId: string) =>
+      `${prefix}conversation:left:${tag(shardOf(conversationId))}${conversationId}`,
     wake: (group: Group, shard: number) => ofShard(`wake-${group}`, shard),
     lease: (group: Group, shard: number) => ofShard(`lease-${group}`, shard),
     pulse: (shard: number) => ofNode('pulse', shard),
@@ -46,7 +58,11 @@ export function createKeys(prefix: string, cluster: boolean) {
     epoch: (shard: number) => ofNode('epoch', shard),
     /** The epoch whose losses have been settled, and when. */
     settled: `${prefix}presence:settled`,
+    /** The epoch for which `seen` was completed from PostgreSQL, or how far that is. */
+    completed: `${prefix}presence:seen-completed`,
     sweepLease: `${prefix}presence:lease-sweep`,
+    /** How much the web processes have let through in a window; lives no longer than that. */
+    limit: (name: string, whom: string) => `${prefix}presence:limit:${name}:${whom}`,
     delivery: `${prefix}presence:{delivery}`,
     deliveryCount: `${prefix}presence:{delivery}:count`,
     /** The shards whose pulse has to be kept: one on a single Redis, all in a cluster, where each may be on its own node. */

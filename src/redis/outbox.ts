@@ -1,16 +1,28 @@
 import type { Cause, Change, Claims, Detail } from '../presence/change.ts';
 import type { RedisClient } from './connect.ts';
+import { compareIds } from './delivery.ts';
 import type { Doing } from './indicators.ts';
 import { type Group, type Keys, SHARDS } from './keys.ts';
+import { parseBefore } from './privacy.ts';
 import { type Reply, runScript } from './scripts.ts';
 
 /** One entry of a shard's outbox: a change to tell, connections to close, or a note for PostgreSQL alone. */
 export type OutboxEntry = { id: string } & (
-  | { kind: 'change'; change: Change; claims: Claims | null }
+  | {
+      kind: 'change';
+      change: Change;
+      claims: Claims | null;
+      /** Where somebody is back on the same device so soon that they had better not been told away: by what they were. */
+      falselyAway: Cause | null;
+      /** Where a deadline had passed: how long ago (ms). */
+      lateMs: number | null;
+    }
   | { kind: 'close'; userId: string; conns: string[]; reason: 'replaced' | 'logout' }
   | { kind: 'note'; userId: string; clearsHidden: boolean; change: Change; claims: Claims | null }
   | { kind: 'indicator'; conversationId: string; userId: string; doing: Doing; active: boolean }
   | { kind: 'expelled'; conversationId: string; userId: string }
+  /** `askerId` is to hear that the user became active, at that moment (ms). */
+  | { kind: 'alert'; askerId: string; userId: string; at: number }
   /** Dropped by the cap before it was read. */
   | { kind: 'dropped' }
 );
@@ -34,6 +46,7 @@ function parseEntry(raw: Reply | undefined): OutboxEntry | null {
     if (fields.has('g')) return { id, kind: 'expelled', conversationId, userId };
     return { id, kind: 'indicator', conversationId, userId, doing: text('k') as Doing, active: text('s') === '1' };
   }
+  if (fields.has('f')) return { id, kind: 'alert', askerId: userId, userId: text('f'), at: Number(text('a')) };
   if (fields.has('x')) {
     const reason = text('r') === 'logout' ? 'logout' : 'replaced';
     return { id, kind: 'close', userId, conns: text('x').split(' '), reason };
@@ -47,9 +60,14 @@ function parseEntry(raw: Reply | undefined): OutboxEntry | null {
     at: Number(text('a')),
     cause: (fields.get('c') ?? 'logout') as Cause,
     ...(fields.has('d') ? { detail: JSON.parse(text('d')) as Detail } : {}),
+    ...(fields.has('p') ? { awaySince: text('p') === '' ? null : Number(text('p')) } : {}),
+    ...(fields.has('z') ? { restricted: true } : {}),
+    ...(fields.has('b') ? { before: parseBefore(text('b')) } : {}),
   };
   if (fields.has('n')) return { id, kind: 'note', userId, clearsHidden: text('n') === 'clear', change, claims };
-  return { id, kind: 'change', change, claims };
+  const falselyAway = text('y') === '' ? null : (text('y') as Cause);
+  const lateMs = text('o') === '' ? null : Number(text('a')) - Number(text('o'));
+  return { id, kind: 'change', change, claims, falselyAway, lateMs };
 }
 
 /** Draining one shard's outbox for one group: one drain at a time, in order, acknowledged after the effect. */
@@ -97,6 +115,12 @@ export class Outbox {
     await runScript(this.#redis, 'lease', [this.#keys.lease(group, shard)], [token, 0]);
   }
 
+  /** Whether an entry and all before it are recorded. */
+  async isRecorded(shard: number, id: string): Promise<boolean> {
+    const [read, oldest] = await runScript(this.#redis, 'delivered', [this.#keys.outbox(shard)], ['record']);
+    return compareIds(String(read), id) >= 0 && (!oldest || compareIds(String(oldest), id) > 0);
+  }
+
   /** Whether every change that was ever made is recorded. */
   async allRecorded(): Promise<boolean> {
     const waiting = await Promise.all(
@@ -105,6 +129,18 @@ export class Outbox {
       ),
     );
     return waiting.every((reply) => reply[0] === 0);
+  }
+
+  /** What each group has still to do, over all shards: how many entries, and the age of the oldest (ms). */
+  async waiting(): Promise<{ group: Group; entries: number; oldestMs: number }[]> {
+    const shards = await Promise.all(
+      Array.from({ length: SHARDS }, (_, shard) => runScript(this.#redis, 'waiting', [this.#keys.outbox(shard)], [])),
+    );
+    return (['deliver', 'record'] as const).map((group, n) => ({
+      group,
+      entries: shards.reduce((sum, reply) => sum + Number(reply[2 * n]), 0),
+      oldestMs: Math.max(...shards.map((reply) => Number(reply[2 * n + 1]))),
+    }));
   }
 
   /** Some users whose changes were dropped by the cap; their last seen has to be written from the cache. */

@@ -1,10 +1,12 @@
 import type { Claims, Detail, Memory, Status } from '../presence/change.ts';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
 import type { SessionState } from '../presence/session.ts';
+import type { Openness, Privacy } from '../presence/visibility.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';
 import type { Beat, Chosen, Ended, Glimpse, OpenCode, OpenRequest, Seed } from './presence-types.ts';
+import { visibilityOf } from './privacy.ts';
 import { detailText, parseDetail, parseRecord, type UserRecord } from './record.ts';
 import { type Reply, runScript } from './scripts.ts';
 
@@ -15,17 +17,20 @@ function toMs(text: Reply | undefined): number | null {
 }
 
 function seedArgs(seed: Seed | null): (string | number)[] {
-  if (seed === null) return ['', '', '', '', '', '', ''];
-  if (seed === 'away') return ['away', '', '', '', '', '', ''];
-  if (seed === 'new') return ['known', 0, '', 0, '', '', ''];
+  if (seed === null) return ['', '', '', '', '', '', '', ''];
+  if (seed === 'away') return ['away', '', '', '', '', '', '', ''];
+  if (seed === 'new') return ['known', 0, '', 0, '', '', '', ''];
   return ['known', ...memoryArgs(seed)];
 }
 
 function memoryArgs(memory: Memory): (string | number)[] {
   const hidden = memory.hidden === null ? '' : Math.round(memory.hidden.remainingMs ?? -1);
   const detail = memory.detail === null ? ['', ''] : [detailText(memory.detail.shown), memory.detail.remainingMs ?? ''];
-  return [memory.version, memory.lastSeen ?? '', memory.status === 'active' ? 1 : 0, hidden, ...detail];
+  const privacy = memory.privacy ? JSON.stringify(memory.privacy) : '';
+  return [memory.version, memory.lastSeen ?? '', memory.status === 'active' ? 1 : 0, hidden, ...detail, privacy];
 }
+
+const SIGHTS = ['nothing', 'status', 'all'] as const;
 
 const letter = (state: SessionState | null) => (state === null ? '' : state === 'idle' ? 'i' : 'a');
 
@@ -65,6 +70,10 @@ export class PresenceStore {
         keys.unseeded(shard),
         keys.wake('deliver', shard),
         keys.wake('record', shard),
+        keys.seen(shard),
+        keys.apartDue(shard),
+        keys.apartActive(shard),
+        keys.erased(shard),
       ],
       [keys.stem, keys.tag(shard), this.#ttlMs, this.#clock.now(), ...args],
     );
@@ -220,23 +229,54 @@ export class PresenceStore {
     };
   }
 
-  /** What others may know of users of one shard, and up to which outbox entry that is true. */
+  /**
+   * Who may see the user has changed, as PostgreSQL has it; an older revision changes nothing. `seed`: Redis has no record
+   * of the user, and PostgreSQL has to be asked first.
+   */
+  async setPrivacy(
+    userId: string,
+    privacy: Privacy,
+    seed: Seed | null,
+  ): Promise<{ code: 'ok' | 'seed'; followUp: FollowUp }> {
+    const args = [userId, JSON.stringify(privacy), ...seedArgs(seed)];
+    const { reply, followUp } = await this.#run('set-privacy', shardOf(userId), args);
+    return { code: reply[1] as 'ok' | 'seed', followUp };
+  }
+
+  /** What the user allows, and what stands between the user and each of these viewers, in their order. */
+  async relations(
+    userId: string,
+    viewerIds: string[],
+  ): Promise<Openness & { relations: { friend: boolean; blocked: boolean }[] }> {
+    const { reply } = await this.#run('relations', shardOf(userId), [userId, ...viewerIds]);
+    return {
+      visibility: visibilityOf(reply[1]),
+      lastSeenVisibility: visibilityOf(reply[2]),
+      relations: reply
+        .slice(3)
+        .map((bits) => ({ friend: (Number(bits) & 1) !== 0, blocked: (Number(bits) & 2) !== 0 })),
+    };
+  }
+
+  /** What a viewer (null: one who sees everything) may know of users of one shard, and up to which outbox entry that is true. */
   async snapshot(
     shard: number,
     userIds: string[],
+    viewerId: string | null = null,
   ): Promise<{ users: Glimpse[]; position: string; followUp: FollowUp }> {
-    const { reply, followUp } = await this.#run('snapshot', shard, userIds);
+    const { reply, followUp } = await this.#run('snapshot', shard, [viewerId ?? '', ...userIds]);
     const users = userIds.map((userId, n): Glimpse => {
-      const status = Number(reply[2 + n * 4]);
-      const version = reply[4 + n * 4];
+      const [status, lastSeen, version, detail, sight] = reply.slice(2 + n * 5, 7 + n * 5);
       return {
         userId,
         status: status === 1 ? 'active' : 'inactive',
-        lastSeen: toMs(reply[3 + n * 4]),
+        lastSeen: toMs(lastSeen),
         version: version === '' ? null : Number(version),
-        known: status >= 0,
+        known: Number(status) >= 0,
         unseeded: status === -2,
-        detail: parseDetail(String(reply[5 + n * 4])),
+        detail: parseDetail(String(detail)),
+        sight: SIGHTS[(Number(sight) + 10) % 10] ?? 'nothing',
+        restricted: Number(sight) < 0,
       };
     });
     return { users, position: String(reply[1]), followUp };
@@ -246,6 +286,12 @@ export class PresenceStore {
   async isHidden(userId: string): Promise<boolean> {
     const [until, unseeded] = await this.#redis.hmget(this.#keys.record(userId), 'h', 'p');
     return until !== null || unseeded !== null;
+  }
+
+  /** Forgets the user here, tells watchers, and makes a worker erase them from PostgreSQL when it comes to `position`. */
+  async erase(userId: string): Promise<{ position: string; followUp: FollowUp }> {
+    const { reply, followUp } = await this.#run('erase', shardOf(userId), [userId]);
+    return { position: String(reply[1]), followUp };
   }
 
   /** One user's record, settled; null where there is none. `now` is Redis's time. */

@@ -1,6 +1,7 @@
 import type { Claims, Detail, Memory, Status } from '../presence/change.ts';
 import type { FollowUp } from '../presence/follow-up.ts';
 import type { DeviceKind, SessionState } from '../presence/session.ts';
+import type { Sight } from '../presence/visibility.ts';
 
 /** What PostgreSQL knows of a user for whom Redis has no record: memory, nothing (a new user), or it could not be asked. */
 export type Seed = Memory | 'new' | 'away';
@@ -47,6 +48,10 @@ export interface Glimpse {
   unseeded: boolean;
   /** What others may see of it, where Redis has a record. */
   detail: Detail | null;
+  /** How much of this the viewer that was named may see. The rest is the truth all the same. */
+  sight: Sight;
+  /** Not everybody sees the same. */
+  restricted: boolean;
 }
 
 export interface Chosen {

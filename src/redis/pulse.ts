@@ -21,8 +21,8 @@ export class Pulse {
   #beating: Promise<void> | null = null;
   #begunAt = 0;
   #tookMs = 0;
-  #onLost: () => void = () => {};
-  #onBack: () => void = () => {};
+  readonly #onLost: (() => void)[] = [];
+  readonly #onBack: (() => void)[] = [];
 
   constructor(redis: RedisClient, keys: Keys, clock: RedisClock) {
     this.#redis = redis;
@@ -49,12 +49,12 @@ export class Pulse {
 
   /** Called when Redis came back without what it held. */
   onLost(listener: () => void): void {
-    this.#onLost = listener;
+    this.#onLost.push(listener);
   }
 
   /** Called whenever Redis can be reached again. */
   onBack(listener: () => void): void {
-    this.#onBack = listener;
+    this.#onBack.push(listener);
   }
 
   start(): void {
@@ -97,8 +97,7 @@ export class Pulse {
       const epoch = replies.map((reply) => String(reply[1])).join(' ');
       const lost = this.#epoch !== null && this.#epoch !== epoch;
       this.#epoch = epoch;
-      if (!was) this.#onBack();
-      if (lost) this.#onLost();
+      for (const listener of [...(was ? [] : this.#onBack), ...(lost ? this.#onLost : [])]) listener();
     } catch {
       // Whoever needs Redis meets the error itself; here it only means: not in contact.
       this.#alive = false;

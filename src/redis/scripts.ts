@@ -1,11 +1,26 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { type ScriptRun, scriptRuns } from '../script-runs.ts';
 import type { RedisClient } from './connect.ts';
 
 const FOLDER = new URL('./lua/', import.meta.url);
 
-/** The scripts that stand alone; all others begin with lib.lua. */
-const ALONE = new Set(['take-changes', 'publish', 'pulse', 'sweep', 'delivered', 'lease', 'backlog', 'indicate']);
+/** The scripts that stand alone; all others begin with lib-privacy.lua and lib.lua. */
+const ALONE = new Set([
+  'take-changes',
+  'publish',
+  'pulse',
+  'sweep',
+  'delivered',
+  'lease',
+  'backlog',
+  'indicate',
+  'tell-alert',
+  'waiting',
+  'count-seen',
+  'page-seen',
+  'reserve',
+]);
 
 interface Script {
   source: string;
@@ -13,11 +28,11 @@ interface Script {
 }
 
 function loadScripts(): Map<string, Script> {
-  const lib = readFileSync(new URL('lib.lua', FOLDER), 'utf8');
+  const lib = ['lib-privacy.lua', 'lib.lua'].map((name) => readFileSync(new URL(name, FOLDER), 'utf8')).join('\n');
   const scripts = new Map<string, Script>();
   for (const file of readdirSync(FOLDER)) {
     const name = file.replace(/\.lua$/, '');
-    if (name === file || name === 'lib') continue;
+    if (name === file || name.startsWith('lib')) continue;
     const body = readFileSync(new URL(file, FOLDER), 'utf8');
     const source = ALONE.has(name) ? body : `${lib}\n${body}`;
     scripts.set(name, { source, sha: createHash('sha1').update(source).digest('hex') });
@@ -39,10 +54,15 @@ export async function runScript(
 ): Promise<Reply[]> {
   const script = scripts.get(name);
   if (!script) throw new Error(`There is no script ${name} in ${FOLDER.pathname}`);
+  const begun = performance.now();
   try {
     return (await redis.evalsha(script.sha, keys.length, ...keys, ...args)) as Reply[];
   } catch (error) {
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
     return (await redis.eval(script.source, keys.length, ...keys, ...args)) as Reply[];
+  } finally {
+    if (scriptRuns.hasSubscribers) {
+      scriptRuns.publish({ script: name, ms: performance.now() - begun } satisfies ScriptRun);
+    }
   }
 }

@@ -5,40 +5,92 @@ import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } 
 import { serializerCompiler } from 'fastify-type-provider-zod';
 import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
+import { OperatorLock } from '../operator.ts';
 import { LIMITS } from '../protocol/vocabulary.ts';
+import { Activations } from './activations.ts';
+import type { AnalyticsApi } from './analytics.ts';
 import type { Authenticator } from './auth.ts';
 import { boardRoutes } from './board.ts';
+import type { ChangesApi } from './changes.ts';
+import { clientAddress } from './client-address.ts';
 import type { Conversations } from './conversations.ts';
-import { describeRoutes } from './docs.ts';
+import { describeRoutes, refusals } from './docs.ts';
 import { type HealthProbe, healthRoutes } from './health.ts';
+import type { Limits } from './limits.ts';
+import { metricsRoutes, type Scrape } from './metrics.ts';
 import type { PresenceApi } from './presence-api.ts';
+import type { Profiles } from './profiles.ts';
+import type { PushApi } from './push.ts';
 import { refuse, refuseConnection, refuseInOurShape } from './refusals.ts';
-import { identify } from './rights.ts';
+import { limitAddresses, limitCallers } from './request-limits.ts';
+import { analyticsRoutes } from './routes/analytics.ts';
+import { blockRoutes } from './routes/blocks.ts';
+import { changeRoutes } from './routes/changes.ts';
 import { conversationRoutes } from './routes/conversations.ts';
+import { friendRoutes } from './routes/friends.ts';
+import { historyRoutes } from './routes/history.ts';
+import { profileRoutes } from './routes/profiles.ts';
+import { pushRoutes } from './routes/push.ts';
 import { sessionRoutes } from './routes/sessions.ts';
+import { settingsRoutes } from './routes/settings.ts';
 import { statusRoutes } from './routes/status.ts';
+import type { Social } from './social.ts';
 import { compileValidator } from './validation.ts';
 
+const HEADERS_LIMIT_MS = 10_000;
+const REQUEST_LIMIT_MS = 30_000;
+const CHECK_EVERY_MS = 2000;
+
 export interface AppDeps {
-  config: Pick<Config, 'corsOrigins' | 'adminUser' | 'adminPassword'>;
+  config: Pick<
+    Config,
+    'corsOrigins' | 'adminUser' | 'adminPassword' | 'boardWritable' | 'trustProxy' | 'maxConnections'
+  >;
   log: Logger;
   auth: Authenticator;
+  limits: Limits;
   presence: PresenceApi;
   conversations: Pick<Conversations, 'addMember' | 'removeMember'>;
+  social: Pick<Social, keyof Social>;
+  profiles: Pick<Profiles, keyof Profiles>;
+  push: PushApi;
+  analytics: AnalyticsApi;
+  changes: ChangesApi;
   health: HealthProbe;
   boardQueues: readonly Queue[];
+  scrape: Scrape;
   /** Routes of a certain process, such as the page of the demo. */
   extraRoutes?: ((app: FastifyInstance) => Promise<void> | void) | undefined;
 }
 
 /** The app with all its routes; listening is another's affair. */
 export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
-  const { config, log, auth, presence, conversations, health, boardQueues, extraRoutes } = deps;
+  const {
+    config,
+    log,
+    auth,
+    limits,
+    presence,
+    conversations,
+    social,
+    profiles,
+    push,
+    analytics,
+    changes,
+    health,
+    boardQueues,
+    scrape,
+    extraRoutes,
+  } = deps;
   const loggerInstance: FastifyBaseLogger = log;
   const app: FastifyInstance = fastify({
     loggerInstance,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: LIMITS.bytes,
+    // Whoever dribbles a request is cut off; a client on a bad line needs a few seconds for these few bytes.
+    requestTimeout: REQUEST_LIMIT_MS,
+    http: { headersTimeout: HEADERS_LIMIT_MS, connectionsCheckingInterval: CHECK_EVERY_MS },
+    trustProxy: believedHops(config.trustProxy),
     // As long as an address can get: an id above its limit is refused by the rule for ids, not by the router.
     routerOptions: { maxParamLength: 16_384 },
     // Who comes on an open connection while the process drains gets an answer; health tells others to stay away.
@@ -46,31 +98,51 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     frameworkErrors: (error, request, reply) => void refuse(error, request, reply),
     clientErrorHandler: refuseConnection,
   });
+  app.server.maxConnections = config.maxConnections;
   app.setValidatorCompiler(compileValidator);
   app.setSerializerCompiler(serializerCompiler);
   refuseInOurShape(app);
   acceptJsonOnly(app);
   await protectBrowsers(app, config.corsOrigins);
+  const addressOf = clientAddress(config.trustProxy);
+  limitAddresses(app, limits, addressOf);
   await describeRoutes(app);
 
   healthRoutes(app, health);
   app.decorateRequest('caller', null);
   await app.register(async (known) => {
-    known.addHook('onRequest', identify(auth));
+    limitCallers(known, auth, limits, addressOf);
     known.addHook('onRoute', (route) => {
-      route.schema = { ...route.schema, security: [{ bearer: [] }] };
+      const answers = { ...refusals(429), ...Object(route.schema?.response) };
+      route.schema = { ...route.schema, response: answers, security: [{ bearer: [] }] };
     });
     known.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
-    statusRoutes(known, presence);
+    statusRoutes(known, presence, new Activations(presence));
     sessionRoutes(known, presence);
     conversationRoutes(known, conversations);
+    profileRoutes(known, profiles);
+    friendRoutes(known, social);
+    blockRoutes(known, social);
+    settingsRoutes(known, social);
+    pushRoutes(known, push);
+    analyticsRoutes(known, analytics);
+    historyRoutes(known, analytics);
+    changeRoutes(known, changes);
   });
   if (config.adminPassword !== null) {
-    await boardRoutes(app, { user: config.adminUser, password: config.adminPassword }, boardQueues);
+    const lock = new OperatorLock({ user: config.adminUser, password: config.adminPassword });
+    await boardRoutes(app, { lock, queues: boardQueues, writable: config.boardWritable });
+    metricsRoutes(app, lock, scrape);
   }
   await extraRoutes?.(app);
 
   return app;
+}
+
+/** For what Fastify itself says of a request; limits ask clientAddress. A mere number it would not believe at all. */
+function believedHops(trustProxy: Config['trustProxy']): boolean | ((address: string, hop: number) => boolean) {
+  if (trustProxy === true) return true;
+  return trustProxy === 0 ? false : (_address, hop) => hop < trustProxy;
 }
 
 /** An empty body is none, whatever its type says: many clients send a type with everything. */

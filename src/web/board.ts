@@ -1,31 +1,72 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
 import type { Queue } from 'bullmq';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RollcallError } from '../errors.ts';
+import { OPERATOR_CHALLENGE, type OperatorLock } from '../operator.ts';
+import type { QueueName } from '../queues/jobs.ts';
+import { networkOf } from './client-address.ts';
 import { sendError } from './refusals.ts';
 
 export const BOARD_PATH = '/admin/queues';
 
-export interface Operator {
-  user: string;
-  password: string;
+const DESCRIPTIONS: Record<QueueName, string> = {
+  timeouts: 'One delayed check per active user, due when they would have been silent for too long',
+  broadcasts: 'Hands changes to the web processes, which tell their watchers',
+  'last-seen': 'Writes changes to PostgreSQL. Failed: rows that it refused',
+  notifications: 'Tells friends that somebody became active. Failed: messages that a push service refused',
+  webhooks: 'Posts changes to WEBHOOK_URL. Failed: batches that the receiver refused',
+  maintenance: 'Repairs, cleans up and counts, each at its own interval',
+};
+
+/** Stricter than for the other pages, since jobs are about people: nothing of others, in no frame. */
+const CONTENT_POLICY = [
+  "default-src 'self'",
+  "script-src 'self'",
+  "img-src 'self' data:",
+  "style-src 'self' 'unsafe-inline'",
+  "base-uri 'self'",
+  "form-action 'self'",
+  "frame-ancestors 'none'",
+  "object-src 'none'",
+].join('; ');
+
+export interface BoardOptions {
+  lock: OperatorLock;
+  queues: readonly Queue[];
+  /** Whether jobs may be retried, removed and added, and queues paused and emptied. */
+  writable: boolean;
 }
 
-/** The queues and their jobs, to look at. */
-export async function boardRoutes(app: FastifyInstance, operator: Operator, queues: readonly Queue[]): Promise<void> {
+/** The queues and their jobs, for the operator. */
+export async function boardRoutes(app: FastifyInstance, { lock, queues, writable }: BoardOptions): Promise<void> {
   const serverAdapter = new FastifyAdapter().setBasePath(BOARD_PATH);
   createBullBoard({
-    queues: queues.map((queue) => new BullMQAdapter(queue, { readOnlyMode: true })),
+    queues: queues.map((queue) => {
+      const description = DESCRIPTIONS[queue.name as QueueName];
+      return new BullMQAdapter(queue, { readOnlyMode: !writable, description });
+    }),
     serverAdapter,
-    options: { uiConfig: { boardTitle: 'Rollcall' } },
+    options: {
+      uiConfig: {
+        boardTitle: 'Rollcall',
+        hideDocsLink: true,
+        miscLinks: [
+          { text: 'REST API', url: '/docs' },
+          { text: 'Socket.IO API', url: '/docs/asyncapi.json' },
+          { text: 'Metrics', url: '/metrics' },
+        ],
+      },
+    },
   });
   await app.register(
     async (board) => {
-      board.addHook('onRequest', operatorOnly(operator));
-      board.addHook('onRequest', sameSiteOnly);
+      board.addHook('onRequest', operatorOnly(lock));
+      board.addHook('onRequest', sameOriginOnly);
+      board.addHook('onRequest', async (_request, reply) => {
+        reply.header('content-security-policy', CONTENT_POLICY).header('cache-control', 'no-store');
+      });
       board.addHook('onSend', withoutForeignFonts);
       await board.register(serverAdapter.registerPlugin());
     },
@@ -33,28 +74,30 @@ export async function boardRoutes(app: FastifyInstance, operator: Operator, queu
   );
 }
 
-/** HTTP Basic. Hashes have one length, so the comparison tells nothing of the password's. */
-export function operatorOnly({ user, password }: Operator) {
-  const expected = sha256(`${user}:${password}`);
+/** HTTP Basic. */
+export function operatorOnly(lock: OperatorLock) {
   return async (request: FastifyRequest, reply: FastifyReply) => {
-    const given = /^Basic +([A-Za-z0-9+/=]+) *$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
-    if (timingSafeEqual(sha256(Buffer.from(given, 'base64')), expected)) return;
-    reply.header('www-authenticate', 'Basic realm="Rollcall", charset="UTF-8"');
+    const verdict = lock.judge(request.headers.authorization, networkOf(request.ip));
+    if (verdict.kind === 'operator') return;
+    if (verdict.kind === 'too many attempts') {
+      const message = 'Too many wrong passwords from this address.';
+      return sendError(reply, new RollcallError('RATE_LIMITED', { message, retryAfterMs: verdict.retryAfterMs }));
+    }
+    reply.header('www-authenticate', OPERATOR_CHALLENGE);
     return sendError(reply, new RollcallError('UNAUTHENTICATED', { message: 'For the operator only.' }));
   };
 }
 
-function sha256(data: string | Buffer): Buffer {
-  return createHash('sha256').update(data).digest();
-}
-
-/** Browsers send a password they know along with whatever another site makes them post. */
-async function sameSiteOnly(request: FastifyRequest, reply: FastifyReply) {
+/**
+ * Browsers send a password they know along with whatever another site makes them post. They say where it comes from:
+ * by `Sec-Fetch-Site`, and those that are asked without TLS by `Origin`. Who says neither is no browser.
+ */
+async function sameOriginOnly(request: FastifyRequest, reply: FastifyReply) {
   if (request.method === 'GET' || request.method === 'HEAD') return;
-  const { 'sec-fetch-site': site, origin, host } = request.headers;
-  const ownSite = site === undefined || site === 'same-origin' || site === 'none';
-  const ownOrigin = origin === undefined || URL.parse(origin)?.host === host;
-  if (!ownSite || !ownOrigin) return sendError(reply, new RollcallError('FORBIDDEN'));
+  const { 'sec-fetch-site': site, origin } = request.headers;
+  const own =
+    site === undefined ? origin === undefined || URL.parse(origin)?.host === request.host : site === 'same-origin';
+  if (!own) return sendError(reply, new RollcallError('FORBIDDEN', { message: 'From the board itself only.' }));
 }
 
 /** The page asks a third party for its fonts, which our content policy forbids: it is not asked at all. */

@@ -28,6 +28,12 @@ export interface Newcomer {
   end(reason: CloseReason): void;
 }
 
+interface Goodbye {
+  connection: Connection;
+  at: number;
+  graceMs: number;
+}
+
 /** All sessions that this process holds: opened, kept alive, restored, handed over. */
 export class Connections {
   readonly #presence: Presence;
@@ -37,7 +43,7 @@ export class Connections {
   readonly #heartbeats: Heartbeats;
   readonly #held = new Map<string, Connection>();
   readonly #process = randomBytes(6).toString('base64url');
-  #goodbyes: { connection: Connection; at: number }[] = [];
+  #goodbyes: Goodbye[] = [];
   #saying: Promise<void> | null = null;
   #retry: NodeJS.Timeout | undefined;
   #serial = 0;
@@ -103,14 +109,23 @@ export class Connections {
     return this.#heartbeats.beat(connection, state);
   }
 
+  /** It is sent away by us and will be back: nobody is told that they left, if they come within the time of a handover. */
+  sendAway(connection: Connection): void {
+    this.#leave(connection, Math.max(this.#config.disconnectGraceMs, this.#config.handoverMs));
+  }
+
   /** The connection is gone. `silent`: it only stopped answering, so the session keeps its deadline. */
   leave(connection: Connection, silent = false): void {
+    this.#leave(connection, silent ? null : this.#config.disconnectGraceMs);
+  }
+
+  #leave(connection: Connection, graceMs: number | null): void {
     this.#held.delete(connection.conn);
     if (!connection.holds) return;
     connection.holds = false;
     this.#heartbeats.forget(connection);
-    if (silent || this.#goodbyes.length >= MAX_GOODBYES) return;
-    this.#goodbyes.push({ connection, at: performance.now() });
+    if (graceMs === null || this.#goodbyes.length >= MAX_GOODBYES) return;
+    this.#goodbyes.push({ connection, at: performance.now(), graceMs });
     this.#sayGoodbyes();
   }
 
@@ -202,7 +217,7 @@ export class Connections {
 
   #goodbyeAgain(connection: Connection): void {
     if (this.#draining) return;
-    this.#goodbyes.push({ connection, at: performance.now() });
+    this.#goodbyes.push({ connection, at: performance.now(), graceMs: this.#config.disconnectGraceMs });
     this.#sayGoodbyes();
   }
 
@@ -245,12 +260,12 @@ export class Connections {
   }
 
   /** True where it has to be said again. */
-  async #say({ connection, at }: { connection: Connection; at: number }): Promise<boolean> {
+  async #say({ connection, at, graceMs }: Goodbye): Promise<boolean> {
     const age = performance.now() - at;
     // Long overdue by then: the deadline has spoken.
     if (age > 2 * this.#config.ttlMs + 60_000) return false;
     try {
-      const { followUp } = await this.#services.store.close(connection, age, this.#config.disconnectGraceMs);
+      const { followUp } = await this.#services.store.close(connection, age, graceMs);
       this.#presence.followUps.add(followUp);
       return false;
     } catch (error) {

@@ -1,4 +1,5 @@
 import { addMember, isMember, removeMember } from '../postgres/conversations.ts';
+import { sightOf } from '../presence/visibility.ts';
 import type { Indicator } from '../redis/indicators.ts';
 import type { Services } from '../services.ts';
 import type { FollowUps } from './follow-ups.ts';
@@ -37,14 +38,28 @@ export class Conversations {
     return guarded(async () => {
       const cached = await indicators.cachedMember(conversationId, userId);
       if (cached !== null) return cached;
-      await indicators.cacheMember(conversationId, userId, await isMember(db, conversationId, userId));
-      // What is cached by now may be newer than what was just read.
-      return (await indicators.cachedMember(conversationId, userId)) ?? false;
+      if (!(await isMember(db, conversationId, userId))) return false;
+      await indicators.cacheMember(conversationId, userId);
+      // They may have left since.
+      return (await indicators.cachedMember(conversationId, userId)) ?? true;
     });
   }
 
-  doing(conversationId: string) {
-    return guarded(() => this.#services.indicators.doing(conversationId));
+  /** Who is doing what there now, as far as the viewer may see them. */
+  async doing(conversationId: string, viewerId: string) {
+    const { indicators, store } = this.#services;
+    return guarded(async () => {
+      const all = await indicators.doing(conversationId);
+      const seen = await Promise.all(
+        all.map(async ({ userId }) => {
+          if (userId === viewerId) return true;
+          const { relations, ...openness } = await store.relations(userId, [viewerId]);
+          const [between] = relations;
+          return between !== undefined && sightOf(openness, { self: false, ...between }) !== 'nothing';
+        }),
+      );
+      return all.filter((_, n) => seen[n]);
+    });
   }
 
   async start(indicator: Indicator): Promise<void> {

@@ -1,7 +1,6 @@
 import type { Claims } from '../presence/change.ts';
-import type { SessionView, StatusAnswer } from '../protocol/http.ts';
+import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
 import type { SetStatusRequest, StatusPayload } from '../protocol/vocabulary.ts';
-import type { Caller } from './auth.ts';
 
 /** What `include` adds to a status. */
 export type Look = Required<Pick<StatusAnswer, 'devices' | 'detail' | 'why'>>;
@@ -12,14 +11,15 @@ export interface Choice {
   expiresInMs: number | null;
 }
 
-/** What the doors ask about people. Whether the caller may ask has been settled by then; see rights.ts. */
+/**
+ * What the doors ask about people. Whether the caller may ask has been settled by then; see rights.ts. A viewer of null
+ * sees everything.
+ */
 export interface PresenceApi {
-  /** As the viewer may know it. Throws USER_NOT_FOUND or UNAVAILABLE. */
-  status(viewer: Caller, userId: string): Promise<StatusPayload>;
+  /** As the viewer may know it, with these keys added. Throws USER_NOT_FOUND or UNAVAILABLE. */
+  status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer>;
   /** In the order asked, unknown ids included. Throws UNAVAILABLE. */
-  statuses(viewer: Caller, userIds: string[]): Promise<StatusPayload[]>;
-  /** Throws USER_NOT_FOUND. */
-  look(userId: string): Promise<Look>;
+  statuses(viewerId: string | null, userIds: string[]): Promise<StatusPayload[]>;
   setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload>;
   /** Ends one session, or all where none is named. Throws SESSION_NOT_FOUND or USER_NOT_FOUND. */
   logOut(userId: string, sessionId: string | null): Promise<void>;

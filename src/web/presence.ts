@@ -6,18 +6,18 @@ import { lastTransition } from '../postgres/history.ts';
 import { clearHidden, saveDetail, saveHidden } from '../postgres/users.ts';
 import type { Claims, Detail, Memory } from '../presence/change.ts';
 import { explain, ruleOfEnd } from '../presence/status.ts';
-import type { SessionView } from '../protocol/http.ts';
+import type { Sight } from '../presence/visibility.ts';
+import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
 import type { SetDetailRequest, WatchedUser } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import { isRedisAway } from '../redis/connect.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { Chosen, Glimpse, OpenCode, OpenRequest } from '../redis/presence-types.ts';
 import type { Services } from '../services.ts';
-import type { Caller } from './auth.ts';
 import { FollowUps } from './follow-ups.ts';
 import { Memories } from './memories.ts';
 import type { Choice, Look, PresenceApi } from './presence-api.ts';
-import { detailOf, iso, isoOrNull, payloadOf, recalled, versioned, whyOf } from './shown.ts';
+import { detailOf, iso, isoOrNull, payloadOf, recalled, sightInMemory, versioned, visibleTo, whyOf } from './shown.ts';
 
 const RETRY_AFTER_MS = 1000;
 
@@ -27,6 +27,12 @@ export interface Snapshot {
   /** Cannot be known while PostgreSQL is away. */
   pending: string[];
   positions: Map<number, string>;
+  /** Users of whom not everybody sees the same. */
+  restricted: Set<string>;
+}
+
+export function nothingSeen(): Snapshot {
+  return { users: [], pending: [], positions: new Map(), restricted: new Set() };
 }
 
 export { iso };
@@ -65,30 +71,43 @@ export class Presence implements PresenceApi {
     });
   }
 
-  async status(_viewer: Caller, userId: string): Promise<StatusPayload> {
-    const { users, unknown, pending } = await this.#see([userId]);
+  async status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer> {
+    const { users, unknown, pending, blind } = await this.#see([userId], viewerId);
     if (pending.length > 0) throw unavailable();
     const [user] = users;
     if (!user || unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
-    return payloadOf(user);
+    const answer: StatusAnswer = payloadOf(user);
+    if (!extras?.size) return answer;
+    const { devices, detail, why } = await this.#look(userId, blind.has(userId));
+    // Whoever is told "inactive", for whatever reason, must not read the opposite from the devices.
+    if (extras.has('devices')) answer.devices = answer.status === 'active' ? devices : [];
+    if (extras.has('detail')) answer.detail = blind.has(userId) ? {} : detail;
+    if (extras.has('why')) answer.why = why;
+    return answer;
   }
 
-  async statuses(_viewer: Caller, userIds: string[]): Promise<StatusPayload[]> {
-    const { users, pending } = await this.#see([...new Set(userIds)]);
+  async statuses(viewerId: string | null, userIds: string[]): Promise<StatusPayload[]> {
+    const { users, pending } = await this.#see([...new Set(userIds)], viewerId);
     if (pending.length > 0) throw unavailable();
     const byId = new Map(users.map((user) => [user.userId, payloadOf(user)]));
     return userIds.map((userId) => byId.get(userId) ?? { userId, status: 'inactive', lastSeen: null });
   }
 
   /** What watchers get first: with versions, and with the position from which on events count. Throws UNAVAILABLE. */
-  async snapshot(userIds: string[]): Promise<Snapshot> {
-    const { users, pending, positions } = await this.#see([...new Set(userIds)]);
-    return { users, pending, positions };
+  async snapshot(userIds: string[], viewerId: string | null): Promise<Snapshot> {
+    const { users, pending, positions, restricted } = await this.#see([...new Set(userIds)], viewerId);
+    return { users, pending, positions, restricted };
   }
 
-  async look(userId: string): Promise<Look> {
+  /** What a user allows, and what stands between the user and each of these viewers. Throws UNAVAILABLE. */
+  relations(userId: string, viewerIds: string[]) {
+    return guarded(() => this.#services.store.relations(userId, viewerIds));
+  }
+
+  async #look(userId: string, blind: boolean): Promise<Look> {
     const { record, now } = await this.#inspect(userId);
-    if (!record) return this.#lookBack(userId, now);
+    // Who sees nothing waits as long as for somebody who never came.
+    if (!record || blind) return this.#lookBack(userId, now);
     const hidden = record.hiddenUntil !== null || record.unseeded;
     return {
       devices: hidden ? [] : record.sessions.map(({ kind, state }) => ({ kind, state })),
@@ -158,7 +177,7 @@ export class Presence implements PresenceApi {
       if (!(await this.endSession(userId, sessionId))) throw new RollcallError('SESSION_NOT_FOUND');
       return;
     }
-    const { unknown } = await this.#see([userId]);
+    const { unknown } = await this.#see([userId], null);
     if (unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
     await guarded(async () => {
       const { followUp } = await this.#services.store.logOut(userId, null);
@@ -178,7 +197,7 @@ export class Presence implements PresenceApi {
   async sessions(userId: string): Promise<SessionView[]> {
     const { record } = await this.#inspect(userId);
     if (!record) {
-      const { unknown } = await this.#see([userId]);
+      const { unknown } = await this.#see([userId], null);
       if (unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
       return [];
     }
@@ -226,12 +245,15 @@ export class Presence implements PresenceApi {
     });
   }
 
-  async #see(userIds: string[]): Promise<Snapshot & { unknown: Set<string> }> {
+  async #see(
+    userIds: string[],
+    viewerId: string | null,
+  ): Promise<Snapshot & { unknown: Set<string>; blind: Set<string> }> {
     const positions = new Map<number, string>();
     const glimpses = await guarded(() =>
       Promise.all(
         [...Map.groupBy(userIds, shardOf)].map(async ([shard, ids]) => {
-          const { users, position, followUp } = await this.#services.store.snapshot(shard, ids);
+          const { users, position, followUp } = await this.#services.store.snapshot(shard, ids, viewerId);
           this.followUps.add(followUp);
           positions.set(shard, position);
           return users;
@@ -241,22 +263,31 @@ export class Presence implements PresenceApi {
     const users: WatchedUser[] = [];
     const asked: Glimpse[] = [];
     const pending: string[] = [];
+    const restricted = new Set<string>();
+    const blind = new Set<string>();
+    const show = (user: WatchedUser, sight: Sight) => {
+      if (sight === 'nothing') blind.add(user.userId);
+      users.push(visibleTo(sight, user));
+    };
     for (const glimpse of glimpses.flat()) {
+      if (glimpse.restricted) restricted.add(glimpse.userId);
       if (glimpse.unseeded) pending.push(glimpse.userId);
-      else if (glimpse.version === null) asked.push(glimpse);
-      else users.push(versioned(glimpse, glimpse.version));
+      // Of whom the viewer may see nothing PostgreSQL is asked too, as it is about somebody who never came.
+      else if (glimpse.version === null || glimpse.sight === 'nothing') asked.push(glimpse);
+      else show(versioned(glimpse, glimpse.version), glimpse.sight);
     }
     const unknown = new Set<string>();
     const memories = await this.#memories.load(asked.map((glimpse) => glimpse.userId));
     for (const glimpse of asked) {
       const memory = memories?.get(glimpse.userId);
+      if (memory?.privacy) restricted.add(glimpse.userId);
       if (!glimpse.known && memories === null) pending.push(glimpse.userId);
       else {
         if (!glimpse.known && !memory) unknown.add(glimpse.userId);
-        users.push(recalled(glimpse, memory));
+        show(recalled(glimpse, memory), sightInMemory(glimpse, memory, viewerId));
       }
     }
-    return { users, pending, positions, unknown };
+    return { users, pending, positions, unknown, restricted, blind };
   }
 }
 

@@ -11,10 +11,15 @@ declare module 'fastify' {
 /** Finds out who asks. A token is read from the header alone: addresses end up in logs and histories. */
 export function identify(auth: Authenticator) {
   return async (request: FastifyRequest): Promise<void> => {
-    const token = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
-    if (token === undefined) throw new RollcallError('UNAUTHENTICATED');
+    const token = bearerOf(request);
+    if (token === null) throw new RollcallError('UNAUTHENTICATED');
     request.caller = await auth.verify(token);
   };
+}
+
+/** The token as it was sent, good or not; null: none was. */
+export function bearerOf({ headers }: Pick<FastifyRequest, 'headers'>): string | null {
+  return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1] ?? null;
 }
 
 export function callerOf(request: FastifyRequest): Caller {
@@ -27,6 +32,11 @@ export function isSelfOrReader(caller: Caller, userId: string): boolean {
   return caller.service === null ? caller.userId === userId : caller.service.read;
 }
 
+/** As whom the caller looks at others; null: a service, which sees everything. */
+export function viewerOf(caller: Caller): string | null {
+  return caller.service === null ? caller.userId : null;
+}
+
 /** What everybody may ask, except a service without the right to read. */
 export function requireReader(caller: Caller): void {
   if (caller.service !== null && !caller.service.read) throw new RollcallError('FORBIDDEN');
@@ -35,6 +45,11 @@ export function requireReader(caller: Caller): void {
 export function requireSelf(caller: Caller, userId: string, right: 'read' | 'write'): void {
   const allowed = caller.service === null ? caller.userId === userId : caller.service[right];
   if (!allowed) throw new RollcallError('FORBIDDEN');
+}
+
+/** What nobody does for another: the end user alone, no service. */
+export function requireOneself(caller: Caller, userId: string): void {
+  if (caller.service !== null || caller.userId !== userId) throw new RollcallError('FORBIDDEN');
 }
 
 /** What only the host application may do. */

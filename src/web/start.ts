@@ -3,13 +3,22 @@ import type { FastifyInstance } from 'fastify';
 import { type Config, readConfig } from '../config.ts';
 import { type ProcessPlan, runProcess, type Service } from '../lifecycle.ts';
 import { createLogger, type Logger } from '../log.ts';
+import { SharedLimits } from '../redis/limits.ts';
 import { openServices } from '../services.ts';
+import { Analytics } from './analytics.ts';
 import { buildApp } from './app.ts';
 import { createAuthenticator } from './auth.ts';
+import { ChangeFeed } from './changes.ts';
 import { CLUSTER_STOP_LIMIT_MS, webCluster } from './cluster.ts';
+import { answerScrapes, scrapeOfMachine } from './cluster-metrics.ts';
 import { Conversations } from './conversations.ts';
 import { createHealthProbe } from './health-probe.ts';
+import { Limits } from './limits.ts';
+import { scrapeOf, WebMetrics } from './metrics.ts';
 import { Presence } from './presence.ts';
+import { Profiles } from './profiles.ts';
+import { Push } from './push.ts';
+import { Social } from './social.ts';
 import { attachSockets, type Gateway } from './sockets/gateway.ts';
 
 /** Upgraded connections keep a server open until somebody closes them, and a drain tells every client first. */
@@ -26,6 +35,7 @@ export async function startWeb(env: NodeJS.ProcessEnv, extras: WebExtras = {}): 
     const config = readConfig(env);
     const log = createLogger(config, 'web');
     if (config.webConcurrency > 1 && cluster.isPrimary) {
+      answerScrapes();
       return { log, services: [webCluster(config.webConcurrency, log)], stopLimitMs: CLUSTER_STOP_LIMIT_MS };
     }
     return await planWeb(config, log, extras);
@@ -38,24 +48,37 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
   const auth = createAuthenticator(config, log);
   const presence = new Presence(services, config.ttlMs, log);
   const conversations = new Conversations(services, presence.followUps);
+  const metrics = new WebMetrics(services);
+  const changes = new ChangeFeed(services);
   let sockets: Gateway | undefined;
+  const limits = new Limits(config, new SharedLimits(services.redis, services.keys));
   const app = await buildApp({
     config,
     log,
     auth,
+    limits,
     presence,
     conversations,
+    social: new Social(services, presence),
+    profiles: new Profiles(services, presence),
+    push: new Push(services, config),
+    analytics: new Analytics(services),
+    changes,
     health: createHealthProbe(
       services,
       () => sockets?.draining ?? false,
       () => sockets?.level ?? 0,
     ),
     boardQueues: [...services.queues.all.values()],
+    scrape: cluster.isWorker ? scrapeOfMachine(metrics.registry) : scrapeOf(metrics.registry),
     extraRoutes: routes,
   });
   // While closing and still listening, so that whoever comes now is told to go elsewhere.
-  app.addHook('preClose', async () => await sockets?.drain());
-  sockets = attachSockets(app.server, { config, log, auth, presence, conversations, services });
+  app.addHook('preClose', async () => {
+    changes.drain();
+    await sockets?.drain();
+  });
+  sockets = attachSockets(app.server, { config, log, auth, limits, presence, conversations, services, metrics });
 
   const stores: Service = { name: 'stores', start: async () => {}, stop: () => services.close() };
   const http: Service = {

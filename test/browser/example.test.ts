@@ -59,7 +59,7 @@ test('the example compiles against the package, as strictly as can be', async ()
 });
 
 test('the example runs: Ada comes and goes on the page', async () => {
-  const deployment = await Deployment.start('browser-example', { env: CALM });
+  const deployment = await Deployment.start('browser-example', { env: { ...CALM, CORS_ORIGINS: '*' } });
   await writeFile(join(folder, 'example.tsx'), example.replace('https://presence.example.com', deployment.url));
   const [site, browser] = await Promise.all([Site.build([join(folder, 'example.tsx')]), Chromium.start()]);
   try {

@@ -13,7 +13,7 @@ let browser: Chromium;
 
 beforeAll(async () => {
   [deployment, site, browser] = await Promise.all([
-    Deployment.start('browser-react', { env: { ...CALM, MAX_WATCHED_USERS: '5' } }),
+    Deployment.start('browser-react', { env: { ...CALM, MAX_WATCHED_USERS: '5', CORS_ORIGINS: '*' } }),
     Site.build([fileURLToPath(new URL('./pages/strict.tsx', import.meta.url))]),
     Chromium.start(),
   ]);

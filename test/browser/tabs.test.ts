@@ -19,7 +19,7 @@ let observer: TestClient;
 
 beforeAll(async () => {
   [deployment, site, browser] = await Promise.all([
-    Deployment.start('browser-tabs', { env: BRISK }),
+    Deployment.start('browser-tabs', { env: { ...BRISK, CORS_ORIGINS: '*' } }),
     Site.build([fileURLToPath(new URL('./pages/plain.ts', import.meta.url))]),
     Chromium.start(),
   ]);

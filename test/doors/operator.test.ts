@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { BRISK, CALM, Deployment, eventually, Program, type WebProgram } from '../support/deployment.ts';
 
-const QUEUES = ['broadcasts', 'last-seen', 'maintenance', 'notifications', 'timeouts'];
+const QUEUES = ['broadcasts', 'last-seen', 'maintenance', 'notifications', 'timeouts', 'webhooks'];
 let rollcall: Deployment;
 let guarded: WebProgram;
 
@@ -69,6 +69,53 @@ describe('the board', () => {
     }
     ada.leave();
   });
+});
+
+test('whoever guesses the password is sent away for a while, at the board and the metrics alike', async () => {
+  const web = await rollcall.addWeb({ ADMIN_PASSWORD: 'right', TRUST_PROXY: '1' });
+  const ask = (path: string, login: string, from: string) =>
+    fetch(`${web.url}${path}`, { headers: { authorization: basic(login), 'x-forwarded-for': from } });
+  const statuses: number[] = [];
+  for (let n = 0; n < 12; n++) {
+    statuses.push((await ask('/admin/queues', 'admin:guess', '192.0.2.7')).status);
+    statuses.push((await ask('/metrics', 'admin:guess', '192.0.2.7')).status);
+  }
+  expect(statuses).toEqual([...Array(20).fill(401), ...Array(4).fill(429)]);
+  const refused = await ask('/admin/queues/api/queues', 'admin:right', '192.0.2.7');
+  expect(refused.status).toBe(429);
+  expect(await refused.json()).toMatchObject({ code: 'RATE_LIMITED' });
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(30);
+  for (const path of ['/admin/queues', '/metrics']) {
+    expect((await ask(path, 'admin:right', '192.0.2.8')).status).toBe(200);
+  }
+  await web.end();
+});
+
+test('a board that may write takes changes from its own page and from programs, and from no other site', async () => {
+  const web = await rollcall.addWeb({ ADMIN_PASSWORD: 'right', BOARD_WRITABLE: 'true' });
+  const change = async (headers: Record<string, string>, path = 'maintenance/pause') => {
+    const url = `${web.url}/admin/queues/api/queues/${path}`;
+    const answer = await fetch(url, { method: 'PUT', headers: { authorization: basic('admin:right'), ...headers } });
+    return answer.status;
+  };
+  const foreign = [
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { 'sec-fetch-site': 'none' },
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { origin: web.url, 'sec-fetch-site': 'cross-site' },
+  ];
+  for (const headers of foreign) expect([headers, await change(headers)]).toEqual([headers, 403]);
+  const own = [{}, { 'sec-fetch-site': 'same-origin' }, { origin: web.url }];
+  for (const headers of own) {
+    expect([headers, await change(headers)]).toEqual([headers, 200]);
+    expect(await change(headers, 'maintenance/resume')).toBe(200);
+  }
+  const page = await board(`${web.url}/admin/queues`, basic('admin:right'));
+  expect(page.headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+  expect(page.headers.get('cache-control')).toBe('no-store');
+  await web.end();
 });
 
 test('a process says that it lives and whether it is ready, to anybody', async () => {

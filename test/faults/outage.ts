@@ -11,7 +11,7 @@ export const ENV = {
   HEARTBEAT_MIN_INTERVAL_SECONDS: '0.1',
   HANDOVER_SECONDS: '1',
 };
-const ending: (() => unknown)[] = [];
+export const ending: (() => unknown)[] = [];
 
 afterEach(async () => {
   for (const end of ending.splice(0).reverse()) await end();

@@ -10,10 +10,9 @@ test('after FLUSHALL everybody who is here is restored at once, nobody is told t
   const stays = await connect(rollcall.web(0).url, 'stays');
   const leaves = await connect(rollcall.web(0).url, 'leaves');
   const ghost = await connect(rollcall.web(0).url, 'ghost');
+  for (const client of [stays, leaves, ghost]) keepAlive(client);
   for (const userId of ['stays', 'leaves', 'ghost']) await watcher.hears(userId, isActive);
   for (const userId of ['stays', 'leaves', 'ghost']) await settled(rollcall, userId, 'active');
-  keepAlive(stays);
-  keepAlive(leaves);
 
   await rollcall.redis.flushall();
   // Leaves while Redis knows nobody: no script can see that.
@@ -132,7 +131,7 @@ test('who stays for long is in PostgreSQL with a last seen that is minutes old a
   const queue = new Queue('maintenance', { connection: rollcall.redis, prefix: rollcall.key('bull') });
   const schedulers = await eventually(
     () => queue.getJobSchedulers(),
-    (found) => found.length === 3,
+    (found) => found.some(({ name }) => name === 'record-active'),
   );
   // It comes around every two minutes by itself; the test does not wait for that.
   expect(schedulers.find(({ name }) => name === 'record-active')?.every).toBe(120_000);

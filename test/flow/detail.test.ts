@@ -187,7 +187,7 @@ describe.concurrent('a detail', () => {
     ];
     for (const detail of bad)
       expect((await refused(detail)).error.code, JSON.stringify(detail)).toBe('INVALID_REQUEST');
-    expect((await row('gil')).detail).toBeNull();
+    expect((await row('gil'))?.detail ?? null).toBeNull();
     const most = { text: '🌴'.repeat(100), emoji: '🌴'.repeat(16) };
     expect(await say(gil, most)).toEqual({ ok: true, detail: most });
     const token = await tokenFor('robot', { scope: 'presence:write' });

@@ -50,6 +50,16 @@ const isTold = (member: Member, userId: string, times: number, withinMs = 5000) 
     withinMs,
   );
 
+test('who begins to type right behind asking to join is in by then', async () => {
+  const bob = await enter(1, 'bob');
+  const client = await TestClient.connect(rollcall.web(0).url, 'ada');
+  const joined = client.socket.emitWithAck('join_conversation', { conversationId: room });
+  const started = client.socket.emitWithAck('start_indicator', { conversationId: room, kind: 'typing' });
+  expect(await Promise.all([joined, started])).toEqual([{ ok: true }, { ok: true }]);
+  await isTold(bob, 'ada', 1);
+  for (const each of [client, bob.client]) each.leave();
+});
+
 test('others in the conversation are told once when somebody begins to type and once when they stop, on every web', async () => {
   const members = [await enter(0, 'bob'), await enter(1, 'cyd')];
   const ada = await enter(0, 'ada');

@@ -18,6 +18,8 @@ export interface Expected {
   people: Map<string, Person | null>;
   /** `user:last_seen` as it was found last. */
   cached: Map<string, number | null>;
+  /** `presence:seen` as it was found last: a logout drops nobody from it. */
+  seen: Map<string, number | null>;
   /** The last change of each user. Its version counts over losses, too. */
   told: Map<string, { version: number; status: Status | null; lastSeen: number | null }>;
   /** Logged out and recorded: nothing is cached of them. */
@@ -42,7 +44,7 @@ export async function agree(
   circumstances: Circumstances,
 ): Promise<void> {
   const entries = await drain(outbox, shard);
-  const changes = entries.flatMap((entry) => (entry.kind === 'change' ? [entry.change] : []));
+  const changes = entries.flatMap((entry) => (entry.kind === 'change' ? [told(entry.change)] : []));
   const closed = entries.flatMap((entry) => (entry.kind === 'close' ? [entry] : []));
   expect(byUser(changes)).toEqual(byUser(expected.changes));
   expect(byUser(closed.map(({ userId, conns, reason }) => ({ userId, conns: conns.sort(), reason })))).toEqual(
@@ -56,13 +58,19 @@ export async function agree(
   const expiries = await time.expiries();
   await Promise.all(
     [...expected.people].map(async ([userId, person]) => {
-      const [status, lastSeen, record, due, unseeded] = await Promise.all([
+      const [status, lastSeen, record, due, unseeded, seen, apartDue, apartActive] = await Promise.all([
         time.redis.get(keys.status(userId)),
         time.redis.get(keys.lastSeen(userId)),
         time.redis.hgetall(keys.record(userId)),
         time.redis.zscore(keys.due(shard), userId),
         time.redis.sismember(keys.unseeded(shard), userId),
+        time.redis.zscore(keys.seen(shard), userId),
+        time.redis.zscore(keys.apartDue(shard), userId),
+        time.redis.zscore(keys.apartActive(shard), userId),
       ]);
+      indexAgrees(expected, userId, person, seen === null ? null : Number(seen));
+      const counted = [due, apartDue, apartActive].map((at) => Number(at) > circumstances.now);
+      countAgrees(counted, (expiries.get(keys.status(userId)) ?? 0) > circumstances.now);
       if (person) {
         recordAgrees(person, Object.entries(record).flat());
         statusAgrees(person, status, expiries.get(keys.status(userId)), circumstances);
@@ -96,6 +104,12 @@ async function drain(outbox: Outbox, shard: number): Promise<OutboxEntry[]> {
 }
 
 /** A script for several users does them in an order of its own. */
+/** Who may see it has rules and tests of its own. */
+function told({ restricted, before, ...change }: Change): Change {
+  expect(before !== undefined).toBe(change.cause === 'privacy');
+  return change;
+}
+
 function byUser<T extends { userId: string }>(all: T[]): T[] {
   return all.toSorted((a, b) => (a.userId < b.userId ? -1 : a.userId > b.userId ? 1 : 0));
 }
@@ -143,6 +157,20 @@ function statusAgrees(person: Person, status: string | null, expiry: number | un
   if (status === null || deadline === null) return;
   expect(expiry, 'expiry of user:status').toBeGreaterThanOrEqual(deadline);
   expect(expiry, 'expiry of user:status').toBeLessThanOrEqual(deadline + SLACK_MS);
+}
+
+/** Who was last seen when is what others may know of it, and is never forgotten. */
+function indexAgrees({ seen }: Expected, userId: string, person: Person | null, found: number | null): void {
+  const before = seen.get(userId) ?? null;
+  const told = person?.lastSeen ?? before;
+  expect({ userId, seen: found }, 'presence:seen').toEqual({ userId, seen: told });
+  expect(found ?? 0, 'presence:seen never goes back').toBeGreaterThanOrEqual(before ?? 0);
+  seen.set(userId, found);
+}
+
+/** Due in the future, less who is due for something else, and those who are active although they are due. */
+function countAgrees([due, apartDue, apartActive]: boolean[], active: boolean): void {
+  expect(Number(due) - Number(apartDue) + Number(apartActive), 'counted as active').toBe(Number(active));
 }
 
 /** Nobody is active without a moment at which somebody looks again. */

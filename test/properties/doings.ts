@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import {
+  changePrivacy,
   chooseActive,
   chooseInactive,
   close,
@@ -37,6 +38,8 @@ export async function doStep(world: World, step: Step): Promise<void> {
       return drain(world, step);
     case 'hide':
       return hide(world, step);
+    case 'restrict':
+      return restrict(world, step);
     case 'say':
       return say(world, step);
     case 'show':
@@ -190,6 +193,23 @@ async function say(world: World, { user, what, forMs }: Of<'say'>): Promise<void
   }
   world.owe(set.followUp);
   if (world.isUnknown(userId)) world.leaveChoiceToSweep(outcome.person);
+  world.follow(outcome);
+}
+
+async function restrict(world: World, { user }: Of<'restrict'>): Promise<void> {
+  if (world.postgresAway) return;
+  const userId = world.user(user);
+  const person = world.person(userId);
+  const outcome = changePrivacy(person ?? world.remembered(userId), world.circumstances);
+  const revision = ++world.revision;
+  const privacy = { revision, visibility: 'friends', lastSeenVisibility: 'nobody', friends: ['cyd'] } as const;
+  // Somebody else is blocked every time, so every time it is a change.
+  const blocks = [`b${revision}`];
+  let set = await world.store.setPrivacy(userId, { ...privacy, blocks }, null);
+  expect(set.code === 'seed').toBe(!person);
+  if (set.code === 'seed') set = await world.store.setPrivacy(userId, { ...privacy, blocks }, seedOf(world, userId));
+  world.owe(set.followUp);
+  if (!person) world.leaveChoiceToSweep(outcome.person);
   world.follow(outcome);
 }
 

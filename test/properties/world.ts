@@ -59,6 +59,7 @@ export class World {
   readonly #clock: LateClock;
   memory = new MemoryOfUsers();
   postgresAway = false;
+  revision = 0;
   connections: Connection[] = [];
   jobs: Waiting[] = [];
   /** When a process last reached Redis, and until when nothing expires after a time without. */
@@ -231,6 +232,7 @@ export class World {
     return {
       people: new Map(userIds.map((userId) => [userId, null])),
       cached: new Map(),
+      seen: new Map(),
       told: this.#told,
       forgotten: new Set(),
       changes: [],
@@ -245,8 +247,11 @@ export class World {
       ...[keys.due, keys.outbox, keys.pulse, keys.hold, keys.epoch, keys.unrecorded, keys.unseeded].map((key) =>
         key(SHARD),
       ),
+      ...[keys.seen, keys.apartDue, keys.apartActive].map((key) => key(SHARD)),
       ...(['deliver', 'record'] as const).flatMap((group) => [keys.wake(group, SHARD), keys.lease(group, SHARD)]),
-      ...userIds.flatMap((userId) => [keys.status(userId), keys.lastSeen(userId), keys.record(userId)]),
+      ...userIds.flatMap((userId) =>
+        [keys.status, keys.lastSeen, keys.record, keys.privacy, keys.friends, keys.blocks].map((key) => key(userId)),
+      ),
     );
     this.#pulse = null;
     this.#heldUntil = 0;

@@ -11,6 +11,12 @@ export const JWT_SECRET = 'a-secret-that-only-the-tests-know-about';
 /** Compiled code is kept between starts: a run starts some hundred processes. */
 const NODE_COMPILE_CACHE = 'node_modules/.cache/node';
 
+export interface ProgramOptions {
+  /** The folder whose code is run; the project's own where nothing is said. */
+  root?: string;
+  nodeArgs?: string[];
+}
+
 /** One process of a deployment, with all it said. */
 export class Program {
   readonly child: ChildProcess;
@@ -18,8 +24,9 @@ export class Program {
   readonly exited: Promise<{ code: number | null; signal: NodeJS.Signals | null }>;
   #waiting: { test: (line: string) => boolean; resolve: () => void }[] = [];
 
-  constructor(file: string, env: Record<string, string>) {
-    this.child = spawn(process.execPath, [file], {
+  constructor(file: string, env: Record<string, string>, { root = process.cwd(), nodeArgs = [] }: ProgramOptions = {}) {
+    this.child = spawn(process.execPath, [...nodeArgs, file], {
+      cwd: root,
       env: { PATH: process.env.PATH ?? '', NODE_COMPILE_CACHE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

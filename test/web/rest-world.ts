@@ -3,10 +3,16 @@ import { SignJWT } from 'jose';
 import { pino } from 'pino';
 import { type Config, readConfig } from '../../src/config.ts';
 import { RollcallError } from '../../src/errors.ts';
-import type { SessionView } from '../../src/protocol/http.ts';
+import type { Extra, SessionView } from '../../src/protocol/http.ts';
 import { type AppDeps, buildApp } from '../../src/web/app.ts';
 import { createAuthenticator } from '../../src/web/auth.ts';
+import { Limits } from '../../src/web/limits.ts';
 import type { Choice, PresenceApi } from '../../src/web/presence-api.ts';
+
+/** For those questions whose tests run on real stores; see social-world.ts. */
+const nobodyKnows = async () => {
+  throw new RollcallError('UNAVAILABLE');
+};
 
 const SECRET = 'a secret for the tests of the front door';
 const NOON = '2026-01-31T12:00:00.000Z';
@@ -42,10 +48,14 @@ export class People implements PresenceApi {
     return person;
   }
 
-  async status(_viewer: unknown, userId: string) {
+  async status(_viewer: unknown, userId: string, extras: ReadonlySet<Extra> = new Set()) {
     const { status, lastSeen } = this.#find(userId);
+    const devices = status === 'active' ? [{ kind: 'mobile' as const, state: 'active' as const }] : [];
+    const why = { rule: 'heartbeat' as const, sessionId: 'phone', since: NOON, nextChangeAt: null };
+    const all = { devices, detail: {}, why };
+    const asked = Object.fromEntries([...extras].map((extra) => [extra, all[extra]]));
     // More than a payload, to see whether the door lets it out.
-    return { userId, status, lastSeen, version: 17 };
+    return { userId, status, lastSeen, version: 17, ...asked };
   }
 
   async statuses(_viewer: unknown, userIds: string[]) {
@@ -54,15 +64,6 @@ export class People implements PresenceApi {
       const { status, lastSeen } = this.byId.get(userId) ?? { status: 'inactive', lastSeen: null };
       return { userId, status, lastSeen };
     });
-  }
-
-  async look(userId: string) {
-    this.#find(userId);
-    return {
-      devices: [{ kind: 'mobile' as const, state: 'active' as const }],
-      detail: {},
-      why: { rule: 'heartbeat' as const, sessionId: 'phone', since: NOON, nextChangeAt: null },
-    };
   }
 
   async setStatus(userId: string, choice: Choice, claims: unknown) {
@@ -119,12 +120,35 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
     config,
     log,
     auth: createAuthenticator(config, log),
+    limits: new Limits(config, { reserve: async () => ({ total: 0, leftMs: 10_000 }) }),
     presence: people,
     conversations: people,
+    social: {
+      friends: nobodyKnows,
+      befriend: nobodyKnows,
+      unfriend: nobodyKnows,
+      setAlert: nobodyKnows,
+      blocks: nobodyKnows,
+      block: nobodyKnows,
+      unblock: nobodyKnows,
+      settings: nobodyKnows,
+      changeSettings: nobodyKnows,
+    },
+    push: { publicKey: () => 'none', check: () => {}, subscribe: nobodyKnows, unsubscribe: nobodyKnows },
+    profiles: { profile: nobodyKnows, save: nobodyKnows, erase: nobodyKnows },
+    analytics: {
+      active: nobodyKnows,
+      activeUsers: nobodyKnows,
+      timeline: nobodyKnows,
+      history: nobodyKnows,
+      activity: nobodyKnows,
+    },
+    changes: { draining: false, changes: nobodyKnows },
     health: {
       read: async () => ({ ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0 }),
     },
     boardQueues: [],
+    scrape: async () => ({ contentType: 'text/plain', text: '' }),
     ...extra,
   });
   return {

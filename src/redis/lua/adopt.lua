@@ -1,8 +1,8 @@
 -- PostgreSQL has answered for users whose record was made without it, or whom Redis lost while they were active.
--- ARGV  5.. in sevens: user, version, lastSeen, announced 1|0, hidden, detail, ms it has left
+-- ARGV  5.. in eights: user, version, lastSeen, announced 1|0, hidden, detail, ms it has left, privacy
 -- Returns { wake, user, timeout job to add, its delay (ms), … }
 local result = { 0 }
-for n = 5, #ARGV, 7 do
+for n = 5, #ARGV, 8 do
   local u = load(ARGV[n]) or newUser(ARGV[n])
   if u.fresh or u.unseeded then
     applySeed(u, memoryAt(n + 1))

@@ -8,6 +8,10 @@
 --       6 unseeded     set: users whose choices are unknown because PostgreSQL was away
 --       7 wakeDeliver  exists while a wake-up of the group `deliver` is on its way
 --       8 wakeRecord   the same for `record`
+--       9 seen         sorted set: user → last seen, as others may know it (ms); also of users who are long gone
+--      10 apartDue     sorted set: user → due, of those whose `due` is not the moment until which they are active
+--      11 apartActive  sorted set: of the same, user → until when they are active (ms); together they tell how many are
+--      12 erased       sorted set: connections of users who were erased, by until when they are refused (ms)
 -- ARGV  1 stem         what stands before `user:…` in a key
 --       2 tag          the hash tag of the shard with a trailing colon, or nothing
 --       3 ttl          PRESENCE_TTL in ms
@@ -39,9 +43,11 @@ local lateness = (sentAt > 0 and now - sentAt > 1000) and now - sentAt or 0
 
 local OUTBOX_CAP = 100000
 local MAX_TOMBSTONES = 64
+local FLICKER = 10000
+local endedBy = { timeout = true, disconnect = true, handover = true }
 local NOBODY = '-'
 
-local appended = false
+local appended, lastAppended = false, nil
 
 local function whole(n)
   return string.format('%.0f', n)
@@ -151,6 +157,7 @@ local function load(id)
     elseif field == 'e' then u.endedCause, u.endedSession = string.match(value, '^(%a+)|(.*)$')
     end
   end
+  u.before = u.lastSeen
   for sid, s in pairs(u.sessions) do
     s.beat = beats[sid] or s.at
     seen(u, s.beat)
@@ -210,29 +217,54 @@ local function trimToCap()
 end
 
 local function append(u, ...)
-  redis.call('XADD', outbox, '*', 'u', u.id, ...)
+  lastAppended = redis.call('XADD', outbox, '*', 'u', u.id, ...)
   appended = true
   trimToCap()
 end
 
 -- Makes the next version and tells it: the change and its announcement are one step.
-local function tell(u, cause)
+local function tell(u, cause, extra)
   u.version = math.max(now, u.version + 1)
   local fields = { 's', u.announced and '1' or '0', 'l', u.lastSeen and whole(u.lastSeen) or '', 'v', whole(u.version),
     'a', whole(now), 'c', cause }
   local function add(name, value) fields[#fields + 1] = name; fields[#fields + 1] = value end
+  for name, value in pairs(extra or {}) do add(name, value) end
+  -- Not everybody may see it: who may is looked up where it is told.
+  if redis.call('EXISTS', privacyKey(u.id)) == 1 then add('z', '1') end
   if u.claims then add('m', u.claims) end
   local detail = detailShown(u)
   if detail ~= u.toldDetail then add('d', detail == '' and '{}' or detail) end
-  u.claims, u.untold, u.toldDetail = nil, nil, detail
+  if u.falselyAway then add('y', u.falselyAway) end
+  if u.endedAt and not u.announced and endedBy[cause] then add('o', whole(u.endedAt)) end
+  u.claims, u.untold, u.toldDetail, u.falselyAway = nil, nil, detail, nil
   append(u, unpack(fields))
 end
 
+-- Whether two sessions are the same device, as far as is known: one without a deviceId has a new name every time.
+local function sameDevice(a, b)
+  return a and b and (a == b or (string.sub(a, 1, 1) == 'a' and string.sub(b, 1, 1) == 'a'))
+end
+
 local function announce(u, active, cause, sid)
+  -- Told away and back on the same device at once: a flicker, for the operator's count.
+  if active and u.since and now - u.since <= FLICKER and endedBy[u.cause] and sameDevice(sid, u.causeSession) then
+    u.falselyAway = u.cause
+  end
   u.announced = active
   u.cause, u.causeSession, u.since = cause, sid or u.endedSession or '', now
   u.endedCause, u.endedSession = nil, nil
-  tell(u, cause)
+  if active then tell(u, cause, { p = u.before and whole(u.before) or '' })
+  else
+    u.before = u.lastSeen
+    tell(u, cause)
+  end
+end
+
+-- Tells that other people may see the user from now on; `before` says who could until now. The detail is told to those
+-- who get to see it, and taken from those who no longer do.
+local function tellPrivacy(u, before)
+  if detailShown(u) ~= '' then u.toldDetail = '?' end
+  tell(u, 'privacy', { b = cjson.encode(before) })
 end
 
 -- Tells the webs to close connections that are no longer welcome.
@@ -279,6 +311,7 @@ local function settle(u)
     if deadline <= now then
       dropSession(u, sid)
       if deadline > latest then latest, u.endedCause, u.endedSession = deadline, causeOf[s.standing], sid end
+      u.endedAt = latest
     end
   end
   if hiddenUntil and u.lastSeen ~= known then u.untold = true end
@@ -307,6 +340,19 @@ local function nextDue(u)
   if hiddenUntil and (at or u.detail) then at = math.min(at or hiddenUntil, hiddenUntil) end
   if u.detailUntil then at = math.min(at or u.detailUntil, u.detailUntil) end
   return at
+end
+
+-- Whoever is due in the future counts as active. Where that is wrong, because somebody is due and not active, or due before
+-- that ends, it is noted apart: those are few, and the heartbeats of all others write nothing for the count.
+local function noteCount(u, activeUntil, dueAt)
+  activeUntil = activeUntil and activeUntil > now and activeUntil
+  dueAt = dueAt and dueAt > now and dueAt
+  local plain = activeUntil == dueAt
+  local function note(key, at)
+    if at and not plain then redis.call('ZADD', key, whole(at), u.id) else redis.call('ZREM', key, u.id) end
+  end
+  note(KEYS[10], dueAt)
+  note(KEYS[11], activeUntil)
 end
 
 -- Writes the record back and makes the other keys agree with it. Returns nextDue.
@@ -358,10 +404,12 @@ local function save(u)
   else
     redis.call('DEL', statusKey(u.id))
   end
+  if u.lastSeen then redis.call('ZADD', KEYS[9], whole(u.lastSeen), u.id) end
   if u.lastSeen and not u.forgotten then redis.call('SET', lastSeenKey(u.id), iso(u.lastSeen)) end
   if u.unseeded then redis.call('SADD', KEYS[6], u.id) else redis.call('SREM', KEYS[6], u.id) end
 
   local at = nextDue(u)
+  noteCount(u, isVisible(u) and latest, at)
   if at then
     redis.call('ZADD', due, whole(at), u.id)
     redis.call('PERSIST', u.key)
@@ -381,8 +429,8 @@ local function armJob(u)
 end
 
 -- What PostgreSQL knows, for a user Redis has no record of.
--- seed = { version, lastSeen or nil, announced 1|0, hidden: nil | -1 | ms left, detail (JSON) or '', ms it has left or nil },
--- or 'away'.
+-- seed = { version, lastSeen or nil, announced 1|0, hidden: nil | -1 | ms left, detail (JSON) or '', ms it has left or nil,
+-- privacy (JSON) or '' }, or 'away'.
 local function applySeed(u, seed)
   local known = fromIso(redis.call('GET', lastSeenKey(u.id)) or '')
   if known and (not u.lastSeen or known > u.lastSeen) then u.lastSeen = known end
@@ -404,14 +452,17 @@ local function applySeed(u, seed)
     -- Told or not, and perhaps over by now: others are told what is true, be it once more. The hidden tell nothing.
     if not u.hiddenUntil then u.toldDetail = '?' end
   end
-  local before = u.lastSeen
+  if seed[7] ~= '' then writePrivacy(u.id, seed[7]) else openToAll(u.id) end
+  u.before = u.lastSeen
   if u.meanwhile then seen(u, u.meanwhile) end
-  if u.lastSeen ~= before then u.untold = true end
+  if u.lastSeen ~= u.before then u.untold = true end
 end
 
--- What PostgreSQL remembers, six arguments from position n: version, lastSeen, announced, hidden, detail, ms it has left.
+-- What PostgreSQL remembers, seven arguments from position n: version, lastSeen, announced, hidden, detail, ms it has
+-- left, privacy.
 local function memoryAt(n)
-  return { tonumber(ARGV[n]), tonumber(ARGV[n + 1]), tonumber(ARGV[n + 2]), tonumber(ARGV[n + 3]), ARGV[n + 4], tonumber(ARGV[n + 5]) }
+  return { tonumber(ARGV[n]), tonumber(ARGV[n + 1]), tonumber(ARGV[n + 2]), tonumber(ARGV[n + 3]), ARGV[n + 4],
+    tonumber(ARGV[n + 5]), ARGV[n + 6] }
 end
 
 -- Reads a seed out of ARGV from position n: mode ('' none given, 'away', 'known') and the memory.

@@ -1,14 +1,16 @@
 -- What others may know of some users, with their versions. Settles first, so that no state is shown whose event
 -- is not on its way.
--- ARGV  5.. users
--- Returns { wake, last id in the outbox, status, lastSeen, version, detail, … } four per user: status 1|0, -1 where Redis
+-- ARGV  5 viewer, '' for one who sees everything  6.. users
+-- Returns { wake, last id in the outbox, status, lastSeen, version, detail, sight, … } five per user: status 1|0, -1 where Redis
 --   knows nothing, -2 where the user's choice is unknown; lastSeen ms, ISO text or ''; version, or '' where Redis has none;
---   detail JSON or ''
+--   detail JSON or ''; sight: what the viewer may see of it, 2 all, 1 only the status, 0 nothing; less 10 where not
+--   everybody sees the same
 local result = { 0, '0-0' }
-for n = 5, #ARGV do
+for n = 6, #ARGV do
   local id = ARGV[n]
   local quick = redis.call('HMGET', recordKey(id), 'v', 'a', 'l', 'h', 'p', 'd', 'x', 'k')
-  local lastSeen = redis.call('GET', lastSeenKey(id))
+  local cached = redis.call('MGET', lastSeenKey(id), privacyKey(id))
+  local lastSeen = cached[1]
   local status, told, version
   local detail = not quick[4] and not quick[5] and quick[6] or ''
   if not quick[1] then
@@ -35,6 +37,7 @@ for n = 5, #ARGV do
   result[#result + 1] = told
   result[#result + 1] = version
   result[#result + 1] = detail
+  result[#result + 1] = sightOf(ARGV[5], id, cached[2]) - (cached[2] and 10 or 0)
 end
 if redis.call('EXISTS', outbox) == 1 then
   local info = redis.call('XINFO', 'STREAM', outbox)

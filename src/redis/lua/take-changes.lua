@@ -30,11 +30,12 @@ if #ARGV > 5 then
   for _, flat in ipairs(redis.call('XINFO', 'GROUPS', outbox)) do
     local info = {}
     for n = 1, #flat, 2 do info[flat[n]] = flat[n + 1] end
-    local from = info['last-delivered-id']
+    -- What was done goes, up to the last.
+    local ms, sequence = string.match(info['last-delivered-id'], '^(%d+)-(%d+)$')
+    local from = ms .. '-' .. string.format('%.0f', sequence + 1)
     if info.pending > 0 then from = redis.call('XPENDING', outbox, info.name)[2] end
     if not oldest or before(from, oldest) then oldest = from end
   end
-  -- The oldest entry itself stays: where nothing is pending it is one that is done, which costs one entry.
   if oldest then redis.call('XTRIM', outbox, 'MINID', oldest) end
 end
 

@@ -4,8 +4,10 @@
 --   missing  Redis does not know the session: open it again with mode `restore`
 --   replaced, logout   the session was taken over, or ended: close the connection
 local result = { 0 }
--- When the users that were taken the quick way have to be looked at next; written in one go.
-local moved = {}
+-- Of the users that were taken the quick way: when they have to be looked at next, and when they were last seen; until
+-- when they are active where that is not the same as the first. Written in one go.
+local moved, heard, apart = {}, {}, {}
+local expires = whole(now + ttl)
 
 local function refuse(n, code)
   result[#result + 1] = n
@@ -32,7 +34,7 @@ local function slow(n, id, sid, conn, beat, state)
     edge(u, 'heartbeat', sid)
   end
   save(u)
-  moved[id] = nil
+  moved[id], heard[id], apart[id] = nil, nil, nil
 end
 
 for n = 0, (#ARGV - 4) / 5 - 1 do
@@ -54,17 +56,30 @@ for n = 0, (#ARGV - 4) / 5 - 1 do
       -- Something was heard later: of another session, or of this one by a beat that overtook this.
       redis.call('SET', lastSeenKey(id), before)
       beat = math.max(beat, tonumber(redis.call('HGET', key, 'b:' .. sid)) or 0)
+    else
+      heard[id] = whole(beat)
     end
     redis.call('HSET', key, 'b:' .. sid, whole(beat))
-    moved[id] = whole(math.min(now + ttl, detailUntil or math.huge))
+    moved[id] = expires
+    if detailUntil then
+      moved[id] = whole(math.min(now + ttl, detailUntil))
+      apart[id] = moved[id]
+    end
   else
     slow(n + 1, id, sid, conn, now - age, state)
   end
 end
-local flat = {}
-for id, at in pairs(moved) do
-  flat[#flat + 1] = at
-  flat[#flat + 1] = id
+local function write(key, scores)
+  local flat = {}
+  for id, score in pairs(scores) do
+    flat[#flat + 1] = score
+    flat[#flat + 1] = id
+  end
+  for n = 1, #flat, 2000 do redis.call('ZADD', key, unpack(flat, n, math.min(n + 1999, #flat))) end
 end
-for n = 1, #flat, 2000 do redis.call('ZADD', due, unpack(flat, n, math.min(n + 1999, #flat))) end
+write(due, moved)
+write(KEYS[9], heard)
+write(KEYS[10], apart)
+for id in pairs(apart) do apart[id] = expires end
+write(KEYS[11], apart)
 return wake(result)

@@ -3,19 +3,19 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { RollcallError } from '../../errors.ts';
 import {
   extrasOf,
-  type StatusAnswer,
-  StatusAnswer as StatusAnswerSchema,
+  StatusAnswer,
   StatusesAnswer,
   StatusesRequest,
   StatusQuery,
   UserParams,
 } from '../../protocol/http.ts';
 import { SetStatusRequest, StatusPayload } from '../../protocol/vocabulary.ts';
+import type { Activations } from '../activations.ts';
 import { refusals } from '../docs.ts';
 import type { PresenceApi } from '../presence-api.ts';
-import { actsFor, callerOf, isSelfOrReader, requireReader } from '../rights.ts';
+import { actsFor, callerOf, isSelfOrReader, requireReader, viewerOf } from '../rights.ts';
 
-export function statusRoutes(app: FastifyInstance, presence: PresenceApi): void {
+export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activations: Activations): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.get(
@@ -26,7 +26,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi): void 
         summary: 'Whether a user is active, and when they were last seen',
         params: UserParams,
         querystring: StatusQuery,
-        response: { 200: StatusAnswerSchema, ...refusals(400, 401, 403, 404, 503) },
+        response: { 200: StatusAnswer, ...refusals(400, 401, 403, 404, 503) },
       },
     },
     async (request) => {
@@ -35,14 +35,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi): void 
       const extras = extrasOf(request.query);
       requireReader(caller);
       if (extras.has('why') && !isSelfOrReader(caller, id)) throw new RollcallError('FORBIDDEN');
-      const answer: StatusAnswer = await presence.status(caller, id);
-      if (extras.size === 0) return answer;
-      const { devices, detail, why } = await presence.look(id);
-      // Whoever is told "inactive", for whatever reason, must not read the opposite from the devices.
-      if (extras.has('devices')) answer.devices = answer.status === 'active' ? devices : [];
-      if (extras.has('detail')) answer.detail = detail;
-      if (extras.has('why')) answer.why = why;
-      return answer;
+      return await presence.status(viewerOf(caller), id, extras);
     },
   );
 
@@ -61,7 +54,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi): void 
       const { status, userId: named, expiresInSeconds } = request.body;
       const userId = actsFor(caller, named);
       const claims = caller.service === null ? caller.claims : null;
-      return await presence.setStatus(userId, { status, expiresInMs: expiryMs(status, expiresInSeconds) }, claims);
+      return await activations.setStatus(userId, { status, expiresInMs: expiryMs(status, expiresInSeconds) }, claims);
     },
   );
 
@@ -78,7 +71,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi): void 
     async (request) => {
       const caller = callerOf(request);
       requireReader(caller);
-      return { users: await presence.statuses(caller, request.body.userIds) };
+      return { users: await presence.statuses(viewerOf(caller), request.body.userIds) };
     },
   );
 }

@@ -1,14 +1,15 @@
 import { RollcallError } from '../../errors.ts';
-import type { Change } from '../../presence/change.ts';
 import type { StatusChange, WatchAnswer } from '../../protocol/socket.ts';
 import type { VersionedStatus } from '../../protocol/vocabulary.ts';
 import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
 import { shardOf } from '../../redis/keys.ts';
 import type { Connections } from '../connections.ts';
-import { iso, type Presence, type Snapshot } from '../presence.ts';
+import { nothingSeen, type Presence, type Snapshot } from '../presence.ts';
 import type { Rooms } from './rooms.ts';
+import { Sights } from './sights.ts';
 import type { Talks } from './talks.ts';
 import type { Picture, Viewer } from './types.ts';
+import { changeOf, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
 
 const RESYNC_AT_ONCE = 500;
 const ASK_AGAIN_MS = 1000;
@@ -36,6 +37,8 @@ export interface AudienceDeps {
   someone(limit: number): Promise<string[]>;
   /** Something was missed: a resync is due. */
   missed(): void;
+  /** The clock of Redis (ms), as far as this process knows. */
+  now(): number;
 }
 
 /**
@@ -50,10 +53,13 @@ export class Audience implements DeliveryListener {
   readonly #unknown = new Set<string>();
   /** Bulk readings under way: of whom something was told since they began, and up to where. */
   readonly #readings = new Set<Map<string, string>>();
+  /** What is known for the batch that is being handed on. */
+  #sights: Sights;
   #askAgain: NodeJS.Timeout | undefined;
 
   constructor(deps: AudienceDeps) {
     this.#deps = deps;
+    this.#sights = new Sights(deps.presence);
   }
 
   stop(): void {
@@ -66,12 +72,11 @@ export class Audience implements DeliveryListener {
     const { presence, someone, maxWatched } = this.#deps;
     const wanted = userIds === null ? null : new Set(userIds);
     if (wanted) this.#admit(viewer, wanted);
-    const snapshot: Snapshot = { users: [], pending: [], positions: new Map() };
-    const picture: Picture = { viewer, userIds: wanted, held: [], snapshot };
+    const picture: Picture = { viewer, userIds: wanted, held: [], snapshot: nothingSeen() };
     this.#open.add(picture);
     try {
       const ids = wanted ? [...wanted] : await someone(maxWatched);
-      picture.snapshot = await presence.snapshot(ids);
+      picture.snapshot = await presence.snapshot(ids, viewer.userId);
       if (!wanted) picture.snapshot.users = picture.snapshot.users.filter((user) => user.status === 'active');
       return picture;
     } catch (error) {
@@ -130,12 +135,38 @@ export class Audience implements DeliveryListener {
     }
   }
 
+  async prepare({ items }: DeliveryBatch): Promise<void> {
+    const sights = new Sights(this.#deps.presence);
+    this.#sights = sights;
+    const restricted = items.flatMap((item) => (item.kind === 'change' && item.change.restricted ? [item.change] : []));
+    const indicators = items.filter((item) => item.kind === 'indicator');
+    if (restricted.length + indicators.length === 0) return;
+    await sights.learn(() => {
+      const wanted = this.#viewersOf(restricted.map((change) => change.userId));
+      for (const { conversationId, userId } of indicators) {
+        const viewerIds = wanted.get(userId) ?? new Set();
+        for (const viewerId of this.#deps.talks.listeners(conversationId)) viewerIds.add(viewerId);
+        wanted.set(userId, viewerIds);
+      }
+      for (const { userId } of restricted) {
+        for (const viewerId of this.#deps.talks.listenersTo(userId)) wanted.get(userId)?.add(viewerId);
+      }
+      return wanted;
+    });
+  }
+
   onBatch({ shard, items }: DeliveryBatch): void {
+    const { connections, talks } = this.#deps;
+    const sights = this.#sights;
     for (const item of items) {
-      if (item.kind === 'close') this.#deps.connections.close(item.conns, item.reason);
-      else if (item.kind === 'indicator') this.#deps.talks.tell(item);
-      else if (item.kind === 'expelled') this.#deps.talks.expel(item.conversationId, item.userId);
-      else this.#tell(shard, item.id, changeOf(item.change));
+      if (item.kind === 'close') connections.close(item.conns, item.reason);
+      else if (item.kind === 'indicator') talks.tell(item, sights);
+      else if (item.kind === 'expelled') talks.expel(item.conversationId, item.userId);
+      else if (item.kind === 'alert') this.#deps.rooms.alert(item.askerId, item);
+      else if (item.kind === 'change') {
+        this.#tell(shard, item.id, changeOf(item.change), wordingOf(item.change, sights));
+        talks.follow(item.change, sights);
+      }
     }
     const last = items.at(-1)?.id ?? '0-0';
     const floors = this.#floors.get(shard)?.filter((floor) => compareIds(floor.position, last) > 0) ?? [];
@@ -144,6 +175,7 @@ export class Audience implements DeliveryListener {
   }
 
   onGap(): void {
+    this.#deps.talks.missed();
     this.#deps.missed();
   }
 
@@ -171,7 +203,18 @@ export class Audience implements DeliveryListener {
     }
   }
 
-  #tell(shard: number, id: string, change: StatusChange): void {
+  /** Everybody who is about to be told of these users, or shown a picture of them. */
+  #viewersOf(userIds: Iterable<string>): Map<string, Set<string>> {
+    const found = new Map<string, Set<string>>();
+    for (const userId of userIds) {
+      const pictures = [...this.#open].filter((picture) => !picture.userIds || picture.userIds.has(userId));
+      const viewers = [...this.#deps.rooms.viewersOf(userId), ...pictures.map((picture) => picture.viewer)];
+      found.set(userId, new Set(viewers.flatMap((viewer) => viewer.userId ?? [])));
+    }
+    return found;
+  }
+
+  #tell(shard: number, id: string, change: StatusChange, wording: Wording | null): void {
     this.#noteTold(change);
     const floors = (this.#floors.get(shard) ?? []).filter(
       ({ position, userIds }) => compareIds(id, position) <= 0 && (!userIds || userIds.has(change.userId)),
@@ -179,18 +222,32 @@ export class Audience implements DeliveryListener {
     if (floors.some((floor) => floor.viewer === null)) return;
     const shown = floors.flatMap(({ viewer }) => (viewer ? [viewer] : []));
     for (const reading of this.#readings) reading.set(change.userId, id);
-    this.#deps.rooms.tell(change, [...shown, ...this.#hold({ id, shard, change })]);
+    this.#spread({ id, shard, change }, wording, shown);
+  }
+
+  /** To all who are to hear of it; `wording` where not everybody hears the same. */
+  #spread(item: Picture['held'][number], wording: Wording | null, shown: Viewer[]): void {
+    const { rooms } = this.#deps;
+    const skipped = [...shown, ...this.#hold(item, wording)];
+    if (wording) rooms.tellEach(item.change.userId, wording, skipped);
+    else rooms.tell(item.change, skipped);
   }
 
   /** Keeps a change for those who are about to be shown a picture of the user, and returns who they are. */
-  #hold(item: Picture['held'][number]): Viewer[] {
-    const viewers: Viewer[] = [];
+  #hold(item: Picture['held'][number], wording: Wording | null): Viewer[] {
+    // One for all pictures of a viewer: that is how a change is told once although several of them hold it.
+    const held = new Map<Viewer, Picture['held'][number] | null>();
     for (const picture of this.#open) {
-      if (picture.userIds && !picture.userIds.has(item.change.userId)) continue;
-      picture.held.push(item);
-      viewers.push(picture.viewer);
+      const { viewer, userIds } = picture;
+      if (userIds && !userIds.has(item.change.userId)) continue;
+      if (!held.has(viewer)) {
+        const change = wording ? wording(viewer) : item.change;
+        held.set(viewer, change && { ...item, change });
+      }
+      const own = held.get(viewer);
+      if (own) picture.held.push(own);
     }
-    return viewers;
+    return [...held.keys()];
   }
 
   /** Reads some users anew and tells their watchers, except of whom something newer was told meanwhile. */
@@ -198,13 +255,21 @@ export class Audience implements DeliveryListener {
     const meanwhile = new Map<string, string>();
     this.#readings.add(meanwhile);
     try {
-      this.#tellSnapshot(await this.#deps.presence.snapshot(userIds), meanwhile);
+      const { presence } = this.#deps;
+      const snapshot = await presence.snapshot(userIds, null);
+      const sights = new Sights(presence);
+      await sights.learn(() => this.#viewersOf(snapshot.restricted));
+      this.#tellSnapshot(snapshot, meanwhile, sights);
     } finally {
       this.#readings.delete(meanwhile);
     }
   }
 
-  #tellSnapshot({ users, pending, positions }: Snapshot, meanwhile: Map<string, string>): void {
+  #tellSnapshot(
+    { users, pending, positions, restricted }: Snapshot,
+    meanwhile: Map<string, string>,
+    sights: Sights,
+  ): void {
     const userIds = new Set(users.map((user) => user.userId));
     for (const [shard, position] of positions) {
       if (compareIds(this.#deps.delivered(shard), position) < 0)
@@ -217,7 +282,8 @@ export class Audience implements DeliveryListener {
       this.#noteTold(user);
       // What changed is not known here, so all of it is told.
       const change = { ...user, detail: user.detail ?? {} };
-      this.#deps.rooms.tell(change, this.#hold({ id: position, shard, change }));
+      const wording = restricted.has(user.userId) ? wordingOfTruth(change, sights, this.#deps.now()) : null;
+      this.#spread({ id: position, shard, change }, wording, []);
     }
     this.#awaitKnown(pending);
   }
@@ -253,9 +319,4 @@ export class Audience implements DeliveryListener {
 /** What `watch` answers. */
 export function answerOf({ snapshot }: Picture): WatchAnswer {
   return snapshot.pending.length > 0 ? { users: snapshot.users, pending: snapshot.pending } : { users: snapshot.users };
-}
-
-function changeOf({ userId, status, lastSeen, version, detail }: Change): StatusChange {
-  const told = { userId, status, lastSeen: lastSeen === null ? null : iso(lastSeen), version };
-  return detail === undefined ? told : { ...told, detail };
 }

@@ -2,20 +2,25 @@ import type { Server as HttpServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type DefaultEventsMap, Server } from 'socket.io';
 import type { Config } from '../../config.ts';
-import { RollcallError } from '../../errors.ts';
+import { RollcallError, toRollcallError } from '../../errors.ts';
 import type { Service } from '../../lifecycle.ts';
 import type { Logger } from '../../log.ts';
 import type { IncomingEvents, ServerToClientEvents } from '../../protocol/socket.ts';
 import { LIMITS } from '../../protocol/vocabulary.ts';
 import { DeliveryReader } from '../../redis/delivery.ts';
 import type { Services } from '../../services.ts';
+import { Activations } from '../activations.ts';
 import type { Authenticator } from '../auth.ts';
+import { clientAddress } from '../client-address.ts';
 import { Connections } from '../connections.ts';
 import type { Conversations } from '../conversations.ts';
-import type { Presence } from '../presence.ts';
+import type { Limits } from '../limits.ts';
+import type { WebMetrics } from '../metrics.ts';
+import { guarded, type Presence } from '../presence.ts';
 import { Pressure } from '../pressure.ts';
 import { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
+import { createDoor } from './door.ts';
 import { handleEvents } from './handlers.ts';
 import { admit, nothingFor, refusalOf } from './handshake.ts';
 import { Rooms } from './rooms.ts';
@@ -29,7 +34,6 @@ const PONG_LIMIT_MS = 20_000;
 /** Who connects and then never says who it is. */
 const HANDSHAKE_LIMIT_MS = 10_000;
 const PLACE_LIMIT_MS = 3000;
-const NEWCOMERS_WAIT_MS = 2000;
 /** How long the processes take to tell a store that came back what they know. */
 const RESYNC_MARGIN_MS = 2000;
 
@@ -37,9 +41,11 @@ export interface GatewayDeps {
   config: Config;
   log: Logger;
   auth: Authenticator;
+  limits: Limits;
   presence: Presence;
   conversations: Conversations;
   services: Services;
+  metrics: WebMetrics;
 }
 
 export interface Gateway extends Service {
@@ -52,7 +58,9 @@ export interface Gateway extends Service {
 
 /** Puts Socket.IO in front of the HTTP server. */
 export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
-  const { config, log, presence, services } = deps;
+  const { config, log, limits, presence, services, metrics } = deps;
+  const addressOf = clientAddress(config.trustProxy);
+  const activations = new Activations(presence);
   const io: PresenceServer = new Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>(http, {
     transports: config.socketTransports,
     pingInterval: Math.min(config.heartbeatIntervalMs, LONGEST_PING_MS),
@@ -62,6 +70,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     perMessageDeflate: false,
     httpCompression: false,
     serveClient: false,
+    allowRequest: createDoor(config, limits, addressOf),
     ...(config.corsOrigins.length > 0
       ? { cors: { origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins } }
       : {}),
@@ -81,12 +90,14 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     everyone: config.audience === 'everyone',
     maxWatched: config.maxWatchedUsers,
     delivered: (shard) => reader.delivered(shard),
-    someone: (limit) => services.index.someone(limit),
+    someone: (limit) => guarded(() => services.index.someone(limit)),
+    now: () => services.clock.now(),
     missed: () => {
       resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
     },
   });
-  const reader = new DeliveryReader(services.connectRedis('blocking'), services.redis, services.keys, audience);
+  const listener = metrics.timing(audience, () => services.clock.now());
+  const reader = new DeliveryReader(services.connectRedis('reading'), services.redis, services.keys, listener);
   /** A deploy sends everybody away at once; they had better not all come back at once. */
   const jitter = () => Math.round((Math.random() * config.handoverMs) / 2);
   let resyncLater: NodeJS.Timeout | undefined;
@@ -107,35 +118,42 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   const slowReaders = new SlowReaders(io, (socket) => {
     const { connection } = socket.data;
     log.info({ userId: socket.data.caller.userId }, 'A client that does not read is cut off');
+    metrics.slowReaderClosed();
     if (connection) connections.leave(connection, true);
     socket.conn.close(true);
   });
 
   io.use((socket, next) => {
-    if (draining || !reader.placed) return next(refusalOf(new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 })));
-    // Who is here comes first: newcomers wait until there is room for them, and do not come back all at once.
-    if (pressure.level === 2) {
-      const retryAfterMs = NEWCOMERS_WAIT_MS * (1 + Math.random());
-      return next(refusalOf(new RollcallError('UNAVAILABLE', { retryAfterMs })));
-    }
-    admit(socket, { ...deps, connections, audience }).then(
+    const refuse = (error: unknown) => {
+      metrics.refused(toRollcallError(error).code);
+      next(refusalOf(error));
+    };
+    if (draining || !reader.placed) return refuse(new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 }));
+    admit(socket, { ...deps, addressOf, connections, audience, isCrowded: () => pressure.level === 2 }).then(
       () => next(),
       (error) => {
         if (!(error instanceof RollcallError)) log.error({ err: error }, 'A handshake failed');
-        next(refusalOf(error));
+        refuse(error);
       },
     );
   });
   io.on('connection', (socket) => {
     const { connection, viewer, welcome } = socket.data;
     rooms.enter(viewer);
-    handleEvents(socket, { ...deps, connections, audience, talks });
+    handleEvents(socket, { ...deps, activations, connections, audience, talks });
     socket.emit('ready', welcome.ready);
     if (welcome.picture) audience.show(welcome.picture);
     else audience.show(nothingFor(viewer));
     // Ended while it was still shaking hands.
     if (draining) closeSocket(socket, 'draining', jitter());
     else if (connection?.endedWith) closeSocket(socket, connection.endedWith);
+  });
+
+  metrics.follow({
+    connections: () => io.of('/').sockets.size,
+    sessions: () => connections.size,
+    level: () => pressure.level,
+    loopLagMs: () => pressure.loopLagMs,
   });
 
   return {

@@ -2,8 +2,11 @@ import type { Config } from '../../config.ts';
 import { RollcallError, socketErrorBody } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { CLIENT_EVENTS, type ClientEvent, type ClientRequest } from '../../protocol/socket.ts';
+import type { Activations } from '../activations.ts';
 import type { Authenticator } from '../auth.ts';
 import type { Connections } from '../connections.ts';
+import type { Limits } from '../limits.ts';
+import type { WebMetrics } from '../metrics.ts';
 import { iso, type Presence } from '../presence.ts';
 import { actsFor, requireReader } from '../rights.ts';
 import { expiryMs } from '../routes/status.ts';
@@ -11,6 +14,7 @@ import { parse } from '../validation.ts';
 import { type Audience, answerOf } from './audience.ts';
 import { closeSocket } from './closing.ts';
 import { HeartbeatLimit } from './heartbeat-limit.ts';
+import { EventLimits } from './limits.ts';
 import type { Talks } from './talks.ts';
 import { TokenWatch } from './token-watch.ts';
 import type { PresenceSocket } from './types.ts';
@@ -19,10 +23,13 @@ export interface HandlerDeps {
   config: Config;
   log: Logger;
   auth: Authenticator;
+  limits: Limits;
+  activations: Activations;
   presence: Presence;
   connections: Connections;
   audience: Audience;
   talks: Talks;
+  metrics: WebMetrics;
 }
 
 type Handler<Request> = (request: Request, acknowledged: boolean) => Promise<Done> | Done;
@@ -31,9 +38,10 @@ type Done = { answer?: object; after?: () => void } | undefined;
 
 /** Everything a connected client can say. */
 export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
-  const { config, log, auth, presence, connections, audience, talks } = deps;
+  const { config, log, auth, activations, presence, connections, audience, talks, metrics } = deps;
   const { viewer, connection } = socket.data;
   const limit = new HeartbeatLimit(config.heartbeatMinIntervalMs);
+  const allowed = new EventLimits(socket, deps.limits);
   const tokens = new TokenWatch(socket, () => closeSocket(socket, 'token_expired'));
   tokens.follow(socket.data.caller.expiresAt);
   socket.once('disconnect', () => {
@@ -42,11 +50,13 @@ export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
     talks.end(socket).catch(() => {});
   });
 
-  let details: Promise<unknown> = Promise.resolve();
+  // One after the other: the last that was said is the one that holds, and who starts to type right behind a join is in.
+  const [detailsInOrder, talksInOrder] = [inOrder(), inOrder()];
   const handlers: { [E in ClientEvent]?: Handler<ClientRequest<E>> } = {
     heartbeat: async (request, acknowledged) => {
       if (connection) {
         const verdict = limit.judge();
+        metrics.heartbeat(verdict.accepted ? 'accepted' : 'limited');
         if (verdict.tooMany) closeSocket(socket, 'rate_limited', verdict.retryAfterMs);
         if (!verdict.accepted) throw new RollcallError('HEARTBEAT_TOO_SOON', { retryAfterMs: verdict.retryAfterMs });
         const told = connections.beat(connection, request?.state ?? null);
@@ -67,17 +77,17 @@ export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
       const userId = actsFor(caller, named);
       const claims = caller.service === null ? caller.claims : null;
       return {
-        answer: await presence.setStatus(userId, { status, expiresInMs: expiryMs(status, expiresInSeconds) }, claims),
+        answer: await activations.setStatus(
+          userId,
+          { status, expiresInMs: expiryMs(status, expiresInSeconds) },
+          claims,
+        ),
       };
     },
     set_detail: async (request) => {
       if (!connection) throw new RollcallError('FORBIDDEN', { message: 'A service has no detail of its own.' });
-      // One after the other: the last that was said is the one that holds.
-      const set = details.then(() =>
-        presence.setDetail(connection.userId, request, () => connections.restore(connection)),
-      );
-      details = set.catch(() => {});
-      return { answer: { detail: await set } };
+      const set = () => presence.setDetail(connection.userId, request, () => connections.restore(connection));
+      return { answer: { detail: await detailsInOrder(set) } };
     },
     logout: async (request) => {
       if (!connection) return { after: () => closeSocket(socket, 'logout') };
@@ -86,7 +96,7 @@ export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
       return { after: () => connections.close([connection.conn], 'logout') };
     },
     join_conversation: async ({ conversationId }) => {
-      const doing = await talks.join(socket, conversationId);
+      const doing = await talksInOrder(() => talks.join(socket, conversationId));
       return {
         after: () => {
           for (const change of doing) socket.emit('indicator_change', change);
@@ -94,15 +104,15 @@ export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
       };
     },
     leave_conversation: async ({ conversationId }) => {
-      await talks.leave(socket, conversationId);
+      await talksInOrder(() => talks.leave(socket, conversationId));
       return undefined;
     },
     start_indicator: async ({ conversationId, kind }) => {
-      await talks.start(socket, conversationId, kind);
+      await talksInOrder(() => talks.start(socket, conversationId, kind));
       return undefined;
     },
     stop_indicator: async ({ conversationId, kind }) => {
-      await talks.stop(socket, conversationId, kind);
+      await talksInOrder(() => talks.stop(socket, conversationId, kind));
       return undefined;
     },
     authenticate: async ({ token }) => {
@@ -131,7 +141,12 @@ export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
       const said = acknowledge === sent[0] ? undefined : sent[0];
       // To a schema bytes are an object like any other, and would pass for an empty one.
       if (Buffer.isBuffer(said)) throw new RollcallError('INVALID_REQUEST');
+      // Awaited only where there is something to wait for: what was said first is done first.
+      const heard = allowed.heard(event, said);
+      if (heard) await heard;
       const request = parse<unknown>(CLIENT_EVENTS[event], said);
+      const asked = allowed.asked(event, request);
+      if (asked) await asked;
       const done = await (handlers[event] as Handler<unknown>)(request, acknowledge !== null);
       acknowledge?.({ ok: true, ...done?.answer });
       done?.after?.();
@@ -143,4 +158,14 @@ export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
   for (const event of Object.keys(handlers) as ClientEvent[]) {
     socket.on(event, (...sent: unknown[]) => void respond(event, sent));
   }
+}
+
+/** Runs what it is given one after the other, whatever became of the one before. */
+function inOrder() {
+  let last: Promise<unknown> = Promise.resolve();
+  return <T>(work: () => Promise<T>): Promise<T> => {
+    const next = last.then(work);
+    last = next.catch(() => {});
+    return next;
+  };
 }

@@ -2,20 +2,33 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Config } from '../../config.ts';
 import { RollcallError, socketErrorBody, toRollcallError } from '../../errors.ts';
 import { ConnectOptions, type Ready } from '../../protocol/socket.ts';
+import type { Services } from '../../services.ts';
 import type { Authenticator } from '../auth.ts';
+import type { clientAddress } from '../client-address.ts';
 import type { Connection } from '../connection.ts';
 import type { Connections } from '../connections.ts';
-import { iso } from '../presence.ts';
+import type { Limits } from '../limits.ts';
+import type { WebMetrics } from '../metrics.ts';
+import { iso, nothingSeen } from '../presence.ts';
+import { viewerOf } from '../rights.ts';
 import { parse } from '../validation.ts';
 import type { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
 import type { Picture, PresenceSocket, SocketData, Viewer } from './types.ts';
 
+const NEWCOMERS_WAIT_MS = 2000;
+
 export interface AdmitDeps {
   config: Config;
   auth: Authenticator;
+  limits: Limits;
+  addressOf: ReturnType<typeof clientAddress>;
   connections: Connections;
   audience: Audience;
+  metrics: WebMetrics;
+  services: Pick<Services, 'index'>;
+  /** Whether there is no room for newcomers right now. */
+  isCrowded(): boolean;
 }
 
 /**
@@ -23,25 +36,34 @@ export interface AdmitDeps {
  * whatever cannot be had refuses the handshake. Throws what it is refused with.
  */
 export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<void> {
-  const { config, auth, audience, connections } = deps;
+  const { config, auth, limits, audience, connections } = deps;
+  const address = deps.addressOf(socket.request);
+  await limits.connectFrom(address);
   const { token, ...rest } = socket.handshake.auth as Record<string, unknown>;
   if (typeof token !== 'string') throw new RollcallError('UNAUTHENTICATED');
-  const caller = await auth.verify(token);
+  const caller = await limits.checkToken(address, () => auth.verify(token));
+  await limits.connect(caller, token);
   const options = parse(ConnectOptions, rest);
   if (caller.service && !caller.service.read) throw new RollcallError('FORBIDDEN');
+  if (deps.isCrowded()) await requireHere(caller, deps);
   if (options.watch && options.watch.length > config.maxWatchedUsers) {
     const message = `At most ${config.maxWatchedUsers} users can be watched by one connection.`;
     throw new RollcallError('TOO_MANY_WATCHED', { message });
   }
 
-  const viewer: Viewer = { socket, watching: options.watch ? new Set() : null, batch: options.batch ?? false };
+  const viewer: Viewer = {
+    socket,
+    userId: viewerOf(caller),
+    watching: options.watch ? new Set() : null,
+    batch: options.batch ?? false,
+  };
   const data: Partial<SocketData> = socket.data;
   data.caller = caller;
   data.viewer = viewer;
   data.talks = new Map();
   data.connection = null;
   socket.conn.once('close', () => audience.forget(viewer));
-  if (!caller.service) data.connection = await openSession(socket, caller, options, connections);
+  if (!caller.service) data.connection = await openSession(socket, caller, options, deps);
   try {
     const everyone = config.audience === 'everyone';
     const picture = options.watch || everyone ? await audience.look(viewer, options.watch ?? null) : null;
@@ -49,16 +71,29 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
     if (socket.conn.readyState !== 'open') throw wentAway();
   } catch (error) {
     audience.forget(viewer);
-    if (data.connection) connections.leave(data.connection);
+    if (data.connection) {
+      // Who is asked to come again has not left.
+      if (toRollcallError(error).code === 'UNAVAILABLE') connections.sendAway(data.connection);
+      else connections.leave(data.connection);
+    }
     throw error;
   }
+}
+
+/**
+ * Who is here comes first, and that includes whoever is on the way from a web that was restarted: sent away, they would be
+ * told inactive. Newcomers wait until there is room for them, and do not come back all at once.
+ */
+async function requireHere({ userId, service }: SocketData['caller'], { services }: AdmitDeps): Promise<void> {
+  if (service === null && (await services.index.has(userId).catch(() => false))) return;
+  throw new RollcallError('UNAVAILABLE', { retryAfterMs: NEWCOMERS_WAIT_MS * (1 + Math.random()) });
 }
 
 async function openSession(
   socket: PresenceSocket,
   { userId, claims }: SocketData['caller'],
   options: ConnectOptions,
-  connections: Connections,
+  { connections, metrics }: AdmitDeps,
 ): Promise<Connection> {
   const connection = await connections.open({
     userId,
@@ -74,7 +109,12 @@ async function openSession(
   // Every way in which the client may leave ends the session; the first of them counts.
   socket.conn.once('close', (reason: string) => connections.leave(connection, reason === 'ping timeout'));
   socket.once('disconnect', (reason) => connections.leave(connection, reason === 'ping timeout'));
-  if (options.heartbeat === 'pong') socket.conn.on('heartbeat', () => void connections.beat(connection, null));
+  if (options.heartbeat === 'pong') {
+    socket.conn.on('heartbeat', () => {
+      metrics.heartbeat('accepted');
+      void connections.beat(connection, null);
+    });
+  }
   if (socket.conn.readyState !== 'open') {
     connections.leave(connection);
     throw wentAway();
@@ -95,7 +135,7 @@ function welcomeOf(connection: Connection | null, userId: string, config: Config
 
 /** The picture of a client that is shown nothing. */
 export function nothingFor(viewer: Viewer): Picture {
-  return { viewer, userIds: null, held: [], snapshot: { users: [], pending: [], positions: new Map() } };
+  return { viewer, userIds: null, held: [], snapshot: nothingSeen() };
 }
 
 /** A refused handshake is a `connect_error`, whose `data` says why. */

@@ -1,6 +1,7 @@
 import type { StatusChange } from '../../protocol/socket.ts';
+import { iso } from '../shown.ts';
 import { Batches } from './batches.ts';
-import type { PresenceServer, Viewer } from './types.ts';
+import type { PresenceServer, PresenceSocket, Viewer } from './types.ts';
 
 // Rooms are prefixed: a user id may equal a socket id, which is a room too.
 const EVERYONE = 'everyone';
@@ -60,6 +61,31 @@ export class Rooms {
     }
   }
 
+  /** Everybody here who is to hear of the user. */
+  viewersOf(userId: string): Viewer[] {
+    const { sockets, adapter } = this.#io.of('/');
+    const viewers = new Set<Viewer>();
+    for (const socketId of adapter.rooms.get(watchersOf(userId)) ?? []) addTo(viewers, sockets.get(socketId));
+    for (const socketId of adapter.rooms.get(EVERYONE) ?? []) {
+      const socket = sockets.get(socketId);
+      if (!socket?.rooms.has(ownSocketsOf(userId))) addTo(viewers, socket);
+    }
+    return [...viewers];
+  }
+
+  /** Tells each, but for those skipped, what it may see (null: nothing). What is worded alike is encoded once. */
+  tellEach(userId: string, wordFor: (viewer: Viewer) => StatusChange | null, skipped: Viewer[]): void {
+    const left = this.viewersOf(userId).filter((viewer) => !skipped.includes(viewer));
+    for (const [change, viewers] of Map.groupBy(left, wordFor)) {
+      if (change === null) continue;
+      const [batching, single] = [true, false].map((batch) => viewers.filter((viewer) => viewer.batch === batch));
+      this.#batches.add(batching ?? [], change);
+      // To nobody means to everybody.
+      if (!single?.length) continue;
+      this.#io.to(single.map((viewer) => viewer.socket.id)).emit('user_status_change', change);
+    }
+  }
+
   /** Tells all who are to hear of the user, but for those skipped. */
   tell(change: StatusChange, skipped: Viewer[]): void {
     const skippedIds = skipped.map((viewer) => viewer.socket.id);
@@ -92,6 +118,11 @@ export class Rooms {
     else viewer.socket.emit('user_status_change', change);
   }
 
+  /** Tells all devices of one user here that a friend became active, as they asked. */
+  alert(askerId: string, { userId, at }: { userId: string; at: number }): void {
+    this.#io.to(ownSocketsOf(askerId)).emit('friend_active', { userId, at: iso(at) });
+  }
+
   #batchersIn(room: string, skipped: Viewer[]): Viewer[] {
     const { sockets, adapter } = this.#io.of('/');
     const batching = adapter.rooms.get(BATCH);
@@ -107,4 +138,8 @@ export class Rooms {
   #size(room: string): number {
     return this.#io.of('/').adapter.rooms.get(room)?.size ?? 0;
   }
+}
+
+function addTo(viewers: Set<Viewer>, socket: PresenceSocket | undefined): void {
+  if (socket) viewers.add(socket.data.viewer);
 }

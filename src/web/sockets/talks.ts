@@ -1,9 +1,11 @@
 import { RollcallError } from '../../errors.ts';
+import type { Change } from '../../presence/change.ts';
 import type { IndicatorChange } from '../../protocol/socket.ts';
 import type { DeliveryItem } from '../../redis/delivery.ts';
 import type { Doing } from '../../redis/indicators.ts';
 import type { Conversations } from '../conversations.ts';
 import { ownSocketsOf } from './rooms.ts';
+import type { Sights } from './sights.ts';
 import type { PresenceServer, PresenceSocket } from './types.ts';
 
 const talkOf = (conversationId: string) => `talk:${conversationId}`;
@@ -20,6 +22,8 @@ export class Talks {
   readonly #conversations: Conversations;
   /** Joins under way: what ended since they began to read who is doing what. */
   readonly #joining = new Set<{ conversationId: string; ended: Set<string> }>();
+  /** What is being done in conversations that somebody here has joined: by user, then by conversation. */
+  readonly #doing = new Map<string, Map<string, Set<Doing>>>();
 
   constructor(io: PresenceServer, conversations: Conversations) {
     this.#io = io;
@@ -39,18 +43,36 @@ export class Talks {
     const joining = { conversationId, ended: new Set<string>() };
     this.#joining.add(joining);
     try {
-      const doing = await this.#conversations.doing(conversationId);
+      const doing = await this.#conversations.doing(conversationId, caller.userId);
       // A member no more by now: the news of it may have come before there was anything to leave.
       if (!(await this.#conversations.isMember(conversationId, caller.userId))) {
         this.#forget(socket, conversationId);
         throw notMember();
       }
-      return doing
-        .filter(({ userId, kind }) => userId !== caller.userId && !joining.ended.has(`${kind} ${userId}`))
+      const going = doing.filter(({ userId, kind }) => !joining.ended.has(`${kind} ${userId}`));
+      for (const { userId, kind } of going) this.#note(conversationId, userId, kind, true);
+      return going
+        .filter(({ userId }) => userId !== caller.userId)
         .map(({ userId, kind }) => ({ conversationId, userId, kind, active: true }));
     } finally {
       this.#joining.delete(joining);
     }
+  }
+
+  /** The users whose sockets here are in a conversation. */
+  listeners(conversationId: string): Set<string> {
+    return new Set(this.#socketsIn(conversationId).map((socket) => socket.data.caller.userId));
+  }
+
+  /** The users whose sockets here are in a conversation in which this user is doing something. */
+  listenersTo(userId: string): Set<string> {
+    const conversations = [...(this.#doing.get(userId)?.keys() ?? [])];
+    return new Set(conversations.flatMap((conversationId) => [...this.listeners(conversationId)]));
+  }
+
+  /** Ends may have been missed: what is being done is heard of anew. */
+  missed(): void {
+    this.#doing.clear();
   }
 
   async leave(socket: PresenceSocket, conversationId: string): Promise<void> {
@@ -79,16 +101,34 @@ export class Talks {
     for (const conversationId of [...socket.data.talks.keys()]) await this.leave(socket, conversationId);
   }
 
-  tell({ conversationId, userId, doing: kind, active }: IndicatorItem): void {
+  /** Tells those in the conversation who may see the user. */
+  tell({ conversationId, userId, doing: kind, active }: IndicatorItem, sights: Sights): void {
     for (const joining of this.#joining) {
       if (joining.conversationId !== conversationId) continue;
       if (active) joining.ended.delete(`${kind} ${userId}`);
       else joining.ended.add(`${kind} ${userId}`);
     }
-    this.#io
-      .to(talkOf(conversationId))
-      .except(ownSocketsOf(userId))
-      .emit('indicator_change', { conversationId, userId, kind, active });
+    this.#note(conversationId, userId, kind, active);
+    this.#emit({ conversationId, userId, kind, active }, (viewerId) => sights.of(userId, viewerId) !== 'nothing');
+  }
+
+  /**
+   * After a change of the user: who appears inactive is not doing anything either, and who loses or regains sight of
+   * them loses or regains what they are doing.
+   */
+  follow({ userId, status, cause, before }: Change, sights: Sights): void {
+    if (cause === 'manual' && status === 'inactive') this.#endOwn(userId);
+    if (!before) return;
+    for (const [conversationId, kinds] of this.#doing.get(userId) ?? []) {
+      for (const kind of kinds) {
+        for (const active of [true, false]) {
+          this.#emit({ conversationId, userId, kind, active }, (viewerId) => {
+            const sees = sights.of(userId, viewerId) !== 'nothing';
+            return sees === active && sees !== (sights.before(userId, viewerId, before) !== 'nothing');
+          });
+        }
+      }
+    }
   }
 
   expel(conversationId: string, userId: string): void {
@@ -97,6 +137,44 @@ export class Talks {
       const socket = sockets.get(socketId);
       if (socket) this.#forget(socket, conversationId);
     }
+  }
+
+  /** Of what ended while nobody here listened nothing was heard: forgotten with the next that is. */
+  #note(conversationId: string, userId: string, kind: Doing, active: boolean): void {
+    const ofUser = this.#doing.get(userId) ?? new Map<string, Set<Doing>>();
+    const kinds = ofUser.get(conversationId) ?? new Set<Doing>();
+    if (active && this.#socketsIn(conversationId).length > 0) kinds.add(kind);
+    else kinds.delete(kind);
+    if (kinds.size > 0) ofUser.set(conversationId, kinds);
+    else ofUser.delete(conversationId);
+    if (ofUser.size > 0) this.#doing.set(userId, ofUser);
+    else this.#doing.delete(userId);
+  }
+
+  #endOwn(userId: string): void {
+    const { sockets, adapter } = this.#io.of('/');
+    for (const socketId of adapter.rooms.get(ownSocketsOf(userId)) ?? []) {
+      const socket = sockets.get(socketId);
+      for (const [conversationId, kinds] of socket?.data.talks ?? []) {
+        for (const kind of kinds.keys()) {
+          kinds.delete(kind);
+          // What cannot be told now ends by itself within seconds.
+          if (socket) this.#stop(socket, conversationId, kind).catch(() => {});
+        }
+      }
+    }
+  }
+
+  #emit(change: IndicatorChange, isFor: (viewerId: string) => boolean): void {
+    const sockets = this.#socketsIn(change.conversationId).filter(({ data }) => {
+      return data.caller.userId !== change.userId && isFor(data.caller.userId);
+    });
+    if (sockets.length > 0) this.#io.to(sockets.map((socket) => socket.id)).emit('indicator_change', change);
+  }
+
+  #socketsIn(conversationId: string): PresenceSocket[] {
+    const { sockets, adapter } = this.#io.of('/');
+    return [...(adapter.rooms.get(talkOf(conversationId)) ?? [])].flatMap((id) => sockets.get(id) ?? []);
   }
 
   #stop(socket: PresenceSocket, conversationId: string, kind: Doing): Promise<void> {

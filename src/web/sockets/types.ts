@@ -22,6 +22,8 @@ export type PresenceSocket = Socket<IncomingEvents, ServerToClientEvents, Defaul
 /** One socket as a viewer of others. */
 export interface Viewer {
   socket: PresenceSocket;
+  /** null: a service, which sees everything. */
+  userId: string | null;
   /** null: never said whom it watches, so that the audience rule decides. */
   watching: Set<string> | null;
   batch: boolean;

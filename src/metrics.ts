@@ -1,0 +1,125 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type ScriptRun, scriptRuns } from './script-runs.ts';
+
+/** How much waits in one queue. */
+export interface QueueFigures {
+  queue: string;
+  jobs: Record<'waiting' | 'active' | 'delayed' | 'failed', number>;
+  /** How long the job that waits longest has been due; 0 where none waits. */
+  oldestMs: number;
+}
+
+/** What one group has still to do with the outbox, over all shards. */
+export interface OutboxFigures {
+  group: 'deliver' | 'record';
+  entries: number;
+  /** Age of the oldest of them; 0 where there is none. */
+  oldestMs: number;
+}
+
+/** What Redis holds, the same for every process that asks. */
+export interface StoreFigures {
+  activeUsers: number;
+  queues: QueueFigures[];
+  outbox: OutboxFigures[];
+}
+
+/** Asked of Redis at most this often, however many scrape. */
+const FIGURES_KEPT_MS = 3000;
+const SCRIPT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3];
+
+/** Of events that should take no time, and may take a while: from 5 ms to half a minute. */
+export const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30];
+
+/** The measurements of one process, those that every process has included: its own health, and its calls of scripts. */
+export function createRegistry(): Registry {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: 'rollcall_' });
+  const seconds = new Histogram({
+    name: 'rollcall_redis_script_seconds',
+    help: 'Time from calling a script in Redis to its answer',
+    labelNames: ['script'],
+    buckets: SCRIPT_BUCKETS,
+    registers: [registry],
+  });
+  scriptRuns.subscribe((message) => {
+    const { script, ms } = message as ScriptRun;
+    seconds.observe({ script }, ms / 1000);
+  });
+  return registry;
+}
+
+/** A counter that stands at 0 for each value of its label from the start, so that the first event is seen as a rise. */
+export function countersFrom<L extends string>(
+  registry: Registry,
+  { name, help, label, values }: { name: string; help: string; label: L; values: readonly string[] },
+): Counter<L> {
+  const counter = new Counter({ name, help, labelNames: [label], registers: [registry] });
+  for (const value of values) counter.inc({ [label]: value } as Record<L, string>, 0);
+  return counter;
+}
+
+/** What Redis holds. Without an answer these are absent, which is not the same as 0. */
+export function addStoreMetrics(registry: Registry, read: () => Promise<StoreFigures>): void {
+  const figures = keptFor(FIGURES_KEPT_MS, read);
+  const gauge = <L extends string>(
+    name: string,
+    help: string,
+    labelNames: L[],
+    set: (gauge: Gauge<L>, figures: StoreFigures) => void,
+  ) =>
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      // Several processes of a machine say the same.
+      aggregator: 'max',
+      async collect() {
+        const answer = await figures();
+        this.reset();
+        if (answer) set(this, answer);
+        else if (labelNames.length === 0) this.remove();
+      },
+    });
+  gauge('rollcall_active_users', 'Users with a living session, those who appear inactive included', [], (to, from) =>
+    to.set(from.activeUsers),
+  );
+  gauge('rollcall_queue_jobs', 'Jobs by queue and state', ['queue', 'state'], (to, from) => {
+    for (const { queue, jobs } of from.queues) {
+      for (const [state, count] of Object.entries(jobs)) to.set({ queue, state }, count);
+    }
+  });
+  gauge(
+    'rollcall_queue_oldest_waiting_seconds',
+    'How long the job that waits longest has been due',
+    ['queue'],
+    (to, from) => {
+      for (const { queue, oldestMs } of from.queues) to.set({ queue }, oldestMs / 1000);
+    },
+  );
+  gauge('rollcall_outbox_entries', 'Changes still to be delivered or recorded', ['group'], (to, from) => {
+    for (const { group, entries } of from.outbox) to.set({ group }, entries);
+  });
+  gauge(
+    'rollcall_outbox_oldest_seconds',
+    'Age of the oldest change still to be delivered or recorded',
+    ['group'],
+    (to, from) => {
+      for (const { group, oldestMs } of from.outbox) to.set({ group }, oldestMs / 1000);
+    },
+  );
+}
+
+/** One question at a time, whose answer is good for a while; undefined where there is none. */
+function keptFor<T>(ms: number, ask: () => Promise<T>): () => Promise<T | undefined> {
+  let answer: Promise<T | undefined> | undefined;
+  let until = 0;
+  return () => {
+    if (!answer || performance.now() >= until) {
+      until = performance.now() + ms;
+      answer = ask().catch(() => undefined);
+    }
+    return answer;
+  };
+}

@@ -1,0 +1,40 @@
+import type { Knex } from 'knex';
+import { ANSWER_LIMIT_MS, type Binding, query } from './connect.ts';
+
+/** One statement on a connection that is settled already. */
+export type Ask = <Row>(sql: string, bindings?: readonly Binding[]) => Promise<Row[]>;
+
+export function asking(db: Knex): Ask {
+  return (sql, bindings = []) => query(db, sql, bindings);
+}
+
+interface Connections {
+  acquireConnection(): Promise<object>;
+  releaseConnection(connection: object): Promise<void>;
+}
+
+/**
+ * All of it or nothing. Knex's own transactions wait without end for a BEGIN or COMMIT that a frozen server owes; here
+ * every statement has the limit of `query`, and a connection that owes an answer is thrown away. Where the answer to the
+ * COMMIT is lost, nobody knows whether the work was done: it has to bear being done again.
+ */
+export async function inTransaction<T>(db: Knex, work: (ask: Ask) => Promise<T>): Promise<T> {
+  const connections: Connections = db.client;
+  const connection = await connections.acquireConnection();
+  const ask: Ask = async <Row>(sql: string, bindings: readonly Binding[] = []) => {
+    const asked = db.raw<{ rows: Row[] }>(sql, [...bindings] as Knex.RawBinding[]);
+    return (await asked.connection(connection).timeout(ANSWER_LIMIT_MS)).rows;
+  };
+  try {
+    await ask('BEGIN');
+    const result = await work(ask);
+    await ask('COMMIT');
+    return result;
+  } catch (error) {
+    // What owes an answer would only owe one more.
+    if (!(error instanceof Error && error.name === 'KnexTimeoutError')) await ask('ROLLBACK').catch(() => {});
+    throw error;
+  } finally {
+    await connections.releaseConnection(connection);
+  }
+}

@@ -1,0 +1,35 @@
+import type { Knex } from 'knex';
+import type { FeedCursor } from './change-feed.ts';
+import { query } from './connect.ts';
+
+/** Up to where a receiver has taken the feed; null: it never took anything. */
+export async function takenUpTo(db: Knex, receiver: string): Promise<FeedCursor | null> {
+  const [row] = await query<{ feed: string; position: string }>(
+    db,
+    'SELECT feed, position FROM webhooks WHERE receiver = ?',
+    [receiver],
+  );
+  return row ? { feed: row.feed, position: Number(row.position) } : null;
+}
+
+/**
+ * Notes that it has taken what stands between the two. False where it was not at `from`: somebody else went on from there,
+ * which is not undone.
+ */
+export async function noteTaken(db: Knex, receiver: string, from: FeedCursor | null, to: FeedCursor): Promise<boolean> {
+  const moved =
+    from === null
+      ? await query(
+          db,
+          `INSERT INTO webhooks (receiver, feed, position) VALUES (?, ?, ?)
+           ON CONFLICT (receiver) DO NOTHING RETURNING 1`,
+          [receiver, to.feed, to.position],
+        )
+      : await query(
+          db,
+          `UPDATE webhooks SET feed = ?, position = ?, taken_at = now()
+            WHERE receiver = ? AND feed = ? AND position = ? RETURNING 1`,
+          [to.feed, to.position, receiver, from.feed, from.position],
+        );
+  return moved.length > 0;
+}

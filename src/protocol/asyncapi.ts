@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import {
+  CLIENT_ANSWERS,
+  CLIENT_EVENTS,
+  type ClientEvent,
+  HandshakeAuth,
+  SERVER_EVENTS,
+  type ServerEvent,
+  SocketError,
+} from './socket.ts';
+
+const CLIENT_SAYS: Record<ClientEvent, string> = {
+  heartbeat: 'The client is here; the time to live starts again. Without `state` the one last said stays.',
+  watch:
+    'From now on the client is told of these users. The acknowledgement is a snapshot, with no gap before the first event.',
+  unwatch: 'From now on the client is no longer told of these users.',
+  set_status: 'Appear inactive whatever the connections do, or end that.',
+  set_detail: 'What others see beside the status, all of it anew; with nothing in it: nothing any more.',
+  logout: 'Ends this session, or all of the user’s.',
+  authenticate:
+    'A fresh token of the same kind for the same user. A bad one is refused, and the old one stays in force.',
+  join_conversation: 'Enters a conversation, for members only. Who is typing there now follows as `indicator_change`.',
+  leave_conversation: 'Leaves a conversation; what the client was doing there ends.',
+  start_indicator: 'The user types or records. It ends by itself after 6 s unless repeated.',
+  stop_indicator: 'The user no longer does.',
+};
+
+const SERVER_SAYS: Record<ServerEvent, string> = {
+  ready: 'First after connecting. `users` is the picture that was asked for in the handshake, or of everybody active.',
+  user_status_change: 'A user has changed, as far as the client may see. Drop what is not newer than what you have.',
+  user_status_changes: 'Several changes at once, to clients that asked for batches, and then instead of single ones.',
+  indicator_change: 'Somebody else in a joined conversation begins or ends to type or record.',
+  token_expiring: 'The token ends soon: send `authenticate`, or the socket is closed.',
+  friend_active: 'A friend whom the user asked to hear of has become active and stayed.',
+  session_closed: 'Just before the server closes the socket: why, and whether and when to come back.',
+};
+
+const SAYS_NOTHING_MORE = z.object({});
+
+const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
+  const { $schema, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return json;
+};
+
+/** An acknowledgement: `{ ok: true, … }`, or the refusal. */
+function answerOf(event: ClientEvent): object {
+  const says: z.ZodObject =
+    event in CLIENT_ANSWERS ? CLIENT_ANSWERS[event as keyof typeof CLIENT_ANSWERS] : SAYS_NOTHING_MORE;
+  const accepted = says.extend({ ok: z.literal(true) });
+  return schemaOf(z.union([accepted, z.object({ ok: z.literal(false), error: SocketError })]), 'output');
+}
+
+const reference = (name: string) => ({ $ref: `#/channels/socket/messages/${name}` });
+
+/** The Socket.IO protocol as an AsyncAPI 3 document, made from the schemas that check it. Seen from the server. */
+export function describeSockets(): object {
+  const messages: Record<string, object> = {};
+  const operations: Record<string, object> = {};
+  const channel = { $ref: '#/channels/socket' };
+  for (const event of Object.keys(CLIENT_EVENTS) as ClientEvent[]) {
+    messages[event] = { name: event, summary: CLIENT_SAYS[event], payload: schemaOf(CLIENT_EVENTS[event], 'input') };
+    messages[`${event}_ack`] = {
+      name: `${event}_ack`,
+      summary: `The acknowledgement of \`${event}\``,
+      payload: answerOf(event),
+    };
+    operations[event] = {
+      action: 'receive',
+      channel,
+      summary: CLIENT_SAYS[event],
+      messages: [reference(event)],
+      reply: { channel, messages: [reference(`${event}_ack`)] },
+    };
+  }
+  for (const event of Object.keys(SERVER_EVENTS) as ServerEvent[]) {
+    messages[event] = { name: event, summary: SERVER_SAYS[event], payload: schemaOf(SERVER_EVENTS[event], 'output') };
+    operations[event] = { action: 'send', channel, summary: SERVER_SAYS[event], messages: [reference(event)] };
+  }
+  const refused = {
+    name: 'connect_error',
+    summary: 'A refused handshake; this is the `data` of the error.',
+    payload: schemaOf(SocketError, 'output'),
+  };
+  return {
+    asyncapi: '3.0.0',
+    info: {
+      title: 'Rollcall sockets',
+      version: '1',
+      description: 'Socket.IO 4, namespace `/`. Every event of the client takes an optional acknowledgement.',
+    },
+    defaultContentType: 'application/json',
+    channels: {
+      socket: {
+        address: '/',
+        description: 'The handshake carries `auth`, whose schema is components.schemas.HandshakeAuth.',
+        messages: { ...messages, connect_error: refused },
+      },
+    },
+    operations: {
+      ...operations,
+      connect_error: { action: 'send', channel, summary: refused.summary, messages: [reference('connect_error')] },
+    },
+    components: { schemas: { HandshakeAuth: schemaOf(HandshakeAuth, 'input') } },
+  };
+}

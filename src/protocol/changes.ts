@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import { CAUSES, type Change } from '../presence/change.ts';
+import { Status, Time, UserId, Version } from './vocabulary.ts';
+
+const NO_TRANSITION = ['restored', 'detail', 'privacy'] as const;
+
+/** One step of one user, as the backend is told of it. */
+export const FeedChange = z
+  .object({
+    userId: UserId,
+    status: Status,
+    lastSeen: Time.nullable(),
+    version: Version.meta({
+      description: 'Grows with every change of a user: drop what is not newer than what you have',
+    }),
+    at: Time.meta({ description: 'When the status changed' }),
+    cause: z.enum(CAUSES).exclude(NO_TRANSITION).meta({
+      description: '`erased`: the user was deleted; forget them, too',
+    }),
+  })
+  .meta({
+    examples: [
+      {
+        userId: 'ada',
+        status: 'inactive',
+        lastSeen: '2026-01-31T12:00:00.000Z',
+        version: 1769860800120,
+        at: '2026-01-31T12:00:00.120Z',
+        cause: 'disconnect',
+      },
+    ],
+  });
+export type FeedChange = z.infer<typeof FeedChange>;
+
+/** Of a change that is a transition, what the feed says. */
+export function feedChange(change: Pick<Change, 'userId' | 'status' | 'lastSeen' | 'version' | 'at' | 'cause'>) {
+  const { userId, status, lastSeen, version, at, cause } = change;
+  const iso = (ms: number) => new Date(ms).toISOString();
+  // The feed is filled from the history, which takes in transitions alone.
+  const told = cause as FeedChange['cause'];
+  return { userId, status, lastSeen: lastSeen === null ? null : iso(lastSeen), version, at: iso(at), cause: told };
+}
+
+/** A place in a feed (its name and a position), as text that says nothing. */
+export function writeFeedCursor({ feed, position }: { feed: string; position: number }): string {
+  return Buffer.from(`changes ${feed} ${position}`).toString('base64url');
+}
+
+/** Null for whatever was not written here. */
+export function readFeedCursor(cursor: string): { feed: string; position: number } | null {
+  const bytes = Buffer.from(cursor, 'base64url');
+  const [, feed, position] = /^changes ([0-9a-f]{8}) (0|[1-9]\d{0,14})$/.exec(bytes.toString()) ?? [];
+  // Whatever is no letter of the alphabet would have been passed over.
+  if (feed === undefined || position === undefined || bytes.toString('base64url') !== cursor) return null;
+  return { feed, position: Number(position) };
+}
+
+export const ChangesQuery = z.object({
+  after: z.string().min(1).max(1024).optional().meta({
+    description: 'The `nextCursor` of the answer before; without it, the answer is empty and its cursor is of now',
+  }),
+  limit: z.coerce.number().int().min(1).max(1000).default(100),
+  wait: z.coerce
+    .number()
+    .min(0)
+    .max(60)
+    .default(0)
+    .meta({ description: 'Seconds for which an answer may be put off while there is nothing to tell' }),
+});
+export type ChangesQuery = z.infer<typeof ChangesQuery>;
+
+export const ChangesAnswer = z.object({
+  changes: z.array(FeedChange).meta({ description: 'Oldest first; of one user, in the order of versions' }),
+  nextCursor: z.string().meta({ description: 'For `after` in the next question; says nothing to anybody else' }),
+});
+export type ChangesAnswer = z.infer<typeof ChangesAnswer>;
+
+/** The body of a webhook. */
+export const WebhookDelivery = ChangesAnswer.extend({
+  id: z
+    .string()
+    .meta({ description: 'The same whenever the same changes are sent again; also in `Rollcall-Delivery`' }),
+  reset: z
+    .literal(true)
+    .optional()
+    .meta({ description: 'What came before is not known here any more: take a fresh snapshot, then answer' }),
+});
+export type WebhookDelivery = z.infer<typeof WebhookDelivery>;

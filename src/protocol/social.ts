@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { VISIBILITIES } from '../presence/visibility.ts';
+import { UserParams } from './http.ts';
+import { line, StatusPayload, Time, UserId } from './vocabulary.ts';
+
+/** What a user shows of themselves, who their friends are and who may see them. */
+
+export const FriendParams = UserParams.extend({ friendId: UserId });
+export const BlockParams = UserParams.extend({ blockedId: UserId });
+
+const NOT_ONESELF = { error: 'Nobody can do this with themselves' };
+export const NewFriendParams = FriendParams.refine(({ id, friendId }) => id !== friendId, {
+  ...NOT_ONESELF,
+  path: ['friendId'],
+});
+export const NewBlockParams = BlockParams.refine(({ id, blockedId }) => id !== blockedId, {
+  ...NOT_ONESELF,
+  path: ['blockedId'],
+});
+
+export const Alert = z.enum(['never', 'once', 'always']).meta({
+  description: 'Whether the user is told when the friend becomes active; `once` falls back to `never` when sent',
+});
+
+export const FriendsAnswer = z.object({ friends: z.array(StatusPayload.extend({ alert: Alert })) });
+export type FriendView = z.infer<typeof FriendsAnswer>['friends'][number];
+
+export const AlertBody = z.object({ alert: Alert });
+
+export const BlocksAnswer = z.object({ blocks: z.array(z.object({ userId: UserId })) });
+
+const Visibility = z.enum(VISIBILITIES);
+
+export const Settings = z.object({
+  visibility: Visibility.meta({ description: 'Who may see whether the user is active' }),
+  lastSeenVisibility: Visibility.meta({ description: 'Who of these may see when the user was last seen' }),
+  alertFriends: z.boolean().meta({ description: 'Whether friends who asked for it may be told' }),
+});
+export type Settings = z.infer<typeof Settings>;
+
+/** What is not named stays as it is. */
+export const SettingsBody = Settings.partial().refine(
+  (body) => Object.values(body).some((value) => value !== undefined),
+  {
+    error: `At least one of ${Object.keys(Settings.shape).join(', ')}`,
+  },
+);
+
+const LONGEST_NAME = 100;
+const LONGEST_ADDRESS = 2048;
+
+/** One that a browser may load, as it stands: without spaces or line breaks, which URL parsers forgive. */
+const PictureAddress = z
+  .string()
+  .max(LONGEST_ADDRESS)
+  .refine((text) => /^https?:\/\/[^\s\p{Cc}\p{Cs}]+$/iu.test(text) && URL.canParse(text), {
+    error: 'An http or https address is needed',
+  })
+  .meta({ format: 'uri', examples: ['https://example.com/ada.png'] });
+
+export const Profile = z.object({
+  userId: UserId,
+  displayName: z.string().nullable(),
+  avatarUrl: z.string().nullable(),
+  createdAt: Time.meta({ description: 'When the user was first heard of' }),
+  lastSeen: Time.nullable(),
+});
+export type Profile = z.infer<typeof Profile>;
+
+/** What is not named stays as it is; null, or a name of nothing, takes it away. */
+export const ProfileBody = z.object({
+  displayName: line(LONGEST_NAME).nullable().optional(),
+  avatarUrl: PictureAddress.nullable().optional(),
+});
+export type ProfileBody = z.infer<typeof ProfileBody>;

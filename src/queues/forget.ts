@@ -1,0 +1,34 @@
+import type { JobType, Queue } from 'bullmq';
+
+const AT_ONCE = 1000;
+/** Few enough to be read whole. */
+const BOUNDED: JobType[] = ['completed', 'failed', 'wait', 'prioritized'];
+
+/**
+ * Removes every job of a queue that speaks of the user, and the queue's own record of what happened to them. Jobs that
+ * wait for their time may be a million: of those it is the id that tells, where ids do (`inId`). Returns how many went.
+ */
+export async function forgetInQueue(
+  queue: Queue,
+  userId: string,
+  inId: ((jobId: string) => boolean) | null,
+): Promise<number> {
+  const found = new Set<string>();
+  const word = JSON.stringify(userId);
+  const states: JobType[] = inId ? BOUNDED : [...BOUNDED, 'delayed'];
+  for (let from = 0; ; from += AT_ONCE) {
+    const jobs = await queue.getJobs(states, from, from + AT_ONCE - 1);
+    for (const job of jobs) {
+      if (job?.id && JSON.stringify([job.data, job.returnvalue, job.failedReason]).includes(word)) found.add(job.id);
+    }
+    if (jobs.length === 0) break;
+  }
+  for (let from = 0; inId; from += AT_ONCE) {
+    const ids = await queue.getRanges(['delayed'], from, from + AT_ONCE - 1);
+    for (const id of ids) if (inId(id)) found.add(id);
+    if (ids.length === 0) break;
+  }
+  for (const id of found) await queue.remove(id);
+  await queue.trimEvents(0);
+  return found.size;
+}

@@ -1,0 +1,42 @@
+import type { FollowUp } from '../presence/follow-up.ts';
+import type { RedisClient } from './connect.ts';
+import { type Keys, shardOf } from './keys.ts';
+import { runScript } from './scripts.ts';
+
+/** Alerts on their way to connected devices. */
+export class Alerts {
+  readonly #redis: RedisClient;
+  readonly #keys: Keys;
+  readonly #ttlMs: number;
+
+  constructor(redis: RedisClient, keys: Keys, ttlMs: number) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#ttlMs = ttlMs;
+  }
+
+  /** Whether a device of the user is connected. */
+  async isConnected(userId: string): Promise<boolean> {
+    return (await this.#run(userId, '', 0, false)).connected;
+  }
+
+  /** Tells all connected devices of `askerId`; false where there is none and nothing was done. */
+  async tell(askerId: string, friend: { userId: string; at: number }): Promise<{ told: boolean; followUp: FollowUp }> {
+    const { connected, followUp } = await this.#run(askerId, friend.userId, friend.at, true);
+    return { told: connected, followUp };
+  }
+
+  async #run(askerId: string, friendId: string, at: number, tell: boolean) {
+    const keys = this.#keys;
+    const shard = shardOf(askerId);
+    const [wake, connected] = await runScript(
+      this.#redis,
+      'tell-alert',
+      [keys.record(askerId), keys.outbox(shard), keys.wake('deliver', shard), keys.wake('record', shard)],
+      [askerId, friendId, at, this.#ttlMs, tell ? 1 : 0],
+    );
+    const woken = Number(wake);
+    const followUp: FollowUp = { shard, wakeDeliver: (woken & 1) !== 0, wakeRecord: (woken & 2) !== 0, arms: [] };
+    return { connected: connected === 1, followUp };
+  }
+}

@@ -1,0 +1,26 @@
+import type { PrivacyBefore } from '../presence/change.ts';
+import type { Visibility } from '../presence/visibility.ts';
+
+/** How the scripts spell what a user allows. */
+const VISIBILITY_OF: Record<string, Visibility> = { e: 'everyone', f: 'friends', n: 'nobody' };
+
+/** Of a letter that nobody wrote nothing is shown. */
+export function visibilityOf(letter: unknown): Visibility {
+  return VISIBILITY_OF[String(letter)] ?? 'nobody';
+}
+
+/** Lua's empty table is an object to JSON. */
+function list(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+/** What lib-privacy.lua noted of a user's privacy before it changed. */
+export function parseBefore(json: string): PrivacyBefore {
+  const { v, l, fa, fr, ba, br } = JSON.parse(json) as Record<string, unknown>;
+  return {
+    visibility: visibilityOf(v),
+    lastSeenVisibility: visibilityOf(l),
+    friends: { added: list(fa), removed: list(fr) },
+    blocks: { added: list(ba), removed: list(br) },
+  };
+}

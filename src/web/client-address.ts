@@ -1,0 +1,44 @@
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+import type { Config } from '../config.ts';
+
+type Asked = Pick<IncomingMessage, 'headers'> & { socket: { remoteAddress?: string | undefined } };
+
+/**
+ * Whose address counts, for REST and sockets alike. Each proxy appends the address it was asked from, so only as many
+ * entries are believed, from the end, as there are proxies to be believed.
+ */
+export function clientAddress(trustProxy: Config['trustProxy']): (request: Asked) => string {
+  return ({ headers, socket }) => {
+    let address = socket.remoteAddress ?? '';
+    if (trustProxy === 0) return address;
+    const forwarded = [headers['x-forwarded-for'] ?? []].flat().join(',').split(',').reverse();
+    let hops = trustProxy === true ? forwarded.length : trustProxy;
+    for (const entry of forwarded) {
+      if (hops-- <= 0) break;
+      const named = entry.trim();
+      // What is no address was not written by a proxy: the last believable one stands for it.
+      if (isIP(named) === 0) break;
+      address = named;
+    }
+    return address;
+  };
+}
+
+/** Who shares a limit: an IPv4 address, or the /64 network that one customer of an IPv6 provider has to choose from. */
+export function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
+  if (mapped !== undefined) return mapped;
+  if (isIP(address) !== 6) return address;
+  const [head = '', tail] = address.replace(/%.*$/, '').split('::');
+  const groups = head === '' ? [] : head.split(':');
+  if (tail !== undefined) {
+    const behind = tail === '' ? [] : tail.split(':');
+    while (groups.length + behind.length < 8) groups.push('0');
+    groups.push(...behind);
+  }
+  return groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(':');
+}

@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { RollcallError } from '../errors.ts';
+import { UserId, Version } from '../protocol/vocabulary.ts';
+import type { Place } from '../redis/newest-first.ts';
+
+/** Where a walk through the recently active stands, and since when somebody has to have been seen to be in it. */
+export interface SeenCursor {
+  oldest: number;
+  after: Place;
+}
+
+const ms = z.int().nonnegative();
+const Seen = z.tuple([z.literal('seen'), ms, ms, UserId]);
+const History = z.tuple([z.literal('history'), Version]);
+
+export function writeSeenCursor({ oldest, after }: SeenCursor): string {
+  return write(['seen', oldest, after.lastSeen, after.userId]);
+}
+
+export function readSeenCursor(cursor: string): SeenCursor {
+  const [, oldest, lastSeen, userId] = read(Seen, cursor);
+  return { oldest, after: { lastSeen, userId } };
+}
+
+/** The version of the last transition on a page. */
+export function writeHistoryCursor(version: number): string {
+  return write(['history', version]);
+}
+
+export function readHistoryCursor(cursor: string): number {
+  return read(History, cursor)[1];
+}
+
+function write(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url');
+}
+
+/** Throws INVALID_REQUEST for whatever was not written here. */
+function read<T>(schema: z.ZodType<T>, cursor: string): T {
+  const bytes = Buffer.from(cursor, 'base64url');
+  try {
+    // Whatever is no letter of the alphabet would be passed over.
+    if (bytes.toString('base64url') === cursor) return schema.parse(JSON.parse(bytes.toString()));
+  } catch {
+    // No JSON, or not what stands in a cursor of this kind.
+  }
+  throw new RollcallError('INVALID_REQUEST', { message: 'cursor: not one of those that were given out here' });
+}

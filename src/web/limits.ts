@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import type { Config } from '../config.ts';
+import { RollcallError } from '../errors.ts';
+import type { SharedLimits } from '../redis/limits.ts';
+import type { Caller } from './auth.ts';
+import { networkOf } from './client-address.ts';
+import { Limit, WINDOW_MS } from './limit.ts';
+
+/**
+ * How much is allowed within ten seconds, over all web processes. Far above what people and their devices do: these are
+ * against floods, not against use. SECURITY.md has the table for its readers.
+ */
+export const PER_TEN_SECONDS = {
+  /** Tokens that were no good, by address. Expired ones don't count: whole offices wake up with those. */
+  badTokensPerIp: 300,
+  connectsPerUser: 200,
+  requestsPerUser: 1000,
+  /** Half of the user's, so that one runaway page leaves something for the other devices. */
+  requestsPerToken: 500,
+  eventsPerUser: 2000,
+  eventsPerConnection: 1000,
+  /** Users looked at: each in a list counts, by `watch` and by `POST /users/status/query`. */
+  looksPerUser: 50_000,
+  indicatorsPerUser: 500,
+  /** Appearing inactive and details. `active` is never refused. */
+  choicesPerUser: 200,
+  connectsPerService: 2000,
+  requestsPerService: 50_000,
+  eventsPerService: 50_000,
+  looksPerService: 2_000_000,
+} as const;
+
+type Name = keyof typeof PER_TEN_SECONDS | 'connectsPerIp' | 'requestsPerIp';
+
+/** Every limit of a web process. What throws, or rejects with, RATE_LIMITED; null: allowed, at once. */
+export class Limits {
+  readonly #limits: Record<Name, Limit>;
+
+  constructor(
+    config: Pick<Config, 'maxConnectsPerIpPerSecond' | 'maxRequestsPerIpPerSecond'>,
+    shared: Pick<SharedLimits, 'reserve'>,
+  ) {
+    const seconds = WINDOW_MS / 1000;
+    const most: Record<Name, number> = {
+      ...PER_TEN_SECONDS,
+      connectsPerIp: config.maxConnectsPerIpPerSecond * seconds,
+      requestsPerIp: config.maxRequestsPerIpPerSecond * seconds,
+    };
+    this.#limits = Object.fromEntries(
+      Object.entries(most).map(([name, amount]) => [name, new Limit(name, amount, shared)]),
+    ) as Record<Name, Limit>;
+  }
+
+  /** A request of somebody not known yet. */
+  requestFrom(address: string): Promise<void> | null {
+    return this.#limits.requestsPerIp.take(networkOf(address));
+  }
+
+  /** A handshake of somebody not known yet. */
+  connectFrom(address: string): Promise<void> | null {
+    return this.#limits.connectsPerIp.take(networkOf(address));
+  }
+
+  /** Whether an address is beyond what is worth an answer of its own. */
+  isFlooding(address: string): boolean {
+    const network = networkOf(address);
+    return this.#limits.connectsPerIp.isExhausted(network) || this.#limits.badTokensPerIp.isExhausted(network);
+  }
+
+  /** Runs the check of a token, unless too many from this address have failed. */
+  async checkToken<T>(address: string, check: () => Promise<T>): Promise<T> {
+    const network = networkOf(address);
+    if (this.#limits.badTokensPerIp.isExhausted(network)) throw this.#limits.badTokensPerIp.refusalFor(network);
+    try {
+      return await check();
+    } catch (error) {
+      if (isBadToken(error)) this.#limits.badTokensPerIp.note(network);
+      throw error;
+    }
+  }
+
+  connect(caller: Caller, token: string): Promise<void> | null {
+    return caller.service === null
+      ? this.#limits.connectsPerUser.take(caller.userId)
+      : this.#limits.connectsPerService.take(tokenId(token));
+  }
+
+  request(caller: Caller, token: string): Promise<unknown> | null {
+    const id = tokenId(token);
+    if (caller.service !== null) return this.#limits.requestsPerService.take(id);
+    return both(this.#limits.requestsPerToken.take(id), this.#limits.requestsPerUser.take(caller.userId));
+  }
+
+  event(caller: Caller, connection: string): Promise<unknown> | null {
+    if (caller.service !== null) return this.#limits.eventsPerService.take(connection);
+    return both(this.#limits.eventsPerConnection.take(connection), this.#limits.eventsPerUser.take(caller.userId));
+  }
+
+  /** A list of users is asked about. A service is counted by `apart`: its token, or its connection. */
+  look(caller: Caller, apart: string, users: number): Promise<void> | null {
+    return caller.service === null
+      ? this.#limits.looksPerUser.take(caller.userId, users)
+      : this.#limits.looksPerService.take(apart, users);
+  }
+
+  /** A service is counted by its requests and events alone. */
+  choose(caller: Caller): Promise<void> | null {
+    return caller.service === null ? this.#limits.choicesPerUser.take(caller.userId) : null;
+  }
+
+  indicate(caller: Caller): Promise<void> | null {
+    return caller.service === null ? this.#limits.indicatorsPerUser.take(caller.userId) : null;
+  }
+}
+
+/** Names a token without being one. */
+export function tokenId(token: string): string {
+  return createHash('sha256').update(token).digest('base64url').slice(0, 22);
+}
+
+function isBadToken(error: unknown): boolean {
+  return error instanceof RollcallError && (error.code === 'UNAUTHENTICATED' || error.code === 'INVALID_USER_ID');
+}
+
+function both(one: Promise<void> | null, other: Promise<void> | null): Promise<unknown> | null {
+  return one && other ? Promise.all([one, other]) : (one ?? other);
+}

@@ -1,0 +1,111 @@
+import type { FastifyInstance } from 'fastify';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import { addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../metrics.ts';
+import type { OperatorLock } from '../operator.ts';
+import type { DeliveryListener } from '../redis/delivery.ts';
+import { readStoreFigures, type Services } from '../services.ts';
+import { operatorOnly } from './board.ts';
+
+/** What is measured by being looked at. */
+export interface SocketFigures {
+  connections(): number;
+  sessions(): number;
+  level(): number;
+  loopLagMs(): number;
+}
+
+/** What a web process counts. */
+export class WebMetrics {
+  readonly registry: Registry = createRegistry();
+  readonly #heartbeats = countersFrom(this.registry, {
+    name: 'rollcall_heartbeats_total',
+    help: 'Heartbeats of sockets: taken, or ignored because they came too soon',
+    label: 'result',
+    values: ['accepted', 'limited'],
+  });
+  readonly #refused = new Counter({
+    name: 'rollcall_connections_refused_total',
+    help: 'Handshakes that were refused, by error code',
+    labelNames: ['code'],
+    registers: [this.registry],
+  });
+  readonly #slow = new Counter({
+    name: 'rollcall_slow_readers_closed_total',
+    help: 'Connections that were closed because their client did not read',
+    registers: [this.registry],
+  });
+  readonly #delivery = new Histogram({
+    name: 'rollcall_delivery_seconds',
+    help: 'From the moment a change was made in Redis to its being handed to the sockets of this process',
+    buckets: LATENCY_BUCKETS,
+    registers: [this.registry],
+  });
+
+  constructor(services: Services) {
+    addStoreMetrics(this.registry, () => readStoreFigures(services));
+  }
+
+  heartbeat(result: 'accepted' | 'limited'): void {
+    this.#heartbeats.inc({ result });
+  }
+
+  refused(code: string): void {
+    this.#refused.inc({ code });
+  }
+
+  slowReaderClosed(): void {
+    this.#slow.inc();
+  }
+
+  /** A listener that measures how late what it hears of is. `now`: Redis's time (ms), 0 while it is not known. */
+  timing(listener: DeliveryListener, now: () => number): DeliveryListener {
+    return {
+      onGap: () => listener.onGap(),
+      prepare: (batch) => listener.prepare(batch),
+      onBatch: (batch) => {
+        listener.onBatch(batch);
+        const at = now();
+        if (at === 0) return;
+        for (const item of batch.items) {
+          if (item.kind === 'change') this.#delivery.observe(Math.max(0, at - item.change.at) / 1000);
+        }
+      },
+    };
+  }
+
+  follow({ connections, sessions, level, loopLagMs }: SocketFigures): void {
+    this.#gauge('rollcall_connections', 'Sockets that are open here', 'sum', connections);
+    this.#gauge('rollcall_sessions', 'Sessions of users that are held here', 'sum', sessions);
+    this.#gauge('rollcall_degrade_level', '0: all is well; 1: longer batches; 2: newcomers are refused', 'max', level);
+    this.#gauge('rollcall_event_loop_lag_seconds', 'Longest delay of the event loop lately', 'max', () => {
+      return loopLagMs() / 1000;
+    });
+  }
+
+  #gauge(name: string, help: string, aggregator: 'sum' | 'max', read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      aggregator,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}
+
+/** What a scrape is answered with, here or by all web processes of this machine together. */
+export type Scrape = () => Promise<{ contentType: string; text: string }>;
+
+export function scrapeOf(registry: Registry): Scrape {
+  return async () => ({ contentType: registry.contentType, text: await registry.metrics() });
+}
+
+/** `GET /metrics`, behind the same lock as the board. */
+export function metricsRoutes(app: FastifyInstance, lock: OperatorLock, scrape: Scrape): void {
+  app.get('/metrics', { schema: { hide: true }, onRequest: operatorOnly(lock) }, async (_request, reply) => {
+    const { contentType, text } = await scrape();
+    return reply.header('cache-control', 'no-store').type(contentType).send(text);
+  });
+}

@@ -1,0 +1,53 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { NoContent, UserParams } from '../../protocol/http.ts';
+import { BlockParams, BlocksAnswer, NewBlockParams } from '../../protocol/social.ts';
+import { refusals } from '../docs.ts';
+import { callerOf, requireSelf } from '../rights.ts';
+import type { Social } from '../social.ts';
+
+export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' | 'block' | 'unblock'>): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  const tags = ['blocks'];
+  const response = { 204: NoContent, ...refusals(400, 401, 403, 503) };
+
+  routes.get(
+    '/users/:id/blocks',
+    {
+      schema: {
+        tags,
+        summary: 'Whom a user blocks',
+        params: UserParams,
+        response: { 200: BlocksAnswer, ...refusals(400, 401, 403, 503) },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      requireSelf(callerOf(request), id, 'read');
+      const blocked = await social.blocks(id);
+      return { blocks: blocked.map((userId) => ({ userId })) };
+    },
+  );
+
+  routes.put(
+    '/users/:id/blocks/:blockedId',
+    { schema: { tags, summary: 'Block a user: neither sees the other any more', params: NewBlockParams, response } },
+    async (request, reply) => {
+      const { id, blockedId } = request.params;
+      requireSelf(callerOf(request), id, 'write');
+      await social.block(id, blockedId);
+      return reply.code(204).send();
+    },
+  );
+
+  routes.delete(
+    '/users/:id/blocks/:blockedId',
+    { schema: { tags, summary: 'Block a user no longer', params: BlockParams, response } },
+    async (request, reply) => {
+      const { id, blockedId } = request.params;
+      requireSelf(callerOf(request), id, 'write');
+      await social.unblock(id, blockedId);
+      return reply.code(204).send();
+    },
+  );
+}

@@ -1,0 +1,87 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { NoContent, UserParams } from '../../protocol/http.ts';
+import { AlertBody, FriendParams, FriendsAnswer, NewFriendParams } from '../../protocol/social.ts';
+import { refusals } from '../docs.ts';
+import { callerOf, requireSelf, requireService } from '../rights.ts';
+import type { Social } from '../social.ts';
+
+/** The host application tells who is whose friend; a user may end it, and say whom to be told of. */
+export function friendRoutes(
+  app: FastifyInstance,
+  social: Pick<Social, 'friends' | 'befriend' | 'unfriend' | 'setAlert'>,
+): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  const tags = ['friends'];
+
+  routes.get(
+    '/users/:id/friends',
+    {
+      schema: {
+        tags,
+        summary: 'All friends of a user, as the user may see them',
+        params: UserParams,
+        response: { 200: FriendsAnswer, ...refusals(400, 401, 403, 503) },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      requireSelf(callerOf(request), id, 'read');
+      return { friends: await social.friends(id) };
+    },
+  );
+
+  routes.put(
+    '/users/:id/friends/:friendId',
+    {
+      schema: {
+        tags,
+        summary: 'Make two users friends',
+        params: NewFriendParams,
+        response: { 204: NoContent, ...refusals(400, 401, 403, 503) },
+      },
+    },
+    async (request, reply) => {
+      requireService(callerOf(request), 'write');
+      await social.befriend(request.params.id, request.params.friendId);
+      return reply.code(204).send();
+    },
+  );
+
+  routes.delete(
+    '/users/:id/friends/:friendId',
+    {
+      schema: {
+        tags,
+        summary: 'End a friendship, for both',
+        params: FriendParams,
+        response: { 204: NoContent, ...refusals(400, 401, 403, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { id, friendId } = request.params;
+      requireSelf(callerOf(request), id, 'write');
+      await social.unfriend(id, friendId);
+      return reply.code(204).send();
+    },
+  );
+
+  routes.patch(
+    '/users/:id/friends/:friendId',
+    {
+      schema: {
+        tags,
+        summary: 'Say whether to be told when a friend becomes active',
+        params: FriendParams,
+        body: AlertBody,
+        response: { 204: NoContent, ...refusals(400, 401, 403, 404, 413, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { id, friendId } = request.params;
+      requireSelf(callerOf(request), id, 'write');
+      await social.setAlert(id, friendId, request.body.alert);
+      return reply.code(204).send();
+    },
+  );
+}

@@ -1,0 +1,65 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { NoContent, UserParams } from '../../protocol/http.ts';
+import { Profile, ProfileBody } from '../../protocol/social.ts';
+import { refusals } from '../docs.ts';
+import type { Profiles } from '../profiles.ts';
+import { callerOf, requireSelf } from '../rights.ts';
+
+export function profileRoutes(app: FastifyInstance, profiles: Pick<Profiles, 'profile' | 'save' | 'erase'>): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  const tags = ['profiles'];
+
+  routes.get(
+    '/users/:id',
+    {
+      schema: {
+        tags,
+        summary: 'The profile of a user',
+        params: UserParams,
+        response: { 200: Profile, ...refusals(400, 401, 403, 404, 503) },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      requireSelf(callerOf(request), id, 'read');
+      return await profiles.profile(id);
+    },
+  );
+
+  routes.put(
+    '/users/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Change the profile of a user; what is not named stays',
+        params: UserParams,
+        body: ProfileBody,
+        response: { 200: Profile, ...refusals(400, 401, 403, 413, 503) },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      requireSelf(callerOf(request), id, 'write');
+      return await profiles.save(id, request.body);
+    },
+  );
+
+  routes.delete(
+    '/users/:id',
+    {
+      schema: {
+        tags,
+        summary: 'Erase a user everywhere',
+        params: UserParams,
+        response: { 204: NoContent, ...refusals(400, 401, 403, 404, 503) },
+      },
+    },
+    async (request, reply) => {
+      const { id } = request.params;
+      requireSelf(callerOf(request), id, 'write');
+      await profiles.erase(id);
+      return reply.code(204).send();
+    },
+  );
+}

@@ -1,0 +1,47 @@
+import type { FastifyInstance } from 'fastify';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { UserParams } from '../../protocol/http.ts';
+import { Settings, SettingsBody } from '../../protocol/social.ts';
+import { refusals } from '../docs.ts';
+import { callerOf, requireSelf } from '../rights.ts';
+import type { Social } from '../social.ts';
+
+export function settingsRoutes(app: FastifyInstance, social: Pick<Social, 'settings' | 'changeSettings'>): void {
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  const tags = ['settings'];
+
+  routes.get(
+    '/users/:id/settings',
+    {
+      schema: {
+        tags,
+        summary: 'Who may see a user',
+        params: UserParams,
+        response: { 200: Settings, ...refusals(400, 401, 403, 503) },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      requireSelf(callerOf(request), id, 'read');
+      return await social.settings(id);
+    },
+  );
+
+  routes.put(
+    '/users/:id/settings',
+    {
+      schema: {
+        tags,
+        summary: 'Change who may see a user, at once; what is not named stays',
+        params: UserParams,
+        body: SettingsBody,
+        response: { 200: Settings, ...refusals(400, 401, 403, 413, 503) },
+      },
+    },
+    async (request) => {
+      const { id } = request.params;
+      requireSelf(callerOf(request), id, 'write');
+      return await social.changeSettings(id, request.body);
+    },
+  );
+}

@@ -1,0 +1,78 @@
+import type { PrivacyBefore } from '../../presence/change.ts';
+import { type Openness, type Relation, type Sight, sightOf } from '../../presence/visibility.ts';
+import type { Presence } from '../presence.ts';
+
+type Between = Pick<Relation, 'friend' | 'blocked'>;
+
+interface Known {
+  openness: Openness;
+  between: Map<string, Between>;
+}
+
+/**
+ * What viewers may see of users who do not show everything to everybody, for one telling: asked of Redis first, for the
+ * telling itself must not wait between one viewer and the next.
+ */
+export class Sights {
+  readonly #presence: Presence;
+  readonly #known = new Map<string, Known>();
+
+  constructor(presence: Presence) {
+    this.#presence = presence;
+  }
+
+  /**
+   * Asks until what every viewer may see is known. `wanted` says of whom and for which viewers; it is asked again after
+   * each answer, for somebody may have come meanwhile. Rejects with UNAVAILABLE.
+   */
+  async learn(wanted: () => Map<string, Set<string>>): Promise<void> {
+    for (;;) {
+      const asked: Promise<void>[] = [];
+      for (const [userId, viewerIds] of wanted()) {
+        const between = this.#known.get(userId)?.between;
+        const lacking = [...viewerIds].filter((viewerId) => viewerId !== userId && !between?.has(viewerId));
+        if (lacking.length > 0) asked.push(this.#ask(userId, lacking));
+      }
+      if (asked.length === 0) return;
+      await Promise.all(asked);
+    }
+  }
+
+  of(userId: string, viewerId: string | null): Sight {
+    return this.#sight(userId, viewerId, (known) => known);
+  }
+
+  /** What the viewer could see before a change of the user's privacy. */
+  before(userId: string, viewerId: string | null, { friends, blocks, ...openness }: PrivacyBefore): Sight {
+    const was = (id: string, now: boolean, { added, removed }: { added: string[]; removed: string[] }) =>
+      removed.includes(id) || (now && !added.includes(id));
+    return this.#sight(userId, viewerId, (known, id) => ({
+      openness,
+      friend: was(id, known.friend, friends),
+      blocked: was(id, known.blocked, blocks),
+    }));
+  }
+
+  #sight(
+    userId: string,
+    viewerId: string | null,
+    view: (known: Between & { openness: Openness }, viewerId: string) => Between & { openness: Openness },
+  ): Sight {
+    if (viewerId === null || viewerId === userId) return 'all';
+    const known = this.#known.get(userId);
+    const between = known?.between.get(viewerId);
+    // Nobody asked for this viewer: rather nothing than too much.
+    if (!known || !between) return 'nothing';
+    const { openness, friend, blocked } = view({ openness: known.openness, ...between }, viewerId);
+    return sightOf(openness, { self: false, friend, blocked });
+  }
+
+  async #ask(userId: string, viewerIds: string[]): Promise<void> {
+    const { relations, ...openness } = await this.#presence.relations(userId, viewerIds);
+    const between = this.#known.get(userId)?.between ?? new Map<string, Between>();
+    for (const [n, viewerId] of viewerIds.entries()) {
+      between.set(viewerId, relations[n] ?? { friend: false, blocked: true });
+    }
+    this.#known.set(userId, { openness, between });
+  }
+}

@@ -1,0 +1,58 @@
+import type { Change } from '../../presence/change.ts';
+import type { Sight } from '../../presence/visibility.ts';
+import type { StatusChange } from '../../protocol/socket.ts';
+import { isoOrNull } from '../shown.ts';
+import type { Sights } from './sights.ts';
+import type { Viewer } from './types.ts';
+
+/** What a viewer is told of a change; null: nothing. Equal wordings are one object, so that each is encoded once. */
+export type Wording = (viewer: Viewer) => StatusChange | null;
+
+/** How much later than a change a resync says it was, to those who may not know when it was. */
+const RESYNC_BLUR_MS = 1000;
+
+export function changeOf({ userId, status, lastSeen, version, detail }: Change): StatusChange {
+  const told = { userId, status, lastSeen: isoOrNull(lastSeen), version };
+  return detail === undefined ? told : { ...told, detail };
+}
+
+/** null: everybody hears the same. */
+export function wordingOf(change: Change, sights: Sights): Wording | null {
+  if (!change.restricted) return null;
+  const { userId, before } = change;
+  const wordings = wordingsOf(changeOf(change));
+  return (viewer) => {
+    if (before && change.cause === 'erased') {
+      return sights.before(userId, viewer.userId, before) === 'nothing' ? null : wordings.nothing;
+    }
+    const sight = sights.of(userId, viewer.userId);
+    if (!before) return sight === 'nothing' ? null : wordings[sight];
+    // Only whoever sees more or less than until now hears of it, and nobody hears of what was none of their business.
+    return sight === sights.before(userId, viewer.userId, before) ? null : wordings[sight];
+  };
+}
+
+/**
+ * What everybody is told when something may have been missed: perhaps the loss of sight too. When the user changed last,
+ * which the version says, is not for those who may not know the last seen.
+ */
+export function wordingOfTruth(truth: StatusChange, sights: Sights, now: number): Wording {
+  const wordings = wordingsOf(truth);
+  const version = Math.max(truth.version, now - RESYNC_BLUR_MS);
+  const blurred = {
+    all: truth,
+    status: { ...wordings.status, version },
+    nothing: { ...wordings.nothing, version },
+  };
+  return (viewer) => blurred[sights.of(truth.userId, viewer.userId)];
+}
+
+function wordingsOf(told: StatusChange): Record<Sight, StatusChange> {
+  const { userId, version, detail } = told;
+  const gone = { userId, status: 'inactive' as const, lastSeen: null, version };
+  return {
+    all: told,
+    status: { ...told, lastSeen: null },
+    nothing: detail === undefined ? gone : { ...gone, detail: {} },
+  };
+}

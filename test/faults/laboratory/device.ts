@@ -1,0 +1,248 @@
+import { TestClient, tokenFor } from '../../support/client.ts';
+import { Link } from './link.ts';
+import type { Member } from './member.ts';
+import type { End, Life } from './spans.ts';
+import type { World } from './world.ts';
+
+/** One connection over a link of its own. */
+interface Line {
+  number: number;
+  web: Member;
+  link: Link;
+  client: TestClient;
+  pending: Set<Life>;
+  openedAt: number;
+  /** What it says from then on counts no more. */
+  voidFrom: number;
+}
+
+const PATIENCE_MS = 2500;
+const BEAT_MS = 700;
+let lines = 0;
+
+/**
+ * One device of a person: it connects, beats, and comes back by itself wherever a web lets it in, as clients do, and
+ * keeps the record of what it said and when.
+ */
+export class Device {
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly lives: Life[] = [];
+  readonly ends: End[] = [];
+  /** Whether it wants to be connected. */
+  wanted = false;
+  readonly #world: World;
+  readonly #old: Line[] = [];
+  #line: Line | null = null;
+  #preferred = 0;
+  #state: 'active' | 'idle' | undefined;
+  #silent = false;
+  #busy: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(world: World, userId: string, deviceId: string) {
+    this.#world = world;
+    this.userId = userId;
+    this.deviceId = deviceId;
+  }
+
+  get connected(): boolean {
+    return this.#line !== null && !this.#silent;
+  }
+
+  /** Connected, and heard a moment ago. */
+  get alive(): boolean {
+    const last = this.lives.findLast(({ sure }) => sure)?.to ?? 0;
+    return this.connected && this.wanted && Date.now() - last < 2 * BEAT_MS + 300;
+  }
+
+  /** Comes (where it is not here), preferably to this web. Resolves after the first attempt. */
+  async come(web: number): Promise<void> {
+    this.wanted = true;
+    this.#preferred = web;
+    if (this.#silent) this.#leaveLineBehind();
+    this.#timer ??= setInterval(() => void this.tick(), BEAT_MS);
+    await this.tick();
+  }
+
+  /** The same device opens another connection while the old one is still there, or has gone unnoticed. */
+  async moveTo(web: number): Promise<void> {
+    if (!this.wanted) return this.come(web);
+    await this.#busy;
+    this.#preferred = web;
+    this.#leaveLineBehind();
+    await this.tick();
+  }
+
+  be(state: 'active' | 'idle'): void {
+    this.#state = state;
+  }
+
+  /** A goodbye. */
+  async leave(): Promise<void> {
+    this.wanted = false;
+    await this.#busy;
+    const line = this.#line;
+    if (!line || this.#silent) return;
+    this.#line = null;
+    const end: End = { kind: 'close', from: Date.now(), to: Date.now(), sure: true };
+    this.ends.push(end);
+    line.client.leave();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    this.#close(line);
+    end.to = Date.now();
+  }
+
+  /** The network goes without a word; both sides keep a connection that carries nothing. */
+  goSilent(): void {
+    this.wanted = false;
+    if (!this.#line) return;
+    this.#silent = true;
+    this.#line.link.cut();
+  }
+
+  /** The connection breaks, and both sides see it. The device comes back by itself. */
+  breakLine(): void {
+    if (!this.#silent) this.#line?.link.break();
+  }
+
+  /** The connections it left behind break: only their webs see it. */
+  breakOldLines(): void {
+    for (const { link } of this.#old) link.break();
+  }
+
+  /** Signs this session out. */
+  async logOut(): Promise<boolean> {
+    await this.#busy;
+    const line = this.#line;
+    this.wanted = false;
+    if (!line || this.#silent) return false;
+    const end: End = { kind: 'logout', from: Date.now(), to: Number.POSITIVE_INFINITY, sure: false };
+    this.ends.push(end);
+    const answer = await within(line.client.socket.emitWithAck('logout', undefined), PATIENCE_MS);
+    end.to = Date.now();
+    end.sure = answer?.ok === true;
+    if (end.sure) line.voidFrom = end.from;
+    return end.sure;
+  }
+
+  /** Signed out from elsewhere; this device only learns of it when it is told, and goes on until then. */
+  signedOut(end: End): void {
+    this.ends.push(end);
+    // Who came while the request was on its way may have come after it.
+    if (this.#line && end.sure && this.#line.openedAt < end.from) this.#line.voidFrom = end.from;
+  }
+
+  async stop(): Promise<void> {
+    this.wanted = false;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    await this.#busy;
+    if (this.#line) this.#close(this.#line);
+    for (const line of this.#old) this.#close(line);
+  }
+
+  /** Beats, or tries to connect. */
+  async tick(): Promise<void> {
+    this.#busy ??= this.#act().finally(() => {
+      this.#busy = null;
+    });
+    await this.#busy;
+  }
+
+  async #act(): Promise<void> {
+    if (this.#silent) return;
+    if (this.#line) void this.#beat(this.#line);
+    else if (this.wanted) await this.#connect();
+  }
+
+  async #beat(line: Line): Promise<void> {
+    const life = this.#life(line);
+    const answer = await within(line.client.beat(this.#state), 60_000);
+    if (answer?.ok === false && answer.error.code === 'HEARTBEAT_TOO_SOON')
+      this.lives.splice(this.lives.indexOf(life), 1);
+    else if (answer?.ok) this.#settle(line, life, true);
+  }
+
+  async #connect(): Promise<void> {
+    const { webs } = this.#world;
+    const open = webs.filter((web) => web.running);
+    const web = open[this.#preferred % Math.max(1, open.length)];
+    if (!web) return;
+    const link = await Link.to(web.port);
+    const auth = { token: await tokenFor(this.userId), deviceId: this.deviceId };
+    const client = new TestClient(`http://127.0.0.1:${link.port}`, auth);
+    const line: Line = {
+      ...{ number: ++lines, web, link, client },
+      ...{ pending: new Set<Life>(), openedAt: Date.now(), voidFrom: Number.POSITIVE_INFINITY },
+    };
+    const life = this.#life(line);
+    client.socket.on('disconnect', () => this.#lost(line));
+    const let_in = await within(
+      client.welcomed().catch(() => null),
+      PATIENCE_MS,
+    );
+    if (let_in && client.socket.connected) {
+      this.#line = line;
+      this.#silent = false;
+      this.#settle(line, life, true);
+      return;
+    }
+    // Wherever it was refused or kept waiting, the next attempt goes elsewhere.
+    this.#preferred++;
+    this.#close(line);
+  }
+
+  #life(line: Line): Life {
+    const life: Life = {
+      ...{ from: Date.now(), to: Number.POSITIVE_INFINITY },
+      ...{ sure: false, web: line.web.name, line: line.number },
+    };
+    if (life.from < line.voidFrom) this.lives.push(life);
+    line.pending.add(life);
+    return life;
+  }
+
+  #settle(line: Line, life: Life, sure: boolean): void {
+    line.pending.delete(life);
+    life.to = Date.now();
+    life.sure = sure;
+  }
+
+  /** Left behind as it is: the server has not heard that its client is elsewhere. */
+  #leaveLineBehind(): void {
+    if (this.#line) this.#old.push(this.#line);
+    this.#line = null;
+    this.#silent = false;
+  }
+
+  /** The connection is gone. Where its web did not die, that is a goodbye, unless the web drained. */
+  #lost(line: Line): void {
+    for (const life of [...line.pending]) this.#settle(line, life, false);
+    if (this.#line !== line) return;
+    this.#line = null;
+    this.#silent = false;
+    const now = Date.now();
+    const told = line.client.closed[0];
+    if (told && !told.reconnect) this.wanted = false;
+    const draining = told?.reason === 'draining' || line.web.drains.some((at) => now - at < 30_000 && at <= now);
+    const killed = line.web.kills.some((at) => now - at < 3000);
+    if (draining) this.ends.push({ kind: 'drain', from: line.web.drains.at(-1) ?? now, to: now, sure: true });
+    else if (!killed) this.ends.push({ kind: 'close', from: now - 50, to: now, sure: true });
+    this.#close(line);
+  }
+
+  #close(line: Line): void {
+    line.client.leave();
+    void line.link.close();
+    for (const life of [...line.pending]) this.#settle(line, life, false);
+  }
+}
+
+export async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, ms, null);
+  });
+  return Promise.race([promise.catch(() => null), late]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,131 @@
+import type { Device } from './device.ts';
+import type { Person } from './person.ts';
+import type { Life, Span } from './spans.ts';
+import { HANDOVER_MS, TTL_MS, type World } from './world.ts';
+
+/** Late words in buffers are heard about this long after what held them up is over. */
+const DRAINED_MS = 300;
+/** Between two clocks' readings and around a moment: what a beat takes on its way. */
+const SLACK_MS = 100;
+
+/** Up to when something that was never acknowledged may have been heard: a frozen process or store reads it afterwards. */
+export function heardBy(world: World, life: Life): number {
+  let to = Math.min(life.to, Date.now());
+  if (life.sure) return to;
+  for (const what of [life.web, 'redis', `redis@${life.web}`]) {
+    for (const span of world.disturbances.of(what)) {
+      if (span.from <= to + DRAINED_MS && span.to >= life.from)
+        to = Math.max(to, Math.min(span.to, Date.now()) + DRAINED_MS);
+    }
+  }
+  return to;
+}
+
+/**
+ * The stretches in which a person may be active for all that is known, by the rules and without any allowance: from a sign
+ * of life until a TTL after it, or until the goodbye, or until the end of a handover.
+ */
+export function possiblyActive(world: World, person: Person): Span[] {
+  const spans: Span[] = person.posts.map((life) => ({ from: life.from, to: heardBy(world, life) + TTL_MS }));
+  for (const device of person.devices) {
+    for (const life of device.lives) spans.push({ from: life.from, to: possibleEnd(world, device, life) });
+  }
+  return merged(spans);
+}
+
+function possibleEnd(world: World, device: Device, life: Life): number {
+  const heard = heardBy(world, life);
+  let until = heard + TTL_MS;
+  for (const end of device.ends) {
+    if (end.to < life.from) continue;
+    if (end.kind === 'drain') {
+      if (end.from <= until) until = Math.max(until, end.to + HANDOVER_MS);
+      continue;
+    }
+    // A goodbye that nobody could hear ends nothing; the deadline does.
+    const around = { from: end.from - SLACK_MS, to: end.to + 2000 };
+    const unheard =
+      world.disturbances.touched([life.web, 'redis', `redis@${life.web}`], around) || lossIn(world, around);
+    if (end.sure && !unheard && end.from >= life.from) until = Math.min(until, Math.max(end.to, heard));
+  }
+  return until;
+}
+
+export function merged(spans: Span[]): Span[] {
+  const result: Span[] = [];
+  for (const span of spans.toSorted((a, b) => a.from - b.from)) {
+    const last = result.at(-1);
+    if (last && span.from <= last.to) last.to = Math.max(last.to, span.to);
+    else result.push({ ...span });
+  }
+  return result;
+}
+
+/** What of `within` is in none of the spans (merged, in order). */
+export function uncovered(within: Span, spans: readonly Span[]): Span[] {
+  const gaps: Span[] = [];
+  let from = within.from;
+  for (const span of spans) {
+    if (span.to <= from) continue;
+    if (span.from >= within.to) break;
+    if (span.from > from) gaps.push({ from, to: span.from });
+    from = span.to;
+  }
+  if (from < within.to) gaps.push({ from, to: within.to });
+  return gaps;
+}
+
+/** Why the person was certainly active at that moment, or null: a beat that was acknowledged and is younger than a TTL. */
+export function surelyAlive(world: World, person: Person, moment: number): Life | null {
+  if (mayHide(person, moment)) return null;
+  for (const device of person.devices) {
+    const life = device.lives.findLast(({ sure, to }) => sure && to <= moment);
+    if (life && life.from > moment - TTL_MS + SLACK_MS && !mayHaveEnded(world, device, life, moment)) return life;
+  }
+  return null;
+}
+
+function mayHaveEnded(world: World, device: Device, life: Life, moment: number): boolean {
+  const ended = device.ends.some((end) => {
+    if (end.from > moment + SLACK_MS || end.to < life.from) return false;
+    return end.kind !== 'drain' || moment >= end.from + HANDOVER_MS - SLACK_MS;
+  });
+  if (ended) return true;
+  const { disturbances, machine } = world;
+  const since = { from: life.from, to: moment };
+  // A web that alone is cut off from Redis is like a dead one: nobody else can tell the difference.
+  if (disturbances.touched([`redis@${life.web}`], since)) return true;
+  // The hold after an outage is a second; a machine that takes much of that second leaves the webs too little of it.
+  const outages = disturbances.of('redis').filter(({ from, to }) => from <= moment && to >= life.from);
+  if (outages.some(({ to }) => machine.taken(to, to + 1000) > 300)) return true;
+  // The beat was kept by a web for a Redis that was away, and went with that web.
+  return disturbances.touched(['redis'], since) && disturbances.touched([life.web], { ...since, to: moment + 1000 });
+}
+
+/** Whether the person may appear inactive at that moment for all that is certain. */
+export function mayHide(person: Person, moment: number): boolean {
+  return person.choices.some((choice, n) => {
+    if (choice.kind === 'show' || choice.from > moment + SLACK_MS) return false;
+    if (choice.kind === 'logout') return choice.from > moment - TTL_MS;
+    if (choice.sure && choice.lastsMs !== null && choice.to + choice.lastsMs + SLACK_MS < moment - TTL_MS) return false;
+    return !person.choices.slice(n + 1).some((later) => later.sure && later.kind === 'show' && later.to <= moment);
+  });
+}
+
+/** Whether Redis lost something in the span. */
+export function lossIn(world: World, span: Span): boolean {
+  return world.redis.losses.some((loss) => loss.from <= span.to && loss.to >= span.from);
+}
+
+/** Between what the last sign of life lies, where that is certain: who hid, or was lost with Redis, is left out. */
+export function lastSeenOf(world: World, person: Person): Span | null {
+  const ends = person.devices.flatMap((device) => device.ends);
+  const lives = [...person.devices.flatMap((device) => device.lives), ...person.posts];
+  const latest = Math.max(...lives.map((life) => heardBy(world, life)), ...ends.map(({ to }) => to));
+  const logouts = ends.filter(({ kind }) => kind !== 'close');
+  const from = Math.max(...[...lives, ...logouts].filter(({ sure }) => sure).map((one) => one.from));
+  if (!Number.isFinite(from) || person.choices.some(({ kind }) => kind === 'hide')) return null;
+  const around = { from: from - TTL_MS, to: latest + 2000 };
+  if (lossIn(world, around) || world.disturbances.touched(['redis'], around)) return null;
+  return { from, to: latest + world.machine.taken(latest, latest + 1000) };
+}

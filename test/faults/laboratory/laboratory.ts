@@ -1,0 +1,249 @@
+import { rest, tokenFor } from '../../support/client.ts';
+import { type Finding, judgeHistory, judgeLogs, type Scene } from './checks.ts';
+import { within } from './device.ts';
+import { lastSeenOf, mayHide } from './evidence.ts';
+import { Person } from './person.ts';
+import { LastSeenWatch, leftovers, maintain, readPostgres, withoutJob } from './stores.ts';
+import { Watcher } from './watcher.ts';
+import { HANDOVER_MS, MOVED_MS, TTL_MS, WITHIN_MS, World, type WorldOptions } from './world.ts';
+
+export interface LaboratoryOptions extends WorldOptions {
+  /** A world that is there already, and stays; else the laboratory has one of its own. */
+  world?: World;
+  people?: number;
+  /** Before every id, so that people of different runs are different people. */
+  prefix?: string;
+}
+
+/** How long clients take to be let in again after everything is up. */
+const BACK_IN_MS = 10_000;
+const SETTLE_MARGIN_MS = 5000;
+
+/** A world with people in it and watchers around it; what is found in it is collected in `findings`. */
+export class Laboratory {
+  readonly world: World;
+  readonly people: Person[];
+  readonly watchers: Watcher[];
+  readonly findings: Finding[] = [];
+  /** What was done when, for whoever reads a finding. */
+  readonly journal: string[] = [];
+  readonly begun = Date.now();
+  readonly #lastSeen: LastSeenWatch;
+  readonly #ownsWorld: boolean;
+  #settledLosses: number;
+
+  private constructor(world: World, ownsWorld: boolean, people: Person[], watchers: Watcher[]) {
+    this.world = world;
+    this.#ownsWorld = ownsWorld;
+    this.#settledLosses = world.redis.losses.length;
+    this.people = people;
+    this.watchers = watchers;
+    this.#lastSeen = new LastSeenWatch(world);
+  }
+
+  static async open({ people = 8, prefix = 'p', ...options }: LaboratoryOptions = {}): Promise<Laboratory> {
+    const world = options.world ?? (await World.start(options));
+    const crowd = Array.from({ length: people }, (_, n) => new Person(world, `${prefix}${n}`, 1 + (n % 2)));
+    const ids = crowd.map(({ userId }) => userId);
+    const watchers = world.webs.map((web, n) => new Watcher(web, `watcher ${n}`, ids, n % 2 === 1));
+    const [first] = world.webs;
+    if (first) watchers.push(new Watcher(first, 'everyone', null, true));
+    const laboratory = new Laboratory(world, options.world === undefined, crowd, watchers);
+    await Promise.all(watchers.map((watcher) => watcher.start()));
+    laboratory.#lastSeen.start();
+    return laboratory;
+  }
+
+  person(n: number): Person {
+    const person = this.people[n % this.people.length];
+    if (!person) throw new Error('There is nobody');
+    return person;
+  }
+
+  note(text: string): void {
+    this.journal.push(`${((Date.now() - this.begun) / 1000).toFixed(2)} s  ${text}`);
+  }
+
+  get scene(): Scene {
+    return { world: this.world, people: this.people, watchers: this.watchers, begun: this.begun };
+  }
+
+  /** Whether every watcher that is connected takes the person for that. */
+  everyoneSees({ userId }: Person, status: 'active' | 'inactive'): boolean {
+    return this.watchers.every(
+      ({ connected, view }) => !connected || (view.get(userId)?.status ?? 'inactive') === status,
+    );
+  }
+
+  /** Resolves once it is so, or when it has had all the time that any promise allows; the judgement says whether it mattered. */
+  async until(isSo: () => boolean): Promise<void> {
+    const from = Date.now();
+    while (!isSo() && Date.now() - from - this.world.machine.taken(from, Date.now()) < TTL_MS + 2 * WITHIN_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  /**
+   * A quiet point: faults are healed, everybody who wants to be here is let in, and after the stated time the watchers,
+   * REST, PostgreSQL and the record of what people did have to agree.
+   */
+  async quiet(): Promise<void> {
+    this.note('quiet: everything is healed');
+    await this.world.heal();
+    const healed = Date.now();
+    await Promise.all(this.people.map((person) => person.makeCertain()));
+    await this.#allLetIn(healed);
+    const losses = this.world.redis.losses.slice(this.#settledLosses);
+    const lost = losses.at(-1);
+    let due = Math.max(healed, Date.now() - BACK_IN_MS) + TTL_MS + WITHIN_MS;
+    // Processes notice a return within a second or two of it, and from then on the losses have their time to be made good.
+    const settled = (lost?.to ?? 0) + TTL_MS + HANDOVER_MS + SETTLE_MARGIN_MS + 2000;
+    if (lost) due = Math.max(due, settled + WITHIN_MS, healed + TTL_MS + HANDOVER_MS + WITHIN_MS);
+    const started = Date.now();
+    let differing: string[] = [];
+    let settling = 0;
+    for (;;) {
+      differing = await this.#differing();
+      const now = Date.now();
+      const allowed = due + this.world.machine.taken(healed, now);
+      if (differing.length === 0 && now > healed + TTL_MS + 300) break;
+      if (differing.length > 0 && now > Math.max(allowed, started + TTL_MS + WITHIN_MS)) break;
+      if (lost && now > settling && now > settled - 2000) {
+        settling = now + 1000;
+        await this.#asking((redis) => maintain(redis, 'settle-lost'));
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    this.#settledLosses = this.world.redis.losses.length;
+    for (const text of differing) this.findings.push({ kind: 'views differ', text });
+    await this.#judgeStores();
+  }
+
+  /** Everybody leaves; then nothing is left but what is meant to stay. Ends with the judgement over all logs. */
+  async close(): Promise<Finding[]> {
+    this.note('everybody leaves');
+    for (const person of this.people) {
+      if (mayHide(person, Date.now())) await person.show();
+      for (const device of person.devices) await device.leave();
+    }
+    const until = Date.now() + 2 * TTL_MS + MOVED_MS + WITHIN_MS;
+    let left = await this.#asking((redis) => leftovers(this.world, redis));
+    while (left.length > 0 && Date.now() < until + this.world.machine.taken(until - 2 * TTL_MS, Date.now())) {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      left = await this.#asking((redis) => leftovers(this.world, redis));
+    }
+    for (const text of left.slice(0, 10)) this.findings.push({ kind: 'keys', text: `Left in Redis: ${text}` });
+    return this.judge();
+  }
+
+  /** The judgement over all logs; nothing happens here afterwards. */
+  async judge(): Promise<Finding[]> {
+    const { transitions } = await readPostgres(this.world);
+    this.findings.push(...judgeLogs(this.scene), ...judgeHistory(this.scene, transitions), ...this.#lastSeen.findings);
+    for (const member of this.world.members) {
+      for (const text of member.takeFaults()) this.findings.push({ kind: 'process', text });
+    }
+    await this.stop();
+    return this.findings;
+  }
+
+  async stop(): Promise<void> {
+    this.#lastSeen.stop();
+    for (const watcher of this.watchers) watcher.stop();
+    await Promise.all(this.people.map((person) => person.stop()));
+    if (this.#ownsWorld) await this.world.stop();
+  }
+
+  async #allLetIn(since: number): Promise<void> {
+    const out = () => [
+      ...this.people.flatMap(({ devices }) => devices.filter(({ wanted, alive }) => wanted && !alive)),
+      ...this.watchers.filter(({ connected }) => !connected),
+    ];
+    while (out().length > 0) {
+      const late = Date.now() - since - this.world.machine.taken(since, Date.now());
+      if (late > BACK_IN_MS) {
+        const names = out().map((who) => (who instanceof Watcher ? who.label : who.deviceId));
+        this.findings.push({
+          kind: 'client',
+          text: `Not let in ${BACK_IN_MS} ms after all is healed: ${names.join(', ')}`,
+        });
+        return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** Where watchers, REST or PostgreSQL say something else than what must be. */
+  async #differing(): Promise<string[]> {
+    const differing: string[] = [];
+    const expected = new Map<string, 'active' | 'inactive'>();
+    for (const person of this.people) {
+      const here = person.devices.some(({ alive }) => alive);
+      const hidden = person.hiddenAt(Date.now());
+      expected.set(person.userId, here && hidden === false ? 'active' : 'inactive');
+      for (const watcher of this.watchers) {
+        const view = watcher.view.get(person.userId)?.status ?? 'inactive';
+        if (view !== expected.get(person.userId)) {
+          differing.push(`${watcher.label} takes ${person.userId} for ${view}, who is ${expected.get(person.userId)}`);
+        }
+      }
+    }
+    const token = await tokenFor('observer', { scope: 'presence:read' });
+    const body = { userIds: this.people.map(({ userId }) => userId) };
+    const { users } = await readPostgres(this.world);
+    for (const web of this.world.webs) {
+      const answer = await within(
+        rest(`http://127.0.0.1:${web.port}`, 'POST', '/users/status/query', { token, body }),
+        3000,
+      );
+      for (const { userId, status, lastSeen } of answer?.body.users ?? []) {
+        if (status !== expected.get(userId)) differing.push(`REST of ${web.name} says ${userId} is ${status}`);
+        const row = users.get(userId);
+        if (row && row.status !== expected.get(userId)) differing.push(`PostgreSQL says ${userId} is ${row.status}`);
+        const apart = Math.abs((row?.lastSeen ?? 0) - Date.parse(lastSeen));
+        if (status === 'inactive' && row?.lastSeen != null && apart > 1000) {
+          differing.push(
+            `${userId}: last seen ${lastSeen} by REST, ${new Date(row.lastSeen).toISOString()} in PostgreSQL`,
+          );
+        }
+      }
+      if (answer?.status !== 200) differing.push(`REST of ${web.name} answers ${answer?.status}`);
+    }
+    return [...new Set(differing)];
+  }
+
+  /** Last seen and timeout jobs, once everything agrees. */
+  async #judgeStores(): Promise<void> {
+    const { users } = await readPostgres(this.world);
+    for (const person of this.people) {
+      const row = users.get(person.userId);
+      const bounds = row && lastSeenOf(this.world, person);
+      if (!bounds || row.status === 'active') continue;
+      const at = row.lastSeen ?? 0;
+      if (at >= bounds.from - 1000 && at <= bounds.to + 1000) continue;
+      const apart = at < bounds.from ? at - bounds.from : at - bounds.to;
+      const text = `${person.userId} was last seen at ${((at - this.begun) / 1000).toFixed(2)} s by PostgreSQL, ${(apart / 1000).toFixed(2)} s from the truth`;
+      this.findings.push({ kind: 'last seen', text });
+    }
+    const here = this.people.filter(({ devices }) => devices.some(({ alive }) => alive)).map(({ userId }) => userId);
+    await this.#asking(async (redis) => {
+      let missing = await withoutJob(this.world, redis, here);
+      // A job that was lost with its process is made again within a minute; here its turn comes at once.
+      if (missing.length > 0) await maintain(redis, 'restore-jobs');
+      for (const until = Date.now() + 4000; missing.length > 0 && Date.now() < until; ) {
+        await new Promise((resolve) => setTimeout(resolve, 250));
+        missing = await withoutJob(this.world, redis, here);
+      }
+      for (const text of missing) this.findings.push({ kind: 'jobs', text: `No timeout job is coming for ${text}` });
+    });
+  }
+
+  async #asking<T>(question: (redis: ReturnType<World['inspector']>) => Promise<T>): Promise<T> {
+    const redis = this.world.inspector();
+    try {
+      return await question(redis);
+    } finally {
+      redis.disconnect();
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import type { Laboratory } from './laboratory.ts';
+import type { Person } from './person.ts';
+import { dropTimeoutJobs } from './stores.ts';
+import { TTL_MS, WITHIN_MS } from './world.ts';
+
+/**
+ * Short stories, always the same, each around one thing that could be broken. With the code as it is nothing is found in
+ * any of them.
+ */
+export type Stage = Laboratory;
+
+export async function lateGoodbye(stage: Stage): Promise<void> {
+  const ada = await hereAt(stage, 0);
+  const { webs } = stage.world;
+  // With no worker to spread the word, the old web only learns of the closed connection when it wakes.
+  for (const worker of stage.world.workers) worker.freeze();
+  webs[0]?.freeze();
+  await ada.device(0).moveTo(1);
+  ada.device(0).breakOldLines();
+  await pause(500);
+  webs[0]?.thaw();
+  await pause(1200);
+  for (const worker of stage.world.workers) worker.thaw();
+}
+
+export async function comesBackLater(stage: Stage): Promise<void> {
+  const bob = await hereAt(stage, 0);
+  await bob.device(0).leave();
+  // The job of the first visit has come and gone by then.
+  await pause(TTL_MS + 1500);
+  await bob.device(0).come(1);
+  await seen(stage, bob, 'active');
+}
+
+export async function jobsLost(stage: Stage): Promise<void> {
+  const cleo = await hereAt(stage, 0);
+  cleo.device(0).goSilent();
+  await dropTimeoutJobs(stage.world);
+  await ownTime(stage, TTL_MS + WITHIN_MS + 1500);
+}
+
+export async function goesSilent(stage: Stage): Promise<void> {
+  const dan = await hereAt(stage, 0);
+  dan.device(0).goSilent();
+  await seen(stage, dan, 'inactive');
+}
+
+export async function deploy(stage: Stage): Promise<void> {
+  const eve = await hereAt(stage, 0);
+  await stage.world.webs[0]?.terminate();
+  await eve.device(0).come(1);
+  await seen(stage, eve, 'active');
+}
+
+export async function leavesWithoutPostgres(stage: Stage): Promise<void> {
+  const finn = await hereAt(stage, 0);
+  await pause(500);
+  await stage.world.stopPostgres();
+  await finn.device(0).leave();
+  await seen(stage, finn, 'inactive');
+  await pause(1500);
+}
+
+export async function comesBackUnnoticed(stage: Stage): Promise<void> {
+  const gus = await hereAt(stage, 0);
+  for (const worker of stage.world.workers) worker.freeze();
+  gus.device(0).goSilent();
+  await pause(TTL_MS + 1000);
+  await gus.device(0).come(1);
+  for (const worker of stage.world.workers) worker.thaw();
+  await pause(500);
+}
+
+export async function beatsAfterLogout(stage: Stage): Promise<void> {
+  const hal = await hereAt(stage, 0);
+  for (const worker of stage.world.workers) worker.freeze();
+  // Right after a beat, so that the next one is well after the answer.
+  const { lives } = hal.device(0);
+  for (const beats = lives.length; lives.length === beats || !lives.at(-1)?.sure; ) await pause(10);
+  await hal.logOutEverywhere(1);
+  await pause(1500);
+  for (const worker of stage.world.workers) worker.thaw();
+  await pause(500);
+}
+
+export async function redisAway(stage: Stage): Promise<void> {
+  await hereAt(stage, 0);
+  await stage.world.redis.stopPrimary(false);
+  await pause(TTL_MS + 1500);
+  // The webs come back a little later than the workers: what they have to tell is what the hold waits for.
+  for (const web of stage.world.webs) web.redisLink.delay(80);
+  await stage.world.redis.startPrimary();
+  await pause(2500);
+}
+
+async function hereAt(stage: Stage, web: number): Promise<Person> {
+  const person = stage.person(0);
+  await person.device(0).come(web);
+  await seen(stage, person, 'active');
+  await pause(300);
+  return person;
+}
+
+function seen(stage: Stage, person: Person, status: 'active' | 'inactive'): Promise<void> {
+  return stage.until(() => stage.everyoneSees(person, status));
+}
+
+/** Waits for so long of the time that the machine leaves to the processes. */
+async function ownTime({ world }: Stage, ms: number): Promise<void> {
+  const from = Date.now();
+  while (Date.now() - from - world.machine.taken(from, Date.now()) < ms) await pause(50);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,119 @@
+import { Chance } from './chance.ts';
+
+/** What a person does. */
+export type Doing = { who: number; device: number } & (
+  | { do: 'come' | 'move'; web: number }
+  | { do: 'leave' | 'go silent' | 'break' | 'log out' | 'idle' | 'beat' | 'hide' | 'show' }
+  | { do: 'hide for'; ms: number }
+  | { do: 'log out everywhere'; web: number }
+);
+
+/** What befalls a process, one of its links or a store, and for how long. */
+export type Fault = { lasts: number } & (
+  | { fault: 'kill' | 'freeze' | 'terminate' | 'move the clock' | 'cut from redis' | 'refuse redis'; member: Target }
+  | { fault: 'slow redis'; member: Target; ms: number }
+  | { fault: 'pause redis' | 'stop redis' | 'kill redis' | 'empty redis' | 'flush redis' | 'fail over' }
+  | { fault: 'stop postgres' | 'starve postgres' }
+  | { fault: 'slow postgres'; ms: number }
+);
+
+export interface Target {
+  kind: 'web' | 'worker';
+  n: number;
+}
+
+/** Something that happens `at` ms after the beginning of its storm. */
+export type Step = { at: number } & (Doing | Fault);
+
+export interface Schedule {
+  seed: number;
+  storms: { lasts: number; steps: Step[] }[];
+}
+
+export interface ScheduleSize {
+  people: number;
+  webs: number;
+  workers: number;
+  storms: number;
+  stormMs: number;
+}
+
+const MEMBER_FAULTS = [
+  'kill',
+  'freeze',
+  'terminate',
+  'move the clock',
+  'cut from redis',
+  'refuse redis',
+  'slow redis',
+] as const;
+const REDIS_FAULTS = ['pause redis', 'stop redis', 'kill redis', 'empty redis', 'flush redis', 'fail over'] as const;
+const POSTGRES_FAULTS = ['stop postgres', 'starve postgres', 'slow postgres'] as const;
+
+/** All that happens in a run follows from its seed. */
+export function scheduleOf(seed: number, size: ScheduleSize): Schedule {
+  const chance = new Chance(seed);
+  const storms = Array.from({ length: size.storms }, (_, n) => {
+    const steps = [...people(chance, size, n === 0), ...faults(chance, size)];
+    return { lasts: size.stormMs, steps: steps.sort((a, b) => a.at - b.at) };
+  });
+  return { seed, storms };
+}
+
+function people(chance: Chance, { people, webs, stormMs }: ScheduleSize, first: boolean): Step[] {
+  const steps: Step[] = [];
+  const web = () => chance.whole(0, webs - 1);
+  if (first) {
+    for (let who = 0; who < people; who++) {
+      if (chance.happens(0.7)) steps.push({ at: chance.whole(0, 400), who, device: 0, do: 'come', web: web() });
+    }
+  }
+  for (let at = first ? 600 : 0; at < stormMs; at += chance.whole(40, 260)) {
+    steps.push({ at, ...doing(chance, { who: chance.whole(0, people - 1), device: chance.whole(0, 1) }, web) });
+  }
+  return steps;
+}
+
+function doing(chance: Chance, who: { who: number; device: number }, web: () => number): Doing {
+  const kind = chance.next();
+  if (kind < 0.32) return { ...who, do: 'come', web: web() };
+  if (kind < 0.44) return { ...who, do: 'leave' };
+  if (kind < 0.55) return { ...who, do: 'go silent' };
+  if (kind < 0.65) return { ...who, do: 'move', web: web() };
+  if (kind < 0.72) return { ...who, do: 'break' };
+  if (kind < 0.77) return { ...who, do: chance.pick(['idle', 'beat']) };
+  if (kind < 0.81) return { ...who, do: 'log out' };
+  if (kind < 0.85) return { ...who, do: 'log out everywhere', web: web() };
+  if (kind < 0.89) return { ...who, do: 'hide' };
+  if (kind < 0.93) return { ...who, do: 'hide for', ms: chance.whole(500, 2500) };
+  return { ...who, do: 'show' };
+}
+
+function faults(chance: Chance, { webs, workers, stormMs }: ScheduleSize): Step[] {
+  const steps: Step[] = [];
+  const at = () => chance.whole(500, stormMs - 1500);
+  const lasts = () => (chance.happens(0.3) ? chance.whole(2500, 4500) : chance.whole(200, 2000));
+  for (let count = chance.whole(1, 3); count > 0; count--) {
+    const kind = chance.pick(['web', 'worker'] as const);
+    const member = { kind, n: chance.whole(0, (kind === 'web' ? webs : workers) - 1) };
+    const fault = chance.pick(MEMBER_FAULTS);
+    if (fault === 'slow redis') steps.push({ at: at(), lasts: lasts(), fault, member, ms: chance.whole(20, 200) });
+    else steps.push({ at: at(), lasts: lasts(), fault, member });
+  }
+  if (chance.happens(0.7)) steps.push({ at: at(), lasts: lasts(), fault: chance.pick(REDIS_FAULTS) });
+  if (chance.happens(0.5)) {
+    const fault = chance.pick(POSTGRES_FAULTS);
+    if (fault === 'slow postgres') steps.push({ at: at(), lasts: lasts(), fault, ms: chance.whole(50, 400) });
+    else steps.push({ at: at(), lasts: lasts(), fault });
+  }
+  return steps;
+}
+
+/** A schedule in words, a line a step. */
+export function inWords({ seed, storms }: Schedule): string {
+  const lines = storms.flatMap(({ steps }, n) => [
+    `storm ${n + 1}:`,
+    ...steps.map(({ at, ...step }) => `  ${String(at).padStart(5)} ms  ${JSON.stringify(step)}`),
+  ]);
+  return [`seed ${seed}`, ...lines].join('\n');
+}

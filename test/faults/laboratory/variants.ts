@@ -1,0 +1,113 @@
+import { cp, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { temporaryFolder } from '../../../scripts/embedded/server-process.ts';
+import type { Kind } from './checks.ts';
+import * as scenes from './scenes.ts';
+
+/** The project with one thing broken on purpose. */
+export interface Variant {
+  name: string;
+  file: string;
+  /** Has to be there exactly once, so that the list breaks with the code and not silently. */
+  find: string;
+  replace: string;
+  /** What happens in the world, always the same: nothing is found with the code as it is. */
+  scene: (laboratory: scenes.Stage) => Promise<void>;
+  /** What is found with the variant. */
+  caughtAs: Kind;
+}
+
+export const VARIANTS: Variant[] = [
+  {
+    name: 'late-goodbye check removed',
+    file: 'src/redis/lua/close-session.lua',
+    find: 'if not s or s.conn ~= conn then',
+    replace: 'if not s then',
+    scene: scenes.lateGoodbye,
+    caughtAs: 'false inactive',
+  },
+  {
+    name: 'job id without activation',
+    file: 'src/queues/jobs.ts',
+    find: `replaceAll(':', '!')}-\${number}\``,
+    replace: `replaceAll(':', '!')}-\${name === 'check' ? '' : number}\``,
+    scene: scenes.comesBackLater,
+    caughtAs: 'jobs',
+  },
+  {
+    name: 'sweep off',
+    file: 'workers/sweep.ts',
+    find: 'this.#timer ??= setInterval(() => this.#tick(), EVERY_MS);\n    this.#tick();',
+    replace: '',
+    scene: scenes.jobsLost,
+    caughtAs: 'ghost',
+  },
+  {
+    name: 'last_seen at detection',
+    file: 'src/redis/lua/lib.lua',
+    find: 'if deadline <= now then',
+    replace: 'if deadline <= now then\n      seen(u, now)',
+    scene: scenes.goesSilent,
+    caughtAs: 'last seen',
+  },
+  {
+    name: 'handover off',
+    file: 'src/web/sockets/gateway.ts',
+    find: 'await connections.handOver();',
+    replace: '',
+    scene: scenes.deploy,
+    caughtAs: 'false inactive',
+  },
+  {
+    name: 'ack before write',
+    file: 'src/redis/lua/take-changes.lua',
+    find: "return { 'entries', entries }",
+    replace:
+      "for _, entry in ipairs(entries) do redis.call('XACK', outbox, group, entry[1]) end\nreturn { 'entries', entries }",
+    scene: scenes.leavesWithoutPostgres,
+    caughtAs: 'history',
+  },
+  {
+    name: 'settle-first off',
+    file: 'src/redis/lua/open-session.lua',
+    find: 'local wasFresh = u.fresh\nsettle(u)',
+    replace: 'local wasFresh = u.fresh',
+    scene: scenes.comesBackUnnoticed,
+    caughtAs: 'absence',
+  },
+  {
+    name: 'tombstones off',
+    file: 'src/redis/lua/lib.lua',
+    find: 'return (u.tombs[conn] or 0) > now',
+    replace: 'return false',
+    scene: scenes.beatsAfterLogout,
+    caughtAs: 'ghost',
+  },
+  {
+    name: 'no hold after a Redis outage',
+    file: 'src/redis/lua/pulse.lua',
+    find: "if last and now - last > 1500 then redis.call('SET', KEYS[2], '1', 'PX', ARGV[1]) end",
+    replace: '',
+    scene: scenes.redisAway,
+    caughtAs: 'false inactive',
+  },
+];
+
+/** The code that the processes run, in a folder of its own; with a variant, with that one thing broken. */
+export async function copyOfTheCode(variant?: Variant): Promise<{ root: string; remove(): Promise<void> }> {
+  const folder = await temporaryFolder('variant');
+  for (const part of ['src', 'workers', 'package.json']) {
+    await cp(part, join(folder.path, part), { recursive: true });
+  }
+  await symlink(join(process.cwd(), 'node_modules'), join(folder.path, 'node_modules'));
+  if (variant) {
+    const file = join(folder.path, variant.file);
+    const parts = (await readFile(file, 'utf8')).split(variant.find);
+    if (parts.length !== 2) {
+      await folder.remove();
+      throw new Error(`"${variant.name}": what it replaces is ${parts.length - 1} times in ${variant.file}, not once`);
+    }
+    await writeFile(file, parts.join(variant.replace));
+  }
+  return { root: folder.path, remove: folder.remove };
+}

@@ -1,0 +1,107 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
+import { openServices, type Services } from '../../src/services.ts';
+import { dropOld } from '../../workers/retention.ts';
+import { completeSeen, pruneSeen } from '../../workers/seen-index.ts';
+import { noteMinute } from '../../workers/timeline.ts';
+import { openStores, type Stores } from '../support/stores.ts';
+
+const DAY = 24 * 3_600_000;
+
+let stores: Stores;
+let services: Services;
+let now = 0;
+
+beforeAll(async () => {
+  stores = await openStores('keeping');
+});
+beforeEach(async () => {
+  const config = readConfig({
+    REDIS_URL: stores.redisUrl,
+    REDIS_PREFIX: `${stores.redisPrefix}${randomUUID()}:`,
+    DATABASE_URL: stores.databaseUrl,
+    JWT_SECRET: 'a secret that nobody signs anything with',
+  });
+  services = openServices(config, pino({ level: 'silent' }));
+  await once(services.redis, 'ready');
+  await services.pulse.beat();
+  now = (await services.seen.standing()).now;
+  for (const table of ['status_transitions', 'users', 'presence_minutes']) await services.db(table).delete();
+  return () => services.close();
+});
+afterAll(() => stores.close());
+
+/** As though this store had been there for so long. */
+const aged = (ms: number) => services.redis.set(services.keys.epoch(0), `${now - ms} test`);
+
+test('a store that came up empty hears of everybody of the last 30 days, once the webs had time to tell of theirs', async () => {
+  const { db, seen } = services;
+  await db('users').insert([
+    { id: 'ann', last_seen: new Date(now - DAY) },
+    { id: 'bob', last_seen: new Date(now - 31 * DAY) },
+    { id: 'cid', last_seen: null },
+    { id: 'dan', last_seen: new Date(now - 29 * DAY) },
+    { id: 'eve', last_seen: new Date(now - DAY) },
+  ]);
+  expect(await completeSeen(services)).toMatchObject({ added: 0, nextInMs: expect.any(Number) });
+  expect(await noteMinute(services)).toMatchObject({ waiting: expect.any(String) });
+  await aged(10_000);
+  // Heard of here already, later than PostgreSQL remembers.
+  await seen.add([{ userId: 'eve', lastSeen: now }]);
+  expect(await completeSeen(services)).toEqual({ added: 3, complete: true });
+  expect((await seen.page(0, null, 10)).users).toEqual([
+    { userId: 'eve', lastSeen: now },
+    { userId: 'ann', lastSeen: now - DAY },
+    { userId: 'dan', lastSeen: now - 29 * DAY },
+  ]);
+  expect(await completeSeen(services)).toEqual({ added: 0 });
+});
+
+test('what was begun goes on where it stopped, but only for the same store', async () => {
+  const { db, seen } = services;
+  await db('users').insert(['ann', 'bob', 'cid'].map((id) => ({ id, last_seen: new Date(now) })));
+  await aged(10_000);
+  await seen.noteCompletedUpTo((await seen.standing()).epoch, 'bob');
+  expect(await completeSeen(services)).toEqual({ added: 1, complete: true });
+  await aged(20_000);
+  expect(await completeSeen(services)).toEqual({ added: 3, complete: true });
+});
+
+test('a minute is noted by whoever comes first in it', async () => {
+  await aged(10_000);
+  await completeSeen(services);
+  await services.redis.zadd(services.keys.due(3), now + DAY, 'somebody');
+  expect(await noteMinute(services)).toEqual({ active: 1 });
+  await services.redis.zadd(services.keys.due(3), now + DAY, 'another');
+  expect(await noteMinute(services)).toEqual({ active: 2 });
+  const rows = await services.db('presence_minutes').orderBy('minute');
+  expect(rows[0]).toMatchObject({ active: 1, transitions: 0 });
+});
+
+test('nobody is dropped from the index about whom somebody may still ask', async () => {
+  await services.seen.add([
+    { userId: 'ann', lastSeen: now - 30 * DAY },
+    { userId: 'bob', lastSeen: now - 30 * DAY - 2 * 3_600_000 },
+  ]);
+  expect(await pruneSeen(services)).toEqual({ dropped: 1 });
+  expect((await services.seen.page(0, null, 10)).users.map((each) => each.userId)).toEqual(['ann']);
+});
+
+test('old history goes in portions, and the timeline after it', async () => {
+  const { db } = services;
+  await db('users').insert({ id: 'ann' });
+  await db.raw(`
+    INSERT INTO status_transitions (user_id, version, at, status, cause)
+    SELECT 'ann', n, now() - interval '91 days' + n * interval '1 second', 'inactive', 'timeout'
+      FROM generate_series(1, 5600) AS n
+    UNION ALL SELECT 'ann', 9000, now(), 'inactive', 'timeout'`);
+  await db.raw(
+    `INSERT INTO presence_minutes (minute) VALUES (now() - interval '401 days'), (now() - interval '399 days')`,
+  );
+  expect(await dropOld(services, { historyRetentionDays: 90 })).toEqual({ transitions: 5600, minutes: 1, changes: 0 });
+  expect(await db('status_transitions').pluck('version')).toEqual(['9000']);
+  expect(await dropOld(services, { historyRetentionDays: 36_500 })).toEqual({ transitions: 0, minutes: 0, changes: 0 });
+});

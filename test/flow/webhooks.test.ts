@@ -1,0 +1,107 @@
+import type { Job } from 'bullmq';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { rest, tokenFor } from '../support/client.ts';
+import { eventually } from '../support/deployment.ts';
+import { LONG_MS, WebhookWorld } from '../support/webhook-world.ts';
+
+let world: WebhookWorld;
+/** Of this test. */
+const calls = () => world.receiver.calls.slice(before);
+let before = 0;
+
+beforeAll(async () => {
+  world = await WebhookWorld.start('webhooks');
+});
+afterAll(() => world?.stop());
+beforeEach(() => {
+  before = world.receiver.calls.length;
+});
+
+test('transitions come signed, in batches and in order, once each, from one of two workers at a time', async () => {
+  const { receiver } = world;
+  await world.comes('first');
+  const [first] = await world.hearsOf('first', 1);
+  expect(first).toMatchObject({ status: 'active', cause: 'connect', lastSeen: expect.any(String) });
+  world.goes('first');
+  receiver.standing = { status: 200, afterMs: 100 };
+  const users = Array.from({ length: 60 }, (_, n) => `user-${n}`);
+  for (let round = 0; round < 2; round++) {
+    await Promise.all(users.map((userId) => world.comes(userId)));
+    for (const userId of users) world.goes(userId);
+  }
+  await world.allTold(2 + 60 * 2 * 2);
+  receiver.standing = { status: 204 };
+  expect(receiver.mostAtOnce).toBe(1);
+  const sizes = receiver.taken.map(({ delivery }) => delivery.changes.length);
+  expect(Math.max(...sizes)).toBeGreaterThan(10);
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(100);
+  expect([...receiver.view.values()].every((change) => change.status === 'inactive')).toBe(true);
+  expect(new Set(receiver.taken.map(({ delivery }) => delivery.id)).size).toBe(receiver.taken.length);
+  expect(world.rollcall.faults.filter((line) => line.includes('The change feed'))).toEqual([]);
+});
+
+test('what is not taken comes again as it was, later and later, and nothing overtakes it', async () => {
+  world.receiver.reactions = [{ status: 500 }, { status: 302, headers: { location: '/elsewhere' } }, { status: 404 }];
+  await world.comes('slow');
+  await world.isCalled(before + 1);
+  await world.comes('next');
+  await world.hearsOf('next', 1);
+  const [again, ...others] = calls()
+    .slice(0, 4)
+    .map(({ delivery }) => delivery);
+  expect(others).toHaveLength(3);
+  for (const other of others) expect(other).toEqual(again);
+  const [a = 0, b = 0, c = 0, d = 0] = calls().map(({ at }) => at);
+  expect(b - a).toBeGreaterThan(450);
+  expect(c - b).toBeGreaterThan(950);
+  expect(d - c).toBeGreaterThan(1950);
+  expect(calls().flatMap(({ delivery }) => delivery.changes.map((change) => change.userId))).toEqual([
+    ...Array(4).fill('slow'),
+    'next',
+  ]);
+  expect(await world.queue.getJobCounts('failed')).toEqual({ failed: 0 });
+});
+
+test('a receiver says when it wants to be called again', async () => {
+  world.receiver.reactions = [{ status: 503, headers: { 'retry-after': '3' } }];
+  await world.comes('later');
+  await world.hearsOf('later', 1);
+  const [refused, taken] = calls();
+  expect((taken?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThan(2950);
+});
+
+test('a batch that the receiver refuses is put aside, for the board to send again, and the others go on', async () => {
+  const { receiver, queue } = world;
+  receiver.reactions = [{ status: 422 }];
+  await world.comes('refused');
+  const [failed] = await eventually(
+    () => queue.getFailed(),
+    (jobs: Job[]) => jobs.length === 1,
+    LONG_MS,
+  );
+  expect(failed).toMatchObject({ name: 'refused', failedReason: 'The receiver answered 422', data: { changes: 1 } });
+  // It says where the changes stand, and not whose they are.
+  expect(Object.keys(failed?.data)).toEqual(['batch', 'delivery', 'changes', 'reason']);
+  await world.comes('another');
+  await world.hearsOf('another', 1);
+  expect(receiver.of('refused')).toEqual([]);
+
+  await failed?.retry();
+  await world.hearsOf('refused', 1);
+  expect(receiver.taken.at(-1)?.delivery).toEqual(calls()[0]?.delivery);
+  await eventually(
+    () => queue.getJobCounts('failed'),
+    ({ failed: left }) => left === 0,
+    LONG_MS,
+  );
+});
+
+test('a user who is erased is told of as such', async () => {
+  await world.comes('erased');
+  await world.hearsOf('erased', 1);
+  const token = await tokenFor('host', { scope: 'presence:write' });
+  expect((await rest(world.rollcall.url, 'DELETE', '/users/erased', { token })).status).toBe(204);
+  const [came, last] = await world.hearsOf('erased', 2);
+  expect(last).toMatchObject({ status: 'inactive', cause: 'erased', lastSeen: null });
+  expect(last?.version).toBeGreaterThan(came?.version ?? 0);
+});

@@ -1,0 +1,159 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
+import { Deployment, eventually } from '../support/deployment.ts';
+import { privatePostgres, privateRedis } from '../support/stores.ts';
+
+/** Contains what ids are rewritten for in other places, and occurs nowhere by chance. */
+const GONE = 'gone:with|the~wind';
+const SPELLINGS = [GONE, GONE.replaceAll(':', '!'), encodeURIComponent(GONE), Buffer.from(GONE).toString('base64url')];
+
+let redis: Awaited<ReturnType<typeof privateRedis>>;
+let postgres: Awaited<ReturnType<typeof privatePostgres>>;
+let rollcall: Deployment;
+let host: string;
+
+beforeAll(async () => {
+  [redis, postgres] = await Promise.all([privateRedis(), privatePostgres()]);
+  rollcall = await Deployment.start('erasure', {
+    webs: 2,
+    redisUrl: redis.url,
+    databaseUrl: postgres.databaseUrl,
+    env: { ALERT_MIN_ABSENCE_SECONDS: '0', ALERT_STABLE_SECONDS: '0' },
+  });
+  host = await tokenFor('host', { scope: 'presence:read presence:write' });
+}, 120_000);
+afterAll(async () => {
+  await rollcall?.stop();
+  await Promise.all([redis?.stop(), postgres?.postgres.stop()]);
+});
+
+async function call(method: string, path: string, body?: unknown) {
+  const options = body === undefined ? { token: host } : { token: host, body };
+  const answer = await rest(rollcall.url, method, path, options);
+  expect(answer.status, `${method} ${path}`).toBeLessThan(300);
+  return answer.body;
+}
+
+/** Everything in both stores, as text, that names the user. */
+async function traces(): Promise<string[]> {
+  const found: string[] = [];
+  const { redis: client, db } = rollcall;
+  for await (const keys of client.scanStream({ count: 500 })) {
+    for (const key of keys as string[]) {
+      const text = JSON.stringify([key, await read(key)]);
+      if (SPELLINGS.some((spelling) => text.includes(spelling))) found.push(`Redis ${key}`);
+    }
+  }
+  const tables = await db.raw<{ rows: { name: string }[] }>(
+    `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'`,
+  );
+  for (const { name } of tables.rows) {
+    for (const spelling of SPELLINGS) {
+      const { rows } = await db.raw(`SELECT 1 FROM ?? AS t WHERE position(? IN t::text) > 0 LIMIT 1`, [name, spelling]);
+      if (rows.length > 0) found.push(`PostgreSQL ${name}`);
+    }
+  }
+  return found;
+}
+
+async function read(key: string): Promise<unknown> {
+  const { redis: client } = rollcall;
+  switch (await client.type(key)) {
+    case 'string':
+      return client.get(key);
+    case 'hash':
+      return client.hgetall(key);
+    case 'set':
+      return client.smembers(key);
+    case 'zset':
+      return client.zrange(key, '0', '-1');
+    case 'list':
+      return client.lrange(key, 0, -1);
+    case 'stream':
+      return client.xrange(key, '-', '+');
+    default:
+      return null;
+  }
+}
+
+test('of an erased user nothing is left in any store a minute later, watchers saw them go, and whoever comes back under the id is newer', async () => {
+  const path = encodeURIComponent(GONE);
+  const watcher = await TestClient.connect(rollcall.web(1).url, 'watcher', { watch: [GONE] });
+  const friend = await TestClient.connect(rollcall.web(0).url, 'friend', { watch: [] });
+  await call('PUT', `/users/${path}`, { displayName: 'Going' });
+  await call('PUT', `/users/friend/settings`, { visibility: 'friends' });
+  await call('PUT', `/users/friend/friends/${path}`);
+  await call('PATCH', `/users/friend/friends/${path}`, { alert: 'always' });
+  await call('PUT', `/users/${path}/blocks/enemy`);
+  await call('PUT', `/users/other/blocks/${path}`);
+  await call('PUT', `/users/${path}/settings`, { lastSeenVisibility: 'friends' });
+  for (const userId of [path, 'friend']) await call('PUT', `/conversations/room/members/${userId}`);
+
+  const sockets = await Promise.all(
+    [0, 1].map((n) => TestClient.connect(rollcall.web(n).url, GONE, { deviceId: `d${n}` })),
+  );
+  const [first, second] = sockets as [TestClient, TestClient];
+  await watcher.hears(GONE, isActive);
+  await first.socket.emitWithAck('set_detail', { text: 'leaving', expiresInSeconds: 86_400 });
+  await first.socket.emitWithAck('join_conversation', { conversationId: 'room' });
+  await first.socket.emitWithAck('start_indicator', { conversationId: 'room', kind: 'typing' });
+  // A choice that would end tomorrow, a goodbye and a return: jobs and history of every kind.
+  await second.socket.emitWithAck('set_status', { status: 'inactive', expiresInSeconds: 86_400 });
+  await watcher.hears(GONE, isInactive);
+  await second.socket.emitWithAck('set_status', { status: 'active' });
+  await watcher.hears(GONE, isActive, { after: watcher.of(GONE).length - 1 });
+  await eventually(
+    () => rollcall.db('status_transitions').where({ user_id: GONE }).count('* as n').first(),
+    (row) => Number(row?.n) >= 3,
+    10_000,
+  );
+  expect((await traces()).length).toBeGreaterThan(10);
+
+  const told = watcher.of(GONE).length;
+  await call('DELETE', `/users/${path}`);
+  const erasedAt = performance.now();
+  const last = await watcher.hears(GONE, (change) => change.lastSeen === null && isInactive(change), { after: told });
+  for (const socket of sockets) expect(await socket.isClosed()).toMatchObject({ reason: 'logout', reconnect: false });
+  expect((await rest(rollcall.url, 'GET', `/users/${path}/status`, { token: host })).status).toBe(404);
+  expect(await call('GET', '/users/friend/friends')).toEqual({ friends: [] });
+  await eventually(traces, (found) => found.length === 0, 60_000 - (performance.now() - erasedAt));
+
+  const again = await TestClient.connect(rollcall.url, GONE);
+  const back = await watcher.hears(GONE, isActive, { after: told + 1 });
+  expect(back.version).toBeGreaterThan(last.version);
+  expect(await call('GET', `/users/${path}`)).toMatchObject({ displayName: null });
+  for (const client of [again, watcher, friend]) client.leave();
+}, 150_000);
+
+test('what a connection of an erased user still says makes nothing of them again', async () => {
+  const late = 'late:erased';
+  const watcher = await TestClient.connect(rollcall.url, 'keeper', { watch: [late] });
+  const socket = await TestClient.connect(rollcall.web(1).url, late, { deviceId: 'phone' });
+  await watcher.hears(late, isActive);
+  // Frozen, so that it cannot close its socket; its heartbeats come when everything is over.
+  rollcall.web(1).kill('SIGSTOP');
+  const beats = [socket.beat(), socket.beat()];
+  await call('DELETE', `/users/${late}`);
+  rollcall.web(1).kill('SIGCONT');
+  await Promise.all(beats.map((beat) => beat.catch(() => {})));
+  expect(await socket.isClosed()).toMatchObject({ reason: 'logout' });
+  await watcher.hears(late, (change) => change.lastSeen === null);
+  expect((await rest(rollcall.url, 'GET', `/users/${late}/status`, { token: host })).status).toBe(404);
+  expect(await rollcall.redis.exists(rollcall.key(`user:sessions:${late}`))).toBe(0);
+  expect(watcher.statuses(late)).toEqual(['active', 'inactive']);
+  watcher.leave();
+});
+
+test('an erasure that a worker could not finish is finished by the next one, and a repeated one says so', async () => {
+  const userId = 'half:erased';
+  await call('PUT', `/users/${userId}`, { displayName: 'Half' });
+  await postgres.postgres.shutdown();
+  expect((await rest(rollcall.url, 'DELETE', `/users/${userId}`, { token: host })).status).toBe(503);
+  await postgres.postgres.start();
+  await eventually(
+    async () => (await rest(rollcall.url, 'DELETE', `/users/${userId}`, { token: host })).status,
+    (status) => status === 204,
+    20_000,
+  );
+  expect((await rest(rollcall.url, 'DELETE', `/users/${userId}`, { token: host })).status).toBe(404);
+});

@@ -1,0 +1,3 @@
+import { fuzzTests } from '../doors/fuzz-runs.ts';
+
+fuzzTests(500);

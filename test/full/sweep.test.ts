@@ -1,0 +1,108 @@
+import { Queue } from 'bullmq';
+import { expect, test } from 'vitest';
+import { SHARDS } from '../../src/redis/keys.ts';
+import { connect, keepAlive, TTL_MS, withPrivateRedis } from '../faults/outage.ts';
+import { isActive, isInactive } from '../support/client.ts';
+import { type Deployment, eventually } from '../support/deployment.ts';
+
+const SILENT = Array.from({ length: 40 }, (_, n) => `silent-${n}`);
+
+/** Nothing is left of the timeout jobs, waiting or delayed. */
+async function deleteTimeoutJobs(rollcall: Deployment): Promise<void> {
+  const queue = new Queue('timeouts', { connection: rollcall.redis, prefix: rollcall.key('bull') });
+  await queue.drain(true);
+  await queue.close();
+}
+
+test('with all timeout jobs deleted by hand forty people who fall silent all go inactive within the TTL and two seconds, and whoever stays has a job again within a minute', async () => {
+  const { rollcall } = await withPrivateRedis('sweep');
+  const watcher = await connect(rollcall.web(1).url, 'watcher', { watch: [...SILENT, 'stays'] });
+  keepAlive(watcher);
+  const stays = await connect(rollcall.web(0).url, 'stays');
+  keepAlive(stays);
+  const silent = await Promise.all(SILENT.map((userId) => connect(rollcall.web(0).url, userId)));
+  for (const userId of SILENT) await watcher.hears(userId, isActive);
+  await Promise.all(silent.map((client) => client.beat()));
+  const beatAt = performance.now();
+  await deleteTimeoutJobs(rollcall);
+  const latest = await Promise.all(
+    SILENT.map(
+      async (userId) => (await watcher.hears(userId, isInactive, { withinMs: TTL_MS + 2500 })).heardAt - beatAt,
+    ),
+  );
+  expect(Math.max(...latest)).toBeLessThanOrEqual(TTL_MS + 2000);
+  expect(Math.min(...latest)).toBeGreaterThanOrEqual(TTL_MS - 500);
+  expect(watcher.statuses('stays')).toEqual(['active']);
+
+  const number = await rollcall.redis.hget(rollcall.key('user:sessions:stays'), 'j');
+  await eventually(
+    () => rollcall.redis.exists(rollcall.key(`bull:timeouts:check-stays-${number}`)),
+    (exists) => exists === 1,
+    60_000,
+  );
+  console.log(`told ${Math.round(Math.max(...latest) - TTL_MS)} ms after the TTL at the latest`);
+}, 180_000);
+
+test('after FLUSHALL with every process left running, sweep, wake-ups, groups and schedulers are at work again by themselves', async () => {
+  const { rollcall } = await withPrivateRedis('sweep flushed');
+  const { redis } = rollcall;
+  const watch = [...SILENT, 'stays', 'newcomer'];
+  const watcher = await connect(rollcall.web(1).url, 'watcher', { watch });
+  keepAlive(watcher);
+  keepAlive(await connect(rollcall.web(0).url, 'stays'));
+  const silent = await Promise.all(SILENT.map((userId) => connect(rollcall.web(0).url, userId)));
+  for (const userId of watch.slice(0, -1)) await watcher.hears(userId, isActive);
+  await Promise.all(silent.map((client) => client.beat()));
+  const beatAt = performance.now();
+  await redis.flushall();
+
+  // The sweep, its lease, and the groups of every shard.
+  await eventually(
+    () => redis.get(rollcall.key('presence:lease-sweep')),
+    (token) => token !== null,
+    2000,
+  );
+  for (let shard = 0; shard < SHARDS; shard++) {
+    const groups = await eventually(
+      () => redis.xinfo('GROUPS', rollcall.key(`presence:outbox:s${shard}`)).catch(() => []) as Promise<unknown[][]>,
+      (found) => found.length === 2,
+      2000,
+    );
+    expect(groups.map((group) => group[1]).sort()).toEqual(['deliver', 'record']);
+  }
+  // Timeouts, of restored sessions that are silent: told in time although the flush took their jobs along.
+  const latest = await Promise.all(
+    SILENT.map(
+      async (userId) => (await watcher.hears(userId, isInactive, { withinMs: TTL_MS + 2500 })).heardAt - beatAt,
+    ),
+  );
+  expect(Math.max(...latest)).toBeLessThanOrEqual(TTL_MS + 2000);
+  expect(watcher.of('stays').every(isActive)).toBe(true);
+  // Wake-ups: a newcomer is told and recorded, by the queues and not only by the sweep.
+  const from = performance.now();
+  await connect(rollcall.web(0).url, 'newcomer');
+  const told = await watcher.hears('newcomer', isActive, { withinMs: 2000 });
+  expect(told.heardAt - from).toBeLessThan(2000);
+  await eventually(
+    () => rollcall.db('users').where({ id: 'newcomer' }).first(),
+    (row) => row?.status === 'active',
+    3000,
+  );
+  const maintenance = new Queue('maintenance', { connection: redis, prefix: rollcall.key('bull') });
+  const schedulers = await eventually(
+    () => maintenance.getJobSchedulers(),
+    (found) => found.length >= 3,
+    40_000,
+  );
+  expect(schedulers.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['record-active', 'restore-jobs', 'settle-lost']),
+  );
+  // And they run.
+  await eventually(
+    () => maintenance.getCompleted(0, 20),
+    (jobs) => jobs.some((job) => job.name === 'settle-lost'),
+    30_000,
+  );
+  await maintenance.close();
+  expect(rollcall.faults).toEqual([]);
+}, 180_000);

@@ -1,0 +1,97 @@
+import { request } from 'node:https';
+import { describe, expect, test } from 'vitest';
+import { isPrivateAddress, lookupPublic, PrivateAddressError, pushAddressProblem } from '../src/push-address.ts';
+
+describe('an address of the network', () => {
+  test.each([
+    ['127.0.0.1'],
+    ['0.0.0.0'],
+    ['10.1.2.3'],
+    ['172.31.255.255'],
+    ['192.168.0.1'],
+    ['169.254.169.254'],
+    ['100.64.0.1'],
+    ['198.18.0.1'],
+    ['224.0.0.1'],
+    ['255.255.255.255'],
+    ['::'],
+    ['::1'],
+    ['::ffff:127.0.0.1'],
+    ['::ffff:8.8.8.8'],
+    ['fe80::1'],
+    ['fe80::1%eth0'],
+    ['fd12:3456::1'],
+    ['ff02::1'],
+    ['2001:db8::1'],
+    ['2002:7f00:1::'],
+    ['2001::1'],
+    ['64:ff9b::127.0.0.1'],
+    ['64:ff9b::10.0.0.1'],
+    ['64:ff9b:1::1'],
+    ['no address'],
+    [''],
+  ])('%s is private, or nobody knows whose', (address) => {
+    expect(isPrivateAddress(address)).toBe(true);
+  });
+
+  test.each([['8.8.8.8'], ['172.32.0.1'], ['100.128.0.1'], ['2606:4700::1111'], ['64:ff9b::8.8.8.8']])(
+    '%s is public',
+    (address) => {
+      expect(isPrivateAddress(address)).toBe(false);
+    },
+  );
+});
+
+describe('where a subscription may lead', () => {
+  test.each([
+    ['https://fcm.googleapis.com/fcm/send/abc'],
+    ['https://updates.push.services.mozilla.com/wpush/v2/abc'],
+    ['https://web.push.apple.com/abc'],
+    ['https://[2606:4700::1111]/abc'],
+  ])('%s', (endpoint) => {
+    expect(pushAddressProblem(endpoint, false)).toBeNull();
+    expect(pushAddressProblem(endpoint, true)).toBeNull();
+  });
+
+  test.each([
+    ['https://127.0.0.1/abc'],
+    ['https://127.1/abc'],
+    ['https://2130706433/abc'],
+    ['https://0x7f000001/abc'],
+    ['https://0177.0.0.1/abc'],
+    ['https://[::1]:8443/abc'],
+    ['https://[::ffff:127.0.0.1]/abc'],
+    ['https://localhost/abc'],
+    ['https://LOCALHOST./abc'],
+    ['https://redis.localhost/abc'],
+    ['https://169.254.169.254/latest/meta-data'],
+  ])('%s only where that is set', (endpoint) => {
+    expect(pushAddressProblem(endpoint, false)).toBe('may not lead into a private network');
+    expect(pushAddressProblem(endpoint, true)).toBeNull();
+  });
+
+  test('in the clear only where that is set, with another scheme or a password never', () => {
+    expect(pushAddressProblem('http://push.example.net/abc', false)).toBe('must begin with https://');
+    expect(pushAddressProblem('http://push.example.net/abc', true)).toBeNull();
+    for (const allowed of [false, true]) {
+      for (const endpoint of [
+        'ftp://push.example.net',
+        'file:///etc/passwd',
+        'nonsense',
+        '',
+        'https://me:pw@a.example',
+      ]) {
+        expect(pushAddressProblem(endpoint, allowed)).not.toBeNull();
+      }
+    }
+  });
+
+  test('a name that stands for a private address is not called', async () => {
+    const error = await new Promise<Error>((resolve) => {
+      request('https://localhost:1/', { lookup: lookupPublic }).on('error', resolve).end();
+    });
+    expect(error).toBeInstanceOf(PrivateAddressError);
+    const single = await new Promise((resolve) => lookupPublic('localhost', {}, resolve));
+    expect(single).toBeInstanceOf(PrivateAddressError);
+  });
+});

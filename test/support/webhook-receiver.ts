@@ -1,0 +1,115 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { type FeedChange, WebhookDelivery } from '../../src/protocol/changes.ts';
+import { freePort } from './deployment.ts';
+
+export const WEBHOOK_SECRET = 'a webhook secret that only the tests know of';
+const TOLERANCE_SECONDS = 300;
+
+/** How it answers a call: with a status, after a while, or (null) never. */
+export type Reaction = { status: number; headers?: Record<string, string>; afterMs?: number } | null;
+
+/** A call as it came, whether or not it was taken. */
+export interface Call {
+  delivery: WebhookDelivery;
+  /** performance.now() */
+  at: number;
+  status: number | null;
+}
+
+/** A small backend that keeps its own view of who is active, as the documentation says it should. */
+export class WebhookReceiver {
+  readonly port: number;
+  readonly calls: Call[] = [];
+  readonly view = new Map<string, FeedChange>();
+  /** For the next calls, in order; after that `standing`. */
+  reactions: Reaction[] = [];
+  standing: Reaction = { status: 204 };
+  /** The most calls that were open at once. */
+  mostAtOnce = 0;
+  #open = 0;
+  #server: Server | null = null;
+
+  private constructor(port: number) {
+    this.port = port;
+  }
+
+  static async start(): Promise<WebhookReceiver> {
+    const receiver = new WebhookReceiver(await freePort());
+    await receiver.open();
+    return receiver;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}/hooks?for=presence`;
+  }
+
+  get env(): Record<string, string> {
+    return { WEBHOOK_URL: this.url, WEBHOOK_SECRET };
+  }
+
+  /** It answers again, at the same address. */
+  async open(): Promise<void> {
+    this.#server = createServer((request, response) => {
+      this.#take(request, response).catch((error) => response.writeHead(401).end(String(error)));
+    });
+    this.#server.listen(this.port, '127.0.0.1');
+    await once(this.#server, 'listening');
+  }
+
+  /** It is dead: nobody listens there any more. */
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    server?.closeAllConnections();
+    if (server) await new Promise((resolve) => server.close(resolve));
+  }
+
+  get taken(): Call[] {
+    return this.calls.filter(({ status }) => status !== null && status < 300);
+  }
+
+  /** What it was told of, in the order in which it took it. */
+  get changes(): FeedChange[] {
+    return this.taken.flatMap(({ delivery }) => delivery.changes);
+  }
+
+  of(userId: string): FeedChange[] {
+    return this.changes.filter((change) => change.userId === userId);
+  }
+
+  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#open);
+    response.once('close', () => this.#open--);
+    const delivery = verified(request, await text(request));
+    const reaction = this.reactions.length > 0 ? this.reactions.shift() : this.standing;
+    this.calls.push({ delivery, at: performance.now(), status: reaction?.status ?? null });
+    if (!reaction) return;
+    if (reaction.status < 300) this.#apply(delivery);
+    if (reaction.afterMs) await new Promise((resolve) => setTimeout(resolve, reaction.afterMs));
+    response.writeHead(reaction.status, reaction.headers).end();
+  }
+
+  #apply({ changes }: WebhookDelivery): void {
+    for (const change of changes) {
+      const known = this.view.get(change.userId);
+      if (!known || change.version > known.version) this.view.set(change.userId, change);
+    }
+  }
+}
+
+/** The body, once it is certain who sent it and when. */
+function verified({ method, headers }: IncomingMessage, body: string): WebhookDelivery {
+  const timestamp = String(headers['rollcall-timestamp']);
+  const expected = createHmac('sha256', WEBHOOK_SECRET).update(`${timestamp}.${body}`).digest();
+  const [, hex = ''] = /^v1=([0-9a-f]{64})$/.exec(String(headers['rollcall-signature'])) ?? [];
+  const given = Buffer.from(hex, 'hex');
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw new Error('a wrong signature');
+  if (Math.abs(Date.now() / 1000 - Number(timestamp)) > TOLERANCE_SECONDS) throw new Error('an old signature');
+  const delivery = WebhookDelivery.parse(JSON.parse(body));
+  if (method !== 'POST' || headers['content-type'] !== 'application/json') throw new Error('not what was announced');
+  if (headers['rollcall-delivery'] !== delivery.id) throw new Error('another delivery');
+  return delivery;
+}

@@ -1,0 +1,143 @@
+import { expect } from 'vitest';
+import type { IndicatorChange } from '../../src/protocol/socket.ts';
+import { rest, TestClient, tokenFor } from '../support/client.ts';
+import { Deployment, eventually } from '../support/deployment.ts';
+import { type Relation, TARGETS, VIEWERS } from './rules.ts';
+
+export const HALL = 'hall';
+const MARKER = 'marker';
+const ALL = [...TARGETS.map((target) => target.userId), MARKER];
+
+/** One who looks, with a client for every way of being told. */
+export interface Viewer {
+  relation: Relation;
+  userId: string;
+  token: string;
+  named: TestClient;
+  batched: TestClient;
+  /** Without a word about whom to watch; an observer has none. */
+  open: TestClient;
+  indicators: IndicatorChange[];
+  alerts: string[];
+}
+
+/** Users with every setting, viewers with every relation to each of them, two webs. */
+export class World {
+  readonly rollcall: Deployment;
+  readonly host: string;
+  viewers: Viewer[] = [];
+  readonly targets = new Map<string, TestClient>();
+  #marker: TestClient | undefined;
+  #marks = 0;
+
+  constructor(rollcall: Deployment, host: string) {
+    this.rollcall = rollcall;
+    this.host = host;
+  }
+
+  static async start(): Promise<World> {
+    const rollcall = await Deployment.start('visibility', {
+      webs: 2,
+      env: { ALERT_MIN_ABSENCE_SECONDS: '0', ALERT_STABLE_SECONDS: '0', ALERT_COOLDOWN_SECONDS: '0' },
+    });
+    const world = new World(rollcall, await tokenFor('host', { scope: 'presence:read presence:write' }));
+    await world.#befriendAndBlock();
+    for (const { relation, userId } of VIEWERS) {
+      world.viewers.push(await world.#enter(relation, userId, await tokenFor(userId)));
+    }
+    world.viewers.push(await world.#enter('service', 'host', world.host));
+    world.#marker = await TestClient.connect(rollcall.url, MARKER);
+    return world;
+  }
+
+  async call(method: string, path: string, body?: unknown, token = this.host): Promise<unknown> {
+    const answer = await rest(this.rollcall.url, method, path, body === undefined ? { token } : { token, body });
+    expect(answer.status, `${method} ${path}: ${JSON.stringify(answer.body)}`).toBeLessThan(300);
+    return answer.body;
+  }
+
+  /** All targets come, one after the other, and say something of themselves. */
+  async arrive(): Promise<void> {
+    for (const { userId } of TARGETS) {
+      const client = await TestClient.connect(this.rollcall.web(1).url, userId, {
+        watch: [userId],
+        device: { kind: 'web' },
+      });
+      expect(await client.socket.emitWithAck('set_detail', { text: 'here' })).toMatchObject({ ok: true });
+      expect(await client.socket.emitWithAck('join_conversation', { conversationId: HALL })).toMatchObject({
+        ok: true,
+      });
+      this.targets.set(userId, client);
+    }
+    await this.#toldTo('service', (client) =>
+      TARGETS.every(({ userId }) => client.of(userId).some((told) => told.detail?.text === 'here')),
+    );
+    await this.mark();
+  }
+
+  async leave(): Promise<void> {
+    for (const client of this.targets.values()) client.leave();
+    await this.#toldTo('service', (client) =>
+      TARGETS.every(({ userId }) => client.statuses(userId).at(-1) === 'inactive'),
+    );
+    await this.mark();
+  }
+
+  /** Resolves when every client has heard of something that happened only now: whatever came before has been told. */
+  async mark(): Promise<void> {
+    const text = `mark ${++this.#marks}`;
+    await this.#marker?.socket.emitWithAck('set_detail', { text });
+    for (const { named, batched, open } of this.viewers) {
+      for (const client of [named, batched, open]) await client.hears(MARKER, (told) => told.detail?.text === text);
+    }
+  }
+
+  stop(): Promise<unknown> {
+    return this.rollcall.stop();
+  }
+
+  async #toldTo(relation: Relation, told: (client: TestClient) => boolean): Promise<void> {
+    const viewer = this.viewers.find((each) => each.relation === relation);
+    for (const client of [viewer?.named, viewer?.batched]) {
+      await eventually(
+        () => client !== undefined && told(client),
+        (done) => done,
+        10_000,
+      );
+    }
+  }
+
+  async #befriendAndBlock(): Promise<void> {
+    for (const { userId, visibility, lastSeenVisibility } of TARGETS) {
+      await this.call('PUT', `/users/${userId}/settings`, { visibility, lastSeenVisibility });
+      for (const viewer of VIEWERS) {
+        const [friend, blocked, blocking] = [/friend/, /blocked/, /blocking/].map((word) => word.test(viewer.relation));
+        if (friend) {
+          await this.call('PUT', `/users/${userId}/friends/${viewer.userId}`);
+          await this.call('PATCH', `/users/${viewer.userId}/friends/${userId}`, { alert: 'always' });
+        }
+        if (blocked) await this.call('PUT', `/users/${userId}/blocks/${viewer.userId}`);
+        if (blocking) await this.call('PUT', `/users/${viewer.userId}/blocks/${userId}`);
+      }
+    }
+    // Known, and never came.
+    await this.call('PUT', '/users/ghost', { displayName: 'Ghost' });
+    for (const userId of [...TARGETS, ...VIEWERS].map((user) => user.userId)) {
+      await this.call('PUT', `/conversations/${HALL}/members/${userId}`);
+    }
+  }
+
+  async #enter(relation: Relation, userId: string, token: string): Promise<Viewer> {
+    const { rollcall } = this;
+    const named = await TestClient.connect(rollcall.url, userId, { token, watch: ALL });
+    const batched = await TestClient.connect(rollcall.web(1).url, userId, { token, watch: ALL, batch: true });
+    const open = await TestClient.connect(rollcall.web(1).url, userId, { token });
+    const viewer: Viewer = { relation, userId, token, named, batched, open, indicators: [], alerts: [] };
+    named.socket.on('indicator_change', (change) => viewer.indicators.push(change));
+    named.socket.on('friend_active', (alert) => viewer.alerts.push(alert.userId));
+    if (relation !== 'service') {
+      expect(await named.socket.emitWithAck('join_conversation', { conversationId: HALL })).toMatchObject({ ok: true });
+    }
+    return viewer;
+  }
+}

@@ -1,0 +1,82 @@
+import type { Config } from '../src/config.ts';
+import type { Logger } from '../src/log.ts';
+import { feedStanding, forgetErasures, positionChanges } from '../src/postgres/change-feed.ts';
+import { isConnectionError } from '../src/postgres/errors.ts';
+import { takenUpTo } from '../src/postgres/webhooks.ts';
+import { isRedisAway } from '../src/redis/connect.ts';
+import type { Services } from '../src/services.ts';
+import { receiverOf } from './webhooks.ts';
+
+/** No less than changes gather for one webhook. */
+const EVERY_MS = 250;
+/** How many positions are given in one go, and how often in a pass. */
+const POSITIONS_AT_ONCE = 5000;
+const GOES_A_PASS = 10;
+const FORGET_EVERY_MS = 5000;
+/** Time to read of an erasure for who keeps up; what names the erased user is gone from everywhere within a minute. */
+const ERASURES_STAY_MS = 30_000;
+
+/**
+ * Keeps the change feed moving: gives positions to what has arrived, has webhooks sent
+ * while their receiver is behind, and lets erasures go. Beside the sweep and not in it, for PostgreSQL may let it wait.
+ */
+export class FeedKeeper {
+  readonly #services: Services;
+  readonly #receiver: string | null;
+  readonly #log: Logger;
+  #passing: Promise<void> | null = null;
+  #beganAt = Number.NEGATIVE_INFINITY;
+  #forgotAt = Number.NEGATIVE_INFINITY;
+
+  constructor(services: Services, { webhook }: Pick<Config, 'webhook'>, log: Logger) {
+    this.#services = services;
+    this.#receiver = webhook && receiverOf(webhook);
+    this.#log = log;
+  }
+
+  /** Begins a pass, unless one is under way or has just been; call it as often as you like. */
+  tick(): void {
+    if (this.#passing !== null || performance.now() - this.#beganAt < EVERY_MS) return;
+    this.#beganAt = performance.now();
+    this.#passing = this.pass()
+      .then(() => {})
+      .catch((error) => {
+        if (!isRedisAway(error) && !isConnectionError(error)) {
+          this.#log.error({ err: error }, 'The change feed could not be kept');
+        }
+      })
+      .finally(() => {
+        this.#passing = null;
+      });
+  }
+
+  async settled(): Promise<void> {
+    await this.#passing;
+  }
+
+  /** One statement for all that arrived since the last pass, however much went on; more only after an outage. */
+  async #position(): Promise<number> {
+    let total = 0;
+    for (let go = 0; go < GOES_A_PASS; go++) {
+      const given = await positionChanges(this.#services.db, POSITIONS_AT_ONCE);
+      total += given;
+      if (given < POSITIONS_AT_ONCE) break;
+    }
+    return total;
+  }
+
+  async pass(): Promise<{ positioned: number; behind: boolean }> {
+    const { db, queues } = this.#services;
+    const standing = await feedStanding(db);
+    const positioned = standing.waiting ? await this.#position() : 0;
+    const taken = this.#receiver === null ? null : await takenUpTo(db, this.#receiver);
+    const { feed, position } = standing.now;
+    const behind = this.#receiver !== null && (positioned > 0 || taken?.feed !== feed || taken.position !== position);
+    if (behind) await queues.addDeliver();
+    if (performance.now() - this.#forgotAt >= FORGET_EVERY_MS) {
+      this.#forgotAt = performance.now();
+      await forgetErasures(db, ERASURES_STAY_MS);
+    }
+    return { positioned, behind };
+  }
+}

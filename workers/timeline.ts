@@ -1,0 +1,14 @@
+import { noteActive } from '../src/postgres/analytics.ts';
+import type { Services } from '../src/services.ts';
+
+/**
+ * Notes how many are active in this minute, several runs a minute so that none is skipped; the first that can tell stands.
+ * A minute in which Redis could not tell, or no worker ran, stays a gap.
+ */
+export async function noteMinute({ seen, db }: Services) {
+  const { now, complete, held } = await seen.standing();
+  if (!complete || held) return { waiting: 'Redis has not heard of everybody yet' };
+  const { active } = await seen.count(now, []);
+  await noteActive(db, now, active);
+  return { active };
+}

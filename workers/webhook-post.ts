@@ -1,0 +1,65 @@
+import { createHmac } from 'node:crypto';
+import type { WebhookDelivery } from '../src/protocol/changes.ts';
+import type { WebhookSettings } from '../src/webhook-settings.ts';
+
+const LIMIT_MS = 10_000;
+/** What says of this batch that it will never be taken. All else (a wrong secret, a wrong address) somebody will mend. */
+const REFUSED = new Set([410, 413, 422]);
+
+export type WebhookOutcome =
+  | { kind: 'taken' }
+  | { kind: 'refused'; reason: string; retryAfterMs: null }
+  | { kind: 'later'; reason: string; retryAfterMs: number | null };
+
+/** Posts one signed batch. The answer's status is all that counts; redirects are not followed. */
+export async function postWebhook(
+  { url, secret }: WebhookSettings,
+  delivery: WebhookDelivery,
+): Promise<WebhookOutcome> {
+  const body = JSON.stringify(delivery);
+  const timestamp = Math.floor(Date.now() / 1000).toString();
+  const signature = createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex');
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        'user-agent': 'Rollcall',
+        'rollcall-delivery': delivery.id,
+        'rollcall-timestamp': timestamp,
+        'rollcall-signature': `v1=${signature}`,
+      },
+      body,
+      redirect: 'manual',
+      signal: AbortSignal.timeout(LIMIT_MS),
+    });
+    // What it says beside the status is of no use.
+    await response.body?.cancel().catch(() => {});
+    return outcomeOf(response);
+  } catch (error) {
+    return { kind: 'later', reason: `The receiver cannot be reached: ${reasonOf(error)}`, retryAfterMs: null };
+  }
+}
+
+function outcomeOf({ ok, status, headers }: Response): WebhookOutcome {
+  if (ok) return { kind: 'taken' };
+  const reason = `The receiver answered ${status}`;
+  if (REFUSED.has(status)) return { kind: 'refused', reason, retryAfterMs: null };
+  return { kind: 'later', reason, retryAfterMs: msUntil(headers.get('retry-after')) };
+}
+
+/** Seconds, or a date; null: neither. */
+function msUntil(retryAfter: string | null): number | null {
+  if (retryAfter === null) return null;
+  if (/^\d+$/.test(retryAfter)) return Number(retryAfter) * 1000;
+  const date = Date.parse(retryAfter);
+  return Number.isNaN(date) ? null : Math.max(0, date - Date.now());
+}
+
+/** fetch says why only in the cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  if (!(cause instanceof Error)) return error.message;
+  return 'code' in cause ? String(cause.code) : cause.message;
+}

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import type { Job } from 'bullmq';
+import type { Config } from '../src/config.ts';
+import { changesAfter, changesLeft, type FeedCursor, feedStanding } from '../src/postgres/change-feed.ts';
+import { isConnectionError } from '../src/postgres/errors.ts';
+import { noteTaken, takenUpTo } from '../src/postgres/webhooks.ts';
+import { feedChange, type WebhookDelivery, writeFeedCursor } from '../src/protocol/changes.ts';
+import type { DeliverJob, RefusedJob, WebhookBatch, WebhookJobName } from '../src/queues/jobs.ts';
+import type { Services } from '../src/services.ts';
+import type { WebhookSettings } from '../src/webhook-settings.ts';
+import { postWebhook } from './webhook-post.ts';
+
+const MOST_CHANGES = 100;
+/** A run ends by then at the latest, so that a worker that is to stop need not wait for the end of a long backlog. */
+const RUN_MS = 3000;
+const FIRST_RETRY_MS = 1000;
+const LONGEST_RETRY_MS = 60_000;
+/** Where it was not the receiver that failed. */
+const OWN_RETRY_MS = 2000;
+/** However long a receiver asks to be left alone. */
+const LONGEST_PAUSE_MS = 3_600_000;
+
+/** Stands for the receiver where its address, which may hold a secret, has no place. */
+export function receiverOf({ url }: Pick<WebhookSettings, 'url'>): string {
+  return createHash('sha256').update(url).digest('hex');
+}
+
+/** The receiver did not take a batch; it is sent again after this long. */
+class WebhookFailure extends Error {
+  readonly delayMs: number;
+
+  constructor(reason: string, delayMs: number) {
+    super(reason);
+    this.name = 'WebhookFailure';
+    this.delayMs = delayMs;
+  }
+}
+
+export function retryWebhookAfter(_attemptsMade: number, _type?: string, error?: Error): number {
+  return error instanceof WebhookFailure ? error.delayMs : OWN_RETRY_MS;
+}
+
+export async function runWebhook(services: Services, { webhook }: Config, job: Job<DeliverJob | RefusedJob>) {
+  if (webhook === null) return { dropped: 'webhooks are off' };
+  try {
+    switch (job.name as WebhookJobName) {
+      case 'deliver':
+        return await deliver(services, webhook, job as Job<DeliverJob>);
+      case 'refused':
+        return await retryRefused(services, webhook, job as Job<RefusedJob>);
+      default:
+        return { unknown: job.name };
+    }
+  } catch (error) {
+    if (!isConnectionError(error) || job.name !== 'deliver') throw error;
+    // The sweep asks for it again.
+    return { waiting: 'PostgreSQL is away' };
+  }
+}
+
+/** One batch after the other, each once the one before was taken and that is noted. */
+async function deliver(services: Services, webhook: WebhookSettings, job: Job<DeliverJob>) {
+  const { db, queues } = services;
+  const receiver = receiverOf(webhook);
+  const until = performance.now() + RUN_MS;
+  let deliveries = 0;
+  while (performance.now() < until) {
+    const from = await takenUpTo(db, receiver);
+    const next = await nextBatch(services, from, job.data.batch);
+    if (next === null) break;
+    const { to, delivery } = next;
+    if (delivery !== null) {
+      if (from !== null) await note(job, { batch: batchOf(from, to) });
+      const outcome = await postWebhook(webhook, delivery);
+      const { reset = false, id, changes } = delivery;
+      if (outcome.kind === 'refused' && !reset && from !== null) {
+        const batch = batchOf(from, to);
+        await queues.addRefused({ batch, delivery: id, changes: changes.length, reason: outcome.reason });
+      } else if (outcome.kind !== 'taken') {
+        const failures = job.data.failures + 1;
+        await note(job, { failures, failingSince: job.data.failingSince ?? new Date().toISOString() });
+        throw new WebhookFailure(outcome.reason, retryDelay(failures, outcome.retryAfterMs));
+      }
+      deliveries++;
+    }
+    await noteTaken(db, receiver, from, to);
+    if (job.data.failures > 0) await note(job, { batch: null, failures: 0, failingSince: null });
+  }
+  return { deliveries };
+}
+
+async function note(job: Job<DeliverJob>, news: Partial<DeliverJob>): Promise<void> {
+  await job.updateData({ ...job.data, ...news });
+}
+
+const batchOf = ({ feed, position }: FeedCursor, to: FeedCursor): WebhookBatch => ({
+  feed,
+  after: position,
+  through: to.position,
+});
+
+interface NextBatch {
+  to: FeedCursor;
+  /** null: there is nothing in it, since the users were erased. */
+  delivery: WebhookDelivery | null;
+}
+
+/** What the receiver is to get next; a batch that was under way comes again as it was. Null: it has everything. */
+async function nextBatch(
+  { db }: Services,
+  from: FeedCursor | null,
+  underWay: WebhookBatch | null,
+): Promise<NextBatch | null> {
+  if (from === null) return reset((await feedStanding(db)).now);
+  const again = underWay?.feed === from.feed && underWay.after === from.position;
+  const page = again
+    ? await changesAfter(db, from, MOST_CHANGES, underWay.through)
+    : await changesAfter(db, from, MOST_CHANGES);
+  if (page.gone) return reset(page.next);
+  const { next: to, changes } = page;
+  if (changes.length === 0) return to.position === from.position ? null : { to, delivery: null };
+  return { to, delivery: deliveryOf(batchOf(from, to), changes) };
+}
+
+/** The receiver is to take a snapshot, and then goes on from now. */
+function reset(to: FeedCursor): NextBatch {
+  const nextCursor = writeFeedCursor(to);
+  return { to, delivery: { id: `${to.feed}-reset-${to.position}`, reset: true, changes: [], nextCursor } };
+}
+
+function deliveryOf({ feed, after, through }: WebhookBatch, changes: Parameters<typeof feedChange>[0][]) {
+  const nextCursor = writeFeedCursor({ feed, position: through });
+  return { id: `${feed}-${after}-${through}`, changes: changes.map(feedChange), nextCursor };
+}
+
+/** Twice as long as before up to a limit, never the same for two; or as long as the receiver says. */
+function retryDelay(failures: number, retryAfterMs: number | null): number {
+  if (retryAfterMs !== null) return Math.min(retryAfterMs, LONGEST_PAUSE_MS);
+  const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10));
+  return Math.round(longest * (0.5 + Math.random() / 2));
+}
+
+/** First run: fails at once, which is what puts the batch on the board. A retry from there sends what is left of it. */
+async function retryRefused({ db }: Services, webhook: WebhookSettings, job: Job<RefusedJob>) {
+  if (job.attemptsMade === 0 && job.attemptsStarted <= 1) throw new Error(job.data.reason);
+  const { batch } = job.data;
+  const changes = await changesLeft(db, { feed: batch.feed, position: batch.after }, batch.through);
+  if (changes.length === 0) return { dropped: 'nothing of it is kept any more' };
+  const outcome = await postWebhook(webhook, deliveryOf(batch, changes));
+  if (outcome.kind !== 'taken') throw new Error(outcome.reason);
+  return { changes: changes.length };
+}
