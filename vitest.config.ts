@@ -10,8 +10,9 @@ export default defineConfig(({ mode }) => ({
     exclude: FOLDERS[mode] ? [] : Object.values(FOLDERS).map((folder) => `${folder}/**`),
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
-    // Files wait for deadlines more than they compute: three at a time keep two cores busy. The long ones crowd more.
-    maxWorkers: mode === 'long' ? 2 : mode === 'laboratory' ? 1 : 3,
+    // Files wait for deadlines more than they compute: three at a time keep two cores busy. The long ones crowd, and
+    // want the machine to themselves.
+    maxWorkers: FOLDERS[mode] ? 1 : 3,
     testTimeout: FOLDERS[mode] ? 300_000 : 60_000,
     hookTimeout: 90_000,
     teardownTimeout: 30_000,

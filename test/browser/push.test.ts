@@ -71,6 +71,10 @@ test('who chose to be notified on the demo page is shown that a friend came, alt
 
   // From here on it is the browser's affair: a page that is not the demo's, to see what is shown.
   const bare = await browser.open(`${web.url}/healthz`);
+  await eventually(
+    () => bare.evaluate(async () => (await navigator.serviceWorker.getRegistration('/'))?.active?.state ?? 'none yet'),
+    (state) => state === 'activated',
+  );
   await deliver(bare, JSON.stringify(listening.messages[0]));
   const shown = await eventually(
     () =>
