@@ -35,10 +35,10 @@ export class Memories {
   }
 
   /** Those of these users that are known; null where PostgreSQL cannot be asked. */
-  async load(userIds: string[]): Promise<Map<string, Memory> | null> {
+  async load(userIds: string[], privacyWanted?: (userId: string) => boolean): Promise<Map<string, Memory> | null> {
     if (userIds.length === 0) return new Map();
     try {
-      return await loadMemories(this.#db, userIds);
+      return await loadMemories(this.#db, userIds, privacyWanted);
     } catch (error) {
       if (isConnectionError(error)) return null;
       throw error;

@@ -224,7 +224,7 @@ export class Presence implements PresenceApi {
 
   /** For a user Redis has no record of: what PostgreSQL remembers. */
   async #lookBack(userId: string, now: number): Promise<Look> {
-    const memories = await this.#memories.load([userId]);
+    const memories = await this.#memories.load([userId], () => false);
     if (memories === null) throw unavailable();
     const memory = memories.get(userId);
     if (!memory) throw new RollcallError('USER_NOT_FOUND');
@@ -277,7 +277,12 @@ export class Presence implements PresenceApi {
       else show(versioned(glimpse, glimpse.version), glimpse.sight);
     }
     const unknown = new Set<string>();
-    const memories = await this.#memories.load(asked.map((glimpse) => glimpse.userId));
+    // Of whom Redis shows nothing that is all there is to know, and it must not take longer to say so.
+    const hidden = new Set(asked.filter((glimpse) => glimpse.sight === 'nothing').map((glimpse) => glimpse.userId));
+    const memories = await this.#memories.load(
+      asked.map((glimpse) => glimpse.userId),
+      (userId) => !hidden.has(userId),
+    );
     for (const glimpse of asked) {
       const memory = memories?.get(glimpse.userId);
       if (memory?.privacy) restricted.add(glimpse.userId);
