@@ -1,14 +1,9 @@
 import type { Config } from '../src/config.ts';
-import type { Logger } from '../src/log.ts';
 import { feedStanding, forgetErasures, positionChanges } from '../src/postgres/change-feed.ts';
-import { isConnectionError } from '../src/postgres/errors.ts';
 import { takenUpTo } from '../src/postgres/webhooks.ts';
-import { isRedisAway } from '../src/redis/connect.ts';
 import type { Services } from '../src/services.ts';
 import { receiverOf } from './webhooks.ts';
 
-/** No less than changes gather for one webhook. */
-const EVERY_MS = 250;
 /** How many positions are given in one go, and how often in a pass. */
 const POSITIONS_AT_ONCE = 5000;
 const GOES_A_PASS = 10;
@@ -18,40 +13,16 @@ const ERASURES_STAY_MS = 30_000;
 
 /**
  * Keeps the change feed moving: gives positions to what has arrived, has webhooks sent
- * while their receiver is behind, and lets erasures go. Beside the sweep and not in it, for PostgreSQL may let it wait.
+ * while their receiver is behind, and lets erasures go.
  */
 export class FeedKeeper {
   readonly #services: Services;
   readonly #receiver: string | null;
-  readonly #log: Logger;
-  #passing: Promise<void> | null = null;
-  #beganAt = Number.NEGATIVE_INFINITY;
   #forgotAt = Number.NEGATIVE_INFINITY;
 
-  constructor(services: Services, { webhook }: Pick<Config, 'webhook'>, log: Logger) {
+  constructor(services: Services, { webhook }: Pick<Config, 'webhook'>) {
     this.#services = services;
     this.#receiver = webhook && receiverOf(webhook);
-    this.#log = log;
-  }
-
-  /** Begins a pass, unless one is under way or has just been; call it as often as you like. */
-  tick(): void {
-    if (this.#passing !== null || performance.now() - this.#beganAt < EVERY_MS) return;
-    this.#beganAt = performance.now();
-    this.#passing = this.pass()
-      .then(() => {})
-      .catch((error) => {
-        if (!isRedisAway(error) && !isConnectionError(error)) {
-          this.#log.error({ err: error }, 'The change feed could not be kept');
-        }
-      })
-      .finally(() => {
-        this.#passing = null;
-      });
-  }
-
-  async settled(): Promise<void> {
-    await this.#passing;
   }
 
   /** One statement for all that arrived since the last pass, however much went on; more only after an outage. */

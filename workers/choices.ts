@@ -1,13 +1,10 @@
 import type { Logger } from '../src/log.ts';
-import { isConnectionError } from '../src/postgres/errors.ts';
 import { loadMemories, recentlyHidden } from '../src/postgres/users.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
-import { isRedisAway } from '../src/redis/connect.ts';
 import type { Services } from '../src/services.ts';
 
 /** Longer than any replica that may still take over lags behind, and than most outages last. */
 const LOOK_BACK_MS = 10 * 60_000;
-const ASK_AGAIN_EVERY_MS = 1000;
 
 /**
  * A Redis that comes back may be a replica that had not heard of everything: who chose to appear inactive just before would
@@ -18,8 +15,6 @@ export class Choices {
   readonly #services: Services;
   readonly #log: Logger;
   #due = true;
-  #asked = Number.NEGATIVE_INFINITY;
-  #looking: Promise<void> | null = null;
 
   constructor(services: Services, log: Logger) {
     this.#services = services;
@@ -29,26 +24,9 @@ export class Choices {
     });
   }
 
-  /** Looks where it is due, and does not keep the sweep waiting; tried again later while a store is away. */
-  tick(): void {
-    if (!this.#due || performance.now() - this.#asked < ASK_AGAIN_EVERY_MS) return;
-    this.#looking ??= this.#reassert()
-      .catch((error) => {
-        if (!isConnectionError(error) && !isRedisAway(error))
-          this.#log.error({ err: error }, 'Choices were not checked');
-      })
-      .finally(() => {
-        this.#looking = null;
-      });
-  }
-
-  /** Resolves once nothing is under way. */
-  async settled(): Promise<void> {
-    await this.#looking;
-  }
-
-  async #reassert(): Promise<void> {
-    this.#asked = performance.now();
+  /** Looks where that is due; where a store is away it stays due. */
+  async pass(): Promise<void> {
+    if (!this.#due) return;
     this.#due = false;
     try {
       const { index, db, queues, outbox } = this.#services;

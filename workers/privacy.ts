@@ -1,5 +1,3 @@
-import type { Logger } from '../src/log.ts';
-import { isConnectionError } from '../src/postgres/errors.ts';
 import {
   dropChanges,
   markTold,
@@ -10,10 +8,8 @@ import {
 import { loadPrivacy } from '../src/postgres/social.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
 import type { Privacy } from '../src/presence/visibility.ts';
-import { isRedisAway } from '../src/redis/connect.ts';
 import { applyPrivacy, type Services } from '../src/services.ts';
 
-const EVERY_MS = 1000;
 /** So long a web has to tell Redis of a change itself. */
 const LEFT_TO_THE_WEB_MS = 1000;
 /** By then a replica of Redis that took over without the change has done so, and is told once more. */
@@ -23,37 +19,13 @@ const SIDE_BY_SIDE = 50;
 
 /**
  * Tells Redis of changes of privacy that are in PostgreSQL and that no web has told: it died in between, or Redis was
- * away. Beside the sweep and not in it, for PostgreSQL may let it wait.
+ * away.
  */
 export class PrivacyKeeper {
   readonly #services: Services;
-  readonly #log: Logger;
-  #passing: Promise<void> | null = null;
-  #beganAt = Number.NEGATIVE_INFINITY;
 
-  constructor(services: Services, log: Logger) {
+  constructor(services: Services) {
     this.#services = services;
-    this.#log = log;
-  }
-
-  /** Begins a pass, unless one is under way or has just been; call it as often as you like. */
-  tick(): void {
-    if (this.#passing !== null || performance.now() - this.#beganAt < EVERY_MS) return;
-    this.#beganAt = performance.now();
-    this.#passing = this.pass()
-      .then(() => {})
-      .catch((error) => {
-        if (!isRedisAway(error) && !isConnectionError(error)) {
-          this.#log.error({ err: error }, 'A change of privacy could not be told');
-        }
-      })
-      .finally(() => {
-        this.#passing = null;
-      });
-  }
-
-  async settled(): Promise<void> {
-    await this.#passing;
   }
 
   /** One bounded pass: what waits is told, and what was told a while ago is told once more and forgotten. */

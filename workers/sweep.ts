@@ -1,27 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../src/config.ts';
 import type { Logger } from '../src/log.ts';
-import { isConnectionError } from '../src/postgres/errors.ts';
-import { loadMemories } from '../src/postgres/users.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
 import { isRedisAway } from '../src/redis/connect.ts';
 import { trimDelivery } from '../src/redis/delivery.ts';
 import { SHARDS } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
+import { Beside } from './beside.ts';
 import { FeedKeeper } from './change-feed.ts';
 import { Choices } from './choices.ts';
+import { Newcomers } from './newcomers.ts';
 import { PrivacyKeeper } from './privacy.ts';
 
 const EVERY_MS = 250;
 const OVERDUE_AT_ONCE = 500;
-const UNSEEDED_AT_ONCE = 500;
 const INDICATORS_AT_ONCE = 200;
-const ASK_POSTGRES_EVERY_MS = 1000;
+const NEWCOMERS_EVERY_MS = 250;
+const CHOICES_EVERY_MS = 250;
+const PRIVACY_EVERY_MS = 1000;
+/** Changes gather for so long before they have positions, and for one webhook. */
+const FEED_EVERY_MS = 250;
 const TRIM_EVERY_MS = 5000;
 const ASSERT_MAINTENANCE_EVERY_MS = 30_000;
-
-/** Never a memory: somebody who is new to PostgreSQL. */
-const NEW = { version: 0, lastSeen: null, status: 'inactive', hidden: null, detail: null } as const;
 
 /**
  * The timeout jobs give latency, the sweep gives correctness: one worker looks at every shard a few times a second, by
@@ -31,22 +31,27 @@ const NEW = { version: 0, lastSeen: null, status: 'inactive', hidden: null, deta
 export class Sweep {
   readonly #services: Services;
   readonly #log: Logger;
-  readonly #privacy: PrivacyKeeper;
-  readonly #choices: Choices;
-  readonly #feed: FeedKeeper;
+  readonly #newcomers: Newcomers;
+  readonly #beside: Beside[];
   readonly #token = randomUUID();
   #timer: NodeJS.Timeout | undefined;
   #passing: Promise<void> | null = null;
-  #askedPostgres = 0;
   #trimmed = Number.NEGATIVE_INFINITY;
   #assertedMaintenance = Number.NEGATIVE_INFINITY;
 
   constructor(services: Services, config: Config, log: Logger) {
     this.#services = services;
     this.#log = log;
-    this.#choices = new Choices(services, log);
-    this.#privacy = new PrivacyKeeper(services, log);
-    this.#feed = new FeedKeeper(services, config, log);
+    this.#newcomers = new Newcomers(services);
+    const choices = new Choices(services, log);
+    const privacy = new PrivacyKeeper(services);
+    const feed = new FeedKeeper(services, config);
+    this.#beside = [
+      new Beside(NEWCOMERS_EVERY_MS, () => this.#newcomers.pass(), log, 'Newcomers could not be made known'),
+      new Beside(CHOICES_EVERY_MS, () => choices.pass(), log, 'Choices could not be checked'),
+      new Beside(PRIVACY_EVERY_MS, () => privacy.pass(), log, 'A change of privacy could not be told'),
+      new Beside(FEED_EVERY_MS, () => feed.pass(), log, 'The change feed could not be kept'),
+    ];
   }
 
   start(): void {
@@ -59,9 +64,7 @@ export class Sweep {
     this.#timer = undefined;
     await this.#passing;
     await this.#services.index.giveSweepLeaseBack(this.#token).catch(() => {});
-    await this.#privacy.settled();
-    await this.#choices.settled();
-    await this.#feed.settled();
+    for (const work of this.#beside) await work.settled();
   }
 
   #tick(): void {
@@ -78,9 +81,7 @@ export class Sweep {
   async pass(): Promise<{ swept: boolean; overdue: number }> {
     const { index, store, queues } = this.#services;
     if (!(await index.holdSweepLease(this.#token))) return { swept: false, overdue: 0 };
-    this.#privacy.tick();
-    this.#choices.tick();
-    this.#feed.tick();
+    for (const work of this.#beside) work.tick();
     const shards = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => index.sweep(shard, OVERDUE_AT_ONCE)));
     const followUps: FollowUp[] = [];
     let overdue = 0;
@@ -97,31 +98,11 @@ export class Sweep {
     for (const { shard, indicators } of shards) {
       if (indicators) followUps.push(...(await this.#services.indicators.expire(shard, INDICATORS_AT_ONCE)));
     }
-    const unseeded = shards.filter((swept) => swept.unseeded).map((swept) => swept.shard);
-    if (unseeded.length > 0) followUps.push(...(await this.#adoptUnseeded(unseeded)));
+    this.#newcomers.waiting = shards.filter((swept) => swept.unseeded).map((swept) => swept.shard);
     await queues.follow(...followUps);
     await this.#trim();
     await this.#assertMaintenance();
     return { swept: true, overdue };
-  }
-
-  /** Users who came while PostgreSQL was away: once it answers, their choice is known and they are shown or not. */
-  async #adoptUnseeded(shards: number[]): Promise<FollowUp[]> {
-    if (performance.now() - this.#askedPostgres < ASK_POSTGRES_EVERY_MS) return [];
-    const { index, store, db } = this.#services;
-    const followUps: FollowUp[] = [];
-    try {
-      for (const shard of shards) {
-        const userIds = await index.unseeded(shard, UNSEEDED_AT_ONCE);
-        const memories = await loadMemories(db, userIds);
-        const users = userIds.map((userId) => ({ userId, memory: memories.get(userId) ?? NEW }));
-        if (users.length > 0) followUps.push(await store.adopt(shard, users));
-      }
-    } catch (error) {
-      if (!isConnectionError(error)) throw error;
-      this.#askedPostgres = performance.now();
-    }
-    return followUps;
   }
 
   /** What was delivered is let go of in quiet times too: it names people. */

@@ -1,8 +1,8 @@
 import { Queue } from 'bullmq';
 import { expect, test } from 'vitest';
 import { SHARDS } from '../../src/redis/keys.ts';
-import { connect, keepAlive, TTL_MS, withPrivateRedis } from '../faults/outage.ts';
-import { isActive, isInactive } from '../support/client.ts';
+import { connect, ending, keepAlive, TTL_MS, withPrivatePostgres, withPrivateRedis } from '../faults/outage.ts';
+import { isActive, isInactive, TestClient, tokenFor } from '../support/client.ts';
 import { type Deployment, eventually } from '../support/deployment.ts';
 
 const SILENT = Array.from({ length: 40 }, (_, n) => `silent-${n}`);
@@ -106,3 +106,35 @@ test('after FLUSHALL with every process left running, sweep, wake-ups, groups an
   await maintenance.close();
   expect(rollcall.faults).toEqual([]);
 }, 180_000);
+
+test('while PostgreSQL is frozen and a newcomer waits for it, whoever falls silent is told in time, without a timeout job', async () => {
+  const { rollcall, postgres } = await withPrivatePostgres('sweep beside postgres');
+  const watcher = await connect(rollcall.url, 'watcher', { watch: ['ada'] });
+  const ada = await connect(rollcall.url, 'ada');
+  await watcher.hears('ada', isActive);
+  keepAlive(watcher);
+  const beats = setInterval(() => void ada.beat().catch(() => {}), 700);
+  ending.push(() => clearInterval(beats));
+  await postgres.kill('SIGSTOP');
+  try {
+    // Nobody can say what the newcomer chose: from now on the sweep would like to ask.
+    const newcomer = new TestClient(rollcall.url, { token: await tokenFor('newcomer') });
+    ending.push(() => newcomer.leave());
+    await eventually(
+      () =>
+        Promise.all(
+          Array.from({ length: SHARDS }, (_, n) => rollcall.redis.exists(rollcall.key(`presence:unseeded:s${n}`))),
+        ),
+      (shards) => shards.includes(1),
+      30_000,
+    );
+    clearInterval(beats);
+    expect(await ada.beat()).toMatchObject({ ok: true });
+    const beatAt = performance.now();
+    await deleteTimeoutJobs(rollcall);
+    const told = await watcher.hears('ada', isInactive, { withinMs: TTL_MS + 2500 });
+    expect(told.heardAt - beatAt).toBeLessThanOrEqual(TTL_MS + 2000);
+  } finally {
+    await postgres.kill('SIGCONT');
+  }
+}, 120_000);

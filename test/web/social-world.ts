@@ -56,7 +56,7 @@ export async function openSocialWorld(name: string): Promise<SocialWorld> {
   return {
     services,
     presence,
-    keeper: new PrivacyKeeper(services, log),
+    keeper: new PrivacyKeeper(services),
     as: (userId, method = 'GET', url, payload) => answer(userId, { method, url, ...(payload && { payload }) }),
     host: async (method = 'GET', url, payload) =>
       answer(await service('presence:write'), { method, url, ...(payload && { payload }) }),

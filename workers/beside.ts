@@ -1,0 +1,40 @@
+import type { Logger } from '../src/log.ts';
+import { isConnectionError } from '../src/postgres/errors.ts';
+import { isRedisAway } from '../src/redis/connect.ts';
+
+/**
+ * Work that goes on beside the sweep and not in it, for PostgreSQL may let it wait: passes at least so long apart, never two
+ * at a time. A store that is away is no news; the next pass tries again.
+ */
+export class Beside {
+  readonly #everyMs: number;
+  readonly #pass: () => Promise<unknown>;
+  readonly #failed: (error: unknown) => void;
+  #passing: Promise<void> | null = null;
+  #beganAt = Number.NEGATIVE_INFINITY;
+
+  /** `complaint` is what the log says where a pass fails for another reason than a store that is away. */
+  constructor(everyMs: number, pass: () => Promise<unknown>, log: Logger, complaint: string) {
+    this.#everyMs = everyMs;
+    this.#pass = pass;
+    this.#failed = (error) => {
+      if (!isRedisAway(error) && !isConnectionError(error)) log.error({ err: error }, complaint);
+    };
+  }
+
+  /** Begins a pass, unless one is under way or has just been; call it as often as you like. */
+  tick(): void {
+    if (this.#passing !== null || performance.now() - this.#beganAt < this.#everyMs) return;
+    this.#beganAt = performance.now();
+    this.#passing = this.#pass()
+      .then(() => {}, this.#failed)
+      .finally(() => {
+        this.#passing = null;
+      });
+  }
+
+  /** Resolves once nothing is under way. */
+  async settled(): Promise<void> {
+    await this.#passing;
+  }
+}

@@ -1,0 +1,28 @@
+import { loadMemories } from '../src/postgres/users.ts';
+import type { Services } from '../src/services.ts';
+
+const AT_ONCE = 500;
+
+/** Never a memory: somebody who is new to PostgreSQL. */
+const NEW = { version: 0, lastSeen: null, status: 'inactive', hidden: null, detail: null } as const;
+
+/** Users who came while PostgreSQL was away: once it answers, their choice is known and they are shown or not. */
+export class Newcomers {
+  readonly #services: Services;
+  /** Shards in which somebody waits, as the sweep found. */
+  waiting: number[] = [];
+
+  constructor(services: Services) {
+    this.#services = services;
+  }
+
+  async pass(): Promise<void> {
+    const { index, store, db, queues } = this.#services;
+    for (const shard of this.waiting.splice(0)) {
+      const userIds = await index.unseeded(shard, AT_ONCE);
+      const memories = await loadMemories(db, userIds);
+      const users = userIds.map((userId) => ({ userId, memory: memories.get(userId) ?? NEW }));
+      if (users.length > 0) await queues.follow(await store.adopt(shard, users));
+    }
+  }
+}
