@@ -7,6 +7,7 @@ import { isRedisAway, type RedisClient } from '../src/redis/connect.ts';
 import { openServices, type Services } from '../src/services.ts';
 import { runBroadcast } from './broadcasts.ts';
 import { runLastSeen } from './last-seen.ts';
+import { isJobLost } from './lost-jobs.ts';
 import { runMaintenance } from './maintenance.ts';
 import { metricsServer, WorkerMetrics } from './metrics.ts';
 import { retryDelay, runNotification } from './notifications.ts';
@@ -87,7 +88,9 @@ function queueService(name: QueueName, { connection, services, log, options, pro
         ...options,
       });
       worker.on('error', (error) => {
-        if (!isRedisAway(error)) log.error({ err: error, queue: name }, 'A queue worker failed');
+        if (isJobLost(error))
+          log.warn({ reason: error.message, queue: name }, 'A job was taken over or lost with its store');
+        else if (!isRedisAway(error)) log.error({ err: error, queue: name }, 'A queue worker failed');
       });
       worker.on('failed', (job, error) => {
         if (isRedisAway(error)) return;

@@ -3,12 +3,6 @@ import { Link } from './link.ts';
 import type { RedisPair } from './redis-pair.ts';
 import type { Disturbances } from './spans.ts';
 
-/**
- * What a queue says where a process stood still for longer than it may hold a job, or Redis lost the job: another one takes it over, which is
- * meant to happen.
- */
-const LOST_JOB = /could not renew lock for job|Missing (lock|key) for job|Lock mismatch for job/;
-
 export interface MemberPlan {
   /** `web0`, `worker1`: the name of what is disturbed, too. */
   name: string;
@@ -176,8 +170,7 @@ export class Member {
 
   #hearFaults({ lines }: Program): void {
     for (const line of lines.slice(this.#heardLines)) {
-      if (/"level":"?(50|60|error|fatal)\b/.test(line) && !LOST_JOB.test(line))
-        this.#faults.push(`${this.name}: ${line}`);
+      if (/"level":"?(50|60|error|fatal)\b/.test(line)) this.#faults.push(`${this.name}: ${line}`);
     }
     this.#heardLines = lines.length;
   }
