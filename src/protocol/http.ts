@@ -44,7 +44,7 @@ export const Why = z.object({
 export type Why = z.infer<typeof Why>;
 
 export const StatusAnswer = StatusPayload.extend({
-  devices: z.array(Device).optional(),
+  devices: z.array(Device).optional().meta({ description: 'The best first: the user is idle where the first one is' }),
   detail: Detail.optional(),
   why: Why.optional(),
 });

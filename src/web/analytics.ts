@@ -12,7 +12,7 @@ import type {
 import type { Place } from '../redis/newest-first.ts';
 import type { Services } from '../services.ts';
 import { type SeenCursor, writeHistoryCursor, writeSeenCursor } from './cursors.ts';
-import { guarded } from './presence.ts';
+import { guarded } from './guarded.ts';
 import { iso, isoOrNull } from './shown.ts';
 
 const MINUTE_MS = 60_000;

@@ -4,7 +4,7 @@ import { changesAfter, type FeedCursor, feedStanding } from '../postgres/change-
 import { isConnectionError } from '../postgres/errors.ts';
 import { type ChangesAnswer, feedChange, writeFeedCursor } from '../protocol/changes.ts';
 import type { Services } from '../services.ts';
-import { guarded } from './presence.ts';
+import { guarded } from './guarded.ts';
 
 /** One small question for all who wait together, and none while nobody does. */
 const LOOK_EVERY_MS = 250;

@@ -3,7 +3,7 @@ import { sightOf } from '../presence/visibility.ts';
 import type { Indicator } from '../redis/indicators.ts';
 import type { Services } from '../services.ts';
 import type { FollowUps } from './follow-ups.ts';
-import { guarded } from './presence.ts';
+import { guarded } from './guarded.ts';
 
 /** Who belongs to which conversation, and who is typing or recording there. Throws UNAVAILABLE where a store is away. */
 export class Conversations {

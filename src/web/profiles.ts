@@ -5,7 +5,7 @@ import type { Profile, ProfileBody } from '../protocol/social.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { Services } from '../services.ts';
 import type { FollowUps } from './follow-ups.ts';
-import { guarded } from './presence.ts';
+import { guarded } from './guarded.ts';
 import type { PresenceApi } from './presence-api.ts';
 
 /** How long a worker may take to erase a user from PostgreSQL before the caller is asked to look again. */

@@ -5,7 +5,7 @@ import { removeSubscription, saveSubscription } from '../postgres/push-subscript
 import type { PushSubscriptionBody } from '../protocol/push.ts';
 import { pushAddressProblem } from '../push-address.ts';
 import type { Services } from '../services.ts';
-import { guarded } from './presence.ts';
+import { guarded } from './guarded.ts';
 
 /** Web Push as far as browsers subscribe to it; workers send. Throws UNAVAILABLE where PostgreSQL is away. */
 export class Push {

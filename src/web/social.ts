@@ -18,7 +18,7 @@ import type { Privacy } from '../presence/visibility.ts';
 import type { FriendView, Settings } from '../protocol/social.ts';
 import { applyPrivacy, type Services } from '../services.ts';
 import type { FollowUps } from './follow-ups.ts';
-import { guarded } from './presence.ts';
+import { guarded } from './guarded.ts';
 import type { PresenceApi } from './presence-api.ts';
 
 const FRIENDS_AT_ONCE = 1000;

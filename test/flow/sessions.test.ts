@@ -75,6 +75,34 @@ test('a user sees the own devices, and a service sees them too', async () => {
   for (const client of [phone, tab]) client.leave();
 });
 
+test('a user is idle when every device is: the best one comes first, whichever web it is on', async () => {
+  const phone = await TestClient.connect(rollcall.web(0).url, 'idler', {
+    deviceId: 'phone',
+    device: { kind: 'mobile' },
+  });
+  const laptop = await TestClient.connect(rollcall.web(1).url, 'idler', {
+    deviceId: 'laptop',
+    device: { kind: 'desktop' },
+  });
+  const token = await tokenFor('somebody');
+  const devices = async () =>
+    (await rest(rollcall.url, 'GET', '/users/idler/status?include=devices', { token })).body.devices;
+  expect(await laptop.beat('idle')).toMatchObject({ ok: true });
+  expect(await devices()).toEqual([
+    { kind: 'mobile', state: 'active' },
+    { kind: 'desktop', state: 'idle' },
+  ]);
+  expect(await phone.beat('idle')).toMatchObject({ ok: true });
+  expect((await devices())[0]).toMatchObject({ state: 'idle' });
+  expect(await laptop.beat('active')).toMatchObject({ ok: true });
+  expect(await devices()).toEqual([
+    { kind: 'desktop', state: 'active' },
+    { kind: 'mobile', state: 'idle' },
+  ]);
+  phone.leave();
+  laptop.leave();
+});
+
 test('removing a session signs that device out, wherever it is connected, and no other', async () => {
   const watcher = await TestClient.connect(here, 'watcher-2', { watch: ['kim'] });
   const phone = await TestClient.connect(here, 'kim', { deviceId: 'phone' });

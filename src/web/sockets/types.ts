@@ -3,7 +3,7 @@ import type { IncomingEvents, Ready, ServerToClientEvents, StatusChange } from '
 import type { Doing } from '../../redis/indicators.ts';
 import type { Caller } from '../auth.ts';
 import type { Connection } from '../connection.ts';
-import type { Snapshot } from '../presence.ts';
+import type { Snapshot } from '../views.ts';
 
 export interface SocketData {
   caller: Caller;

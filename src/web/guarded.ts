@@ -1,0 +1,19 @@
+import { RollcallError } from '../errors.ts';
+import { isConnectionError } from '../postgres/errors.ts';
+import { isRedisAway } from '../redis/connect.ts';
+
+const RETRY_AFTER_MS = 1000;
+
+export function unavailable(cause?: unknown): RollcallError {
+  return new RollcallError('UNAVAILABLE', { retryAfterMs: RETRY_AFTER_MS, cause });
+}
+
+/** A store that is away is no fault of the caller's and none of ours: it may ask again. */
+export async function guarded<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isRedisAway(error) || isConnectionError(error)) throw unavailable(error);
+    throw error;
+  }
+}
