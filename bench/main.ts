@@ -1,11 +1,13 @@
 import { analytics } from './figures/analytics.ts';
 import { closeToTold } from './figures/close-to-told.ts';
 import { heartbeats } from './figures/heartbeats.ts';
+import { hiddenOrNever } from './figures/hidden-or-never.ts';
 
 const figures: Record<string, () => Promise<Record<string, number>[]>> = {
   heartbeats,
   'close-to-told': closeToTold,
   analytics,
+  'hidden-or-never': hiddenOrNever,
 };
 
 const asked = process.argv.slice(2);

@@ -90,6 +90,29 @@ test('who appears inactive is not active, and was last seen when that began', as
   eve.leave();
 });
 
+test('who hides from everybody by their settings is counted all the same, and listed to services', async () => {
+  const hidden = await TestClient.connect(rollcall.web(0).url, 'recluse');
+  expect(
+    (
+      await rest(rollcall.url, 'PUT', '/users/recluse/settings', {
+        token: await tokenFor('recluse'),
+        body: { visibility: 'nobody', lastSeenVisibility: 'nobody' },
+      })
+    ).status,
+  ).toBe(200);
+  const token = await tokenFor('backend', { scope: 'presence:read' });
+  const listed = await eventually(
+    async () => (await rest(rollcall.url, 'GET', '/analytics/active-users?within=1&limit=1000', { token })).body,
+    ({ users }) => users.some((user: { userId: string }) => user.userId === 'recluse'),
+  );
+  expect(listed.users.find((user: { userId: string }) => user.userId === 'recluse').lastSeen).toEqual(
+    expect.any(String),
+  );
+  const stranger = { token: await tokenFor('stranger') };
+  expect((await rest(rollcall.url, 'GET', '/analytics/active-users?within=1', stranger)).status).toBe(403);
+  hidden.leave();
+});
+
 test('who logged out stays listed with their last seen, though nothing is cached of them', async () => {
   const fay = await TestClient.connect(rollcall.web(0).url, 'fay');
   await fay.socket.emitWithAck('logout', {});

@@ -162,6 +162,27 @@ test('who appears inactive is not seen typing', async () => {
   for (const { client } of [bob, shy, ada]) client.leave();
 });
 
+test('whoever appears inactive while typing stops typing for others at once, and nothing of it is in PostgreSQL', async () => {
+  const [bob, ada] = [await enter(1, 'bob'), await enter(0, 'ada')];
+  await start(ada);
+  await isTold(bob, 'ada', 1);
+  const hidAt = performance.now();
+  expect(await ada.client.socket.emitWithAck('set_status', { status: 'inactive' })).toMatchObject({ ok: true });
+  await isTold(bob, 'ada', 2);
+  expect(shown(bob, 'ada')).toEqual([true, false]);
+  // Long before it would have ended by itself.
+  expect(performance.now() - hidAt).toBeLessThan(5000);
+  const tables = await rollcall.db.raw<{ rows: { name: string }[] }>(
+    `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'`,
+  );
+  for (const { name } of tables.rows) {
+    const { rows } = await rollcall.db.raw(`SELECT 1 FROM ?? AS t WHERE t::text ~ 'typing|recording_audio'`, [name]);
+    expect(rows, name).toEqual([]);
+  }
+  expect(await ada.client.socket.emitWithAck('set_status', { status: 'active' })).toMatchObject({ ok: true });
+  for (const { client } of [bob, ada]) client.leave();
+});
+
 test('only a service that may write says who belongs to a conversation', async () => {
   const path = `/conversations/${room}/members/eve`;
   for (const [claims, status] of [

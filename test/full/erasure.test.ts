@@ -144,7 +144,26 @@ test('what a connection of an erased user still says makes nothing of them again
   watcher.leave();
 });
 
-test('an erasure that a worker could not finish is finished by the next one, and a repeated one says so', async () => {
+test('an erasure whose worker dies is finished by the next worker, without being asked for again', async () => {
+  const userId = 'orphan:erased';
+  const watcher = await TestClient.connect(rollcall.url, 'mourner', { watch: [userId] });
+  const socket = await TestClient.connect(rollcall.web(1).url, userId);
+  await watcher.hears(userId, isActive);
+  const known = () => rollcall.db('users').where({ id: userId }).first();
+  await eventually(known, (row) => row?.status === 'active', 10_000);
+  for (const worker of rollcall.workers) worker.kill('SIGSTOP');
+  // It cannot be promised that it is done, but it stands in the outbox.
+  expect((await rest(rollcall.url, 'DELETE', `/users/${userId}`, { token: host })).status).toBe(503);
+  expect(await known()).toMatchObject({ id: userId });
+  await Promise.all(rollcall.workers.map((worker) => worker.end()));
+  await rollcall.addWorker();
+  await eventually(known, (row) => row === undefined, 10_000);
+  await watcher.hears(userId, (change) => isInactive(change) && change.lastSeen === null);
+  expect(await socket.isClosed()).toMatchObject({ reason: 'logout' });
+  watcher.leave();
+});
+
+test('an erasure that was asked for without PostgreSQL is not begun, and is done when it is asked for again', async () => {
   const userId = 'half:erased';
   await call('PUT', `/users/${userId}`, { displayName: 'Half' });
   await postgres.postgres.shutdown();

@@ -69,6 +69,12 @@ test('who was away for longer than changes are kept is told to begin anew, and m
     (last) => Number(last) === 1,
     LONG_MS,
   );
+  // A try that failed is over: the next one reads anew.
+  await eventually(
+    () => world.queue.getDelayed(),
+    (jobs) => jobs.some((job) => job.data.failures > 0),
+    LONG_MS,
+  );
   await rollcall.db('change_feed').update({ dropped_through: 1 });
   await receiver.open();
   await eventually(
