@@ -29,6 +29,9 @@ export function nothingSeen(): Snapshot {
   return { users: [], pending: [], positions: new Map(), restricted: new Set() };
 }
 
+/** An id that nobody can have. */
+const NOBODY = ' ';
+
 /** How doors look at people: through Redis, and through PostgreSQL where Redis does not know. A viewer of null sees everything. */
 export class Views {
   protected readonly services: Services;
@@ -77,9 +80,9 @@ export class Views {
   }
 
   async #look(userId: string, blind: boolean): Promise<Look> {
-    const { record, now } = await this.inspect(userId);
-    // Who sees nothing waits as long as for somebody who never came.
-    if (!record || blind) return this.#lookBack(userId, now);
+    // Who sees nothing waits as long as for somebody who never came: the same questions are asked, and find as little.
+    const { record, now } = await this.inspect(blind ? NOBODY : userId);
+    if (!record) return this.#lookBack(userId, now);
     const hidden = record.hiddenUntil !== null || record.unseeded;
     return {
       devices: hidden ? [] : bestFirst(record.sessions).map(({ kind, state }) => ({ kind, state })),
@@ -102,12 +105,12 @@ export class Views {
     if (memories === null) throw unavailable();
     const memory = memories.get(userId);
     if (!memory) throw new RollcallError('USER_NOT_FOUND');
+    const last = await guarded(() => lastTransition(this.services.db, userId));
     const { hidden } = memory;
     if (hidden) {
       const nextChangeAt = hidden.remainingMs === null ? null : iso(now + hidden.remainingMs);
       return { devices: [], detail: {}, why: { rule: 'manual', sessionId: null, since: null, nextChangeAt } };
     }
-    const last = await guarded(() => lastTransition(this.services.db, userId));
     const why = { rule: ruleOfEnd(last?.cause ?? null), sessionId: null, since: isoOrNull(last?.at ?? null) };
     return { devices: [], detail: detailOf(memory) ?? {}, why: { ...why, nextChangeAt: null } };
   }
