@@ -9,12 +9,13 @@ import { type Tally, vitestTally, writeTally } from './tally.ts';
 
 /**
  * `npm test`: the static checks and every test but the long ones. `--long`: the long ones alone (test/full).
- * `--laboratory`: those that take the machine for themselves for half an hour (test/laboratory). Whatever else is given
- * goes to Vitest: `npm test -- test/setup`. The counts are left in .data/test-results for .ci/run.
+ * `--laboratory`: those that take the machine for themselves for half an hour (test/laboratory). `--cluster`: what people
+ * meet, once more on a Redis Cluster (vitest.config.ts says which). Whatever else is given goes to Vitest: `npm test --
+ * test/setup`. The counts are left in .data/test-results for .ci/run.
  */
 const results = join('.data', 'test-results');
 const given = process.argv.slice(2);
-const parts = ['long', 'laboratory'] as const;
+const parts = ['long', 'laboratory', 'cluster'] as const;
 const part = parts.find((name) => given.includes(`--${name}`)) ?? 'quick';
 const filters = given.filter((argument) => argument !== `--${part}`);
 

@@ -1,6 +1,7 @@
 import { createECDH } from 'node:crypto';
 import { Environment, isUrl, quote } from './environment.ts';
 import { type JwtKey, readJwtKey } from './jwt-key.ts';
+import { readTracing, type TracingSettings } from './tracing-settings.ts';
 import { readWebhook, type WebhookSettings } from './webhook-settings.ts';
 
 /** How the database is reached; `by-url`: as the `sslmode` of the address says, in the clear without one. */
@@ -68,6 +69,8 @@ export interface Config {
   vapid: { publicKey: string; privateKey: string; subject: string } | null;
   /** null: nobody is called. */
   webhook: WebhookSettings | null;
+  /** null: nothing is traced. */
+  tracing: TracingSettings | null;
   logLevel: LogLevel;
 }
 
@@ -119,6 +122,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     pushAllowPrivate: from.flag('PUSH_ALLOW_PRIVATE', false),
     vapid: readVapid(from),
     webhook: readWebhook(from),
+    tracing: readTracing(from),
     logLevel: from.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
   };
   const names = { issuer: from.text('JWT_ISSUER') ?? null, audience: from.text('JWT_AUDIENCE') ?? null };

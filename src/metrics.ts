@@ -25,7 +25,8 @@ export interface StoreFigures {
 }
 
 /** Asked of Redis at most this often, however many scrape. */
-const FIGURES_KEPT_MS = 3000;
+export const FIGURES_KEPT_MS = 3000;
+const PATIENCE_MS = 2000;
 const SCRIPT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3];
 
 /** Of events that should take no time, and may take a while: from 5 ms to half a minute. */
@@ -111,15 +112,25 @@ export function addStoreMetrics(registry: Registry, read: () => Promise<StoreFig
   );
 }
 
-/** One question at a time, whose answer is good for a while; undefined where there is none. */
-function keptFor<T>(ms: number, ask: () => Promise<T>): () => Promise<T | undefined> {
+/** One question at a time, whose answer is good for a while; undefined where there is none, or none soon enough. */
+export function keptFor<T>(ms: number, ask: () => Promise<T>): () => Promise<T | undefined> {
   let answer: Promise<T | undefined> | undefined;
+  let asking = false;
   let until = 0;
   return () => {
-    if (!answer || performance.now() >= until) {
+    if (!answer || (!asking && performance.now() >= until)) {
       until = performance.now() + ms;
-      answer = ask().catch(() => undefined);
+      asking = true;
+      const asked = ask()
+        .catch(() => undefined)
+        .finally(() => {
+          asking = false;
+        });
+      // What hangs must not keep from being read what does not.
+      answer = Promise.race([asked, after(PATIENCE_MS)]);
     }
     return answer;
   };
 }
+
+const after = (ms: number) => new Promise<undefined>((resolve) => setTimeout(resolve, ms, undefined).unref());

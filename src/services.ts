@@ -17,6 +17,10 @@ import { Outbox } from './redis/outbox.ts';
 import { PresenceStore } from './redis/presence-store.ts';
 import { Pulse } from './redis/pulse.ts';
 import { SeenIndex } from './redis/seen-index.ts';
+import { NO_TRACING, type Tracing } from './tracing.ts';
+
+/** Every connection meets a node that is away, again and again; one line a minute says enough. */
+const QUIET_ABOUT_NODE_MS = 60_000;
 
 /** The stores and queues of a process. */
 export interface Services {
@@ -32,19 +36,21 @@ export interface Services {
   alerts: Alerts;
   db: Knex;
   queues: Queues;
+  tracing: Tracing;
   /** A further connection, closed by whoever asked for it. */
   connectRedis(temper: Temper): RedisClient;
   close(): Promise<void>;
 }
 
 /** Opens Redis, PostgreSQL and the queues. Returns at once: each may be away, and each comes back by itself. */
-export function openServices(config: Config, log: Logger): Services {
+export function openServices(config: Config, log: Logger, tracing: Tracing = NO_TRACING): Services {
   const settings = {
     urls: config.redisUrls,
     cluster: config.redisCluster,
     tlsRejectUnauthorized: config.redisTlsRejectUnauthorized,
   };
   let reachable = true;
+  const quietAbout = new Map<string, number>();
   const connect = (temper: Temper) => {
     const client = connectRedis(settings, temper);
     client.on('error', (error: Error) => {
@@ -55,6 +61,12 @@ export function openServices(config: Config, log: Logger): Services {
       if (!reachable) log.info('Redis is back');
       reachable = true;
     });
+    client.on('node error', (error: Error, node: string) => {
+      const now = performance.now();
+      if (now < (quietAbout.get(node) ?? 0)) return;
+      quietAbout.set(node, now + QUIET_ABOUT_NODE_MS);
+      log.warn({ reason: error.message, node }, 'A node of the Redis Cluster does not answer');
+    });
     return client;
   };
 
@@ -62,12 +74,13 @@ export function openServices(config: Config, log: Logger): Services {
   // BullMQ's commands are counted apart from ours: its scripts must not stand in the way of a heartbeat.
   const producers = connect('prompt');
   const keys = createKeys(config.redisPrefix, config.redisCluster);
-  const clock = new RedisClock();
+  const clock = new RedisClock(keys.places.length);
   const pulse = new Pulse(redis, keys, clock);
   const db = connectPostgres(config, log);
-  const queues = new Queues(producers, keys.queuePrefix, (error) => {
+  const complain = (error: Error) => {
     if (!isRedisAway(error)) log.error({ err: error }, 'A queue failed');
-  });
+  };
+  const queues = new Queues(producers, keys.queuePrefix, complain, tracing);
   pulse.start();
 
   return {
@@ -75,14 +88,15 @@ export function openServices(config: Config, log: Logger): Services {
     keys,
     clock,
     pulse,
-    store: new PresenceStore(redis, keys, clock, config.ttlMs),
+    store: new PresenceStore(redis, keys, clock, config.ttlMs, tracing),
     outbox: new Outbox(redis, keys),
     index: new ActiveIndex(redis, keys),
     seen: new SeenIndex(redis, keys),
-    indicators: new Indicators(redis, keys, clock),
-    alerts: new Alerts(redis, keys, config.ttlMs),
+    indicators: new Indicators(redis, keys, clock, tracing),
+    alerts: new Alerts(redis, keys, config.ttlMs, tracing),
     db,
     queues,
+    tracing,
     connectRedis: connect,
     close: async () => {
       await pulse.stop();

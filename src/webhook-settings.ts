@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Environment } from './environment.ts';
 import { isPrivateHost } from './push-address.ts';
 
@@ -5,6 +6,11 @@ export interface WebhookSettings {
   url: string;
   /** At least 32 bytes. */
   secret: string;
+}
+
+/** Stands for the receiver where its address, which may hold a secret, has no place. */
+export function receiverOf({ url }: Pick<WebhookSettings, 'url'>): string {
+  return createHash('sha256').update(url).digest('hex');
 }
 
 const LEAST_BYTES = 32;

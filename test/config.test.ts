@@ -77,6 +77,7 @@ describe('settings', () => {
       pushAllowPrivate: false,
       vapid: null,
       webhook: null,
+      tracing: null,
       logLevel: 'info',
     });
     expect(jwt).toMatchObject({ issuer: null, audience: null, key: { kind: 'fixed', algorithm: 'HS256' } });
@@ -360,5 +361,39 @@ describe('stores, doors and transports', () => {
     expect(problems({ ...least, ...hook, WEBHOOK_SECRET: 'ä'.repeat(15) })).toEqual([
       'WEBHOOK_SECRET must have at least 32 bytes, got 30',
     ]);
+  });
+
+  test('traces need a collector, and settings that an exporter would silently pass over are told', () => {
+    const collector = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
+    expect(read(collector).tracing).toEqual({
+      protocol: 'http/protobuf',
+      serviceName: null,
+      sampler: 'parentbased_traceidratio',
+      ratio: 0.1,
+    });
+    const wrong: [string, string, string][] = [
+      ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc', 'must be http/protobuf or http/json, got "grpc"'],
+      ['OTEL_EXPORTER_OTLP_HEADERS', 'a-secret-alone', 'must be a list such as api-key=abc,tenant=one'],
+      ['OTEL_TRACES_SAMPLER_ARG', '1.5', 'must be a number from 0 to 1, got "1.5"'],
+      ['OTEL_TRACES_SAMPLER', 'some', 'must be parentbased_traceidratio or parentbased_always_on or '],
+    ];
+    for (const [name, value, sentence] of wrong) {
+      expect(problems({ ...least, ...collector, [name]: value })).toEqual([
+        expect.stringContaining(`${name} ${sentence}`),
+      ]);
+      // Where nothing is traced they are others' affair.
+      expect(read({ [name]: value }).tracing).toBeNull();
+    }
+    expect(problems({ ...least, OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4318' })).toEqual([
+      'OTEL_EXPORTER_OTLP_ENDPOINT must be an address that begins with http:// or https://',
+    ]);
+    const given = { OTEL_TRACES_SAMPLER: 'ALWAYS_ON', OTEL_TRACES_SAMPLER_ARG: '.25', OTEL_SERVICE_NAME: 'presence' };
+    const headers = { OTEL_EXPORTER_OTLP_HEADERS: 'api-key=a=b, tenant=one', OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' };
+    expect(read({ ...collector, ...given, ...headers }).tracing).toEqual({
+      protocol: 'http/json',
+      serviceName: 'presence',
+      sampler: 'always_on',
+      ratio: 0.25,
+    });
   });
 });

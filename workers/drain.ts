@@ -18,6 +18,8 @@ export async function drain(
   shard: number,
   effect: Effect,
 ): Promise<{ entries: number; busy: boolean }> {
+  // A wake-up whose data its store has lost. The sweep wakes every shard that has something.
+  if (!Number.isInteger(shard)) return { entries: 0, busy: false };
   const token = randomUUID();
   let done: string[] = [];
   let count = 0;

@@ -9,6 +9,7 @@ import type { Cause } from '../src/presence/change.ts';
 import type { DrainJob, RejectedJob } from '../src/queues/jobs.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
 import type { Services } from '../src/services.ts';
+import { ending } from '../src/tracing.ts';
 import { scheduleAlerts } from './alerts.ts';
 import { drain } from './drain.ts';
 import { erase } from './erasure.ts';
@@ -26,7 +27,7 @@ export async function runLastSeen(services: Services, config: Config, log: Logge
   const { shard } = job.data as DrainJob;
   try {
     const result = await drain(services.outbox, 'record', shard, async (entries) => {
-      await record(services, log, shard, entries);
+      await ending(services.tracing.step('record', entries), () => record(services, log, shard, entries));
       const changes = entries.flatMap((entry) => (entry.kind === 'change' ? [entry.change] : []));
       await scheduleAlerts(services, config, changes);
     });

@@ -5,6 +5,7 @@ import { createLogger, type Logger } from '../src/log.ts';
 import { KEEP, type QueueName } from '../src/queues/jobs.ts';
 import { isRedisAway, type RedisClient } from '../src/redis/connect.ts';
 import { openServices, type Services } from '../src/services.ts';
+import { openTracing, tracingService } from '../src/tracing-start.ts';
 import { runBroadcast } from './broadcasts.ts';
 import { runLastSeen } from './last-seen.ts';
 import { isJobLost } from './lost-jobs.ts';
@@ -28,18 +29,20 @@ const ANY_NUMBER_OF_STALLS = 1_000_000;
 const DRAINS_AT_ONCE = 16;
 const RECORDS_AT_ONCE = 4;
 
-function assemble(): ProcessPlan {
+async function assemble(): Promise<ProcessPlan> {
   const config = readConfig(process.env);
   const log = createLogger(config, 'worker');
-  const services = openServices(config, log);
+  const tracing = await openTracing(config, 'worker', log);
+  const services = openServices(config, log, tracing);
   const connection = services.connectRedis('blocking');
   const sweep = new Sweep(services, config, log);
-  const metrics = new WorkerMetrics(services);
+  const metrics = new WorkerMetrics(services, config);
   const queue = (name: QueueName, options: Partial<WorkerOptions>, processor: Processor) =>
     queueService(name, { connection, services, log, options, processor });
   return {
     log,
     services: [
+      tracingService(tracing),
       { name: 'stores', start: async () => {}, stop: () => services.close() },
       { name: 'queue connection', start: async () => {}, stop: async () => connection.disconnect() },
       queue('last-seen', { ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(services, config, log, job)),
@@ -50,7 +53,7 @@ function assemble(): ProcessPlan {
         runNotification(services, config, job),
       ),
       queue('webhooks', { ...FOREIGN, concurrency: 1, settings: { backoffStrategy: retryWebhookAfter } }, (job) =>
-        runWebhook(services, config, job),
+        runWebhook(services, config, metrics, job),
       ),
       metricsServer(config, metrics, log),
       { name: 'sweep', start: async () => sweep.start(), stop: () => sweep.stop() },
@@ -78,8 +81,9 @@ function queueService(name: QueueName, { connection, services, log, options, pro
     start: async () => {
       worker = new Worker(name, processor, {
         connection,
-        prefix: services.keys.queuePrefix,
+        prefix: services.keys.queuePrefix(name),
         skipVersionCheck: true,
+        ...(services.tracing.telemetry ? { telemetry: services.tracing.telemetry } : {}),
         maxStalledCount: ANY_NUMBER_OF_STALLS,
         // How soon it tries again while Redis is away; the library's own 15 s would outlast every promise.
         runRetryDelay: 200,

@@ -1,7 +1,7 @@
 import type { Job } from 'bullmq';
 import type { Config } from '../src/config.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
-import { activeInMemory, loadMemories, moveLastSeen, withEndingDetail } from '../src/postgres/users.ts';
+import { activeInMemory, loadMemories, moveLastSeen, recentlyLeft, withEndingDetail } from '../src/postgres/users.ts';
 import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
@@ -82,8 +82,8 @@ async function restoreJobs(services: Services) {
       const number = numbers[n];
       return number ? [{ userId, number }] : [];
     });
-    const exists = await queues.existing(noted);
-    const missing = noted.filter((_, n) => !exists[n]);
+    const coming = await queues.coming(noted);
+    const missing = noted.filter((_, n) => !coming[n]);
     if (missing.length === 0) return;
     const { users, followUp } = await store.expire(shard, missing);
     for (const [n, user] of users.entries()) {
@@ -102,7 +102,8 @@ async function restoreJobs(services: Services) {
  * everybody had the time to. Nobody who left during the loss stays a ghost in a watcher's view, and nobody's detail
  * outlives its end there because they are away.
  */
-async function settleLost({ index, store, db, queues, outbox }: Services, config: Config) {
+async function settleLost(services: Services, config: Config) {
+  const { index, store, db, queues, outbox } = services;
   const { now, epoch, since, settled, settledAt, returnedAt } = await index.epoch();
   const timeToReturn = config.ttlMs + config.handoverMs + SETTLE_MARGIN_MS;
   // What came back after an outage may be a replica, with the epoch of old and less than there was.
@@ -131,6 +132,24 @@ async function settleLost({ index, store, db, queues, outbox }: Services, config
       await adoptLost(page);
     }
   }
+  await catchUp(services, Math.max(settledAt, now - SETTLE_ANYWAY_EVERY_MS) - timeToReturn);
   await index.markSettled(epoch, now);
   return { settled: count };
+}
+
+/** A replica that took over may have an older last seen of those who left than had been told and recorded. */
+async function catchUp({ index, store, db, queues }: Services, since: number) {
+  const next = (after: string) => recentlyLeft(db, since, after, PAGE);
+  for (let page = await next(''); page.length > 0; page = await next(page.at(-1)?.userId ?? '')) {
+    const cached = await index.lastSeen(page.map(({ userId }) => userId));
+    const behind = page.filter(({ lastSeen }, n) => lastSeen > Date.parse(cached[n] ?? '')).map(({ userId }) => userId);
+    const memories = await loadMemories(db, behind);
+    for (const [shard, userIds] of Map.groupBy(behind, shardOf)) {
+      const users = userIds.flatMap((userId) => {
+        const memory = memories.get(userId);
+        return memory ? [{ userId, memory }] : [];
+      });
+      if (users.length > 0) await queues.follow(await store.adopt(shard, users));
+    }
+  }
 }

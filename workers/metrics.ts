@@ -2,16 +2,22 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Histogram } from 'prom-client';
 import type { Config } from '../src/config.ts';
+import { addFeedMetrics } from '../src/feed-metrics.ts';
 import type { Service } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
 import { addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../src/metrics.ts';
 import { OPERATOR_CHALLENGE, OperatorLock } from '../src/operator.ts';
+import { feedFigures } from '../src/postgres/change-feed-figures.ts';
 import { CAUSES, type Cause } from '../src/presence/change.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
 import { readStoreFigures, type Services } from '../src/services.ts';
+import { receiverOf } from '../src/webhook-settings.ts';
 
 /** The causes after which a quick return on the same device says that nobody had really left. */
 const ENDED_BY = ['timeout', 'disconnect', 'handover'] as const satisfies Cause[];
+
+/** By what became of a post. */
+const RESULTS = { taken: 'taken', refused: 'refused', later: 'failed' } as const;
 
 /** What a worker counts while it hands changes on. A drain that repeats what a dead one left counts it again. */
 export class WorkerMetrics {
@@ -35,8 +41,20 @@ export class WorkerMetrics {
     registers: [this.registry],
   });
 
-  constructor(services: Services) {
+  readonly #posts = countersFrom(this.registry, {
+    name: 'rollcall_webhook_posts_total',
+    help: 'Batches posted to the receiver of webhooks, by what it did with them',
+    label: 'result',
+    values: Object.values(RESULTS),
+  });
+
+  constructor(services: Services, { webhook }: Pick<Config, 'webhook'>) {
     addStoreMetrics(this.registry, () => readStoreFigures(services));
+    addFeedMetrics(this.registry, () => feedFigures(services.db, webhook && receiverOf(webhook)));
+  }
+
+  posted(kind: keyof typeof RESULTS): void {
+    this.#posts.inc({ result: RESULTS[kind] });
   }
 
   delivered(entries: readonly OutboxEntry[]): void {

@@ -10,15 +10,22 @@ const NEW = { version: 0, lastSeen: null, status: 'inactive', hidden: null, deta
 export class Newcomers {
   readonly #services: Services;
   /** Shards in which somebody waits, as the sweep found. */
-  waiting: number[] = [];
+  readonly #waiting = new Set<number>();
 
   constructor(services: Services) {
     this.#services = services;
   }
 
+  note(shard: number, waits: boolean): void {
+    if (waits) this.#waiting.add(shard);
+    else this.#waiting.delete(shard);
+  }
+
   async pass(): Promise<void> {
     const { index, store, db, queues } = this.#services;
-    for (const shard of this.waiting.splice(0)) {
+    const shards = [...this.#waiting];
+    this.#waiting.clear();
+    for (const shard of shards) {
       const userIds = await index.unseeded(shard, AT_ONCE);
       const memories = await loadMemories(db, userIds);
       const users = userIds.map((userId) => ({ userId, memory: memories.get(userId) ?? NEW }));

@@ -4,7 +4,6 @@ import type { Logger } from '../src/log.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
 import { isRedisAway } from '../src/redis/connect.ts';
 import { trimDelivery } from '../src/redis/delivery.ts';
-import { SHARDS } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
 import { Beside } from './beside.ts';
 import { FeedKeeper } from './change-feed.ts';
@@ -32,10 +31,13 @@ export class Sweep {
   readonly #services: Services;
   readonly #log: Logger;
   readonly #newcomers: Newcomers;
+  readonly #welcoming: Beside;
   readonly #beside: Beside[];
   readonly #token = randomUUID();
   #timer: NodeJS.Timeout | undefined;
-  #passing: Promise<void> | null = null;
+  /** By place: a node that hangs holds up no other. */
+  readonly #passing = new Map<number, Promise<void>>();
+  #tending: Promise<void> | null = null;
   #trimmed = Number.NEGATIVE_INFINITY;
   #assertedMaintenance = Number.NEGATIVE_INFINITY;
 
@@ -46,8 +48,9 @@ export class Sweep {
     const choices = new Choices(services, log);
     const privacy = new PrivacyKeeper(services);
     const feed = new FeedKeeper(services, config);
+    const welcome = () => this.#newcomers.pass();
+    this.#welcoming = new Beside(NEWCOMERS_EVERY_MS, welcome, log, 'Newcomers could not be made known');
     this.#beside = [
-      new Beside(NEWCOMERS_EVERY_MS, () => this.#newcomers.pass(), log, 'Newcomers could not be made known'),
       new Beside(CHOICES_EVERY_MS, () => choices.pass(), log, 'Choices could not be checked'),
       new Beside(PRIVACY_EVERY_MS, () => privacy.pass(), log, 'A change of privacy could not be told'),
       new Beside(FEED_EVERY_MS, () => feed.pass(), log, 'The change feed could not be kept'),
@@ -62,27 +65,37 @@ export class Sweep {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    await this.#passing;
-    await this.#services.index.giveSweepLeaseBack(this.#token).catch(() => {});
-    for (const work of this.#beside) await work.settled();
+    await Promise.all(this.#passing.values());
+    await this.#tending;
+    const { index, keys } = this.#services;
+    await Promise.all(keys.places.map((_, place) => index.giveSweepLeaseBack(place, this.#token).catch(() => {})));
+    for (const work of [this.#welcoming, ...this.#beside]) await work.settled();
   }
 
   #tick(): void {
-    this.#passing ??= this.pass()
-      .catch((error) => {
-        if (!isRedisAway(error)) this.#log.error({ err: error }, 'A sweep failed');
-      })
-      .then(() => {
-        this.#passing = null;
-      });
+    for (const place of this.#services.keys.places.keys()) {
+      if (this.#passing.has(place)) continue;
+      const passing = this.pass(place)
+        .catch((error) => this.#complain(error))
+        .then(() => {
+          this.#passing.delete(place);
+        });
+      this.#passing.set(place, passing);
+    }
   }
 
-  /** One bounded pass over all shards; nothing where another worker holds the lease. */
-  async pass(): Promise<{ swept: boolean; overdue: number }> {
-    const { index, store, queues } = this.#services;
-    if (!(await index.holdSweepLease(this.#token))) return { swept: false, overdue: 0 };
-    for (const work of this.#beside) work.tick();
-    const shards = await Promise.all(Array.from({ length: SHARDS }, (_, shard) => index.sweep(shard, OVERDUE_AT_ONCE)));
+  #complain(error: unknown): void {
+    if (!isRedisAway(error)) this.#log.error({ err: error }, 'A sweep failed');
+  }
+
+  /** One bounded pass over the shards of a place; nothing where another worker holds its lease. */
+  async pass(place = 0): Promise<{ swept: boolean; overdue: number }> {
+    const { index, store, queues, keys, tracing } = this.#services;
+    if (!(await index.holdSweepLease(place, this.#token))) return { swept: false, overdue: 0 };
+    this.#welcoming.tick();
+    // What concerns no shard is done by whoever sweeps the first.
+    if (place === 0) for (const work of this.#beside) work.tick();
+    const shards = await Promise.all((keys.places[place] ?? []).map((shard) => index.sweep(shard, OVERDUE_AT_ONCE)));
     const followUps: FollowUp[] = [];
     let overdue = 0;
     for (const swept of shards) {
@@ -92,17 +105,27 @@ export class Sweep {
       if (swept.overdue.length > 0) {
         overdue += swept.overdue.length;
         const users = swept.overdue.map((userId) => ({ userId, number: '' }));
-        followUps.push((await store.expire(swept.shard, users)).followUp);
+        const expire = () => store.expire(swept.shard, users);
+        followUps.push((await tracing.event('sweep', expire)).followUp);
       }
     }
     for (const { shard, indicators } of shards) {
       if (indicators) followUps.push(...(await this.#services.indicators.expire(shard, INDICATORS_AT_ONCE)));
     }
-    this.#newcomers.waiting = shards.filter((swept) => swept.unseeded).map((swept) => swept.shard);
+    for (const { shard, unseeded } of shards) this.#newcomers.note(shard, unseeded);
     await queues.follow(...followUps);
-    await this.#trim();
-    await this.#assertMaintenance();
+    if (place === 0) this.#tend();
     return { swept: true, overdue };
+  }
+
+  /** Beside the passes: it concerns other nodes of a cluster than theirs. */
+  #tend(): void {
+    this.#tending ??= this.#trim()
+      .then(() => this.#assertMaintenance())
+      .catch((error) => this.#complain(error))
+      .then(() => {
+        this.#tending = null;
+      });
   }
 
   /** What was delivered is let go of in quiet times too: it names people. */

@@ -5,10 +5,11 @@ import type { WebhookSettings } from '../src/webhook-settings.ts';
 const LIMIT_MS = 10_000;
 /** What says of this batch that it will never be taken. All else (a wrong secret, a wrong address) somebody will mend. */
 const REFUSED = new Set([410, 413, 422]);
+const TOO_LARGE = 413;
 
 export type WebhookOutcome =
   | { kind: 'taken' }
-  | { kind: 'refused'; reason: string; retryAfterMs: null }
+  | { kind: 'refused'; reason: string; retryAfterMs: null; tooLarge: boolean }
   | { kind: 'later'; reason: string; retryAfterMs: number | null };
 
 /** Posts one signed batch. The answer's status is all that counts; redirects are not followed. */
@@ -44,7 +45,7 @@ export async function postWebhook(
 function outcomeOf({ ok, status, headers }: Response): WebhookOutcome {
   if (ok) return { kind: 'taken' };
   const reason = `The receiver answered ${status}`;
-  if (REFUSED.has(status)) return { kind: 'refused', reason, retryAfterMs: null };
+  if (REFUSED.has(status)) return { kind: 'refused', reason, retryAfterMs: null, tooLarge: status === TOO_LARGE };
   return { kind: 'later', reason, retryAfterMs: msUntil(headers.get('retry-after')) };
 }
 

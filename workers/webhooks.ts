@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type { Job } from 'bullmq';
 import type { Config } from '../src/config.ts';
 import { changesAfter, changesLeft, type FeedCursor, feedStanding } from '../src/postgres/change-feed.ts';
@@ -7,10 +6,12 @@ import { noteTaken, takenUpTo } from '../src/postgres/webhooks.ts';
 import { feedChange, type WebhookDelivery, writeFeedCursor } from '../src/protocol/changes.ts';
 import type { DeliverJob, RefusedJob, WebhookBatch, WebhookJobName } from '../src/queues/jobs.ts';
 import type { Services } from '../src/services.ts';
-import type { WebhookSettings } from '../src/webhook-settings.ts';
-import { postWebhook } from './webhook-post.ts';
+import { receiverOf } from '../src/webhook-settings.ts';
+import { postWebhook, type WebhookOutcome } from './webhook-post.ts';
 
 const MOST_CHANGES = 100;
+/** After a batch was too large, the one behind each that is taken may be larger by this part. */
+const GROWS_BY = 1 / 10;
 /** A run ends by then at the latest, so that a worker that is to stop need not wait for the end of a long backlog. */
 const RUN_MS = 3000;
 const FIRST_RETRY_MS = 1000;
@@ -19,11 +20,6 @@ const LONGEST_RETRY_MS = 60_000;
 const OWN_RETRY_MS = 2000;
 /** However long a receiver asks to be left alone. */
 const LONGEST_PAUSE_MS = 3_600_000;
-
-/** Stands for the receiver where its address, which may hold a secret, has no place. */
-export function receiverOf({ url }: Pick<WebhookSettings, 'url'>): string {
-  return createHash('sha256').update(url).digest('hex');
-}
 
 /** The receiver did not take a batch; it is sent again after this long. */
 class WebhookFailure extends Error {
@@ -40,14 +36,29 @@ export function retryWebhookAfter(_attemptsMade: number, _type?: string, error?:
   return error instanceof WebhookFailure ? error.delayMs : OWN_RETRY_MS;
 }
 
-export async function runWebhook(services: Services, { webhook }: Config, job: Job<DeliverJob | RefusedJob>) {
+/** Hears what became of each post. */
+export interface WebhookListener {
+  posted(kind: WebhookOutcome['kind']): void;
+}
+
+export async function runWebhook(
+  services: Services,
+  { webhook }: Config,
+  listener: WebhookListener,
+  job: Job<DeliverJob | RefusedJob>,
+) {
   if (webhook === null) return { dropped: 'webhooks are off' };
+  const post: Post = async (delivery) => {
+    const outcome = await postWebhook(webhook, delivery);
+    listener.posted(outcome.kind);
+    return outcome;
+  };
   try {
     switch (job.name as WebhookJobName) {
       case 'deliver':
-        return await deliver(services, webhook, job as Job<DeliverJob>);
+        return await deliver(services, receiverOf(webhook), post, job as Job<DeliverJob>);
       case 'refused':
-        return await retryRefused(services, webhook, job as Job<RefusedJob>);
+        return await retryRefused(services, post, job as Job<RefusedJob>);
       default:
         return { unknown: job.name };
     }
@@ -59,20 +70,23 @@ export async function runWebhook(services: Services, { webhook }: Config, job: J
 }
 
 /** One batch after the other, each once the one before was taken and that is noted. */
-async function deliver(services: Services, webhook: WebhookSettings, job: Job<DeliverJob>) {
+async function deliver(services: Services, receiver: string, post: Post, job: Job<DeliverJob>) {
   const { db, queues } = services;
-  const receiver = receiverOf(webhook);
   const until = performance.now() + RUN_MS;
   let deliveries = 0;
   while (performance.now() < until) {
     const from = await takenUpTo(db, receiver);
-    const next = await nextBatch(services, from, job.data.batch);
+    const next = await nextBatch(services, from, job.data);
     if (next === null) break;
-    const { to, delivery } = next;
+    const { to, delivery, half } = next;
     if (delivery !== null) {
       if (from !== null) await note(job, { batch: batchOf(from, to) });
-      const outcome = await postWebhook(webhook, delivery);
+      const outcome = await post(delivery);
       const { reset = false, id, changes } = delivery;
+      if (outcome.kind === 'refused' && outcome.tooLarge && from !== null && half !== null) {
+        await note(job, { batch: batchOf(from, half), most: Math.ceil(changes.length / 2) });
+        continue;
+      }
       if (outcome.kind === 'refused' && !reset && from !== null) {
         const batch = batchOf(from, to);
         await queues.addRefused({ batch, delivery: id, changes: changes.length, reason: outcome.reason });
@@ -85,9 +99,13 @@ async function deliver(services: Services, webhook: WebhookSettings, job: Job<De
     }
     await noteTaken(db, receiver, from, to);
     if (job.data.failures > 0) await note(job, { batch: null, failures: 0, failingSince: null });
+    if (mostOf(job.data) < MOST_CHANGES)
+      await note(job, { batch: null, most: Math.ceil(mostOf(job.data) * (1 + GROWS_BY)) });
   }
   return { deliveries };
 }
+
+const mostOf = ({ most = MOST_CHANGES }: DeliverJob) => Math.min(most, MOST_CHANGES);
 
 async function note(job: Job<DeliverJob>, news: Partial<DeliverJob>): Promise<void> {
   await job.updateData({ ...job.data, ...news });
@@ -103,29 +121,32 @@ interface NextBatch {
   to: FeedCursor;
   /** null: there is nothing in it, since the users were erased. */
   delivery: WebhookDelivery | null;
+  /** Where the first half of it ends; null: there is nothing to halve. */
+  half: FeedCursor | null;
 }
 
+type Post = (delivery: WebhookDelivery) => Promise<WebhookOutcome>;
+
 /** What the receiver is to get next; a batch that was under way comes again as it was. Null: it has everything. */
-async function nextBatch(
-  { db }: Services,
-  from: FeedCursor | null,
-  underWay: WebhookBatch | null,
-): Promise<NextBatch | null> {
+async function nextBatch({ db }: Services, from: FeedCursor | null, job: DeliverJob): Promise<NextBatch | null> {
+  const { batch: underWay } = job;
   if (from === null) return reset((await feedStanding(db)).now);
   const again = underWay?.feed === from.feed && underWay.after === from.position;
   const page = again
     ? await changesAfter(db, from, MOST_CHANGES, underWay.through)
-    : await changesAfter(db, from, MOST_CHANGES);
+    : await changesAfter(db, from, mostOf(job));
   if (page.gone) return reset(page.next);
   const { next: to, changes } = page;
-  if (changes.length === 0) return to.position === from.position ? null : { to, delivery: null };
-  return { to, delivery: deliveryOf(batchOf(from, to), changes) };
+  if (changes.length === 0) return to.position === from.position ? null : { to, delivery: null, half: null };
+  const middle = changes.length < 2 ? undefined : changes[Math.ceil(changes.length / 2) - 1];
+  const half = middle ? { feed: from.feed, position: middle.position } : null;
+  return { to, delivery: deliveryOf(batchOf(from, to), changes), half };
 }
 
 /** The receiver is to take a snapshot, and then goes on from now. */
 function reset(to: FeedCursor): NextBatch {
   const nextCursor = writeFeedCursor(to);
-  return { to, delivery: { id: `${to.feed}-reset-${to.position}`, reset: true, changes: [], nextCursor } };
+  return { to, delivery: { id: `${to.feed}-reset-${to.position}`, reset: true, changes: [], nextCursor }, half: null };
 }
 
 function deliveryOf({ feed, after, through }: WebhookBatch, changes: Parameters<typeof feedChange>[0][]) {
@@ -141,12 +162,12 @@ function retryDelay(failures: number, retryAfterMs: number | null): number {
 }
 
 /** First run: fails at once, which is what puts the batch on the board. A retry from there sends what is left of it. */
-async function retryRefused({ db }: Services, webhook: WebhookSettings, job: Job<RefusedJob>) {
+async function retryRefused({ db }: Services, post: Post, job: Job<RefusedJob>) {
   if (job.attemptsMade === 0 && job.attemptsStarted <= 1) throw new Error(job.data.reason);
   const { batch } = job.data;
   const changes = await changesLeft(db, { feed: batch.feed, position: batch.after }, batch.through);
   if (changes.length === 0) return { dropped: 'nothing of it is kept any more' };
-  const outcome = await postWebhook(webhook, deliveryOf(batch, changes));
+  const outcome = await post(deliveryOf(batch, changes));
   if (outcome.kind !== 'taken') throw new Error(outcome.reason);
   return { changes: changes.length };
 }

@@ -1,4 +1,5 @@
 import { SignJWT } from 'jose';
+import type { Figure, Scale } from '../measure/figure.ts';
 import { startStack } from '../stack.ts';
 
 const ROUNDS = 12;
@@ -7,7 +8,13 @@ const A_ROUND = 400;
 const NAMES = ['never came', 'hidden and active', 'hidden and away', 'open'];
 
 /** Whether the time of an answer tells somebody who may not be seen from somebody who never came: ms, asked in turn. */
-export async function hiddenOrNever() {
+export const hiddenOrNever: Figure = {
+  title: 'Whether the time of an answer tells the hidden from those who never came',
+  seconds: { full: 45, quick: 30 },
+  measure: async (scale) => ({ rows: [], tables: { 'ms from question to answer, by quantile': await ask(scale) } }),
+};
+
+async function ask(scale: Scale) {
   const stack = await startStack({ webs: 1 });
   const key = new TextEncoder().encode(stack.secret);
   const tokenOf = (userId: string, scope?: string) =>
@@ -37,7 +44,7 @@ export async function hiddenOrNever() {
     await call(host, 'POST', '/users/logout', { userId: 'away' });
     for (const query of ['', '?include=devices,detail']) {
       const tookMs = NAMES.map((): number[] => []);
-      for (let round = 0; round < ROUNDS; round++) {
+      for (let round = 0; round < scale.pick(ROUNDS, 2); round++) {
         // A viewer a round: nobody asks more often than the limits allow.
         const viewer = await tokenOf(`viewer-${query.length}-${round}`);
         for (let n = 0; n < A_ROUND; n++) {

@@ -11,6 +11,8 @@ export interface RedisOptions {
   /** Keep data on disk, so that a restart (kill -9 included) brings it back. */
   appendonly?: boolean;
   port?: number;
+  /** Further lines of the configuration, which a container does not get. */
+  configuration?: string[];
 }
 
 /**
@@ -21,7 +23,8 @@ export async function startRedis(options: RedisOptions = {}): Promise<EmbeddedRe
   const program = await provideRedisProgram();
   for (let attempt = 1; ; attempt += 1) {
     const port = options.port ?? (await freePort());
-    const settings = { port, appendonly: options.appendonly ?? false };
+    const { appendonly = false, configuration = [] } = options;
+    const settings = { port, appendonly, configuration };
     if (typeof program !== 'string') {
       try {
         return await startProgram(program, settings);
@@ -43,13 +46,13 @@ export async function startRedis(options: RedisOptions = {}): Promise<EmbeddedRe
 
 async function startProgram(
   program: RedisProgram,
-  settings: { port: number; appendonly: boolean },
+  settings: { port: number; appendonly: boolean; configuration: string[] },
 ): Promise<EmbeddedRedis> {
-  const { port, appendonly } = settings;
+  const { port, appendonly, configuration: further } = settings;
   const folder = await temporaryFolder('redis');
   const data = folder.path;
   const configuration = join(data, 'redis.conf');
-  await writeFile(configuration, configurationText(port, data, appendonly));
+  await writeFile(configuration, configurationText(port, data, appendonly, further));
   const server = serverProcess({
     name: 'The private Redis',
     command: program.command,
@@ -87,7 +90,7 @@ async function startProgram(
   };
 }
 
-function configurationText(port: number, data: string, appendonly: boolean): string {
+function configurationText(port: number, data: string, appendonly: boolean, further: string[]): string {
   return [
     'bind 127.0.0.1',
     `port ${port}`,
@@ -96,6 +99,7 @@ function configurationText(port: number, data: string, appendonly: boolean): str
     'save ""',
     `appendonly ${appendonly ? 'yes' : 'no'}`,
     'maxmemory-policy noeviction',
+    ...further,
     '',
   ].join('\n');
 }
@@ -113,7 +117,8 @@ function ping(port: number): Promise<void> {
     socket.setTimeout(1_000, () => socket.destroy(new Error('no answer')));
     socket.once('data', (answer) => {
       socket.destroy();
-      if (answer.toString().startsWith('+PONG')) resolve();
+      // One that wants a password is there too.
+      if (/^(\+PONG|-NOAUTH)/.test(answer.toString())) resolve();
       else reject(new Error(answer.toString()));
     });
     socket.once('error', reject);

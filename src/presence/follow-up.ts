@@ -11,4 +11,6 @@ export interface FollowUp {
   wakeDeliver: boolean;
   wakeRecord: boolean;
   arms: Arm[];
+  /** Where it was caused, if that is traced. */
+  trace?: string;
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { ANSWERED, HANDSHAKES, REFUSED, SAID, TOLD } from './examples.ts';
 import {
   CLIENT_ANSWERS,
   CLIENT_EVENTS,
@@ -58,11 +59,23 @@ export function describeSockets(): object {
   const operations: Record<string, object> = {};
   const channel = { $ref: '#/channels/socket' };
   for (const event of Object.keys(CLIENT_EVENTS) as ClientEvent[]) {
-    messages[event] = { name: event, summary: CLIENT_SAYS[event], payload: schemaOf(CLIENT_EVENTS[event], 'input') };
+    messages[event] = {
+      name: event,
+      summary: CLIENT_SAYS[event],
+      payload: schemaOf(CLIENT_EVENTS[event], 'input'),
+      examples: [{ name: event, payload: SAID[event] }],
+    };
     messages[`${event}_ack`] = {
       name: `${event}_ack`,
       summary: `The acknowledgement of \`${event}\``,
       payload: answerOf(event),
+      examples: [
+        { name: 'done', payload: ANSWERED[event] },
+        {
+          name: 'refused',
+          payload: { ok: false, error: event === 'heartbeat' ? REFUSED.HEARTBEAT_TOO_SOON : REFUSED.INVALID_REQUEST },
+        },
+      ],
     };
     operations[event] = {
       action: 'receive',
@@ -73,20 +86,30 @@ export function describeSockets(): object {
     };
   }
   for (const event of Object.keys(SERVER_EVENTS) as ServerEvent[]) {
-    messages[event] = { name: event, summary: SERVER_SAYS[event], payload: schemaOf(SERVER_EVENTS[event], 'output') };
+    messages[event] = {
+      name: event,
+      summary: SERVER_SAYS[event],
+      payload: schemaOf(SERVER_EVENTS[event], 'output'),
+      examples: [{ name: event, payload: TOLD[event] }],
+    };
     operations[event] = { action: 'send', channel, summary: SERVER_SAYS[event], messages: [reference(event)] };
   }
   const refused = {
     name: 'connect_error',
     summary: 'A refused handshake; this is the `data` of the error.',
     payload: schemaOf(SocketError, 'output'),
+    examples: [REFUSED.TOKEN_EXPIRED, REFUSED.RATE_LIMITED].map((payload) => ({ name: payload.code, payload })),
   };
   return {
     asyncapi: '3.0.0',
     info: {
       title: 'Rollcall sockets',
       version: '1',
-      description: 'Socket.IO 4, namespace `/`. Every event of the client takes an optional acknowledgement.',
+      description:
+        'Socket.IO 4, namespace `/`. Every event of the client takes an optional acknowledgement. Tokens, user ids and the codes of ' +
+        'errors are those of the [routes](/docs). A client that is told to come back (`session_closed` with `reconnect: true`) waits ' +
+        '`afterMs` first. With `heartbeat: "pong"` in the handshake the answers to the server’s pings count as heartbeats; else send ' +
+        '`heartbeat` every `heartbeatIntervalMs` of `ready`.',
     },
     defaultContentType: 'application/json',
     channels: {
@@ -100,6 +123,6 @@ export function describeSockets(): object {
       ...operations,
       connect_error: { action: 'send', channel, summary: refused.summary, messages: [reference('connect_error')] },
     },
-    components: { schemas: { HandshakeAuth: schemaOf(HandshakeAuth, 'input') } },
+    components: { schemas: { HandshakeAuth: { ...schemaOf(HandshakeAuth, 'input'), examples: HANDSHAKES } } },
   };
 }

@@ -4,6 +4,16 @@ import { Status, Time, UserId, Version } from './vocabulary.ts';
 
 const NO_TRANSITION = ['restored', 'detail', 'privacy'] as const;
 
+const EXAMPLE = {
+  userId: 'ada',
+  status: 'inactive',
+  lastSeen: '2026-01-31T12:00:00.000Z',
+  version: 1769860800120,
+  at: '2026-01-31T12:00:00.120Z',
+  cause: 'disconnect',
+};
+const EXAMPLE_CURSOR = writeFeedCursor({ feed: '8f3a01bc', position: 1217 });
+
 /** One step of one user, as the backend is told of it. */
 export const FeedChange = z
   .object({
@@ -18,18 +28,7 @@ export const FeedChange = z
       description: '`erased`: the user was deleted; forget them, too',
     }),
   })
-  .meta({
-    examples: [
-      {
-        userId: 'ada',
-        status: 'inactive',
-        lastSeen: '2026-01-31T12:00:00.000Z',
-        version: 1769860800120,
-        at: '2026-01-31T12:00:00.120Z',
-        cause: 'disconnect',
-      },
-    ],
-  });
+  .meta({ examples: [EXAMPLE] });
 export type FeedChange = z.infer<typeof FeedChange>;
 
 /** Of a change that is a transition, what the feed says. */
@@ -69,14 +68,17 @@ export const ChangesQuery = z.object({
 });
 export type ChangesQuery = z.infer<typeof ChangesQuery>;
 
-export const ChangesAnswer = z.object({
+const AnswerShape = z.object({
   changes: z.array(FeedChange).meta({ description: 'Oldest first; of one user, in the order of versions' }),
   nextCursor: z.string().meta({ description: 'For `after` in the next question; says nothing to anybody else' }),
+});
+export const ChangesAnswer = AnswerShape.meta({
+  examples: [{ changes: [EXAMPLE], nextCursor: EXAMPLE_CURSOR }],
 });
 export type ChangesAnswer = z.infer<typeof ChangesAnswer>;
 
 /** The body of a webhook. */
-export const WebhookDelivery = ChangesAnswer.extend({
+export const WebhookDelivery = AnswerShape.extend({
   id: z
     .string()
     .meta({ description: 'The same whenever the same changes are sent again; also in `Rollcall-Delivery`' }),
@@ -84,5 +86,10 @@ export const WebhookDelivery = ChangesAnswer.extend({
     .literal(true)
     .optional()
     .meta({ description: 'What came before is not known here any more: take a fresh snapshot, then answer' }),
+}).meta({
+  examples: [
+    { id: '8f3a01bc-1216-1217', changes: [EXAMPLE], nextCursor: EXAMPLE_CURSOR },
+    { id: '8f3a01bc-reset-1217', changes: [], nextCursor: EXAMPLE_CURSOR, reset: true },
+  ],
 });
 export type WebhookDelivery = z.infer<typeof WebhookDelivery>;

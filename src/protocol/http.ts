@@ -1,13 +1,7 @@
 import { z } from 'zod';
 import { Detail, DeviceKind, Id, LIMITS, SessionState, StatusPayload, Time, UserId } from './vocabulary.ts';
 
-export const ErrorBody = z
-  .object({ statusCode: z.int(), code: z.string(), error: z.string(), message: z.string() })
-  .meta({
-    examples: [
-      { statusCode: 404, code: 'USER_NOT_FOUND', error: 'Not Found', message: 'Nobody with this id is known.' },
-    ],
-  });
+export const ErrorBody = z.object({ statusCode: z.int(), code: z.string(), error: z.string(), message: z.string() });
 export type ErrorBody = z.infer<typeof ErrorBody>;
 
 export const UserParams = z.object({ id: UserId });
@@ -47,13 +41,44 @@ export const StatusAnswer = StatusPayload.extend({
   devices: z.array(Device).optional().meta({ description: 'The best first: the user is idle where the first one is' }),
   detail: Detail.optional(),
   why: Why.optional(),
+}).meta({
+  examples: [
+    { userId: 'ada', status: 'active', lastSeen: '2026-01-31T12:00:00.000Z' },
+    {
+      userId: 'ada',
+      status: 'active',
+      lastSeen: '2026-01-31T12:00:00.000Z',
+      devices: [
+        { kind: 'mobile', state: 'active' },
+        { kind: 'web', state: 'idle' },
+      ],
+      detail: { availability: 'busy', text: 'In a meeting' },
+      why: {
+        rule: 'heartbeat',
+        sessionId: 'd3fW0mT8kQzXn5vJ2hLbYc',
+        since: '2026-01-31T12:00:00.000Z',
+        nextChangeAt: '2026-01-31T12:01:00.000Z',
+      },
+    },
+  ],
 });
 export type StatusAnswer = z.infer<typeof StatusAnswer>;
 
-export const StatusesRequest = z.object({ userIds: z.array(UserId).min(1).max(LIMITS.idsInList) });
+export const StatusesRequest = z
+  .object({ userIds: z.array(UserId).min(1).max(LIMITS.idsInList) })
+  .meta({ examples: [{ userIds: ['ada', 'grace'] }] });
 export type StatusesRequest = z.infer<typeof StatusesRequest>;
 
-export const StatusesAnswer = z.object({ users: z.array(StatusPayload) });
+export const StatusesAnswer = z.object({ users: z.array(StatusPayload) }).meta({
+  examples: [
+    {
+      users: [
+        { userId: 'ada', status: 'active', lastSeen: '2026-01-31T12:00:00.000Z' },
+        { userId: 'grace', status: 'inactive', lastSeen: null },
+      ],
+    },
+  ],
+});
 export type StatusesAnswer = z.infer<typeof StatusesAnswer>;
 
 /** A body may be left out: then every session ends. */
@@ -62,7 +87,8 @@ export const LogoutBody = z
     sessionId: Id.optional(),
     userId: UserId.optional().meta({ description: 'Only with a service token, or the own id' }),
   })
-  .nullish();
+  .nullish()
+  .meta({ examples: [{ sessionId: 'd3fW0mT8kQzXn5vJ2hLbYc' }, {}] });
 export type LogoutBody = z.infer<typeof LogoutBody>;
 
 export const SessionView = z.object({
@@ -74,19 +100,40 @@ export const SessionView = z.object({
 });
 export type SessionView = z.infer<typeof SessionView>;
 
-export const SessionsAnswer = z.object({ sessions: z.array(SessionView) });
+export const SessionsAnswer = z.object({ sessions: z.array(SessionView) }).meta({
+  examples: [
+    {
+      sessions: [
+        {
+          sessionId: 'd3fW0mT8kQzXn5vJ2hLbYc',
+          device: { kind: 'mobile', name: 'Ada’s phone' },
+          connectedAt: '2026-01-31T11:20:00.000Z',
+          lastHeartbeat: '2026-01-31T12:00:00.000Z',
+          state: 'active',
+        },
+      ],
+    },
+  ],
+});
 export type SessionsAnswer = z.infer<typeof SessionsAnswer>;
 
-export const AliveAnswer = z.object({ status: z.literal('ok') });
+export const AliveAnswer = z.object({ status: z.literal('ok') }).meta({ examples: [{ status: 'ok' }] });
 
-export const ReadyAnswer = z.object({
-  ready: z.boolean(),
-  redis: z.boolean(),
-  postgres: z.boolean(),
-  queue: z.boolean(),
-  draining: z.boolean(),
-  level: z.int().nonnegative().meta({ description: 'How much is being shed under load; 0: nothing' }),
-});
+export const ReadyAnswer = z
+  .object({
+    ready: z.boolean(),
+    redis: z.boolean(),
+    postgres: z.boolean(),
+    queue: z.boolean(),
+    draining: z.boolean(),
+    level: z.int().nonnegative().meta({ description: 'How much is being shed under load; 0: nothing' }),
+  })
+  .meta({ examples: [{ ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0 }] });
 export type ReadyAnswer = z.infer<typeof ReadyAnswer>;
+
+/** The same, as it stands beside a 503. */
+export const NotReadyAnswer = ReadyAnswer.meta({
+  examples: [{ ready: false, redis: false, postgres: true, queue: false, draining: false, level: 0 }],
+});
 
 export const NoContent = z.undefined().meta({ description: 'Done' });

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 
 const LONGEST_ADDRESS = 2048;
+const EXAMPLE_ENDPOINT = 'https://push.example.net/wpush/v2/gAAAAABp';
 
 /** Where a browser listens. It is a secret between the browser, this service and the push service. */
 const Endpoint = z
   .url({ error: 'An address' })
   .max(LONGEST_ADDRESS, { error: `At most ${LONGEST_ADDRESS} characters` })
-  .meta({ examples: ['https://push.example.net/wpush/v2/gAAAAAB…'] });
+  .meta({ examples: [EXAMPLE_ENDPOINT] });
 
 const base64url = (bytes: number) => {
   const characters = Math.ceil((bytes * 4) / 3);
@@ -16,21 +17,40 @@ const base64url = (bytes: number) => {
 };
 
 /** A `PushSubscription` as its `toJSON()` gives it. */
-export const PushSubscriptionBody = z.object({
-  endpoint: Endpoint,
-  keys: z.object({ p256dh: base64url(65), auth: base64url(16) }),
-  expirationTime: z
-    .number()
-    .nullish()
-    .meta({ description: 'Not needed: the push service says when a subscription has ended' }),
-});
+export const PushSubscriptionBody = z
+  .object({
+    endpoint: Endpoint,
+    keys: z.object({ p256dh: base64url(65), auth: base64url(16) }),
+    expirationTime: z
+      .number()
+      .nullish()
+      .meta({ description: 'Not needed: the push service says when a subscription has ended' }),
+  })
+  .meta({
+    examples: [
+      {
+        endpoint: EXAMPLE_ENDPOINT,
+        keys: {
+          p256dh: 'BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM',
+          auth: 'tBHItJI5svbpez7KI4CCXg',
+        },
+        expirationTime: null,
+      },
+    ],
+  });
 export type PushSubscriptionBody = z.infer<typeof PushSubscriptionBody>;
 
-export const PushEndpointBody = z.object({ endpoint: Endpoint });
+export const PushEndpointBody = z.object({ endpoint: Endpoint }).meta({ examples: [{ endpoint: EXAMPLE_ENDPOINT }] });
 
-export const PushKeyAnswer = z.object({
-  publicKey: z.string().meta({ description: 'The `applicationServerKey` with which a browser subscribes' }),
-});
+export const PushKeyAnswer = z
+  .object({
+    publicKey: z.string().meta({ description: 'The `applicationServerKey` with which a browser subscribes' }),
+  })
+  .meta({
+    examples: [
+      { publicKey: 'BEl62iUYgUivxIkv69yViEuiBIa-Ib9-SkvMeAtA3LFgDzkrxZJjSgSnfckjBJuBkr3qBUYIHBQFLXYp5Nksh8U' },
+    ],
+  });
 
 /** What a service worker gets, decrypted. */
 export const PushMessage = z.object({

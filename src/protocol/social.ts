@@ -22,29 +22,36 @@ export const Alert = z.enum(['never', 'once', 'always']).meta({
   description: 'Whether the user is told when the friend becomes active; `once` falls back to `never` when sent',
 });
 
-export const FriendsAnswer = z.object({ friends: z.array(StatusPayload.extend({ alert: Alert })) });
+export const FriendsAnswer = z.object({ friends: z.array(StatusPayload.extend({ alert: Alert })) }).meta({
+  examples: [
+    { friends: [{ userId: 'grace', status: 'active', lastSeen: '2026-01-31T12:00:00.000Z', alert: 'never' }] },
+  ],
+});
 export type FriendView = z.infer<typeof FriendsAnswer>['friends'][number];
 
-export const AlertBody = z.object({ alert: Alert });
+export const AlertBody = z.object({ alert: Alert }).meta({ examples: [{ alert: 'always' }] });
 
-export const BlocksAnswer = z.object({ blocks: z.array(z.object({ userId: UserId })) });
+export const BlocksAnswer = z
+  .object({ blocks: z.array(z.object({ userId: UserId })) })
+  .meta({ examples: [{ blocks: [{ userId: 'mallory' }] }] });
 
 const Visibility = z.enum(VISIBILITIES);
 
-export const Settings = z.object({
-  visibility: Visibility.meta({ description: 'Who may see whether the user is active' }),
-  lastSeenVisibility: Visibility.meta({ description: 'Who of these may see when the user was last seen' }),
-  alertFriends: z.boolean().meta({ description: 'Whether friends who asked for it may be told' }),
-});
+export const Settings = z
+  .object({
+    visibility: Visibility.meta({ description: 'Who may see whether the user is active' }),
+    lastSeenVisibility: Visibility.meta({ description: 'Who of these may see when the user was last seen' }),
+    alertFriends: z.boolean().meta({ description: 'Whether friends who asked for it may be told' }),
+  })
+  .meta({ examples: [{ visibility: 'everyone', lastSeenVisibility: 'friends', alertFriends: true }] });
 export type Settings = z.infer<typeof Settings>;
 
 /** What is not named stays as it is. */
-export const SettingsBody = Settings.partial().refine(
-  (body) => Object.values(body).some((value) => value !== undefined),
-  {
+export const SettingsBody = Settings.partial()
+  .refine((body) => Object.values(body).some((value) => value !== undefined), {
     error: `At least one of ${Object.keys(Settings.shape).join(', ')}`,
-  },
-);
+  })
+  .meta({ examples: [{ lastSeenVisibility: 'friends' }] });
 
 const LONGEST_NAME = 100;
 const LONGEST_ADDRESS = 2048;
@@ -58,18 +65,32 @@ const PictureAddress = z
   })
   .meta({ format: 'uri', examples: ['https://example.com/ada.png'] });
 
-export const Profile = z.object({
-  userId: UserId,
-  displayName: z.string().nullable(),
-  avatarUrl: z.string().nullable(),
-  createdAt: Time.meta({ description: 'When the user was first heard of' }),
-  lastSeen: Time.nullable(),
-});
+export const Profile = z
+  .object({
+    userId: UserId,
+    displayName: z.string().nullable(),
+    avatarUrl: z.string().nullable(),
+    createdAt: Time.meta({ description: 'When the user was first heard of' }),
+    lastSeen: Time.nullable(),
+  })
+  .meta({
+    examples: [
+      {
+        userId: 'ada',
+        displayName: 'Ada Lovelace',
+        avatarUrl: 'https://example.com/ada.png',
+        createdAt: '2025-12-10T09:30:00.000Z',
+        lastSeen: '2026-01-31T12:00:00.000Z',
+      },
+    ],
+  });
 export type Profile = z.infer<typeof Profile>;
 
 /** What is not named stays as it is; null, or a name of nothing, takes it away. */
-export const ProfileBody = z.object({
-  displayName: line(LONGEST_NAME).nullable().optional(),
-  avatarUrl: PictureAddress.nullable().optional(),
-});
+export const ProfileBody = z
+  .object({
+    displayName: line(LONGEST_NAME).nullable().optional(),
+    avatarUrl: PictureAddress.nullable().optional(),
+  })
+  .meta({ examples: [{ displayName: 'Ada Lovelace', avatarUrl: 'https://example.com/ada.png' }, { avatarUrl: null }] });
 export type ProfileBody = z.infer<typeof ProfileBody>;

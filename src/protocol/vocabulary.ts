@@ -63,11 +63,13 @@ export const Detail = z.object({
 });
 export type Detail = z.infer<typeof Detail>;
 
-export const StatusPayload = z.object({
-  userId: UserId,
-  status: Status,
-  lastSeen: Time.nullable().meta({ description: 'The latest sign of life that the viewer may know' }),
-});
+export const StatusPayload = z
+  .object({
+    userId: UserId,
+    status: Status,
+    lastSeen: Time.nullable().meta({ description: 'The latest sign of life that the viewer may know' }),
+  })
+  .meta({ examples: [{ userId: 'ada', status: 'inactive', lastSeen: '2026-01-31T12:00:00.000Z' }] });
 export type StatusPayload = z.infer<typeof StatusPayload>;
 
 /** Grows with every change of a user and never goes back; 0 for somebody the viewer knows nothing of. */
@@ -77,11 +79,13 @@ export const VersionedStatus = StatusPayload.extend({ version: Version });
 export type VersionedStatus = z.infer<typeof VersionedStatus>;
 
 /** The body of `POST /users/status` and the payload of `set_status`. */
-export const SetStatusRequest = z.object({
-  status: Status,
-  userId: UserId.optional().meta({ description: 'Only with a service token, or the own id' }),
-  expiresInSeconds: ExpirySeconds.optional().meta({
-    description: 'How long to appear inactive; else until further notice',
-  }),
-});
+export const SetStatusRequest = z
+  .object({
+    status: Status,
+    userId: UserId.optional().meta({ description: 'Only with a service token, or the own id' }),
+    expiresInSeconds: ExpirySeconds.optional().meta({
+      description: 'How long to appear inactive; else until further notice',
+    }),
+  })
+  .meta({ examples: [{ status: 'inactive', expiresInSeconds: 3600 }, { status: 'active' }] });
 export type SetStatusRequest = z.infer<typeof SetStatusRequest>;

@@ -61,6 +61,8 @@ export interface DeliverJob {
   /** How many tries have failed in a row, and since when. */
   failures: number;
   failingSince: string | null;
+  /** So many changes at most, since the receiver said that more were too large. */
+  most?: number;
 }
 
 /** A part of the change feed, by positions: it names nobody. */

@@ -1,5 +1,6 @@
-import { type ConnectionOptions, type Job, Queue } from 'bullmq';
+import { type ConnectionOptions, type Job, type JobsOptions, Queue } from 'bullmq';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
+import { NO_TRACING, type Tracing } from '../tracing.ts';
 import { forgetInQueue } from './forget.ts';
 import {
   type DeliverJob,
@@ -36,6 +37,9 @@ const MAINTENANCE_EVERY_MS: Record<MaintenanceJobName, number> = {
 
 /** For as long as PostgreSQL is away, up to eight minutes; an alert is no news after that. */
 const FRIEND_ACTIVE_TRIES = { attempts: 10, backoff: { type: 'exponential', delay: 1000 } };
+/** The states in which a job will still run. */
+const COMING = new Set(['delayed', 'waiting', 'active', 'prioritized', 'waiting-children']);
+
 /** About two minutes, unless the push service says when. The worker knows the way (`retry-after`). */
 const PUSH_TRIES = { attempts: 8, backoff: { type: 'retry-after' } };
 
@@ -48,17 +52,28 @@ const DELIVER_TRIES = { attempts: 1_000_000_000, backoff: { type: 'as-told' } };
  */
 export class Queues {
   readonly all: ReadonlyMap<QueueName, Queue>;
+  readonly #tracing: Tracing;
+  /** For jobs that speak of another time than that in which they are added: they begin a trace. */
+  readonly #apart: Pick<JobsOptions, 'telemetry'>;
   #closing: Promise<void> | null = null;
 
-  constructor(connection: ConnectionOptions, prefix: string, onError: (error: Error) => void) {
+  constructor(
+    connection: ConnectionOptions,
+    prefixOf: (queue: string) => string,
+    onError: (error: Error) => void,
+    tracing = NO_TRACING,
+  ) {
+    this.#tracing = tracing;
+    this.#apart = tracing.on ? { telemetry: { omitContext: true } } : {};
     this.all = new Map(
       QUEUE_NAMES.map((name) => {
         const queue = new Queue(name, {
           connection,
-          prefix,
+          prefix: prefixOf(name),
           skipWaitingForReady: true,
           skipVersionCheck: true,
           streams: { events: { maxLen: EVENTS_KEPT } },
+          ...(tracing.telemetry ? { telemetry: tracing.telemetry } : {}),
         });
         queue.on('error', onError);
         return [name, queue];
@@ -74,11 +89,18 @@ export class Queues {
 
   /** Adds what scripts asked for, in as few commands as possible. Rejects where Redis cannot take it. */
   async follow(...followUps: FollowUp[]): Promise<void> {
+    if (!this.#tracing.on) return this.#follow(followUps);
+    // Each job goes on in the trace of what caused it, whoever happens to be waiting beside it.
+    const together = Map.groupBy(followUps, ({ trace = '' }) => trace);
+    await Promise.all([...together].map(([trace, some]) => this.#tracing.within(trace, () => this.#follow(some))));
+  }
+
+  async #follow(followUps: FollowUp[]): Promise<void> {
     const arms = followUps.flatMap((followUp) => followUp.arms);
     const deliver = followUps.filter((followUp) => followUp.wakeDeliver);
     const record = followUps.filter((followUp) => followUp.wakeRecord);
     await Promise.all([
-      arms.length > 0 ? this.queue('timeouts').addBulk(arms.map(timeoutJob)) : undefined,
+      arms.length > 0 ? this.queue('timeouts').addBulk(arms.map((arm) => this.#timeoutJob(arm))) : undefined,
       deliver.length > 0 ? this.queue('broadcasts').addBulk(deliver.map(drainJob)) : undefined,
       record.length > 0 ? this.queue('last-seen').addBulk(record.map(drainJob)) : undefined,
     ]);
@@ -95,7 +117,7 @@ export class Queues {
       jobs.map((data) => ({
         name: 'friend-active',
         data,
-        opts: { jobId: friendActiveJobId(data), delay: delayMs, ...FRIEND_ACTIVE_TRIES },
+        opts: { jobId: friendActiveJobId(data), delay: delayMs, ...FRIEND_ACTIVE_TRIES, ...this.#apart },
       })),
     );
   }
@@ -114,6 +136,7 @@ export class Queues {
     const options = {
       jobId: 'deliver',
       ...DELIVER_TRIES,
+      ...this.#apart,
       stackTraceLimit: 1,
       removeOnComplete: true,
       removeOnFail: true,
@@ -132,7 +155,12 @@ export class Queues {
   async addEraseTraces(userId: string): Promise<void> {
     const data: EraseTracesJob = { userId };
     const retries = { attempts: 20, backoff: { type: 'fixed', delay: 2000 } };
-    await this.queue('maintenance').add('erase-traces', data, { delay: 8000, ...retries, removeOnComplete: true });
+    await this.queue('maintenance').add('erase-traces', data, {
+      delay: 8000,
+      ...retries,
+      ...this.#apart,
+      removeOnComplete: true,
+    });
   }
 
   /** Removes all jobs that speak of the user; returns how many. */
@@ -149,17 +177,23 @@ export class Queues {
   /** Makes sure the repeating jobs exist; safe to repeat, by one process at a time. */
   async assertMaintenance(): Promise<void> {
     for (const [name, every] of Object.entries(MAINTENANCE_EVERY_MS)) {
-      await this.queue('maintenance').upsertJobScheduler(name, { every }, { name, data: {} });
+      await this.queue('maintenance').upsertJobScheduler(name, { every }, { name, data: {}, opts: this.#apart });
     }
   }
 
-  /** Which of these timeout jobs exist in any state. */
-  async existing(jobs: { userId: string; number: string }[]): Promise<boolean[]> {
+  /**
+   * Which of these timeout jobs are still to come. One that is over, though its user's record waits for it (a failover
+   * may take the one back and not the other), makes room for the next of its id.
+   */
+  async coming(jobs: { userId: string; number: string }[]): Promise<boolean[]> {
     const queue = this.queue('timeouts');
     return Promise.all(
-      jobs.map(
-        async ({ userId, number }) => (await queue.getJobState(timeoutJobId('check', userId, number))) !== 'unknown',
-      ),
+      jobs.map(async ({ userId, number }) => {
+        const jobId = timeoutJobId('check', userId, number);
+        const state = await queue.getJobState(jobId);
+        if (state === 'completed' || state === 'failed') await queue.remove(jobId);
+        return COMING.has(state);
+      }),
     );
   }
 
@@ -182,24 +216,25 @@ export class Queues {
     );
   }
 
+  #timeoutJob(arm: Arm) {
+    const due = Date.now() + arm.delayMs;
+    const name = arm.kind === 'check' ? 'check' : arm.why;
+    const number = arm.kind === 'check' ? arm.number : '';
+    const data: TimeoutJob = { userId: arm.userId, number, due: new Date(due).toISOString() };
+    // Two closings of one user are two jobs: an id that is still being finished would swallow the second.
+    const jobId = timeoutJobId(
+      name,
+      arm.userId,
+      arm.kind === 'check' ? arm.number : `${Math.round(due)}x${nextSerial()}`,
+    );
+    // A goodbye is made true by its job; any other job looks at what comes of itself.
+    return { name, data, opts: { jobId, delay: Math.round(arm.delayMs), ...(name === 'closed' ? {} : this.#apart) } };
+  }
+
   close(): Promise<void> {
     this.#closing ??= Promise.all([...this.all.values()].map((queue) => queue.close())).then(() => {});
     return this.#closing;
   }
-}
-
-function timeoutJob(arm: Arm) {
-  const due = Date.now() + arm.delayMs;
-  const name = arm.kind === 'check' ? 'check' : arm.why;
-  const number = arm.kind === 'check' ? arm.number : '';
-  const data: TimeoutJob = { userId: arm.userId, number, due: new Date(due).toISOString() };
-  // Two closings of one user are two jobs: an id that is still being finished would swallow the second.
-  const jobId = timeoutJobId(
-    name,
-    arm.userId,
-    arm.kind === 'check' ? arm.number : `${Math.round(due)}x${nextSerial()}`,
-  );
-  return { name, data, opts: { jobId, delay: Math.round(arm.delayMs) } };
 }
 
 /** A job that re-arms itself was added long before it became due. */

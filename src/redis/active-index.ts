@@ -1,6 +1,7 @@
 import type { RedisClient } from './connect.ts';
 import { type Keys, SHARDS, shardOf } from './keys.ts';
 import { runScript } from './scripts.ts';
+import { timeOf } from './time.ts';
 
 const SWEEP_LEASE_MS = 700;
 
@@ -25,14 +26,14 @@ export class ActiveIndex {
     this.#keys = keys;
   }
 
-  /** True while this process is the one that sweeps; ask before every sweep. */
-  async holdSweepLease(token: string): Promise<boolean> {
-    const reply = await runScript(this.#redis, 'lease', [this.#keys.sweepLease], [token, SWEEP_LEASE_MS]);
+  /** True while this process is the one that sweeps the shards of a place; ask before every sweep. */
+  async holdSweepLease(place: number, token: string): Promise<boolean> {
+    const reply = await runScript(this.#redis, 'lease', [this.#keys.sweepLease(place)], [token, SWEEP_LEASE_MS]);
     return reply[0] === 1;
   }
 
-  async giveSweepLeaseBack(token: string): Promise<void> {
-    await runScript(this.#redis, 'lease', [this.#keys.sweepLease], [token, 0]);
+  async giveSweepLeaseBack(place: number, token: string): Promise<void> {
+    await runScript(this.#redis, 'lease', [this.#keys.sweepLease(place)], [token, 0]);
   }
 
   /** What was left lying in one shard; at most `limit` overdue users. */
@@ -82,8 +83,7 @@ export class ActiveIndex {
 
   /** How many users have a deadline ahead of them: whoever has a session, those who appear inactive included. */
   async count(): Promise<number> {
-    const [seconds, micros] = await this.#redis.time();
-    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const now = await timeOf(this.#redis, this.#keys.due(0));
     const counts = await Promise.all(
       Array.from({ length: SHARDS }, (_, shard) => this.#redis.zcount(this.#keys.due(shard), now, '+inf')),
     );
@@ -99,10 +99,17 @@ export class ActiveIndex {
     return this.#redis.srandmember(this.#keys.unseeded(shard), count);
   }
 
-  /** The cached last seen (ISO) of users of one shard, null where there is none. */
+  /** The cached last seen (ISO) of users, null where there is none. */
   async lastSeen(userIds: string[]): Promise<(string | null)[]> {
-    if (userIds.length === 0) return [];
-    return this.#redis.mget(userIds.map((userId) => this.#keys.lastSeen(userId)));
+    const byPlace = Map.groupBy(userIds, (userId) => this.#keys.placeOf(shardOf(userId)));
+    const found = await Promise.all(
+      [...byPlace.values()].map(async (ids) => {
+        const values = await this.#redis.mget(ids.map((userId) => this.#keys.lastSeen(userId)));
+        return ids.map((userId, n) => [userId, values[n] ?? null] as const);
+      }),
+    );
+    const lastSeen = new Map(found.flat());
+    return userIds.map((userId) => lastSeen.get(userId) ?? null);
   }
 
   /** Takes somebody out of what is kept of users who are gone. */
@@ -131,13 +138,13 @@ export class ActiveIndex {
     settledAt: number;
     returnedAt: number;
   }> {
-    const [time, settled, ...epochs] = await Promise.all([
-      this.#redis.time(),
+    const [now, settled, ...epochs] = await Promise.all([
+      timeOf(this.#redis, this.#keys.settled),
       this.#redis.hgetall(this.#keys.settled),
       ...this.#keys.pulseShards.map((shard) => this.#redis.get(this.#keys.epoch(shard))),
     ]);
     return {
-      now: Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000),
+      now,
       epoch: epochs.join(','),
       since: Math.max(...epochs.map((epoch) => Number.parseInt(epoch ?? '0', 10))),
       settled: settled.epoch ?? '',
@@ -148,8 +155,7 @@ export class ActiveIndex {
 
   /** Redis was out of reach and is back, perhaps with less than it had, though its epoch is the same. */
   async noteReturn(): Promise<{ now: number }> {
-    const [seconds, micros] = await this.#redis.time();
-    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const now = await timeOf(this.#redis, this.#keys.settled);
     await this.#redis.hset(this.#keys.settled, { returned: now });
     return { now };
   }

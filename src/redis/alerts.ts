@@ -1,18 +1,21 @@
 import type { FollowUp } from '../presence/follow-up.ts';
+import { isRecorded, NO_TRACING, type Tracing } from '../tracing.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';
-import { runScript } from './scripts.ts';
+import { followUpOf, runScript } from './scripts.ts';
 
 /** Alerts on their way to connected devices. */
 export class Alerts {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
   readonly #ttlMs: number;
+  readonly #tracing: Tracing;
 
-  constructor(redis: RedisClient, keys: Keys, ttlMs: number) {
+  constructor(redis: RedisClient, keys: Keys, ttlMs: number, tracing = NO_TRACING) {
     this.#redis = redis;
     this.#keys = keys;
     this.#ttlMs = ttlMs;
+    this.#tracing = tracing;
   }
 
   /** Whether a device of the user is connected. */
@@ -29,14 +32,13 @@ export class Alerts {
   async #run(askerId: string, friendId: string, at: number, tell: boolean) {
     const keys = this.#keys;
     const shard = shardOf(askerId);
+    const trace = this.#tracing.current();
     const [wake, connected] = await runScript(
       this.#redis,
       'tell-alert',
       [keys.record(askerId), keys.outbox(shard), keys.wake('deliver', shard), keys.wake('record', shard)],
-      [askerId, friendId, at, this.#ttlMs, tell ? 1 : 0],
+      [askerId, friendId, at, this.#ttlMs, tell ? 1 : 0, isRecorded(trace) ? trace : ''],
     );
-    const woken = Number(wake);
-    const followUp: FollowUp = { shard, wakeDeliver: (woken & 1) !== 0, wakeRecord: (woken & 2) !== 0, arms: [] };
-    return { connected: connected === 1, followUp };
+    return { connected: connected === 1, followUp: followUpOf(shard, wake, trace) };
   }
 }

@@ -1,23 +1,36 @@
 /**
  * What this process knows of Redis's clock, on the process's own monotonic clock, so that a moved wall clock does not
- * matter. It serves one purpose: a command that waited while Redis stood still is recognised as late.
+ * matter. It serves one purpose: a command that waited while Redis stood still is recognised as late. In a cluster every
+ * shard may be on a node with a clock of its own.
  */
 export class RedisClock {
-  #offset: number | null = null;
+  /** By shard; one for all of them on a single Redis. */
+  readonly #offsets: (number | null)[];
+
+  constructor(clocks = 1) {
+    this.#offsets = Array.from({ length: clocks }, () => null);
+  }
 
   /** `redisNow` was Redis's time (ms) at some moment between `sentAt` and now (performance.now()). */
-  learn(redisNow: number, sentAt: number): void {
+  learn(redisNow: number, sentAt: number, shard = 0): void {
     const received = performance.now();
     // An answer that took long says little about when Redis looked at its clock.
-    if (received - sentAt < 250) this.#offset = redisNow - (sentAt + received) / 2;
+    if (received - sentAt < 250) this.#offsets[this.#placeOf(shard)] = redisNow - (sentAt + received) / 2;
   }
 
-  forget(): void {
-    this.#offset = null;
+  /** What is known of the clock of one shard, or (null) of all. */
+  forget(shard: number | null = null): void {
+    if (shard === null) this.#offsets.fill(null);
+    else this.#offsets[this.#placeOf(shard)] = null;
   }
 
-  /** Redis's time as far as known, in whole ms; 0: unknown. */
-  now(): number {
-    return this.#offset === null ? 0 : Math.round(performance.now() + this.#offset);
+  /** Redis's time as far as known, in whole ms; 0: unknown. Null: any shard's, for what no deadline hangs on. */
+  now(shard: number | null = null): number {
+    const offset = shard === null ? this.#offsets.find((known) => known !== null) : this.#offsets[this.#placeOf(shard)];
+    return typeof offset === 'number' ? Math.round(performance.now() + offset) : 0;
+  }
+
+  #placeOf(shard: number): number {
+    return this.#offsets.length === 1 ? 0 : shard;
   }
 }

@@ -1,4 +1,4 @@
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
 
 export type RedisClient = Redis | Cluster;
 
@@ -43,26 +43,126 @@ function optionsFor(settings: RedisSettings, temper: Temper) {
   } satisfies RedisOptions;
 }
 
-/** Opens a connection; errors are the caller's to log through `on('error')`. */
-export function connectRedis(settings: RedisSettings, temper: Temper): RedisClient {
-  const options = optionsFor(settings, temper);
-  if (!settings.cluster) {
-    const [url] = settings.urls;
-    if (!url) throw new Error('REDIS_URL names no server');
-    return new Redis(url, options);
+/**
+ * How often (ms) a client of a cluster asks who serves which slots. A master that died or lost a slot says so itself, by a
+ * closed connection or by MOVED; of one that hangs, whose replica has taken over, nothing else would tell.
+ */
+const TOPOLOGY_EVERY_MS = 2000;
+const TOPOLOGY_LIMIT_MS = 1000;
+/** While a slot is on its way to another node its scripts are refused (TRYAGAIN); each try is up to three redirections. */
+const TRY_AGAIN_MS = 50;
+const RECONNECT_MS = 200;
+const MAX_REDIRECTIONS = 48;
+
+function clusterOptionsFor(settings: RedisSettings, temper: Temper) {
+  const { username, password, protocol } = new URL(settings.urls[0] ?? '');
+  const patient = temper !== 'prompt';
+  return {
+    // The nodes that the first ones name are reached as these are.
+    redisOptions: {
+      ...optionsFor(settings, temper),
+      ...(username ? { username: decodeURIComponent(username) } : {}),
+      ...(password ? { password: decodeURIComponent(password) } : {}),
+    },
+    clusterRetryStrategy: (times) => Math.min(20 * times, RECONNECT_MS),
+    slotsRefreshInterval: TOPOLOGY_EVERY_MS,
+    slotsRefreshTimeout: TOPOLOGY_LIMIT_MS,
+    maxRedirections: MAX_REDIRECTIONS,
+    retryDelayOnTryAgain: TRY_AGAIN_MS,
+    // A prompt command that may have been done must not be done again: 0 hands the error to the caller.
+    retryDelayOnFailover: patient ? 100 : 0,
+    retryDelayOnClusterDown: patient ? 100 : 0,
+    // A certificate is for the name of a node, not for its address.
+    ...(protocol === 'rediss:' ? { dnsLookup: (address, done) => done(null, address) } : {}),
+  } satisfies ClusterOptions;
+}
+
+type ClusterSettings = ReturnType<typeof clusterOptionsFor>;
+
+/**
+ * The commands of a prompt client must neither wait for a cluster that is out of reach, nor be refused because the
+ * connection to one of its nodes is only just being made, which is what the library's own setting would do.
+ */
+class PromptCluster extends Cluster {
+  override sendCommand(...[command, ...rest]: Parameters<Cluster['sendCommand']>): unknown {
+    if (this.status === 'ready' || command.name === 'cluster') return super.sendCommand(command, ...rest);
+    command.reject(new Error("Cluster isn't ready"));
+    return command.promise;
   }
-  return new Cluster(settings.urls, {
-    redisOptions: options,
-    enableOfflineQueue: temper !== 'prompt',
-    clusterRetryStrategy: (times) => Math.min(20 * times, 200),
-    ...(settings.urls[0]?.startsWith('rediss:') ? { dnsLookup: (address, done) => done(null, address) } : {}),
-  });
+}
+
+/** Of whom nobody wants to hear again. Outside of the class: the library connects before anything private of it exists. */
+const givenUp = new WeakSet<Cluster>();
+
+/**
+ * Goes on trying until it is disconnected for good, and says when it is there. BullMQ's workers reconnect by themselves, with
+ * a `disconnect` that tells the library to stop trying, so that an attempt during an outage would have been the last; and
+ * of an attempt that finds a cluster which is not up yet the library makes another without ever answering the first. Either
+ * would leave a queue whose jobs nobody takes.
+ */
+class PatientCluster extends Cluster {
+  override async connect(): Promise<void> {
+    givenUp.delete(this);
+    const attempt = () =>
+      new Promise<void>((resolve, reject) => {
+        const settle = (error: Error | null) => {
+          this.off('ready', ready).off('end', ended);
+          if (error) reject(error);
+          else resolve();
+        };
+        const ready = () => settle(null);
+        const ended = () => settle(new Error('Connection is closed.'));
+        this.once('ready', ready).once('end', ended);
+        super.connect().then(ready, settle);
+      });
+    for (;;) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (this.status !== 'end' || givenUp.has(this)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+      }
+    }
+  }
+
+  override disconnect(reconnect = false): void {
+    if (!reconnect) {
+      givenUp.add(this);
+      // Between two attempts there is no connection whose end the library would hear of, and what waits would wait for ever.
+      if (this.status === 'reconnecting') this.status = 'wait';
+    }
+    super.disconnect(reconnect);
+  }
+}
+
+/** Its duplicates are as patient: BullMQ waits for jobs on one. */
+function patientCluster(urls: string[], options: ClusterSettings): Cluster {
+  const duplicate = (_urls: unknown, other: Partial<ClusterSettings> = {}) =>
+    patientCluster(urls, { ...options, ...other });
+  return Object.assign(new PatientCluster(urls, options), { duplicate });
+}
+
+/** Opens a connection; errors are the caller's to log through `on('error')`, of a cluster's nodes `on('node error')`. */
+export function connectRedis(settings: RedisSettings, temper: Temper): RedisClient {
+  if (settings.cluster) {
+    const options = clusterOptionsFor(settings, temper);
+    return temper === 'prompt' ? new PromptCluster(settings.urls, options) : patientCluster(settings.urls, options);
+  }
+  const [url] = settings.urls;
+  if (!url) throw new Error('REDIS_URL names no server');
+  return new Redis(url, optionsFor(settings, temper));
+}
+
+/** Resolves where Redis answers; of a cluster, where any master does: most users can be served then. */
+export async function pingRedis(redis: RedisClient): Promise<void> {
+  if (redis instanceof Cluster) await Promise.any(redis.nodes('master').map((node) => node.ping()));
+  else await redis.ping();
 }
 
 /** Whether an error says that Redis could not be reached or did not answer in time. */
 export function isRedisAway(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  return /Command timed out|Stream isn't writeable|Connection is closed|max retries per request|Socket timeout|ECONN|ETIMEDOUT|EPIPE|LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|Cluster isn't ready|socket closed|Failed to refresh slots/i.test(
+  return /Command timed out|Stream isn't writeable|Connection is closed|max retries per request|Socket timeout|ECONN|ETIMEDOUT|EPIPE|LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|Cluster isn't ready|Cluster is ended|Too many Cluster redirections|startup nodes|socket closed|Failed to refresh slots/i.test(
     `${error.name} ${error.message}`,
   );
 }

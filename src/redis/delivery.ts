@@ -1,8 +1,10 @@
 import type { Change } from '../presence/change.ts';
+import type { TraceContext } from '../tracing.ts';
 import type { RedisClient } from './connect.ts';
 import type { Doing } from './indicators.ts';
 import { type Keys, SHARDS } from './keys.ts';
 import { type Reply, runScript } from './scripts.ts';
+import { timeOf } from './time.ts';
 
 /** What a drain hands to all web processes: changes and closings of one shard, up to an outbox position. */
 export interface DeliveryBatch {
@@ -10,7 +12,7 @@ export interface DeliveryBatch {
   items: DeliveryItem[];
 }
 
-export type DeliveryItem = { id: string } & (
+export type DeliveryItem = { id: string; trace?: TraceContext } & (
   | { kind: 'change'; change: Change }
   | { kind: 'close'; conns: string[]; reason: 'replaced' | 'logout' }
   | { kind: 'indicator'; conversationId: string; userId: string; doing: Doing; active: boolean }
@@ -43,8 +45,7 @@ export async function publish(redis: RedisClient, keys: Keys, batch: DeliveryBat
 
 /** Lets go of what is older than webs may lag behind. */
 export async function trimDelivery(redis: RedisClient, keys: Keys): Promise<void> {
-  const [seconds = 0] = await redis.time();
-  await redis.xtrim(keys.delivery, 'MINID', Number(seconds) * 1000 - KEPT_MS);
+  await redis.xtrim(keys.delivery, 'MINID', (await timeOf(redis, keys.delivery)) - KEPT_MS);
 }
 
 export interface DeliveryListener {
@@ -105,8 +106,16 @@ export class DeliveryReader {
     await this.#running;
   }
 
-  /** The store was lost: begin anew. */
-  reset(): void {
+  /**
+   * What these shards held was lost: they begin anew. On a single Redis the stream is lost with them; in a cluster it is
+   * a key like others, perhaps of a node that lost nothing, and its numbering tells.
+   */
+  reset(shards: readonly number[]): void {
+    if (this.#isCluster) {
+      this.#resets++;
+      for (const shard of shards) this.#shards[shard] = '0-0';
+      return;
+    }
     const switched = this.#switched;
     this.#switched = false;
     if (switched) return;
@@ -114,6 +123,10 @@ export class DeliveryReader {
     this.#position = '0-0';
     this.#count = 0;
     this.#shards = this.#shards.map(() => '0-0');
+  }
+
+  get #isCluster(): boolean {
+    return this.#keys.places.length > 1;
   }
 
   async #run(placed: () => void): Promise<void> {
@@ -164,7 +177,7 @@ export class DeliveryReader {
       const count = Number(fields[1]);
       const missed = count !== this.#count + 1;
       // The numbering went back: another store, or a replica that had not heard of everything. Old positions mean nothing.
-      if (count <= this.#count) {
+      if (count <= this.#count && !this.#isCluster) {
         this.#shards = this.#shards.map(() => '0-0');
         this.#switched = true;
       }
@@ -190,7 +203,7 @@ export class DeliveryReader {
     if (count === this.#count) return;
     const [next] = await this.#redis.xrange(this.#keys.delivery, `(${this.#position}`, '+', 'COUNT', 1);
     if (next || resets !== this.#resets) return;
-    if (count < this.#count) this.#switched = true;
+    if (count < this.#count && !this.#isCluster) this.#switched = true;
     this.#count = count;
     this.#listener.onGap();
   }

@@ -1,8 +1,10 @@
 import type { FollowUp } from '../presence/follow-up.ts';
+import { isRecorded, NO_TRACING, type Tracing } from '../tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';
-import { runScript } from './scripts.ts';
+import { followUpOf, runScript } from './scripts.ts';
+import { timeOf } from './time.ts';
 
 export type Doing = 'typing' | 'recording_audio';
 
@@ -23,11 +25,13 @@ export class Indicators {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
   readonly #clock: RedisClock;
+  readonly #tracing: Tracing;
 
-  constructor(redis: RedisClient, keys: Keys, clock: RedisClock) {
+  constructor(redis: RedisClient, keys: Keys, clock: RedisClock, tracing = NO_TRACING) {
     this.#redis = redis;
     this.#keys = keys;
     this.#clock = clock;
+    this.#tracing = tracing;
   }
 
   async start(indicator: Indicator): Promise<FollowUp> {
@@ -45,8 +49,7 @@ export class Indicators {
 
   /** Ends what was not repeated in time, in one shard; at most `limit` of them. */
   async expire(shard: number, limit: number): Promise<FollowUp[]> {
-    const [seconds = 0, micros = 0] = await this.#redis.time();
-    const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+    const now = await timeOf(this.#redis, this.#keys.indicators(shard));
     const overdue = await this.#redis.zrangebyscore(this.#keys.indicators(shard), '-inf', now, 'LIMIT', 0, limit);
     return Promise.all(
       overdue.map((member) => {
@@ -60,7 +63,7 @@ export class Indicators {
   /** Who is doing what in a conversation now, each once. */
   async doing(conversationId: string): Promise<{ userId: string; kind: Doing }[]> {
     const all = await this.#redis.hgetall(this.#keys.doing(conversationId));
-    const now = this.#clock.now();
+    const now = this.#clock.now(shardOf(conversationId));
     const found = new Map<string, { userId: string; kind: Doing }>();
     for (const [field, ends] of Object.entries(all)) {
       const [userId, kind] = JSON.parse(field) as [string, Doing, string];
@@ -111,7 +114,8 @@ export class Indicators {
   async #indicate(action: string, { conversationId, userId, kind, conn }: Indicator): Promise<FollowUp> {
     const shard = shardOf(conversationId);
     const keys = this.#keys;
-    const reply = await runScript(
+    const trace = this.#tracing.current();
+    const [wake] = await runScript(
       this.#redis,
       'indicate',
       [
@@ -121,9 +125,8 @@ export class Indicators {
         keys.wake('deliver', shard),
         keys.wake('record', shard),
       ],
-      [action, LASTS_MS, conversationId, userId, kind, conn],
+      [action, LASTS_MS, conversationId, userId, kind, conn, isRecorded(trace) ? trace : ''],
     );
-    const wake = Number(reply[0]);
-    return { shard, wakeDeliver: (wake & 1) !== 0, wakeRecord: (wake & 2) !== 0, arms: [] };
+    return followUpOf(shard, wake, trace);
   }
 }

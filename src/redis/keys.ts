@@ -1,6 +1,8 @@
 /** Users are spread over a fixed number of shards; changing it needs an empty Redis (the state rebuilds itself). */
 export const SHARDS = 16;
 
+const ALL_SHARDS: readonly number[] = Array.from({ length: SHARDS }, (_, shard) => shard);
+
 export type Group = 'deliver' | 'record';
 
 /** FNV-1a (32 bit) of the id of a user or a conversation, modulo the number of shards. */
@@ -15,7 +17,7 @@ export function shardOf(id: string): number {
 /**
  * The one place where key names are made. On a single Redis a user's keys are `user:status:<id>`; in a cluster the
  * shard's hash tag stands between, `user:status:{s7}:<id>`, so that a user, the shard's deadlines and its outbox share
- * a slot.
+ * a slot. What concerns no shard is a key by itself, in whatever slot.
  */
 export function createKeys(prefix: string, cluster: boolean) {
   const tag = (shard: number) => (cluster ? `{s${shard}}:` : '');
@@ -23,12 +25,17 @@ export function createKeys(prefix: string, cluster: boolean) {
     cluster ? `${prefix}presence:${name}:{s${shard}}` : `${prefix}presence:${name}:s${shard}`;
   const ofNode = (name: string, shard: number) =>
     cluster ? `${prefix}presence:${name}:{s${shard}}` : `${prefix}presence:${name}`;
+  const sweepLease = `${prefix}presence:lease-sweep`;
   return {
     stem: prefix,
     tag,
+    /** Shards that are certain to be on one node: all of them on a single Redis, each for itself in a cluster. */
+    places: cluster ? ALL_SHARDS.map((shard) => [shard]) : [ALL_SHARDS],
     status: (userId: string) => `${prefix}user:status:${tag(shardOf(userId))}${userId}`,
     lastSeen: (userId: string) => `${prefix}user:last_seen:${tag(shardOf(userId))}${userId}`,
     record: (userId: string) => `${prefix}user:sessions:${tag(shardOf(userId))}${userId}`,
+    /** When the user signed out everywhere last, for as long as somebody may not have heard of it. */
+    signedOut: (userId: string) => `${prefix}user:signed_out:${tag(shardOf(userId))}${userId}`,
     privacy: (userId: string) => `${prefix}user:privacy:${tag(shardOf(userId))}${userId}`,
     friends: (userId: string) => `${prefix}user:friends:${tag(shardOf(userId))}${userId}`,
     blocks: (userId: string) => `${prefix}user:blocks:${tag(shardOf(userId))}${userId}`,
@@ -53,6 +60,11 @@ export function createKeys(prefix: string, cluster: boolean) {
       `${prefix}conversation:left:${tag(shardOf(conversationId))}${conversationId}`,
     wake: (group: Group, shard: number) => ofShard(`wake-${group}`, shard),
     lease: (group: Group, shard: number) => ofShard(`lease-${group}`, shard),
+    /**
+     * Keys that do not exist, and are named to the scripts that make key names of their own. While a cluster moves a slot
+     * from node to node, one script must not see half of a shard; Redis refuses one that names a key it has not.
+     */
+    guard: (shard: number) => (cluster ? [ofShard('never', shard)] : []),
     pulse: (shard: number) => ofNode('pulse', shard),
     hold: (shard: number) => ofNode('hold', shard),
     epoch: (shard: number) => ofNode('epoch', shard),
@@ -60,15 +72,17 @@ export function createKeys(prefix: string, cluster: boolean) {
     settled: `${prefix}presence:settled`,
     /** The epoch for which `seen` was completed from PostgreSQL, or how far that is. */
     completed: `${prefix}presence:seen-completed`,
-    sweepLease: `${prefix}presence:lease-sweep`,
+    /** Who sweeps the shards of a place; a node that is away keeps nobody from the others. */
+    sweepLease: (place: number) => (cluster ? `${sweepLease}:{s${place}}` : sweepLease),
     /** How much the web processes have let through in a window; lives no longer than that. */
     limit: (name: string, whom: string) => `${prefix}presence:limit:${name}:${whom}`,
     delivery: `${prefix}presence:{delivery}`,
     deliveryCount: `${prefix}presence:{delivery}:count`,
-    /** The shards whose pulse has to be kept: one on a single Redis, all in a cluster, where each may be on its own node. */
-    pulseShards: cluster ? Array.from({ length: SHARDS }, (_, shard) => shard) : [0],
-    /** BullMQ's prefix; a queue lives in one hash slot. */
-    queuePrefix: cluster ? `{${prefix}bull}` : `${prefix}bull`,
+    placeOf: (shard: number) => (cluster ? shard : 0),
+    /** One shard of each place: by them it is known whether the place's node can be reached. */
+    pulseShards: cluster ? ALL_SHARDS : [0],
+    /** BullMQ's prefix. A queue lives in one hash slot; in a cluster each in one of its own. */
+    queuePrefix: (queue: string) => (cluster ? `${prefix}bull:{${queue}}` : `${prefix}bull`),
   };
 }
 

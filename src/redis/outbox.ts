@@ -1,4 +1,5 @@
 import type { Cause, Change, Claims, Detail } from '../presence/change.ts';
+import type { TraceContext } from '../tracing.ts';
 import type { RedisClient } from './connect.ts';
 import { compareIds } from './delivery.ts';
 import type { Doing } from './indicators.ts';
@@ -7,7 +8,7 @@ import { parseBefore } from './privacy.ts';
 import { type Reply, runScript } from './scripts.ts';
 
 /** One entry of a shard's outbox: a change to tell, connections to close, or a note for PostgreSQL alone. */
-export type OutboxEntry = { id: string } & (
+export type OutboxEntry = { id: string; trace?: TraceContext } & (
   | {
       kind: 'change';
       change: Change;
@@ -39,6 +40,12 @@ function parseEntry(raw: Reply | undefined): OutboxEntry | null {
   if (!Array.isArray(flat)) return { id, kind: 'dropped' };
   const fields = new Map<string, string>();
   for (let n = 0; n + 1 < flat.length; n += 2) fields.set(String(flat[n]), String(flat[n + 1]));
+  const entry = entryOf(id, fields);
+  const trace = fields.get('t');
+  return trace === undefined ? entry : { ...entry, trace };
+}
+
+function entryOf(id: string, fields: ReadonlyMap<string, string>): OutboxEntry {
   const text = (name: string) => fields.get(name) ?? '';
   const userId = text('u');
   if (fields.has('i')) {

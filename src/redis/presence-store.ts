@@ -2,13 +2,14 @@ import type { Claims, Detail, Memory, Status } from '../presence/change.ts';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
 import type { SessionState } from '../presence/session.ts';
 import type { Openness, Privacy } from '../presence/visibility.ts';
+import { isRecorded, NO_TRACING, type Tracing } from '../tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';
-import type { Beat, Chosen, Ended, Glimpse, OpenCode, OpenRequest, Seed } from './presence-types.ts';
+import type { Beat, Chosen, Ended, Glimpse, OpenCode, OpenRequest, Seed, SignedOut } from './presence-types.ts';
 import { visibilityOf } from './privacy.ts';
 import { detailText, parseDetail, parseRecord, type UserRecord } from './record.ts';
-import { type Reply, runScript } from './scripts.ts';
+import { followUpOf, type Reply, runScript } from './scripts.ts';
 
 function toMs(text: Reply | undefined): number | null {
   if (typeof text === 'number') return text;
@@ -44,18 +45,21 @@ export class PresenceStore {
   readonly #keys: Keys;
   readonly #clock: RedisClock;
   readonly #ttlMs: number;
+  readonly #tracing: Tracing;
 
-  constructor(redis: RedisClient, keys: Keys, clock: RedisClock, ttlMs: number) {
+  constructor(redis: RedisClient, keys: Keys, clock: RedisClock, ttlMs: number, tracing = NO_TRACING) {
     this.#redis = redis;
     this.#keys = keys;
     this.#clock = clock;
     this.#ttlMs = ttlMs;
+    this.#tracing = tracing;
   }
 
   async #run(
     script: string,
     shard: number,
     args: (string | number)[],
+    trace = this.#tracing.current(),
   ): Promise<{ reply: Reply[]; followUp: FollowUp }> {
     const keys = this.#keys;
     const reply = await runScript(
@@ -74,11 +78,11 @@ export class PresenceStore {
         keys.apartDue(shard),
         keys.apartActive(shard),
         keys.erased(shard),
+        ...keys.guard(shard),
       ],
-      [keys.stem, keys.tag(shard), this.#ttlMs, this.#clock.now(), ...args],
+      [keys.stem, keys.tag(shard), this.#ttlMs, this.#clock.now(shard), ...args, isRecorded(trace) ? trace : ''],
     );
-    const wake = Number(reply[0]);
-    return { reply, followUp: { shard, wakeDeliver: (wake & 1) !== 0, wakeRecord: (wake & 2) !== 0, arms: [] } };
+    return { reply, followUp: followUpOf(shard, reply[0], trace) };
   }
 
   async open(
@@ -112,7 +116,8 @@ export class PresenceStore {
     for (const beat of beats) {
       args.push(beat.userId, beat.sessionId, beat.conn, Math.round(beat.ageMs), letter(beat.state));
     }
-    const { reply, followUp } = await this.#run('touch-sessions', shard, args);
+    // Beats of many together: what one of them changes is nobody else's doing.
+    const { reply, followUp } = await this.#run('touch-sessions', shard, args, '');
     const refused: { place: number; code: 'missing' | Ended }[] = [];
     for (let n = 1; n + 1 < reply.length; n += 2) {
       refused.push({ place: Number(reply[n]) - 1, code: reply[n + 1] as 'missing' | Ended });
@@ -198,11 +203,20 @@ export class PresenceStore {
   }
 
   /** Signs out one session or (null) all; with `conn`, only where that connection holds it. False: no such session. */
-  async logOut(userId: string, sessionId: string | null, conn = ''): Promise<{ found: boolean; followUp: FollowUp }> {
-    const { reply, followUp } = await this.#run('log-out', shardOf(userId), [userId, sessionId ?? '', conn]);
+  async logOut(userId: string, sessionId: string | null, conn = ''): Promise<SignedOut> {
+    return this.#signOut(userId, [sessionId ?? '', conn, '', '']);
+  }
+
+  /** Says a logout again that was answered `ageMs` ago, because Redis may have lost it: it ends nothing that came later. */
+  async logOutAgain(userId: string, sessionId: string | null, ageMs: number, conns: string): Promise<SignedOut> {
+    return this.#signOut(userId, [sessionId ?? '', '', Math.round(ageMs), conns]);
+  }
+
+  async #signOut(userId: string, args: (string | number)[]): Promise<SignedOut> {
+    const { reply, followUp } = await this.#run('log-out', shardOf(userId), [userId, ...args]);
     const delayMs = Number(reply[2]);
     if (delayMs > 0) followUp.arms.push({ kind: 'once', userId, why: 'closed', delayMs });
-    return { found: reply[1] === 'ok', followUp };
+    return { found: reply[1] === 'ok', conns: String(reply[3]), followUp };
   }
 
   /**

@@ -61,3 +61,11 @@ export interface Chosen {
   version: number;
   followUp: FollowUp;
 }
+
+export interface SignedOut {
+  /** False: there is no such session. */
+  found: boolean;
+  /** The connections that it ended, with blanks between. */
+  conns: string;
+  followUp: FollowUp;
+}

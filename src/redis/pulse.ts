@@ -6,54 +6,79 @@ import { runScript } from './scripts.ts';
 
 const EVERY_MS = 500;
 const HOLD_MS = 1000;
+/** Who has not answered for so long is away, not slow. */
+const AWAY_MS = 1500;
+
+/** `first`: they had not been reached before. */
+export type ShardsListener = (shards: readonly number[], first: boolean) => void;
+
+/** The contact with one place: with Redis, or in a cluster with the node of a shard. */
+class Contact {
+  readonly shards: readonly number[];
+  alive = false;
+  epoch: string | null = null;
+  beating: Promise<void> | null = null;
+  begunAt = 0;
+  tookMs = 0;
+
+  constructor(shards: readonly number[]) {
+    this.shards = shards;
+  }
+
+  get waitingMs(): number {
+    return this.beating ? performance.now() - this.begunAt : 0;
+  }
+}
 
 /**
  * Every process's regular contact with Redis. It tells the scripts that Redis was out of reach (a gap in everybody's
- * pulse), keeps the estimate of Redis's clock, and notices that the store was lost (another epoch).
+ * pulse), keeps the estimate of Redis's clock, and notices that the store was lost (another epoch). In a cluster all of it
+ * goes by shard: a master that is away holds up nobody elsewhere.
  */
 export class Pulse {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
   readonly #clock: RedisClock;
+  readonly #contacts: readonly Contact[];
   #timer: NodeJS.Timeout | undefined;
-  #epoch: string | null = null;
-  #alive = false;
-  #beating: Promise<void> | null = null;
-  #begunAt = 0;
-  #tookMs = 0;
-  readonly #onLost: (() => void)[] = [];
-  readonly #onBack: (() => void)[] = [];
+  readonly #onLost: ShardsListener[] = [];
+  readonly #onBack: ShardsListener[] = [];
 
   constructor(redis: RedisClient, keys: Keys, clock: RedisClock) {
     this.#redis = redis;
     this.#keys = keys;
     this.#clock = clock;
+    this.#contacts = keys.places.map((shards) => new Contact(shards));
     redis.on('close', () => {
-      this.#alive = false;
+      for (const contact of this.#contacts) contact.alive = false;
       clock.forget();
     });
     // Not at the next tick of the timer: the beats taken meanwhile have to arrive before anybody is expired.
-    redis.on('ready', () => void this.beat());
+    for (const event of ['ready', '+node']) redis.on(event, () => void this.beat());
   }
 
-  /** Whether the last contact succeeded. */
+  /** Whether the last contact succeeded, with all shards. */
   get alive(): boolean {
-    return this.#alive;
+    return this.#contacts.every((contact) => contact.alive);
   }
 
-  /** How long Redis took to answer last, or has kept us waiting by now, in ms; 0 while it cannot be reached at all. */
+  /**
+   * How long Redis took to answer last, or has kept us waiting by now, in ms; 0 while it cannot be reached at all. In a
+   * cluster that of the slowest node, a node that is away not counted.
+   */
   get answerMs(): number {
-    if (this.#beating) return Math.max(this.#tookMs, performance.now() - this.#begunAt);
-    return this.#tookMs;
+    const all = this.#contacts.map((contact) => Math.max(contact.tookMs, contact.waitingMs));
+    const present = all.filter((_, n) => (this.#contacts[n]?.waitingMs ?? 0) < AWAY_MS);
+    return Math.max(...(present.length > 0 ? present : all));
   }
 
-  /** Called when Redis came back without what it held. */
-  onLost(listener: () => void): void {
+  /** Called when shards came back without what they held. */
+  onLost(listener: ShardsListener): void {
     this.#onLost.push(listener);
   }
 
-  /** Called whenever Redis can be reached again. */
-  onBack(listener: () => void): void {
+  /** Called whenever shards can be reached again. */
+  onBack(listener: ShardsListener): void {
     this.#onBack.push(listener);
   }
 
@@ -65,44 +90,47 @@ export class Pulse {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    await this.#beating;
+    await Promise.all(this.#contacts.map((contact) => contact.beating));
   }
 
   /** One contact now; never throws. */
-  beat(): Promise<void> {
-    this.#beating ??= this.#contact().finally(() => {
-      this.#beating = null;
-    });
-    return this.#beating;
+  async beat(): Promise<void> {
+    await Promise.all(
+      this.#contacts.map((contact) => {
+        contact.beating ??= this.#touch(contact).finally(() => {
+          contact.beating = null;
+        });
+        return contact.beating;
+      }),
+    );
   }
 
-  async #contact(): Promise<void> {
-    const was = this.#alive;
+  async #touch(contact: Contact): Promise<void> {
+    const was = contact.alive;
+    const [shard = 0] = contact.shards;
     try {
       const sentAt = performance.now();
-      this.#begunAt = sentAt;
-      const replies = await Promise.all(
-        this.#keys.pulseShards.map((shard) =>
-          runScript(
-            this.#redis,
-            'pulse',
-            [this.#keys.pulse(shard), this.#keys.hold(shard), this.#keys.epoch(shard)],
-            [HOLD_MS, randomUUID()],
-          ),
-        ),
+      contact.begunAt = sentAt;
+      const reply = await runScript(
+        this.#redis,
+        'pulse',
+        [this.#keys.pulse(shard), this.#keys.hold(shard), this.#keys.epoch(shard)],
+        [HOLD_MS, randomUUID()],
       );
-      this.#clock.learn(Number(replies[0]?.[0]), sentAt);
-      this.#tookMs = performance.now() - sentAt;
-      this.#alive = true;
-      const epoch = replies.map((reply) => String(reply[1])).join(' ');
-      const lost = this.#epoch !== null && this.#epoch !== epoch;
-      this.#epoch = epoch;
-      for (const listener of [...(was ? [] : this.#onBack), ...(lost ? this.#onLost : [])]) listener();
+      this.#clock.learn(Number(reply[0]), sentAt, shard);
+      contact.tookMs = performance.now() - sentAt;
+      contact.alive = true;
+      const epoch = String(reply[1]);
+      const first = contact.epoch === null;
+      const lost = !first && contact.epoch !== epoch;
+      contact.epoch = epoch;
+      for (const listener of [...(was ? [] : this.#onBack), ...(lost ? this.#onLost : [])])
+        listener(contact.shards, first);
     } catch {
       // Whoever needs Redis meets the error itself; here it only means: not in contact.
-      this.#alive = false;
-      this.#tookMs = 0;
-      this.#clock.forget();
+      contact.alive = false;
+      contact.tookMs = 0;
+      this.#clock.forget(shard);
     }
   }
 }

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import type { FollowUp } from '../presence/follow-up.ts';
 import { type ScriptRun, scriptRuns } from '../script-runs.ts';
+import type { TraceContext } from '../tracing.ts';
 import type { RedisClient } from './connect.ts';
 
 const FOLDER = new URL('./lua/', import.meta.url);
@@ -20,6 +22,7 @@ const ALONE = new Set([
   'count-seen',
   'page-seen',
   'reserve',
+  'time',
 ]);
 
 interface Script {
@@ -44,6 +47,12 @@ const scripts = loadScripts();
 
 /** What a script answers: strings, integers and lists of them. */
 export type Reply = string | number | null | Reply[];
+
+/** What a script that appended to the outbox of a shard asks for: 1: wake `deliver`, 2: wake `record`. */
+export function followUpOf(shard: number, wake: Reply | undefined, trace: TraceContext): FollowUp {
+  const [wakeDeliver, wakeRecord] = [(Number(wake) & 1) !== 0, (Number(wake) & 2) !== 0];
+  return { shard, wakeDeliver, wakeRecord, arms: [], ...(trace === '' ? {} : { trace }) };
+}
 
 /** Runs one of the scripts in lua/, loading it where Redis does not know it (yet, or after a restart). */
 export async function runScript(

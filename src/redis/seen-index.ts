@@ -2,6 +2,7 @@ import type { RedisClient } from './connect.ts';
 import { type Keys, SHARDS, shardOf } from './keys.ts';
 import { type Fetch, mergeNewest, type Place, type Sighting } from './newest-first.ts';
 import { runScript } from './scripts.ts';
+import { timeOf } from './time.ts';
 
 /** As in lua/lib.lua: after so long without contact nothing expires until the webs have told of their beats. */
 const OUT_OF_REACH_MS = 1500;
@@ -32,14 +33,13 @@ export class SeenIndex {
 
   async standing(): Promise<Standing> {
     const { pulseShards, completed, epoch, pulse, hold } = this.#keys;
-    const [time, completedFor, epochs, pulses, holds] = await Promise.all([
-      this.#redis.time(),
+    const [now, completedFor, epochs, pulses, holds] = await Promise.all([
+      timeOf(this.#redis, completed),
       this.#redis.hget(completed, 'epoch'),
       Promise.all(pulseShards.map((shard) => this.#redis.get(epoch(shard)))),
       Promise.all(pulseShards.map((shard) => this.#redis.get(pulse(shard)))),
       Promise.all(pulseShards.map((shard) => this.#redis.exists(hold(shard)))),
     ]);
-    const now = Number(time[0]) * 1000 + Math.floor(Number(time[1]) / 1000);
     const name = epochs.join(',');
     return {
       now,

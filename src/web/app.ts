@@ -7,6 +7,7 @@ import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
 import { OperatorLock } from '../operator.ts';
 import { LIMITS } from '../protocol/vocabulary.ts';
+import type { Tracing } from '../tracing.ts';
 import { Activations } from './activations.ts';
 import type { AnalyticsApi } from './analytics.ts';
 import type { Authenticator } from './auth.ts';
@@ -39,7 +40,8 @@ import { compileValidator } from './validation.ts';
 
 const HEADERS_LIMIT_MS = 10_000;
 const REQUEST_LIMIT_MS = 30_000;
-const CHECK_EVERY_MS = 2000;
+/** Often, so that those who came together and are too slow together are not all cut off at once. */
+const CHECK_EVERY_MS = 200;
 
 export interface AppDeps {
   config: Pick<
@@ -59,6 +61,7 @@ export interface AppDeps {
   health: HealthProbe;
   boardQueues: readonly Queue[];
   scrape: Scrape;
+  tracing?: Tracing | undefined;
   /** Routes of a certain process, such as the page of the demo. */
   extraRoutes?: ((app: FastifyInstance) => Promise<void> | void) | undefined;
 }
@@ -80,6 +83,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     health,
     boardQueues,
     scrape,
+    tracing,
     extraRoutes,
   } = deps;
   const loggerInstance: FastifyBaseLogger = log;
@@ -98,6 +102,8 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     frameworkErrors: (error, request, reply) => void refuse(error, request, reply),
     clientErrorHandler: refuseConnection,
   });
+  // Before all others: what they add is seen by it.
+  await tracing?.instrument(app);
   app.server.maxConnections = config.maxConnections;
   app.setValidatorCompiler(compileValidator);
   app.setSerializerCompiler(serializerCompiler);
@@ -113,8 +119,8 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   await app.register(async (known) => {
     limitCallers(known, auth, limits, addressOf);
     known.addHook('onRoute', (route) => {
-      const answers = { ...refusals(429), ...Object(route.schema?.response) };
-      route.schema = { ...route.schema, response: answers, security: [{ bearer: [] }] };
+      const answers = { ...refusals(429, 500), ...Object(route.schema?.response) };
+      route.schema = { ...route.schema, response: answers };
     });
     known.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
     statusRoutes(known, presence, new Activations(presence));

@@ -10,8 +10,8 @@ type Asked = Pick<IncomingMessage, 'headers'> & { socket: { remoteAddress?: stri
  */
 export function clientAddress(trustProxy: Config['trustProxy']): (request: Asked) => string {
   return ({ headers, socket }) => {
-    let address = socket.remoteAddress ?? '';
-    if (trustProxy === 0) return address;
+    if (trustProxy === 0) return socket.remoteAddress ?? '';
+    let address: string | undefined;
     const forwarded = [headers['x-forwarded-for'] ?? []].flat().join(',').split(',').reverse();
     let hops = trustProxy === true ? forwarded.length : trustProxy;
     for (const entry of forwarded) {
@@ -21,7 +21,8 @@ export function clientAddress(trustProxy: Config['trustProxy']): (request: Asked
       if (isIP(named) === 0) break;
       address = named;
     }
-    return address;
+    // Asked of the system, so only where nobody named another.
+    return address ?? socket.remoteAddress ?? '';
   };
 }
 

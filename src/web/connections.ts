@@ -5,19 +5,16 @@ import type { Logger } from '../log.ts';
 import type { Claims } from '../presence/change.ts';
 import type { DeviceKind, SessionState } from '../presence/session.ts';
 import type { CloseReason } from '../protocol/socket.ts';
-import { isRedisAway } from '../redis/connect.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { OpenCode } from '../redis/presence-types.ts';
 import type { Services } from '../services.ts';
 import type { Connection } from './connection.ts';
+import { Goodbyes } from './goodbyes.ts';
 import { type HeartbeatListener, Heartbeats } from './heartbeats.ts';
 import type { Presence } from './presence.ts';
 
 const RESTORES_AT_ONCE = 100;
 const HANDOVERS_AT_ONCE = 200;
-const RETRY_GOODBYES_MS = 250;
-/** Goodbyes that wait for Redis to come back; beyond it sessions end by their deadline. */
-const MAX_GOODBYES = 100_000;
 
 export interface Newcomer {
   userId: string;
@@ -28,12 +25,6 @@ export interface Newcomer {
   end(reason: CloseReason): void;
 }
 
-interface Goodbye {
-  connection: Connection;
-  at: number;
-  graceMs: number;
-}
-
 /** All sessions that this process holds: opened, kept alive, restored, handed over. */
 export class Connections {
   readonly #presence: Presence;
@@ -41,11 +32,9 @@ export class Connections {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #heartbeats: Heartbeats;
+  readonly #goodbyes: Goodbyes;
   readonly #held = new Map<string, Connection>();
   readonly #process = randomBytes(6).toString('base64url');
-  #goodbyes: Goodbye[] = [];
-  #saying: Promise<void> | null = null;
-  #retry: NodeJS.Timeout | undefined;
   #serial = 0;
   #draining = false;
 
@@ -59,8 +48,9 @@ export class Connections {
       ended: (connection, reason) => this.#drop(connection, reason),
     };
     this.#heartbeats = new Heartbeats(services.store, presence.followUps, listener, stretch);
-    services.pulse.onBack(() => this.#onBack());
-    services.pulse.onLost(() => void this.#onLost());
+    this.#goodbyes = new Goodbyes(services, presence.followUps, config, log);
+    services.pulse.onBack((shards) => this.#onBack(shards));
+    services.pulse.onLost((shards) => void this.#onLost(shards));
   }
 
   get size(): number {
@@ -124,9 +114,7 @@ export class Connections {
     if (!connection.holds) return;
     connection.holds = false;
     this.#heartbeats.forget(connection);
-    if (graceMs === null || this.#goodbyes.length >= MAX_GOODBYES) return;
-    this.#goodbyes.push({ connection, at: performance.now(), graceMs });
-    this.#sayGoodbyes();
+    if (graceMs !== null) this.#goodbyes.add(connection, graceMs);
   }
 
   /** Signs this connection's own session out. */
@@ -152,6 +140,11 @@ export class Connections {
       connection.holds = false;
       this.#heartbeats.forget(connection);
     }
+    const byPlace = Map.groupBy(all, ({ shard }) => this.#services.keys.placeOf(shard));
+    await Promise.all([...byPlace.values()].map((connections) => this.#handOverAll(connections)));
+  }
+
+  async #handOverAll(all: Connection[]): Promise<void> {
     for (const [shard, connections] of Map.groupBy(all, (connection) => connection.shard)) {
       for (let n = 0; n < connections.length; n += HANDOVERS_AT_ONCE) {
         const batch = connections.slice(n, n + HANDOVERS_AT_ONCE);
@@ -169,10 +162,9 @@ export class Connections {
 
   /** Waits for what is on its way to Redis and to the queues. */
   async settled(): Promise<void> {
-    await this.#saying;
+    await this.#goodbyes.settled();
     await this.#heartbeats.stop();
     await this.#presence.followUps.settled();
-    clearTimeout(this.#retry);
   }
 
   #request(connection: Connection) {
@@ -216,22 +208,20 @@ export class Connections {
   }
 
   #goodbyeAgain(connection: Connection): void {
-    if (this.#draining) return;
-    this.#goodbyes.push({ connection, at: performance.now(), graceMs: this.#config.disconnectGraceMs });
-    this.#sayGoodbyes();
+    if (!this.#draining) this.#goodbyes.add(connection, this.#config.disconnectGraceMs);
   }
 
   /** Redis is back, perhaps with older data: it hears of the last beat of everybody here before anybody is expired. */
-  #onBack(): void {
-    for (const connection of this.#held.values()) this.#heartbeats.owe(connection);
+  #onBack(shards: readonly number[]): void {
+    for (const connection of this.#heldIn(shards)) this.#heartbeats.owe(connection);
     this.#heartbeats.flush();
-    this.#sayGoodbyes();
+    this.#goodbyes.say();
   }
 
   /** Redis came back empty: everybody here who was heard of within a TTL is restored at once. */
-  async #onLost(): Promise<void> {
-    const all = [...this.#held.values()];
-    this.#log.warn({ sessions: all.length }, 'Redis has lost its data; restoring the sessions of this process');
+  async #onLost(shards: readonly number[]): Promise<void> {
+    const all = this.#heldIn(shards);
+    this.#log.warn({ sessions: all.length, shards }, 'Redis has lost its data; restoring the sessions of this process');
     let next = 0;
     const one = async () => {
       for (let connection = all[next++]; connection; connection = all[next++]) await this.restore(connection);
@@ -239,39 +229,7 @@ export class Connections {
     await Promise.all(Array.from({ length: RESTORES_AT_ONCE }, one));
   }
 
-  #sayGoodbyes(): void {
-    this.#saying ??= this.#sayAll().finally(() => {
-      this.#saying = null;
-    });
-  }
-
-  async #sayAll(): Promise<void> {
-    while (this.#goodbyes.length > 0) {
-      const batch = this.#goodbyes.splice(0, RESTORES_AT_ONCE);
-      const failed = await Promise.all(batch.map((goodbye) => this.#say(goodbye)));
-      const again = batch.filter((_, n) => failed[n]);
-      if (again.length > 0) {
-        this.#goodbyes.unshift(...again);
-        clearTimeout(this.#retry);
-        this.#retry = setTimeout(() => this.#sayGoodbyes(), RETRY_GOODBYES_MS);
-        return;
-      }
-    }
-  }
-
-  /** True where it has to be said again. */
-  async #say({ connection, at, graceMs }: Goodbye): Promise<boolean> {
-    const age = performance.now() - at;
-    // Long overdue by then: the deadline has spoken.
-    if (age > 2 * this.#config.ttlMs + 60_000) return false;
-    try {
-      const { followUp } = await this.#services.store.close(connection, age, graceMs);
-      this.#presence.followUps.add(followUp);
-      return false;
-    } catch (error) {
-      if (isRedisAway(error)) return true;
-      this.#log.error({ err: error, userId: connection.userId }, 'A session could not be closed');
-      return false;
-    }
+  #heldIn(shards: readonly number[]): Connection[] {
+    return [...this.#held.values()].filter((connection) => shards.includes(connection.shard));
   }
 }

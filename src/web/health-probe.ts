@@ -1,4 +1,5 @@
 import { query } from '../postgres/connect.ts';
+import { pingRedis } from '../redis/connect.ts';
 import type { Services } from '../services.ts';
 import type { HealthProbe } from './health.ts';
 
@@ -6,7 +7,7 @@ import type { HealthProbe } from './health.ts';
 const PATIENCE_MS = 1000;
 
 export function createHealthProbe(services: Services, isDraining: () => boolean, level: () => number): HealthProbe {
-  const redisAnswers = check(() => services.redis.ping());
+  const redisAnswers = check(() => pingRedis(services.redis));
   const postgresAnswers = check(() => query(services.db, 'SELECT 1', []));
   const queueAnswers = check(() => services.queues.queue('timeouts').getDelayedCount());
   return {

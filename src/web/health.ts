@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
-import { AliveAnswer, ReadyAnswer } from '../protocol/http.ts';
+import { AliveAnswer, NotReadyAnswer, ReadyAnswer } from '../protocol/http.ts';
 
 export interface HealthProbe {
   /** Answers soon, whatever is away. */
@@ -26,7 +26,7 @@ export function healthRoutes(app: FastifyInstance, health: HealthProbe): void {
       schema: {
         tags: ['health'],
         summary: 'Whether to send people here: not while Redis is away or the process drains',
-        response: { 200: ReadyAnswer, 503: ReadyAnswer },
+        response: { 200: ReadyAnswer, 503: NotReadyAnswer },
       },
     },
     async (_request, reply) => {

@@ -63,6 +63,12 @@ export class Limit {
     return account !== undefined && account.endsAt > this.#now() && account.full && account.used >= account.allowed;
   }
 
+  /** How much was let through here in this window. Takes nothing. */
+  used(whom: string): number {
+    const account = this.#accounts.get(whom);
+    return account !== undefined && account.endsAt > this.#now() ? account.used : 0;
+  }
+
   /** Counts what has happened already and cannot be refused any more. */
   note(whom: string): void {
     try {

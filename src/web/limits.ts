@@ -30,6 +30,8 @@ export const PER_TEN_SECONDS = {
   looksPerService: 2_000_000,
 } as const;
 
+const SUSPICIOUS_BAD_TOKENS = 20;
+
 type Name = keyof typeof PER_TEN_SECONDS | 'connectsPerIp' | 'requestsPerIp';
 
 /** Every limit of a web process. What throws, or rejects with, RATE_LIMITED; null: allowed, at once. */
@@ -61,10 +63,17 @@ export class Limits {
     return this.#limits.connectsPerIp.take(networkOf(address));
   }
 
-  /** Whether an address is beyond what is worth an answer of its own. */
-  isFlooding(address: string): boolean {
+  /** What an address is refused with that is beyond what is worth a look; null for all others. */
+  flooding(address: string): RollcallError | null {
     const network = networkOf(address);
-    return this.#limits.connectsPerIp.isExhausted(network) || this.#limits.badTokensPerIp.isExhausted(network);
+    const { connectsPerIp, badTokensPerIp } = this.#limits;
+    const beyond = [connectsPerIp, badTokensPerIp].find((limit) => limit.isExhausted(network));
+    return beyond?.refusalFor(network) ?? null;
+  }
+
+  /** Whether so many tokens of an address were no good that its handshakes are worked on one at a time. */
+  isSuspicious(address: string): boolean {
+    return this.#limits.badTokensPerIp.used(networkOf(address)) >= SUSPICIOUS_BAD_TOKENS;
   }
 
   /** Runs the check of a token, unless too many from this address have failed. */

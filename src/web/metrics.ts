@@ -1,9 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Config } from '../config.ts';
+import { addFeedMetrics } from '../feed-metrics.ts';
 import { addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../metrics.ts';
 import type { OperatorLock } from '../operator.ts';
+import { feedFigures } from '../postgres/change-feed-figures.ts';
 import type { DeliveryListener } from '../redis/delivery.ts';
 import { readStoreFigures, type Services } from '../services.ts';
+import { receiverOf } from '../webhook-settings.ts';
 import { operatorOnly } from './board.ts';
 
 /** What is measured by being looked at. */
@@ -41,8 +45,9 @@ export class WebMetrics {
     registers: [this.registry],
   });
 
-  constructor(services: Services) {
+  constructor(services: Services, { webhook }: Pick<Config, 'webhook'>) {
     addStoreMetrics(this.registry, () => readStoreFigures(services));
+    addFeedMetrics(this.registry, () => feedFigures(services.db, webhook && receiverOf(webhook)));
   }
 
   heartbeat(result: 'accepted' | 'limited'): void {

@@ -1,17 +1,28 @@
 import { RollcallError } from '../errors.ts';
+import type { Logger } from '../log.ts';
 import { clearHidden, saveDetail, saveHidden } from '../postgres/users.ts';
 import type { Claims, Detail, Memory } from '../presence/change.ts';
 import type { SessionView } from '../protocol/http.ts';
 import type { SetDetailRequest } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import type { Chosen, OpenCode, OpenRequest } from '../redis/presence-types.ts';
+import { timeOf } from '../redis/time.ts';
+import type { Services } from '../services.ts';
 import { guarded, unavailable } from './guarded.ts';
+import { Logouts } from './logouts.ts';
 import type { Choice, PresenceApi } from './presence-api.ts';
 import { iso, isoOrNull } from './shown.ts';
 import { Views } from './views.ts';
 
 /** The one way of the doors to the stores: how people are looked at, and what they do. */
 export class Presence extends Views implements PresenceApi {
+  readonly #logouts: Logouts;
+
+  constructor(services: Services, ttlMs: number, log: Logger) {
+    super(services, ttlMs, log);
+    this.#logouts = new Logouts(services, this.followUps, log);
+  }
+
   /** Opens (or restores) a session. Throws UNAVAILABLE; what else can happen is in the code. */
   async open(request: OpenRequest): Promise<Exclude<OpenCode, 'seed'>> {
     const { store } = this.services;
@@ -34,7 +45,7 @@ export class Presence extends Views implements PresenceApi {
 
   async setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload> {
     const { store, db } = this.services;
-    const setAt = await this.#redisNow();
+    const setAt = await this.#redisNow(userId);
     return guarded(async () => {
       // In PostgreSQL first: what a user chose outlives Redis.
       if (choice.status === 'inactive') await saveHidden(db, userId, { expiresInMs: choice.expiresInMs, setAt });
@@ -73,7 +84,7 @@ export class Presence extends Views implements PresenceApi {
     const { availability, text, emoji, expiresInSeconds } = request;
     const detail = { ...(availability && { availability }), ...(text && { text }), ...(emoji && { emoji }) };
     const expiresInMs = expiresInSeconds === undefined ? null : Math.max(1, Math.round(expiresInSeconds * 1000));
-    const setAt = await this.#redisNow();
+    const setAt = await this.#redisNow(userId);
     return guarded(async () => {
       await saveDetail(db, userId, { detail, expiresInMs, setAt });
       let set = await store.setDetail(userId, { detail, expiresInMs }, null);
@@ -95,17 +106,19 @@ export class Presence extends Views implements PresenceApi {
     }
     const { unknown } = await this.see([userId], null);
     if (unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
-    await guarded(async () => {
-      const { followUp } = await this.services.store.logOut(userId, null);
-      this.followUps.add(followUp);
-    });
+    await this.#signOut(userId, null, '');
   }
 
   /** Signs one session out; with `conn`, only where that connection holds it. False: no such session. */
   async endSession(userId: string, sessionId: string, conn = ''): Promise<boolean> {
+    return this.#signOut(userId, sessionId, conn);
+  }
+
+  #signOut(userId: string, sessionId: string | null, conn: string): Promise<boolean> {
     return guarded(async () => {
-      const { found, followUp } = await this.services.store.logOut(userId, sessionId, conn);
+      const { found, conns, followUp } = await this.services.store.logOut(userId, sessionId, conn);
       this.followUps.add(followUp);
+      if (found) this.#logouts.note({ userId, sessionId, conns });
       return found;
     });
   }
@@ -130,10 +143,9 @@ export class Presence extends Views implements PresenceApi {
     await this.logOut(userId, sessionId);
   }
 
-  async #redisNow(): Promise<number> {
-    return guarded(async () => {
-      const [seconds = 0, micros = 0] = await this.services.redis.time();
-      return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
-    });
+  /** By the clock that judges this user. */
+  async #redisNow(userId: string): Promise<number> {
+    const { redis, keys } = this.services;
+    return guarded(() => timeOf(redis, keys.record(userId)));
   }
 }

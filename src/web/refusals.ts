@@ -48,10 +48,24 @@ const MESSAGES = new Map([
 ]);
 
 const LINGER_MS = 1000;
+/** Thousands may be too slow at the same moment. */
+const LATE_A_TURN = 10;
+const late: Socket[] = [];
 
 /** What is not even HTTP, or has headers without end, never becomes a request. */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  if (error.code === 'ECONNRESET') return;
+  if (error.code !== 'ERR_HTTP_REQUEST_TIMEOUT') refuseUnread(socket);
+  else if (late.push(socket) === 1) setImmediate(refuseSomeLate);
+}
+
+function refuseSomeLate(): void {
+  for (const socket of late.splice(0, LATE_A_TURN)) refuseUnread(socket);
+  if (late.length > 0) setImmediate(refuseSomeLate);
+}
+
+function refuseUnread(socket: Socket): void {
+  if (socket.destroyed) return;
   if (!socket.writable) {
     socket.destroy();
     return;

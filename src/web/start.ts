@@ -5,6 +5,7 @@ import { type ProcessPlan, runProcess, type Service } from '../lifecycle.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { SharedLimits } from '../redis/limits.ts';
 import { openServices } from '../services.ts';
+import { openTracing, tracingService } from '../tracing-start.ts';
 import { Analytics } from './analytics.ts';
 import { buildApp } from './app.ts';
 import { createAuthenticator } from './auth.ts';
@@ -44,11 +45,12 @@ export async function startWeb(env: NodeJS.ProcessEnv, extras: WebExtras = {}): 
 
 /** Listening comes last: nobody is let in before everything is there. */
 async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Promise<ProcessPlan> {
-  const services = openServices(config, log);
+  const tracing = await openTracing(config, 'web', log);
+  const services = openServices(config, log, tracing);
   const auth = createAuthenticator(config, log);
   const presence = new Presence(services, config.ttlMs, log);
   const conversations = new Conversations(services, presence.followUps);
-  const metrics = new WebMetrics(services);
+  const metrics = new WebMetrics(services, config);
   const changes = new ChangeFeed(services);
   let sockets: Gateway | undefined;
   const limits = new Limits(config, new SharedLimits(services.redis, services.keys));
@@ -71,6 +73,7 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
     ),
     boardQueues: [...services.queues.all.values()],
     scrape: cluster.isWorker ? scrapeOfMachine(metrics.registry) : scrapeOf(metrics.registry),
+    tracing,
     extraRoutes: routes,
   });
   // While closing and still listening, so that whoever comes now is told to go elsewhere.
@@ -89,5 +92,5 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
     stop: () => app.close(),
     stopLimitMs: HTTP_STOP_LIMIT_MS,
   };
-  return { log, services: [stores, sockets, http] };
+  return { log, services: [tracingService(tracing), stores, sockets, http] };
 }

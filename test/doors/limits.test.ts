@@ -1,8 +1,11 @@
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
 import { io } from 'socket.io-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ClientEvent, SocketError } from '../../src/protocol/socket.ts';
 import { TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment } from '../support/deployment.ts';
+import { LOCK, samplesOf } from '../support/metrics.ts';
 
 /** Per address and ten seconds: fifty handshakes, fifty requests. */
 const STRICT = { TRUST_PROXY: '1', MAX_CONNECTS_PER_IP_PER_SECOND: '5', MAX_REQUESTS_PER_IP_PER_SECOND: '5' };
@@ -14,7 +17,7 @@ const somewhere = () => `198.51.100.${++addresses}`;
 
 beforeAll(async () => {
   [rollcall, strict] = await Promise.all([
-    Deployment.start('limits', { env: { ...CALM, TRUST_PROXY: '1' } }),
+    Deployment.start('limits', { env: { ...CALM, ...LOCK, TRUST_PROXY: '1' } }),
     Deployment.start('limits-strict', { webs: 2, workers: 0, env: { ...CALM, ...STRICT } }),
   ]);
 });
@@ -78,6 +81,26 @@ async function knock(
   });
 }
 
+/** What a WebSocket is refused with before it is one. */
+async function upgrade(url: string, from: string) {
+  const request = get(new URL('/socket.io/?EIO=4&transport=websocket', url), {
+    headers: {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': btoa('sixteen-bytes-ok'),
+      'x-forwarded-for': from,
+    },
+  });
+  const [response]: IncomingMessage[] = await once(request, 'response');
+  const text = ((await response?.toArray()) ?? []).join('');
+  return {
+    statusCode: response?.statusCode,
+    retryAfter: Number(response?.headers['retry-after']),
+    body: JSON.parse(text),
+  };
+}
+
 describe('an address that asks too often', () => {
   test('is answered 429 and when to come again, by all web processes together; others notice nothing', async () => {
     const [from, token] = [somewhere(), await tokenFor('busy')];
@@ -131,6 +154,10 @@ describe('an address that connects too often', () => {
     expect(told).toEqual({ code: 'RATE_LIMITED', message: expect.any(String), retryAfterMs: expect.any(Number) });
     const token = await tokenFor('good');
     expect(await knock(strict.url, from, { token })).toBe('cut off');
+    const cut = await upgrade(strict.url, from);
+    expect([cut.statusCode, cut.body.code]).toEqual([429, 'RATE_LIMITED']);
+    expect(cut.retryAfter).toBeGreaterThanOrEqual(1);
+    expect(cut.retryAfter).toBeLessThanOrEqual(10);
     expect(await knock(strict.url, somewhere(), { token })).toBe('in');
   });
 
@@ -222,6 +249,18 @@ describe('a connection', () => {
     for (let n = 0; n < 6000; n++) emit('no_such_event', { n });
     expect(await flood.isClosed()).toEqual({ reason: 'rate_limited', reconnect: true, afterMs: 10_000 });
     await flood.isDisconnected();
+  });
+
+  test('that sends by the thousand is heard no further than it takes to close it', async () => {
+    const heard = async () => (await samplesOf(rollcall.url)).get('rollcall_heartbeats_total{result="accepted"}') ?? 0;
+    const before = await heard();
+    const flood = await TestClient.connect(rollcall.url, 'pounding', { watch: [] });
+    const emit = flood.socket.emit.bind(flood.socket) as (name: string) => void;
+    for (let n = 0; n < 20_000; n++) emit('heartbeat');
+    expect(await flood.isClosed()).toEqual({ reason: 'rate_limited', reconnect: true, afterMs: 10_000 });
+    await flood.isDisconnected();
+    // 5000 are borne. What came in the same packet of the network as the last of them is not looked at.
+    expect((await heard()) - before).toBeLessThanOrEqual(5010);
   });
 
   test.each<[string, ClientEvent, unknown, number, number]>([

@@ -38,3 +38,19 @@ test('whose coming a failover lost, and whose web died with it, does not stay ac
   await laboratory.quiet();
   expect(told(await laboratory.judge())).toEqual([]);
 }, 120_000);
+
+test('whose last sign of life a failover lost was not seen longer ago than others were told', async () => {
+  const laboratory = await Laboratory.open({ ...SIZE, prefix: 'seen', world });
+  const cyd = laboratory.person(0);
+  await cyd.device(0).come(0);
+  await laboratory.until(() => laboratory.everyoneSees(cyd, 'active'));
+  world.redis.isolateReplica();
+  const isolatedAt = Date.now();
+  // Later than what the replica knows by more than the second that the stores may be apart.
+  await laboratory.until(() => (cyd.device(0).lives.findLast(({ sure }) => sure)?.from ?? 0) > isolatedAt + 1200);
+  await cyd.device(0).leave();
+  await laboratory.until(() => laboratory.everyoneSees(cyd, 'inactive'));
+  await world.redis.failOver();
+  await laboratory.quiet();
+  expect(told(await laboratory.judge())).toEqual([]);
+}, 120_000);

@@ -1,8 +1,8 @@
 import { afterEach } from 'vitest';
-import type { EmbeddedPostgres, EmbeddedRedis } from '../../scripts/embedded/stores.ts';
+import type { EmbeddedPostgres } from '../../scripts/embedded/stores.ts';
 import { TestClient } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
-import { privatePostgres, privateRedis } from '../support/stores.ts';
+import { type OwnRedis, ownRedis, privatePostgres } from '../support/stores.ts';
 
 export const TTL_MS = 3000;
 export const ENV = {
@@ -17,8 +17,8 @@ afterEach(async () => {
   for (const end of ending.splice(0).reverse()) await end();
 });
 
-export async function withPrivateRedis(name: string): Promise<{ rollcall: Deployment; redis: EmbeddedRedis }> {
-  const redis = await privateRedis();
+export async function withPrivateRedis(name: string): Promise<{ rollcall: Deployment; redis: OwnRedis }> {
+  const redis = await ownRedis();
   ending.push(() => redis.stop());
   const rollcall = await Deployment.start(name, { redisUrl: redis.url, webs: 2, env: ENV });
   ending.push(() => rollcall.stop());

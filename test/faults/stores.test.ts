@@ -102,7 +102,7 @@ test('a row that PostgreSQL refuses is put aside and can be tried again; all oth
   expect(job.failedReason).toContain('no_mallory');
 
   await db.raw('ALTER TABLE users DROP CONSTRAINT no_mallory');
-  const queue = new Queue('last-seen', { connection: rollcall.redis, prefix: rollcall.key('bull') });
+  const queue = new Queue('last-seen', { connection: rollcall.redis, prefix: rollcall.queuePrefix('last-seen') });
   await (await queue.getJob(failed[0] ?? ''))?.retry();
   await eventually(
     () => db('users').where({ id: 'mallory' }).first(),
@@ -128,7 +128,7 @@ test('who stays for long is in PostgreSQL with a last seen that is minutes old a
   await settled(rollcall, 'ada', 'active');
   await ada.beat();
   const seen = await rollcall.redis.get(rollcall.key('user:last_seen:ada'));
-  const queue = new Queue('maintenance', { connection: rollcall.redis, prefix: rollcall.key('bull') });
+  const queue = new Queue('maintenance', { connection: rollcall.redis, prefix: rollcall.queuePrefix('maintenance') });
   const schedulers = await eventually(
     () => queue.getJobSchedulers(),
     (found) => found.some(({ name }) => name === 'record-active'),

@@ -1,16 +1,15 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { EmbeddedRedis } from '../../scripts/embedded/stores.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
-import { privateRedis } from '../support/stores.ts';
+import { type OwnRedis, ownRedis } from '../support/stores.ts';
 
-let redis: EmbeddedRedis;
+let redis: OwnRedis;
 let rollcall: Deployment;
 let reader: string;
 let writer: string;
 
 beforeAll(async () => {
-  redis = await privateRedis();
+  redis = await ownRedis();
   rollcall = await Deployment.start('analytics', { webs: 2, redisUrl: redis.url, env: CALM });
   reader = await tokenFor('reports', { scope: 'presence:read' });
   writer = await tokenFor('backend', { scope: 'presence:write' });

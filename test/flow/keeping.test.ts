@@ -21,6 +21,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   const config = readConfig({
     REDIS_URL: stores.redisUrl,
+    REDIS_CLUSTER: `${stores.redisCluster}`,
     REDIS_PREFIX: `${stores.redisPrefix}${randomUUID()}:`,
     DATABASE_URL: stores.databaseUrl,
     JWT_SECRET: 'a secret that nobody signs anything with',
@@ -35,7 +36,10 @@ beforeEach(async () => {
 afterAll(() => stores.close());
 
 /** As though this store had been there for so long. */
-const aged = (ms: number) => services.redis.set(services.keys.epoch(0), `${now - ms} test`);
+const aged = (ms: number) =>
+  Promise.all(
+    services.keys.pulseShards.map((shard) => services.redis.set(services.keys.epoch(shard), `${now - ms} test`)),
+  );
 
 test('a store that came up empty hears of everybody of the last 30 days, once the webs had time to tell of theirs', async () => {
   const { db, seen } = services;

@@ -32,8 +32,8 @@ beforeAll(async () => {
     },
   });
   queue = new Queue('notifications', {
-    connection: { url: rollcall.env.REDIS_URL ?? '' },
-    prefix: rollcall.key('bull'),
+    connection: rollcall.redis,
+    prefix: rollcall.queuePrefix('notifications'),
     skipVersionCheck: true,
   });
 });

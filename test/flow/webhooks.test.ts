@@ -2,6 +2,7 @@ import type { Job } from 'bullmq';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { rest, tokenFor } from '../support/client.ts';
 import { eventually } from '../support/deployment.ts';
+import { samplesOf } from '../support/metrics.ts';
 import { LONG_MS, WebhookWorld } from '../support/webhook-world.ts';
 
 let world: WebhookWorld;
@@ -65,9 +66,13 @@ test('what is not taken comes again as it was, later and later, and nothing over
 test('a receiver says when it wants to be called again', async () => {
   world.receiver.reactions = [{ status: 503, headers: { 'retry-after': '3' } }];
   await world.comes('later');
+  // Meanwhile whoever runs it sees how far behind it is.
+  const behind = async () => (await samplesOf(world.rollcall.url)).get('rollcall_webhook_behind_oldest_seconds') ?? 0;
+  await eventually(behind, (seconds) => seconds > 0.5);
   await world.hearsOf('later', 1);
   const [refused, taken] = calls();
   expect((taken?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThan(2950);
+  await eventually(behind, (seconds) => seconds === 0);
 });
 
 test('a batch that the receiver refuses is put aside, for the board to send again, and the others go on', async () => {
@@ -94,6 +99,35 @@ test('a batch that the receiver refuses is put aside, for the board to send agai
     ({ failed: left }) => left === 0,
     LONG_MS,
   );
+});
+
+test('a batch that is too large for the receiver comes in halves, in order; a change that is too large alone is put aside', async () => {
+  const { receiver, queue } = world;
+  receiver.most = 3;
+  const users = Array.from({ length: 16 }, (_, n) => `large-${n}`);
+  // While the first of them waits, the others gather.
+  receiver.reactions = [{ status: 503, headers: { 'retry-after': '2' } }];
+  await Promise.all(users.map((userId) => world.comes(userId)));
+  for (const userId of users) await world.hearsOf(userId, 1);
+  const taken = calls().filter(({ status }) => status === 204);
+  expect(calls().some(({ status, delivery }) => status === 413 && delivery.changes.length > 3)).toBe(true);
+  expect(taken.every(({ delivery }) => delivery.changes.length <= 3)).toBe(true);
+  const told = taken.flatMap(({ delivery }) => delivery.changes);
+  expect(new Set(told.map(({ userId }) => userId))).toEqual(new Set(users));
+  expect(told).toHaveLength(users.length);
+  expect(await queue.getJobCounts('failed')).toEqual({ failed: 0 });
+
+  receiver.most = 0;
+  await world.comes('alone');
+  const [failed] = await eventually(
+    () => queue.getFailed(),
+    (jobs: Job[]) => jobs.length === 1,
+    LONG_MS,
+  );
+  expect(failed).toMatchObject({ failedReason: 'The receiver answered 413', data: { changes: 1 } });
+  receiver.most = Number.POSITIVE_INFINITY;
+  await failed?.retry();
+  await world.hearsOf('alone', 1);
 });
 
 test('a user who is erased is told of as such', async () => {

@@ -7,6 +7,7 @@ import { guardProcess } from '../../scripts/embedded/guard.ts';
 import { isActive, TestClient } from '../support/client.ts';
 import { copiedIntoImage, procfile } from '../support/deploying.ts';
 import { freePort, JWT_SECRET } from '../support/deployment.ts';
+import { keepLog } from '../support/run-logs.ts';
 import { openStores, type Stores } from '../support/stores.ts';
 import { temporaryRoom } from '../support/temporary.ts';
 
@@ -35,6 +36,7 @@ function start(command: string, env: NodeJS.ProcessEnv = {}) {
   });
   guardProcess(child.pid ?? 0, 'SIGKILL');
   running.push(child);
+  keepLog(child, env);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk: Buffer) => {

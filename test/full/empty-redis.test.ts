@@ -48,7 +48,7 @@ test('two hundred people on two webs, and Redis is emptied: nobody is told that 
     INTERVAL_MS,
   );
   const statusesAfterMs = performance.now() - from;
-  const timeouts = new Queue('timeouts', { connection: rollcall.redis, prefix: rollcall.key('bull') });
+  const timeouts = new Queue('timeouts', { connection: rollcall.redis, prefix: rollcall.queuePrefix('timeouts') });
   await eventually(
     () => timeouts.getDelayed(0, -1),
     (jobs) => new Set(jobs.map((job) => job.data.userId)).size >= USERS.length,

@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
-import { privatePostgres, privateRedis } from '../support/stores.ts';
+import { ownRedis, privatePostgres } from '../support/stores.ts';
 
 /** Contains what ids are rewritten for in other places, and occurs nowhere by chance. */
 const GONE = 'gone:with|the~wind';
 const SPELLINGS = [GONE, GONE.replaceAll(':', '!'), encodeURIComponent(GONE), Buffer.from(GONE).toString('base64url')];
 
-let redis: Awaited<ReturnType<typeof privateRedis>>;
+let redis: Awaited<ReturnType<typeof ownRedis>>;
 let postgres: Awaited<ReturnType<typeof privatePostgres>>;
 let rollcall: Deployment;
 let host: string;
 
 beforeAll(async () => {
-  [redis, postgres] = await Promise.all([privateRedis(), privatePostgres()]);
+  [redis, postgres] = await Promise.all([ownRedis(), privatePostgres()]);
   rollcall = await Deployment.start('erasure', {
     webs: 2,
     redisUrl: redis.url,
@@ -38,11 +38,9 @@ async function call(method: string, path: string, body?: unknown) {
 async function traces(): Promise<string[]> {
   const found: string[] = [];
   const { redis: client, db } = rollcall;
-  for await (const keys of client.scanStream({ count: 500 })) {
-    for (const key of keys as string[]) {
-      const text = JSON.stringify([key, await read(key)]);
-      if (SPELLINGS.some((spelling) => text.includes(spelling))) found.push(`Redis ${key}`);
-    }
+  for (const key of await client.keys('*')) {
+    const text = JSON.stringify([key, await read(key)]);
+    if (SPELLINGS.some((spelling) => text.includes(spelling))) found.push(`Redis ${key}`);
   }
   const tables = await db.raw<{ rows: { name: string }[] }>(
     `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'`,

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { freePort } from '../../scripts/embedded/free-port.ts';
 import { isRunning, runningWith } from '../support/processes.ts';
+import { keepLog } from '../support/run-logs.ts';
 import { openStores, type Stores } from '../support/stores.ts';
 
 let stores: Stores;
@@ -21,20 +22,21 @@ afterEach(async () => {
 /** `npm start` against the given stores; resolves when web says ready, with the ids of web and worker. */
 async function start(settings: NodeJS.ProcessEnv = {}) {
   const port = await freePort();
-  const started = spawn(process.execPath, ['scripts/start.ts'], {
-    env: {
-      ...process.env,
-      REDIS_URL: stores.redisUrl,
-      REDIS_PREFIX: stores.redisPrefix,
-      DATABASE_URL: stores.databaseUrl,
-      JWT_SECRET: 'a secret of at least thirty-two bytes',
-      HOST: '127.0.0.1',
-      PORT: String(port),
-      ...settings,
-    },
-    stdio: 'ignore',
-  });
+  const env = {
+    ...process.env,
+    REDIS_URL: stores.redisUrl,
+    REDIS_PREFIX: stores.redisPrefix,
+    DATABASE_URL: stores.databaseUrl,
+    JWT_SECRET: 'a secret of at least thirty-two bytes',
+    HOST: '127.0.0.1',
+    PORT: String(port),
+    ...settings,
+  };
+  const started = spawn(process.execPath, ['scripts/start.ts'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   child = started;
+  // Read in any case, so that it never waits for somebody who does.
+  for (const stream of [started.stdout, started.stderr]) stream.resume();
+  keepLog(started, env);
   const ready = () => fetch(`http://127.0.0.1:${port}/readyz`).then((answer) => expect(answer.status).toBe(200));
   await vi.waitFor(ready, { timeout: 20_000, interval: 50 });
   const commands = (await runningWith(stores.redisPrefix)).map((pid) => ({ pid, command: commandOf(pid) }));

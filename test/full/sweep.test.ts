@@ -9,7 +9,7 @@ const SILENT = Array.from({ length: 40 }, (_, n) => `silent-${n}`);
 
 /** Nothing is left of the timeout jobs, waiting or delayed. */
 async function deleteTimeoutJobs(rollcall: Deployment): Promise<void> {
-  const queue = new Queue('timeouts', { connection: rollcall.redis, prefix: rollcall.key('bull') });
+  const queue = new Queue('timeouts', { connection: rollcall.redis, prefix: rollcall.queuePrefix('timeouts') });
   await queue.drain(true);
   await queue.close();
 }

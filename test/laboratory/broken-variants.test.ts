@@ -6,7 +6,7 @@ import { World } from '../faults/laboratory/world.ts';
 
 const SIZE = { people: 1, webs: 2, workers: 2 };
 /** What the machine takes is not counted against the code, so a busy one may hide once what a variant does. */
-const TELLINGS = 3;
+const TELLINGS = 5;
 
 async function tell({ scene }: Variant, prefix: string, world: World): Promise<Finding[]> {
   const laboratory = await Laboratory.open({ ...SIZE, prefix, world });

@@ -9,6 +9,7 @@ const WATCHED_BY = 3;
 const CHANGE_EVERY_MS = 100;
 const TTL_MS = 20_000;
 const QUIET_MS = 15_000;
+const ROUNDS = 3;
 const ATTACKER = fileURLToPath(new URL('./floods/attacker.ts', import.meta.url));
 
 const env = {
@@ -56,10 +57,15 @@ afterAll(async () => {
 
 const tell = (user: TestClient | undefined, text: string) => user?.socket.emit('set_detail', { text }, () => {});
 
+interface Latencies {
+  p50: number;
+  p99: number;
+  lost: number;
+  of: number;
+}
+
 /** How long changes took to reach those who watch, and how many never came, while something else goes on. */
-async function latencies(
-  meanwhile: () => Promise<unknown>,
-): Promise<{ p50: number; p99: number; lost: number; of: number }> {
+async function latencies(meanwhile: () => Promise<unknown>): Promise<Latencies> {
   const sentAt = new Map<string, number>();
   const took: number[] = [];
   const unlisten = users.map(({ socket }) => {
@@ -103,46 +109,65 @@ async function attack(url: string): Promise<Record<string, number>> {
 const megabytes = async () =>
   Math.round(((await samplesOf(rollcall.url)).get('rollcall_process_resident_memory_bytes') ?? 0) / 2 ** 20);
 
+const median = (of: number[]) => of.toSorted((one, other) => one - other)[Math.floor(of.length / 2)] ?? Number.NaN;
+
+/**
+ * The attacker and the five hundred share two cores with all that they talk to, so even an attack on somebody else takes
+ * from what the good users have. What Rollcall lets through is what an attack on it costs beyond that: the two are done
+ * in turn, and compared by their medians.
+ */
 test('ten thousand bad handshakes, fifty thousand heartbeats and five thousand slow connections harm nobody', async () => {
   const quiet = await latencies(() => pause(QUIET_MS));
   console.log(`quiet ${JSON.stringify(quiet)}`);
-  const elsewhere = await latencies(() => attack(decoy.url));
-  console.log(`attack elsewhere ${JSON.stringify(elsewhere)}`);
-  const memoryBefore = await megabytes();
-  let outcome: Record<string, number> = {};
-  let memoryDuring = 0;
+  const memory = { before: await megabytes(), highest: 0, after: 0 };
   const watchMemory = setInterval(() => {
     void megabytes().then(
       (now) => {
-        memoryDuring = Math.max(memoryDuring, now);
+        memory.highest = Math.max(memory.highest, now);
       },
       () => {},
     );
   }, 1000);
-  const attacked = await latencies(async () => {
-    outcome = await attack(rollcall.url);
-  });
+  const elsewhere: Latencies[] = [];
+  const attacked: Latencies[] = [];
+  const outcomes: Record<string, number>[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    elsewhere.push(await latencies(() => attack(decoy.url)));
+    console.log(`attack elsewhere ${JSON.stringify(elsewhere.at(-1))}`);
+    const hit = await latencies(async () => {
+      outcomes.push(await attack(rollcall.url));
+    });
+    attacked.push(hit);
+    console.log(`attack ${JSON.stringify({ ...hit, ...outcomes.at(-1) })}`);
+  }
   clearInterval(watchMemory);
-  const memory = { before: memoryBefore, highest: memoryDuring, after: await megabytes() };
-  console.log(JSON.stringify({ quiet, elsewhere, attacked, outcome, memory }));
+  memory.after = await megabytes();
+  const p99 = {
+    quiet: quiet.p99,
+    elsewhere: median(elsewhere.map((phase) => phase.p99)),
+    attacked: median(attacked.map((phase) => phase.p99)),
+  };
+  console.log(JSON.stringify({ p99, memory }));
 
-  for (const phase of [quiet, elsewhere, attacked]) expect(phase.lost).toBe(0);
+  for (const phase of [quiet, ...elsewhere, ...attacked]) expect(phase.lost).toBe(0);
   // Nobody was seen inactive, and nobody lost the connection.
   expect(users.flatMap((user) => user.heard.filter(({ status }) => status === 'inactive'))).toEqual([]);
   expect(users.flatMap((user) => user.disconnects)).toEqual([]);
-  // Beside what the same attack costs when it is aimed at somebody else on this machine.
-  expect(attacked.p99).toBeLessThan(2 * Math.max(quiet.p99, elsewhere.p99));
+  expect(p99.attacked).toBeLessThan(2 * Math.max(p99.quiet, p99.elsewhere));
 
-  expect(outcome['heartbeats rate_limited']).toBe(1);
-  expect(outcome['slow connection still open']).toBe(0);
-  expect(outcome['slow connection closed']).toBe(5000);
-  const checked = outcome['handshake UNAUTHENTICATED'] ?? 0;
-  const told = outcome['handshake RATE_LIMITED'] ?? 0;
-  const cutOff = outcome['handshake cut off'] ?? 0;
-  expect(checked + told + cutOff).toBe(10_000);
-  expect(cutOff).toBeGreaterThan(checked + told);
+  for (const outcome of outcomes) {
+    // A pressed process may not even let it in.
+    expect(outcome['heartbeats rate_limited'] ?? outcome['heartbeats UNAVAILABLE']).toBe(1);
+    expect(outcome['slow connection still open']).toBe(0);
+    expect(outcome['slow connection closed']).toBe(5000);
+    const checked = outcome['handshake UNAUTHENTICATED'] ?? 0;
+    const told = outcome['handshake RATE_LIMITED'] ?? 0;
+    const cutOff = outcome['handshake cut off'] ?? 0;
+    expect(checked + told + cutOff).toBe(10_000);
+    expect(cutOff).toBeGreaterThan(checked + told);
+  }
   expect(memory.highest - memory.before).toBeLessThan(250);
   const { body } = await rest(rollcall.url, 'GET', '/readyz');
   expect(body.ready).toBe(true);
   expect(rollcall.faults).toEqual([]);
-}, 240_000);
+}, 600_000);

@@ -11,6 +11,7 @@ import {
   markLoss,
   positionChanges,
 } from '../../src/postgres/change-feed.ts';
+import { feedFigures } from '../../src/postgres/change-feed-figures.ts';
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import { eraseUser } from '../../src/postgres/erasure.ts';
 import { type RecordedEntry, recordChanges } from '../../src/postgres/history.ts';
@@ -265,4 +266,26 @@ test('what a receiver has taken is noted once, whoever comes too late', async ()
   expect(await noteTaken(db, 'r', at(3), at(5))).toBe(true);
   expect(await noteTaken(other, 'r', at(3), at(4))).toBe(false);
   expect(await takenUpTo(db, 'r')).toEqual(at(5));
+});
+
+test('how far the feed is behind the history, and a receiver behind the feed, is known by number and age', async () => {
+  expect(await feedFigures(db, null)).toEqual({ arriving: { changes: 0, oldestMs: 0 }, receiver: null });
+  await noteTaken(db, 'behind', null, begin);
+  await recordChanges(db, [entry('late', Date.now() - 60_000), entry('later', Date.now() - 30_000)]);
+  const arriving = await feedFigures(db, 'behind');
+  expect(arriving).toMatchObject({ arriving: { changes: 2 }, receiver: { behind: 0, oldestMs: 0 } });
+  expect(arriving.arriving.oldestMs / 1000).toBeCloseTo(60, -1);
+
+  await positionChanges(db, 1000);
+  const { now } = await feedStanding(db);
+  const behind = await feedFigures(db, 'behind');
+  expect(behind).toMatchObject({ arriving: { changes: 0, oldestMs: 0 }, receiver: { behind: 2 } });
+  expect((behind.receiver?.oldestMs ?? 0) / 1000).toBeCloseTo(60, -1);
+  expect(behind.receiver?.takenAt).toBeGreaterThan(Date.now() - 60_000);
+  await noteTaken(db, 'behind', begin, now);
+  expect((await feedFigures(db, 'behind')).receiver).toMatchObject({ behind: 0, oldestMs: 0 });
+  // One that was never heard of has all that is kept before it.
+  const stranger = await feedFigures(db, 'never heard of');
+  expect(stranger.receiver).toMatchObject({ takenAt: null });
+  expect(stranger.receiver?.behind).toBeGreaterThanOrEqual(2);
 });

@@ -117,6 +117,9 @@ async function hello(world: World, { userId, sessionId, conn, openedAt }: Connec
     opened = await world.store.open(request, seed);
   }
   world.owe(opened.followUp);
+  const signedOutAt = world.signedOut.get(userId) ?? Number.NEGATIVE_INFINITY;
+  // Whoever was here before is signed out, also where the store does not know that they were.
+  if (mode === 'restore' && openedAt - lateness <= signedOutAt) return expect(opened.code).toBe('logout');
   const late = { ...hello, beatAgeMs: ageMs + lateness, connectedAgeMs: connectedAgeMs + lateness };
   const person = before && !seed ? before : world.remembered(userId, seed === 'away');
   const outcome = open(person, late, world.circumstances);
@@ -257,6 +260,7 @@ async function signOut(world: World, { user, conn, own }: Of<'log out'>): Promis
   const ofConn = own ? (connection?.conn ?? null) : null;
   const { found, followUp } = await world.store.logOut(userId, sessionId, ofConn ?? '');
   world.owe(followUp);
+  if (sessionId === null) world.signedOut.set(userId, world.now);
   const person = world.person(userId);
   const known = person ? world.follow(logOut(person, { sessionId, conn: ofConn }, world.circumstances)) : null;
   expect(found).toBe(known ? known === 'ok' : sessionId === null || ofConn !== null);

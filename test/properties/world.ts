@@ -61,6 +61,8 @@ export class World {
   postgresAway = false;
   revision = 0;
   connections: Connection[] = [];
+  /** When users signed out everywhere. */
+  readonly signedOut = new Map<string, number>();
   jobs: Waiting[] = [];
   /** When a process last reached Redis, and until when nothing expires after a time without. */
   #pulse: { at: number; going: boolean } | null = null;
@@ -192,6 +194,7 @@ export class World {
   async pass(ms: number): Promise<void> {
     const expired = await this.#time.pass(ms);
     for (const userId of userIds) {
+      if (expired.includes(this.keys.signedOut(userId))) this.signedOut.delete(userId);
       if (!expired.includes(this.keys.record(userId))) continue;
       const person = this.person(userId);
       expect(person && nextLook(person, this.circumstances), 'who is here is not dropped').toBeNull();
@@ -250,11 +253,14 @@ export class World {
       ...[keys.seen, keys.apartDue, keys.apartActive].map((key) => key(SHARD)),
       ...(['deliver', 'record'] as const).flatMap((group) => [keys.wake(group, SHARD), keys.lease(group, SHARD)]),
       ...userIds.flatMap((userId) =>
-        [keys.status, keys.lastSeen, keys.record, keys.privacy, keys.friends, keys.blocks].map((key) => key(userId)),
+        [keys.status, keys.lastSeen, keys.record, keys.signedOut, keys.privacy, keys.friends, keys.blocks].map((key) =>
+          key(userId),
+        ),
       ),
     );
     this.#pulse = null;
     this.#heldUntil = 0;
+    this.signedOut.clear();
     this.jobs = [];
     this.expected = this.#nothing();
   }

@@ -1,10 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { Redis } from 'ioredis';
 import knex, { type Knex } from 'knex';
 import { guardProcess } from '../../scripts/embedded/guard.ts';
+import type { RedisClient } from '../../src/redis/connect.ts';
+import { createKeys } from '../../src/redis/keys.ts';
+import { inCluster, openRedis } from './own-client.ts';
+import { keepLog } from './run-logs.ts';
 import { openStores } from './stores.ts';
+
+export { eventually } from './eventually.ts';
 
 export const JWT_SECRET = 'a-secret-that-only-the-tests-know-about';
 
@@ -30,6 +35,7 @@ export class Program {
       env: { PATH: process.env.PATH ?? '', NODE_COMPILE_CACHE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    keepLog(this.child, env);
     // It must not outlive a run that is killed.
     const unguard = guardProcess(this.pid, 'SIGKILL');
     this.exited = once(this.child, 'exit').then(([code, signal]) => {
@@ -105,7 +111,7 @@ export interface DeploymentOptions {
 /** Web and worker processes on stores of the test's own. */
 export class Deployment {
   readonly env: Record<string, string>;
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly db: Knex;
   readonly webs: WebProgram[] = [];
   readonly workers: Program[] = [];
@@ -115,7 +121,7 @@ export class Deployment {
   private constructor(env: Record<string, string>, closeStores: () => Promise<void>) {
     this.env = env;
     this.prefix = env.REDIS_PREFIX ?? '';
-    this.redis = new Redis(env.REDIS_URL ?? '', { maxRetriesPerRequest: null });
+    this.redis = openRedis(env.REDIS_URL ?? '', this.#isCluster);
     this.redis.on('error', () => {});
     this.db = knex({ client: 'pg', connection: env.DATABASE_URL ?? '', pool: { min: 0, max: 2 } });
     this.#closeStores = closeStores;
@@ -127,6 +133,8 @@ export class Deployment {
       {
         REDIS_URL: options.redisUrl ?? stores.redisUrl,
         REDIS_PREFIX: stores.redisPrefix,
+        // Of a cluster every node is named.
+        ...((options.redisUrl ?? stores.redisUrl).includes(',') ? { REDIS_CLUSTER: 'true' } : {}),
         DATABASE_URL: options.databaseUrl ?? stores.databaseUrl,
         JWT_SECRET,
         HOST: '127.0.0.1',
@@ -174,8 +182,17 @@ export class Deployment {
     return worker;
   }
 
+  /** A key as `docs/architecture.md` names it for a single Redis; in a cluster its hash tag is added. */
   key(name: string): string {
-    return `${this.prefix}${name}`;
+    return `${this.prefix}${this.#isCluster ? inCluster(name) : name}`;
+  }
+
+  queuePrefix(queue: string): string {
+    return createKeys(this.prefix, this.#isCluster).queuePrefix(queue);
+  }
+
+  get #isCluster(): boolean {
+    return this.env.REDIS_CLUSTER === 'true';
   }
 
   /** What the processes logged as faults of their own. */
@@ -212,19 +229,4 @@ export async function freePort(): Promise<number> {
   await once(server, 'close');
   if (address === null || typeof address === 'string') throw new Error('no port');
   return address.port;
-}
-
-/** Asks again and again until the answer satisfies; fails with the last answer. Deadlines are the contract's or generous. */
-export async function eventually<T>(
-  ask: () => Promise<T> | T,
-  satisfied: (answer: T) => boolean,
-  withinMs = 5000,
-): Promise<T> {
-  const until = performance.now() + withinMs;
-  for (;;) {
-    const answer = await ask();
-    if (satisfied(answer)) return answer;
-    if (performance.now() > until) throw new Error(`Still ${JSON.stringify(answer)} after ${withinMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

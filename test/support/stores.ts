@@ -6,10 +6,13 @@ import { type RedisOptions, startRedis } from '../../scripts/embedded/redis.ts';
 import type { EmbeddedPostgres, EmbeddedRedis } from '../../scripts/embedded/stores.ts';
 import { templateDatabase } from './global-setup.ts';
 import { migrate } from './migrate.ts';
+import { RedisCluster } from './redis-cluster.ts';
 
 /** A room of one's own in the run's shared stores: a key prefix and a freshly migrated database. */
 export interface Stores {
   redisUrl: string;
+  /** Whether that is a Redis Cluster, whose nodes `redisUrl` lists. */
+  redisCluster: boolean;
   /** For REDIS_PREFIX; ends with a colon. */
   redisPrefix: string;
   databaseUrl: string;
@@ -19,7 +22,7 @@ export interface Stores {
 
 /** `name` is for the reader of keys and database lists; two files may use the same one. */
 export async function openStores(name: string): Promise<Stores> {
-  const { redisUrl, postgresUrl } = inject('sharedStores');
+  const { redisUrl, redisCluster, postgresUrl } = inject('sharedStores');
   const room = `${name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '_')
@@ -29,6 +32,7 @@ export async function openStores(name: string): Promise<Stores> {
   databaseUrl.pathname = `/${room}`;
   return {
     redisUrl,
+    redisCluster,
     redisPrefix: `${room}:`,
     databaseUrl: databaseUrl.href,
     close: () => administer(postgresUrl, `DROP DATABASE IF EXISTS ${room} WITH (FORCE)`),
@@ -48,6 +52,14 @@ async function administer(url: string, statement: string): Promise<void> {
 /** A Redis that the test may kill, freeze, empty and restart. It keeps its data over restarts unless told otherwise. */
 export function privateRedis(options: RedisOptions = {}): Promise<EmbeddedRedis> {
   return startRedis({ appendonly: true, ...options });
+}
+
+/** What a test may do to a Redis of its own, be it one server or all those of a cluster. */
+export type OwnRedis = Pick<EmbeddedRedis, 'url' | 'start' | 'shutdown' | 'kill' | 'stop'>;
+
+/** A Redis of the test's own of the run's kind: one server, or with TEST_REDIS=cluster a cluster. */
+export function ownRedis(): Promise<OwnRedis> {
+  return inject('sharedStores').redisCluster ? RedisCluster.start() : privateRedis();
 }
 
 /** A PostgreSQL that the test may kill, freeze and restart, with one migrated database. */

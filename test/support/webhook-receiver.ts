@@ -27,6 +27,8 @@ export class WebhookReceiver {
   /** For the next calls, in order; after that `standing`. */
   reactions: Reaction[] = [];
   standing: Reaction = { status: 204 };
+  /** How many changes at once are not too large for it. */
+  most = Number.POSITIVE_INFINITY;
   /** The most calls that were open at once. */
   mostAtOnce = 0;
   #open = 0;
@@ -84,7 +86,8 @@ export class WebhookReceiver {
     this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#open);
     response.once('close', () => this.#open--);
     const delivery = verified(request, await text(request));
-    const reaction = this.reactions.length > 0 ? this.reactions.shift() : this.standing;
+    const usual = delivery.changes.length > this.most ? { status: 413 } : this.standing;
+    const reaction = this.reactions.length > 0 ? this.reactions.shift() : usual;
     this.calls.push({ delivery, at: performance.now(), status: reaction?.status ?? null });
     if (!reaction) return;
     if (reaction.status < 300) this.#apply(delivery);

@@ -1,6 +1,7 @@
 import { Queue } from 'bullmq';
 import { TestClient } from './client.ts';
 import { Deployment, eventually } from './deployment.ts';
+import { LOCK } from './metrics.ts';
 import { WebhookReceiver } from './webhook-receiver.ts';
 
 /** Nobody has to beat. */
@@ -17,13 +18,14 @@ export class WebhookWorld {
   private constructor(receiver: WebhookReceiver, rollcall: Deployment) {
     this.receiver = receiver;
     this.rollcall = rollcall;
-    const connection = { url: rollcall.env.REDIS_URL ?? '' };
-    this.queue = new Queue('webhooks', { connection, prefix: rollcall.key('bull'), skipVersionCheck: true });
+    const { redis: connection } = rollcall;
+    const prefix = rollcall.queuePrefix('webhooks');
+    this.queue = new Queue('webhooks', { connection, prefix, skipVersionCheck: true });
   }
 
   static async start(name: string): Promise<WebhookWorld> {
     const receiver = await WebhookReceiver.start();
-    const rollcall = await Deployment.start(name, { workers: 2, env: { ...LASTING, ...receiver.env } });
+    const rollcall = await Deployment.start(name, { workers: 2, env: { ...LASTING, ...LOCK, ...receiver.env } });
     // The first word to a receiver that was never heard of: that it needs a snapshot.
     await eventually(
       () => receiver.taken.map(({ delivery }) => delivery.reset),

@@ -1,18 +1,18 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
-import { privatePostgres, privateRedis } from '../support/stores.ts';
+import { ownRedis, privatePostgres } from '../support/stores.ts';
 import { watched } from './doors.ts';
 
 /** Stores of its own: some of these tests break them. */
-let redis: Awaited<ReturnType<typeof privateRedis>>;
+let redis: Awaited<ReturnType<typeof ownRedis>>;
 let postgres: Awaited<ReturnType<typeof privatePostgres>>;
 let rollcall: Deployment;
 let host: string;
 let names = 0;
 
 beforeAll(async () => {
-  [redis, postgres] = await Promise.all([privateRedis(), privatePostgres()]);
+  [redis, postgres] = await Promise.all([ownRedis(), privatePostgres()]);
   rollcall = await Deployment.start('privacy', { webs: 2, redisUrl: redis.url, databaseUrl: postgres.databaseUrl });
   host = await tokenFor('host', { scope: 'presence:read presence:write' });
 }, 120_000);

@@ -2,6 +2,8 @@ import asyncapi from '@asyncapi/specs';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv } from 'ajv';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { ERRORS, type ErrorCode, httpErrorBody, RollcallError } from '../../src/errors.ts';
+import { REFUSED } from '../../src/protocol/examples.ts';
 import { CLIENT_EVENTS, SERVER_EVENTS } from '../../src/protocol/socket.ts';
 import { openWorld, type World } from './rest-world.ts';
 
@@ -39,6 +41,74 @@ test('every route says what it does, and which bad requests it refuses', async (
   expect(missing).toEqual([]);
 });
 
+test('every body and every answer of a route has examples, and each of them is what its schema asks for', async () => {
+  const { paths, webhooks } = await documentAt('/docs/json');
+  const faults: string[] = [];
+  for (const [path, item] of Object.entries<Record<string, Route>>({ ...paths, ...webhooks })) {
+    for (const [verb, route] of Object.entries(item)) {
+      const said = { body: route.requestBody, ...route.responses };
+      for (const [name, { content }] of Object.entries<Said>(said as Record<string, Said>).filter(([, of]) => of)) {
+        const media = content?.['application/json'];
+        if (media) faults.push(...faultsOf(`${verb} ${path} ${name}`, media.schema, examplesOf(media)));
+        else if (content) faults.push(`${verb} ${path} ${name}: no JSON`);
+      }
+    }
+  }
+  expect(faults).toEqual([]);
+});
+
+test('what the examples of a refusal say is what the table of errors says', async () => {
+  const { paths } = await documentAt('/docs/json');
+  const { responses } = paths['/users/{id}/status'].get;
+  for (const [status, response] of Object.entries<Said>(responses).filter(([of]) => Number(of) >= 400)) {
+    const media = response.content?.['application/json'];
+    for (const example of media ? examplesOf(media) : []) {
+      const { code } = example as { code: ErrorCode };
+      expect(example).toEqual(httpErrorBody(new RollcallError(code)));
+      expect(`${ERRORS[code].statusCode}`).toBe(status);
+    }
+  }
+});
+
+test('a backend is told all it needs: tokens, roles, codes, limits, pages, and how a webhook is signed', async () => {
+  const document = await documentAt('/docs/json');
+  const said: string = document.info.description;
+  for (const code of Object.keys(ERRORS)) expect(said).toContain(code);
+  for (const word of [
+    'presence:read',
+    'presence:write',
+    'Retry-After',
+    'nextCursor',
+    'CURSOR_TOO_OLD',
+    '"sub"',
+    'exp',
+  ]) {
+    expect(said.replaceAll('`sub`', '"sub"')).toContain(word);
+  }
+  expect(document.webhooks.changes.post.description).toContain('HMAC-SHA256');
+  const named = new Set(document.tags.map(({ name }: { name: string }) => name));
+  for (const [path, item] of Object.entries<Record<string, Route>>(document.paths)) {
+    for (const [verb, route] of Object.entries(item)) {
+      expect(named, `${verb} ${path}`).toContain(route.tags?.[0]);
+      // Whatever needs a token says whose.
+      if (route.security) expect(route.description, `${verb} ${path}`).toMatch(/user|[Ss]ervice/);
+    }
+  }
+  expect(document.paths['/analytics/active'].get.security).toEqual([{ bearer: ['presence:read'] }]);
+});
+
+test('every message of the sockets has examples, and each of them is what its schema asks for', async () => {
+  const { channels, components } = await documentAt('/docs/asyncapi.json');
+  const faults: string[] = [];
+  for (const [name, message] of Object.entries<Message>(channels.socket.messages)) {
+    faults.push(...faultsOf(name, message.payload, message.examples?.map(({ payload }) => payload) ?? []));
+  }
+  const { HandshakeAuth } = components.schemas;
+  faults.push(...faultsOf('the handshake', HandshakeAuth, HandshakeAuth.examples));
+  expect(faults).toEqual([]);
+  for (const refused of Object.values(REFUSED)) expect(refused.message).toBe(ERRORS[refused.code].message);
+});
+
 test('the description of the sockets is a valid AsyncAPI 3 document', async () => {
   const document = await documentAt('/docs/asyncapi.json');
   const schema = asyncapi.schemasWithoutId['3.0.0'] as object;
@@ -65,8 +135,38 @@ test('every event of either side is described, with its payload and its acknowle
   expect(watch.payload.properties.userIds).toMatchObject({ type: 'array', minItems: 1, maxItems: 1000 });
 });
 
+/** What is wrong with the examples of something; one at least is wanted. */
+function faultsOf(what: string, schema: object, examples: unknown[]): string[] {
+  if (examples.length === 0) return [`${what}: no example`];
+  // Formats are checked by the patterns beside them.
+  const validate = new Ajv({ strict: false, validateFormats: false, allErrors: true }).compile(schema);
+  return examples.flatMap((example) =>
+    validate(example) ? [] : [`${what}: ${JSON.stringify(example)} ${JSON.stringify(validate.errors)}`],
+  );
+}
+
+function examplesOf({ example, examples = {} }: Media): unknown[] {
+  return [...(example === undefined ? [] : [example]), ...Object.values(examples).map(({ value }) => value)];
+}
+
+interface Media {
+  schema: object;
+  example?: unknown;
+  examples?: Record<string, { value: unknown }>;
+}
+
+interface Said {
+  content?: Record<string, Media>;
+}
+
+interface Message {
+  payload: object;
+  examples?: { payload: unknown }[];
+}
+
 interface Route {
   summary?: string;
+  description?: string;
   tags?: string[];
   security?: unknown;
   parameters?: unknown[];

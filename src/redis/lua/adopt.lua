@@ -1,4 +1,5 @@
--- PostgreSQL has answered for users whose record was made without it, or whom Redis lost while they were active.
+-- PostgreSQL has answered for users whose record was made without it, whom Redis lost while they were active, or of whom a
+-- failover left an older last seen than was told.
 -- ARGV  5.. in eights: user, version, lastSeen, announced 1|0, hidden, detail, ms it has left, privacy
 -- Returns { wake, user, timeout job to add, its delay (ms), … }
 local result = { 0 }
@@ -16,6 +17,11 @@ for n = 5, #ARGV, 8 do
       result[#result + 1] = at - now
     end
   else
+    local known = memoryAt(n + 1)[2]
+    if known and known > (u.lastSeen or 0) then
+      u.lastSeen = known
+      save(u)
+    end
     redis.call('SREM', KEYS[6], u.id)
   end
 end

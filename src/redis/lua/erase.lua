@@ -1,6 +1,6 @@
 -- Forgets a user. Watchers are told that they are gone and were never seen, sockets are closed, and the same entry makes a
 -- worker erase them from PostgreSQL, behind whatever was recorded of them before.
--- KEYS  12 erased: sorted set: connection → until when it is refused, without a word about whose it was
+-- KEYS  12 erased: connection → until when it is refused, without a word about whose it was
 -- ARGV  5 user
 -- Returns { wake, id of the entry in the outbox }
 local id = ARGV[5]
@@ -11,8 +11,7 @@ for _, s in pairs(u.sessions) do
 end
 tellClosed(u, conns, 'logout')
 for conn in pairs(u.tombs) do conns[#conns + 1] = conn end
-redis.call('ZREMRANGEBYSCORE', KEYS[12], '-inf', whole(now))
-for _, conn in ipairs(conns) do redis.call('ZADD', KEYS[12], whole(now + 2 * ttl), conn) end
+refuseFromNow(conns)
 
 -- Who could see them is told; what is still on its way from before is for nobody any more.
 local _, visibility, lastSeen = readPrivacy(redis.call('GET', privacyKey(id)))
@@ -21,7 +20,7 @@ local before = { v = visibility, l = lastSeen, fa = {}, fr = redis.call('SMEMBER
 append(u, 's', '0', 'l', '', 'v', whole(math.max(now, u.version + 1)), 'a', whole(now), 'c', 'erased', 'z', '1',
   'b', cjson.encode(before), 'd', '{}')
 
-redis.call('DEL', u.key, statusKey(id), lastSeenKey(id), friendsKey(id), blocksKey(id))
+redis.call('DEL', u.key, statusKey(id), lastSeenKey(id), signedOutKey(id), friendsKey(id), blocksKey(id))
 closeToAll(id)
 for _, key in ipairs({ due, KEYS[9], KEYS[10], KEYS[11] }) do redis.call('ZREM', key, id) end
 redis.call('SREM', KEYS[5], id)

@@ -3,6 +3,7 @@
 -- KEYS  1 indicators  2 outbox  3 doing (of the conversation)  4 wakeDeliver  5 wakeRecord
 -- ARGV  1 action: start | stop | expire | expel  2 how long it lasts unless repeated (ms)
 --       3 conversation  4 user  5 kind  6 conn   (`expel`: of any kind and connection, for a member no more)
+--       7 W3C's `traceparent` of what caused this, or ''
 -- Returns { wake }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -10,7 +11,8 @@ local action, lasts, conversation, user, kind = ARGV[1], tonumber(ARGV[2]), ARGV
 local result = { 0 }
 
 local function append(...)
-  redis.call('XADD', KEYS[2], '*', 'i', conversation, 'u', user, ...)
+  if ARGV[7] == '' then redis.call('XADD', KEYS[2], '*', 'i', conversation, 'u', user, ...)
+  else redis.call('XADD', KEYS[2], '*', 't', ARGV[7], 'i', conversation, 'u', user, ...) end
   if redis.call('SET', KEYS[4], '1', 'PX', 500, 'NX') then result[1] = result[1] + 1 end
   if redis.call('SET', KEYS[5], '1', 'PX', 500, 'NX') then result[1] = result[1] + 2 end
 end

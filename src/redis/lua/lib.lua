@@ -11,11 +11,13 @@
 --       9 seen         sorted set: user → last seen, as others may know it (ms); also of users who are long gone
 --      10 apartDue     sorted set: user → due, of those whose `due` is not the moment until which they are active
 --      11 apartActive  sorted set: of the same, user → until when they are active (ms); together they tell how many are
---      12 erased       sorted set: connections of users who were erased, by until when they are refused (ms)
+--      12 erased       sorted set: connections that are refused without a record that says so, by until when (ms)
+--      13 never        in a cluster alone: a key that does not exist, so that no script runs while its slot is being moved
 -- ARGV  1 stem         what stands before `user:…` in a key
 --       2 tag          the hash tag of the shard with a trailing colon, or nothing
 --       3 ttl          PRESENCE_TTL in ms
 --       4 sentAt       when the caller sent this, as far as it knows Redis's clock; 0: unknown
+--    last trace        W3C's `traceparent` of what caused this, or ''; taken away here, so that lists of arguments end before
 --
 -- A user's record is the hash `user:sessions:<id>`:
 --   v   version of the last change            a   1 while the user is announced active
@@ -47,6 +49,7 @@ local FLICKER = 10000
 local endedBy = { timeout = true, disconnect = true, handover = true }
 local NOBODY = '-'
 
+local trace = table.remove(ARGV)
 local appended, lastAppended = false, nil
 
 local function whole(n)
@@ -56,6 +59,8 @@ end
 local function statusKey(id) return stem .. 'user:status:' .. tag .. id end
 local function lastSeenKey(id) return stem .. 'user:last_seen:' .. tag .. id end
 local function recordKey(id) return stem .. 'user:sessions:' .. tag .. id end
+-- When the user signed out everywhere last (ms): who was connected before is not let in again.
+local function signedOutKey(id) return stem .. 'user:signed_out:' .. tag .. id end
 
 -- ISO-8601 of a moment in ms; civil date by Howard Hinnant's `civil_from_days`.
 local dayCached, dateCached
@@ -183,6 +188,13 @@ local function bury(u, conn)
   if conn ~= NOBODY then u.tombs[conn] = now + 2 * ttl; u.tombsChanged = true end
 end
 
+-- The same for connections that no record speaks of.
+local function refuseFromNow(conns)
+  redis.call('ZREMRANGEBYSCORE', KEYS[12], '-inf', whole(now))
+  for _, conn in ipairs(conns) do redis.call('ZADD', KEYS[12], whole(now + 2 * ttl), conn) end
+  redis.call('PEXPIRE', KEYS[12], whole(2 * ttl))
+end
+
 local function isBuried(u, conn)
   return (u.tombs[conn] or 0) > now
 end
@@ -217,7 +229,8 @@ local function trimToCap()
 end
 
 local function append(u, ...)
-  lastAppended = redis.call('XADD', outbox, '*', 'u', u.id, ...)
+  if trace == '' then lastAppended = redis.call('XADD', outbox, '*', 'u', u.id, ...)
+  else lastAppended = redis.call('XADD', outbox, '*', 't', trace, 'u', u.id, ...) end
   appended = true
   trimToCap()
 end

@@ -19,8 +19,10 @@ end
 if seed and (u.fresh or u.unseeded) then applySeed(u, seed) end
 if restoring then
   if u.fresh and beat + ttl <= now then return { 0, 'stale', 0, 0, '', 0 } end
-  -- Nothing is made of somebody who was erased.
-  if u.fresh and (tonumber(redis.call('ZSCORE', KEYS[12], conn)) or 0) > now then return { 0, 'logout', 0, 0, '', 0 } end
+  -- Nothing is made of somebody who was erased, or had signed out before Redis was lost.
+  local refused = u.fresh and (tonumber(redis.call('ZSCORE', KEYS[12], conn)) or 0) > now
+  local signedOut = tonumber(redis.call('GET', signedOutKey(id)) or '')
+  if refused or (signedOut and now - tonumber(ARGV[9]) - lateness <= signedOut) then return { 0, 'logout', 0, 0, '', 0 } end
 end
 local wasFresh = u.fresh
 settle(u)

@@ -3,6 +3,7 @@
 -- KEYS  1 record (of the one who is told)  2 outbox  3 wakeDeliver  4 wakeRecord
 -- ARGV  1 the one who is told  2 the friend  3 when the friend became active (ms)  4 ttl (ms)
 --       5 1: tell; 0: only look whether a device is connected
+--       6 W3C's `traceparent` of what caused this, or ''
 -- Returns { wake, connected 1|0 }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -22,7 +23,8 @@ for name, value in pairs(sessions) do
 end
 
 if result[2] == 1 and ARGV[5] == '1' then
-  redis.call('XADD', KEYS[2], '*', 'u', ARGV[1], 'f', ARGV[2], 'a', ARGV[3])
+  if ARGV[6] == '' then redis.call('XADD', KEYS[2], '*', 'u', ARGV[1], 'f', ARGV[2], 'a', ARGV[3])
+  else redis.call('XADD', KEYS[2], '*', 't', ARGV[6], 'u', ARGV[1], 'f', ARGV[2], 'a', ARGV[3]) end
   if redis.call('SET', KEYS[3], '1', 'PX', 500, 'NX') then result[1] = result[1] + 1 end
   if redis.call('SET', KEYS[4], '1', 'PX', 500, 'NX') then result[1] = result[1] + 2 end
 end

@@ -13,7 +13,7 @@ import {
 } from '../../protocol/analytics.ts';
 import type { AnalyticsApi, Range } from '../analytics.ts';
 import { readSeenCursor } from '../cursors.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import { callerOf, requireService } from '../rights.ts';
 
 const HOUR_MS = 3_600_000;
@@ -29,6 +29,7 @@ export function analyticsRoutes(app: FastifyInstance, analytics: AnalyticsApi): 
       schema: {
         tags: ['analytics'],
         summary: 'How many are active, and how many were within X minutes',
+        ...access('service', 'read'),
         querystring: ActiveQuery,
         response: { 200: ActiveAnswer, ...refused },
       },
@@ -45,9 +46,12 @@ export function analyticsRoutes(app: FastifyInstance, analytics: AnalyticsApi): 
       schema: {
         tags: ['analytics'],
         summary: 'Who was active within X minutes, newest first',
-        description:
+        ...access(
+          'service',
+          'read',
           'Nobody is listed twice on the pages of one walk, and whoever was not heard of meanwhile is not left out. ' +
-          'Who is heard of during the walk moves to its front: on a page that has passed, and not listed further down.',
+            'Who is heard of during the walk moves to its front: on a page that has passed, and not listed further down.',
+        ),
         querystring: ActiveUsersQuery,
         response: { 200: ActiveUsersAnswer, ...refused },
       },
@@ -66,7 +70,7 @@ export function analyticsRoutes(app: FastifyInstance, analytics: AnalyticsApi): 
       schema: {
         tags: ['analytics'],
         summary: 'How many were active, and how many came or went, minute by minute',
-        description: 'Steps in which no worker ran are missing: what was not counted is not zero.',
+        ...access('service', 'read', 'Steps in which no worker ran are missing: what was not counted is not zero.'),
         querystring: TimelineQuery,
         response: { 200: TimelineAnswer, ...refused },
       },

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
 import { BlockParams, BlocksAnswer, NewBlockParams } from '../../protocol/social.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import { callerOf, requireSelf } from '../rights.ts';
 import type { Social } from '../social.ts';
 
@@ -17,6 +17,7 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
       schema: {
         tags,
         summary: 'Whom a user blocks',
+        ...access('self', 'read'),
         params: UserParams,
         response: { 200: BlocksAnswer, ...refusals(400, 401, 403, 503) },
       },
@@ -31,7 +32,15 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
 
   routes.put(
     '/users/:id/blocks/:blockedId',
-    { schema: { tags, summary: 'Block a user: neither sees the other any more', params: NewBlockParams, response } },
+    {
+      schema: {
+        tags,
+        summary: 'Block a user: neither sees the other any more',
+        ...access('self', 'write'),
+        params: NewBlockParams,
+        response,
+      },
+    },
     async (request, reply) => {
       const { id, blockedId } = request.params;
       requireSelf(callerOf(request), id, 'write');
@@ -42,7 +51,7 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
 
   routes.delete(
     '/users/:id/blocks/:blockedId',
-    { schema: { tags, summary: 'Block a user no longer', params: BlockParams, response } },
+    { schema: { tags, summary: 'Block a user no longer', ...access('self', 'write'), params: BlockParams, response } },
     async (request, reply) => {
       const { id, blockedId } = request.params;
       requireSelf(callerOf(request), id, 'write');

@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { RollcallError } from '../../errors.ts';
 import { ChangesAnswer, ChangesQuery, readFeedCursor } from '../../protocol/changes.ts';
 import type { ChangesApi } from '../changes.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import { callerOf, requireService } from '../rights.ts';
 
 /** What a backend keeps its own view of presence right with. */
@@ -14,11 +14,14 @@ export function changeRoutes(app: FastifyInstance, feed: ChangesApi): void {
       schema: {
         tags: ['changes'],
         summary: 'Who became active and inactive, in order and without a gap',
-        description:
+        ...access(
+          'service',
+          'read',
           'Every transition once, whoever may see it, as it is told to others: who appears inactive is inactive. To begin, ' +
-          'ask without `after`, then take a snapshot (`POST /users/status/query`), then go on from the cursor. With `wait` an ' +
-          'answer comes as soon as there is something to tell. A 410 `CURSOR_TOO_OLD` says that something after the cursor is ' +
-          'not kept any more: begin anew.',
+            'ask without `after`, then take a snapshot (`POST /users/status/query`), then go on from the cursor. With `wait` an ' +
+            'answer comes as soon as there is something to tell. A 410 `CURSOR_TOO_OLD` says that something after the cursor is ' +
+            'not kept any more: begin anew.',
+        ),
         querystring: ChangesQuery,
         response: { 200: ChangesAnswer, ...refusals(400, 401, 403, 410, 429, 503) },
       },

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { MemberParams, NoContent } from '../../protocol/http.ts';
 import type { Conversations } from '../conversations.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import { callerOf, requireService } from '../rights.ts';
 
 /** The host application tells who may join a conversation. */
@@ -19,7 +19,7 @@ export function conversationRoutes(
 
   routes.put(
     '/conversations/:id/members/:userId',
-    { schema: { ...schema, summary: 'Let a user join a conversation' } },
+    { schema: { ...schema, summary: 'Let a user join a conversation', ...access('service', 'write') } },
     async (request, reply) => {
       requireService(callerOf(request), 'write');
       await conversations.addMember(request.params.id, request.params.userId);
@@ -29,7 +29,7 @@ export function conversationRoutes(
 
   routes.delete(
     '/conversations/:id/members/:userId',
-    { schema: { ...schema, summary: 'Take a user out of a conversation, at once' } },
+    { schema: { ...schema, summary: 'Take a user out of a conversation, at once', ...access('service', 'write') } },
     async (request, reply) => {
       requireService(callerOf(request), 'write');
       await conversations.removeMember(request.params.id, request.params.userId);

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
 import { AlertBody, FriendParams, FriendsAnswer, NewFriendParams } from '../../protocol/social.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import { callerOf, requireSelf, requireService } from '../rights.ts';
 import type { Social } from '../social.ts';
 
@@ -20,6 +20,7 @@ export function friendRoutes(
       schema: {
         tags,
         summary: 'All friends of a user, as the user may see them',
+        ...access('self', 'read'),
         params: UserParams,
         response: { 200: FriendsAnswer, ...refusals(400, 401, 403, 503) },
       },
@@ -37,6 +38,7 @@ export function friendRoutes(
       schema: {
         tags,
         summary: 'Make two users friends',
+        ...access('service', 'write'),
         params: NewFriendParams,
         response: { 204: NoContent, ...refusals(400, 401, 403, 503) },
       },
@@ -54,6 +56,7 @@ export function friendRoutes(
       schema: {
         tags,
         summary: 'End a friendship, for both',
+        ...access('self', 'write'),
         params: FriendParams,
         response: { 204: NoContent, ...refusals(400, 401, 403, 503) },
       },
@@ -72,6 +75,7 @@ export function friendRoutes(
       schema: {
         tags,
         summary: 'Say whether to be told when a friend becomes active',
+        ...access('self', 'write'),
         params: FriendParams,
         body: AlertBody,
         response: { 204: NoContent, ...refusals(400, 401, 403, 404, 413, 503) },

@@ -5,7 +5,7 @@ import { ActivityAnswer, ActivityQuery, HistoryAnswer, HistoryQuery } from '../.
 import { UserParams } from '../../protocol/http.ts';
 import type { AnalyticsApi, Range } from '../analytics.ts';
 import { readHistoryCursor } from '../cursors.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import { callerOf, requireSelf } from '../rights.ts';
 
 /** A user's own past. */
@@ -19,6 +19,7 @@ export function historyRoutes(app: FastifyInstance, analytics: AnalyticsApi): vo
       schema: {
         tags: ['history'],
         summary: 'When a user became active and inactive, newest first',
+        ...access('self', 'read'),
         params: UserParams,
         querystring: HistoryQuery,
         response: { 200: HistoryAnswer, ...refused },
@@ -40,6 +41,7 @@ export function historyRoutes(app: FastifyInstance, analytics: AnalyticsApi): vo
       schema: {
         tags: ['history'],
         summary: 'How long a user was active on each day (UTC), today last',
+        ...access('self', 'read'),
         params: UserParams,
         querystring: ActivityQuery,
         response: { 200: ActivityAnswer, ...refused },

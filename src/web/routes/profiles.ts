@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
 import { Profile, ProfileBody } from '../../protocol/social.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import type { Profiles } from '../profiles.ts';
 import { callerOf, requireSelf } from '../rights.ts';
 
@@ -16,6 +16,7 @@ export function profileRoutes(app: FastifyInstance, profiles: Pick<Profiles, 'pr
       schema: {
         tags,
         summary: 'The profile of a user',
+        ...access('self', 'read'),
         params: UserParams,
         response: { 200: Profile, ...refusals(400, 401, 403, 404, 503) },
       },
@@ -33,6 +34,7 @@ export function profileRoutes(app: FastifyInstance, profiles: Pick<Profiles, 'pr
       schema: {
         tags,
         summary: 'Change the profile of a user; what is not named stays',
+        ...access('self', 'write'),
         params: UserParams,
         body: ProfileBody,
         response: { 200: Profile, ...refusals(400, 401, 403, 413, 503) },
@@ -51,6 +53,7 @@ export function profileRoutes(app: FastifyInstance, profiles: Pick<Profiles, 'pr
       schema: {
         tags,
         summary: 'Erase a user everywhere',
+        ...access('self', 'write'),
         params: UserParams,
         response: { 204: NoContent, ...refusals(400, 401, 403, 404, 503) },
       },

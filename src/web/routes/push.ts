@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
 import { PushEndpointBody, PushKeyAnswer, PushSubscriptionBody } from '../../protocol/push.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import type { PushApi } from '../push.ts';
 import { callerOf, requireOneself } from '../rights.ts';
 
@@ -16,7 +16,7 @@ export function pushRoutes(app: FastifyInstance, push: PushApi): void {
       schema: {
         tags: ['push'],
         summary: 'The key with which a browser subscribes to Web Push',
-        description: '404 where Web Push is not set up',
+        ...access('anyone', 'read', '404 where Web Push is not set up'),
         response: { 200: PushKeyAnswer, ...refusals(401, 404) },
       },
     },
@@ -29,7 +29,7 @@ export function pushRoutes(app: FastifyInstance, push: PushApi): void {
       schema: {
         tags: ['push'],
         summary: 'Have alerts sent to a browser while no device is connected',
-        description: '404 where Web Push is not set up',
+        ...access('oneself', 'read', '404 where Web Push is not set up'),
         params: UserParams,
         body: PushSubscriptionBody,
         response: { 204: NoContent, ...refusals(400, 401, 403, 404, 413, 503) },
@@ -50,6 +50,7 @@ export function pushRoutes(app: FastifyInstance, push: PushApi): void {
       schema: {
         tags: ['push'],
         summary: 'Send nothing to that browser any more',
+        ...access('oneself'),
         params: UserParams,
         body: PushEndpointBody,
         response: { 204: NoContent, ...refusals(400, 401, 403, 413, 503) },

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { LogoutBody, NoContent, SessionParams, SessionsAnswer, UserParams } from '../../protocol/http.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import type { PresenceApi } from '../presence-api.ts';
 import { actsFor, callerOf, requireSelf } from '../rights.ts';
 
@@ -14,6 +14,7 @@ export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void
       schema: {
         tags: ['sessions'],
         summary: 'End one session, or all',
+        ...access('self', 'write'),
         body: LogoutBody,
         response: { 204: NoContent, ...refusals(400, 401, 403, 404, 413, 503) },
       },
@@ -31,6 +32,7 @@ export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void
       schema: {
         tags: ['sessions'],
         summary: 'The devices a user is signed in on',
+        ...access('self', 'read'),
         params: UserParams,
         response: { 200: SessionsAnswer, ...refusals(400, 401, 403, 404, 503) },
       },
@@ -48,6 +50,7 @@ export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void
       schema: {
         tags: ['sessions'],
         summary: 'Sign a device out',
+        ...access('self', 'write'),
         params: SessionParams,
         response: { 204: NoContent, ...refusals(400, 401, 403, 404, 503) },
       },

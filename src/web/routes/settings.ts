@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { UserParams } from '../../protocol/http.ts';
 import { Settings, SettingsBody } from '../../protocol/social.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import { callerOf, requireSelf } from '../rights.ts';
 import type { Social } from '../social.ts';
 
@@ -16,6 +16,7 @@ export function settingsRoutes(app: FastifyInstance, social: Pick<Social, 'setti
       schema: {
         tags,
         summary: 'Who may see a user',
+        ...access('self', 'read'),
         params: UserParams,
         response: { 200: Settings, ...refusals(400, 401, 403, 503) },
       },
@@ -33,6 +34,7 @@ export function settingsRoutes(app: FastifyInstance, social: Pick<Social, 'setti
       schema: {
         tags,
         summary: 'Change who may see a user, at once; what is not named stays',
+        ...access('self', 'write'),
         params: UserParams,
         body: SettingsBody,
         response: { 200: Settings, ...refusals(400, 401, 403, 413, 503) },

@@ -11,7 +11,7 @@ import {
 } from '../../protocol/http.ts';
 import { SetStatusRequest, StatusPayload } from '../../protocol/vocabulary.ts';
 import type { Activations } from '../activations.ts';
-import { refusals } from '../docs.ts';
+import { access, refusals } from '../docs.ts';
 import type { PresenceApi } from '../presence-api.ts';
 import { actsFor, callerOf, isSelfOrReader, requireReader, viewerOf } from '../rights.ts';
 
@@ -24,6 +24,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
       schema: {
         tags: ['status'],
         summary: 'Whether a user is active, and when they were last seen',
+        ...access('anyone'),
         params: UserParams,
         querystring: StatusQuery,
         response: { 200: StatusAnswer, ...refusals(400, 401, 403, 404, 503) },
@@ -45,6 +46,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
       schema: {
         tags: ['status'],
         summary: 'Appear inactive, or end that',
+        ...access('self', 'write'),
         body: SetStatusRequest,
         response: { 200: StatusPayload, ...refusals(400, 401, 403, 413, 503) },
       },
@@ -64,6 +66,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
       schema: {
         tags: ['status'],
         summary: 'The status of many users at once, in the order asked',
+        ...access('anyone'),
         body: StatusesRequest,
         response: { 200: StatusesAnswer, ...refusals(400, 401, 403, 413, 503) },
       },

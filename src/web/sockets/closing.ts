@@ -1,4 +1,5 @@
 import type { CloseReason, SessionClosed } from '../../protocol/socket.ts';
+import { stopReading } from './turns.ts';
 import type { PresenceSocket } from './types.ts';
 
 /** A client that does not read its goodbye in this time is cut off without. */
@@ -12,6 +13,7 @@ export function closeSocket(socket: PresenceSocket, reason: CloseReason, afterMs
   const reconnect = reason !== 'logout' && reason !== 'replaced';
   const closed: SessionClosed = { reason, reconnect, ...(afterMs === undefined ? {} : { afterMs }) };
   socket.emit('session_closed', closed);
+  if (reason === 'rate_limited') stopReading(socket);
   if (!reconnect) socket.disconnect(true);
   else socket.conn.close();
   const cut = setTimeout(() => socket.conn.close(true), FLUSH_LIMIT_MS);

@@ -12,6 +12,7 @@ import type { Services } from '../../services.ts';
 import { Activations } from '../activations.ts';
 import type { Authenticator } from '../auth.ts';
 import { clientAddress } from '../client-address.ts';
+import { letConnectionsGo } from '../closing-connections.ts';
 import { Connections } from '../connections.ts';
 import type { Conversations } from '../conversations.ts';
 import { guarded } from '../guarded.ts';
@@ -27,6 +28,8 @@ import { admit, nothingFor, refusalOf } from './handshake.ts';
 import { Rooms } from './rooms.ts';
 import { SlowReaders } from './slow-readers.ts';
 import { Talks } from './talks.ts';
+import { tracedDelivery } from './traced-delivery.ts';
+import { takeTurns } from './turns.ts';
 import type { PresenceServer, SocketData } from './types.ts';
 
 /** Proxies cut a silent connection after 55 s and more; browsers do not throttle answers to a ping. */
@@ -62,6 +65,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   const { config, log, limits, presence, services, metrics } = deps;
   const addressOf = clientAddress(config.trustProxy);
   const activations = new Activations(presence);
+  const door = createDoor(config, limits, addressOf);
   const io: PresenceServer = new Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>(http, {
     transports: config.socketTransports,
     pingInterval: Math.min(config.heartbeatIntervalMs, LONGEST_PING_MS),
@@ -71,11 +75,13 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     perMessageDeflate: false,
     httpCompression: false,
     serveClient: false,
-    allowRequest: createDoor(config, limits, addressOf),
+    allowRequest: door.allowRequest,
     ...(config.corsOrigins.length > 0
       ? { cors: { origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins } }
       : {}),
   });
+  door.guard(http);
+  takeTurns(io);
   const pressure = new Pressure(
     () => services.pulse.answerMs,
     (level) => log.warn({ level }, 'The level of what is shed under load has changed'),
@@ -97,7 +103,8 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
     },
   });
-  const listener = metrics.timing(audience, () => services.clock.now());
+  const timed = metrics.timing(audience, () => services.clock.now());
+  const listener = tracedDelivery(timed, services.tracing);
   const reader = new DeliveryReader(services.connectRedis('reading'), services.redis, services.keys, listener);
   /** A deploy sends everybody away at once; they had better not all come back at once. */
   const jitter = () => Math.round((Math.random() * config.handoverMs) / 2);
@@ -110,12 +117,18 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
     });
   };
-  services.pulse.onLost(() => {
-    reader.reset();
+  services.pulse.onLost((shards) => {
+    reader.reset(shards);
     clearTimeout(resyncLater);
     // Until all who live have been restored, the store knows less than the watchers do.
     resyncLater = setTimeout(resync, config.ttlMs + config.handoverMs + RESYNC_MARGIN_MS);
   });
+  // A master's replica may not have heard of what was told last. On a single Redis the stream's numbering tells of that.
+  if (config.redisCluster) {
+    services.pulse.onBack((_, first) => {
+      if (!first) resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
+    });
+  }
   const slowReaders = new SlowReaders(io, (socket) => {
     const { connection } = socket.data;
     log.info({ userId: socket.data.caller.userId }, 'A client that does not read is cut off');
@@ -130,13 +143,16 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       next(refusalOf(error));
     };
     if (draining || !reader.placed) return refuse(new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 }));
-    admit(socket, { ...deps, addressOf, connections, audience, isCrowded: () => pressure.level === 2 }).then(
-      () => next(),
-      (error) => {
-        if (!(error instanceof RollcallError)) log.error({ err: error }, 'A handshake failed');
-        refuse(error);
-      },
-    );
+    const admission = { ...deps, addressOf, connections, audience, isCrowded: () => pressure.level === 2 };
+    services.tracing
+      .event('connect', () => admit(socket, admission))
+      .then(
+        () => next(),
+        (error) => {
+          if (!(error instanceof RollcallError)) log.error({ err: error }, 'A handshake failed');
+          refuse(error);
+        },
+      );
   });
   io.on('connection', (socket) => {
     const { connection, viewer, welcome } = socket.data;
@@ -182,7 +198,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       await connections.settled();
       // Each is closed behind its last packet, or cut off after a while; closing them all would drop what is unsent.
       await Promise.all(gone);
-      await io.close();
+      const closing = io.close();
+      const goodbyes = letConnectionsGo(http);
+      await closing;
+      goodbyes.stop();
     },
     stop: async () => {
       clearTimeout(resyncLater);

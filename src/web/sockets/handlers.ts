@@ -2,6 +2,7 @@ import type { Config } from '../../config.ts';
 import { RollcallError, socketErrorBody } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import { CLIENT_EVENTS, type ClientEvent, type ClientRequest } from '../../protocol/socket.ts';
+import type { Services } from '../../services.ts';
 import type { Activations } from '../activations.ts';
 import type { Authenticator } from '../auth.ts';
 import type { Connections } from '../connections.ts';
@@ -31,15 +32,28 @@ export interface HandlerDeps {
   audience: Audience;
   talks: Talks;
   metrics: WebMetrics;
+  services: Pick<Services, 'tracing'>;
 }
 
 type Handler<Request> = (request: Request, acknowledged: boolean) => Promise<Done> | Done;
 /** What the acknowledgement says, and what happens once it is on its way. */
 type Done = { answer?: object; after?: () => void } | undefined;
 
+/** What may change something for others. Heartbeats are too many, and looking on changes nothing. */
+const TRACED: ReadonlySet<ClientEvent> = new Set<ClientEvent>([
+  'set_status',
+  'set_detail',
+  'logout',
+  'join_conversation',
+  'leave_conversation',
+  'start_indicator',
+  'stop_indicator',
+]);
+
 /** Everything a connected client can say. */
 export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
   const { config, log, auth, activations, presence, connections, audience, talks, metrics } = deps;
+  const { tracing } = deps.services;
   const { viewer, connection } = socket.data;
   const limit = new HeartbeatLimit(config.heartbeatMinIntervalMs);
   const allowed = new EventLimits(socket, deps.limits);
@@ -148,7 +162,10 @@ export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
       const request = parse<unknown>(CLIENT_EVENTS[event], said);
       const asked = allowed.asked(event, request);
       if (asked) await asked;
-      const done = await (handlers[event] as Handler<unknown>)(request, acknowledge !== null);
+      const handle = handlers[event] as Handler<unknown>;
+      const done = TRACED.has(event)
+        ? await tracing.event(event, async () => handle(request, acknowledge !== null))
+        : await handle(request, acknowledge !== null);
       acknowledge?.({ ok: true, ...done?.answer });
       done?.after?.();
     } catch (error) {

@@ -56,6 +56,11 @@ export class Device {
     return this.connected && this.wanted && Date.now() - last < 2 * BEAT_MS + 300;
   }
 
+  /** Of its connection. */
+  get sessionId(): string | null {
+    return this.#line?.client.ready?.sessionId ?? null;
+  }
+
   /** Comes (where it is not here), preferably to this web. Resolves after the first attempt. */
   async come(web: number): Promise<void> {
     this.wanted = true;

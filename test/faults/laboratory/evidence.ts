@@ -1,6 +1,6 @@
 import type { Device } from './device.ts';
 import type { Person } from './person.ts';
-import type { Life, Span } from './spans.ts';
+import type { End, Life, Span } from './spans.ts';
 import { HANDOVER_MS, TTL_MS, type World } from './world.ts';
 
 /** Late words in buffers are heard about this long after what held them up is over. */
@@ -117,12 +117,21 @@ export function lossIn(world: World, span: Span): boolean {
   return world.redis.losses.some((loss) => loss.from <= span.to && loss.to >= span.from);
 }
 
+function wasHere({ lives, ends }: Device, end: End): boolean {
+  const life = lives.findLast(({ sure, from }) => sure && from <= end.from);
+  if (!life || life.from < end.from - TTL_MS) return false;
+  return !ends.some((other) => other !== end && other.from >= life.from && other.from <= end.from);
+}
+
 /** Between what the last sign of life lies, where that is certain: who hid, or was lost with Redis, is left out. */
 export function lastSeenOf(world: World, person: Person): Span | null {
   const ends = person.devices.flatMap((device) => device.ends);
   const lives = [...person.devices.flatMap((device) => device.lives), ...person.posts];
   const latest = Math.max(...lives.map((life) => heardBy(world, life)), ...ends.map(({ to }) => to));
-  const logouts = ends.filter(({ kind }) => kind !== 'close');
+  // Whoever was gone already is not seen again by signing out.
+  const logouts = person.devices.flatMap((device) =>
+    device.ends.filter((end) => end.kind !== 'close' && wasHere(device, end)),
+  );
   const from = Math.max(...[...lives, ...logouts].filter(({ sure }) => sure).map((one) => one.from));
   if (!Number.isFinite(from) || person.choices.some(({ kind }) => kind === 'hide')) return null;
   const around = { from: from - TTL_MS, to: latest + 2000 };

@@ -107,23 +107,27 @@ export class Link {
   }
 
   #forward(pair: Pair, from: Socket, to: Socket): void {
-    /** When the last piece on its way arrives, so that a shorter delay overtakes nothing. */
+    /** What is on its way, in order: nothing overtakes what was sent before, however late the timers of a busy machine. */
+    const underWay: { chunk: Buffer; at: number }[] = [];
     let arrives = 0;
-    const carry = (chunk: Buffer) => {
-      if (!to.destroyed) to.write(chunk);
+    const carry = () => {
+      while (underWay[0] && underWay[0].at <= performance.now()) {
+        const chunk = underWay.shift()?.chunk;
+        if (chunk && !to.destroyed) to.write(chunk);
+      }
+      if (underWay[0]) setTimeout(carry, underWay[0].at - performance.now());
     };
     from.on('data', (chunk) => {
-      const now = performance.now();
-      const at = Math.max(now + this.#delayMs, arrives);
-      if (at <= now) return carry(chunk);
-      arrives = at;
-      setTimeout(carry, at - now, chunk);
+      arrives = Math.max(performance.now() + this.#delayMs, arrives);
+      underWay.push({ chunk, at: arrives });
+      if (underWay.length === 1) carry();
     });
     from.on('error', () => from.destroy());
     from.on('close', () => {
       // Over a cut link the other side does not learn of it. Once it is mended, it does.
       if (this.#cut) return;
-      setTimeout(() => this.#end(pair), Math.max(0, arrives - performance.now()));
+      const end = () => (underWay.length > 0 ? setTimeout(end, 10) : this.#end(pair));
+      end();
     });
   }
 

@@ -49,7 +49,16 @@ export class Person {
   }
 
   /** Signs out everywhere, by a web that may be another one than those the devices are at. */
-  async logOutEverywhere(web = 0): Promise<void> {
+  logOutEverywhere(web = 0): Promise<void> {
+    return this.#signOut(this.devices, {}, web);
+  }
+
+  /** Signs out a device that is connected, by another web than its own. */
+  logOutElsewhere(device: Device, web: number): Promise<void> {
+    return this.#signOut([device], { sessionId: device.sessionId }, web);
+  }
+
+  async #signOut(devices: readonly Device[], body: object, web: number): Promise<void> {
     const choice: Choice = {
       kind: 'logout',
       from: Date.now(),
@@ -59,13 +68,13 @@ export class Person {
     };
     this.choices.push(choice);
     const end: End = { kind: 'logout', from: choice.from, to: Number.POSITIVE_INFINITY, sure: false };
-    for (const device of this.devices) device.wanted = false;
-    const answer = await this.#post('/users/logout', {}, web);
+    for (const device of devices) device.wanted = false;
+    const answer = await this.#post('/users/logout', body, web);
     choice.to = Date.now();
     end.to = choice.to;
     choice.sure = answer === 204;
     end.sure = choice.sure;
-    for (const device of this.devices) {
+    for (const device of devices) {
       device.signedOut(end);
       // Who could not be signed out at least goes, unless they have come again by now.
       if (!end.sure && !device.wanted) await device.leave();

@@ -77,7 +77,8 @@ export async function beatsAfterLogout(stage: Stage): Promise<void> {
   // Right after a beat, so that the next one is well after the answer.
   const { lives } = hal.device(0);
   for (const beats = lives.length; lives.length === beats || !lives.at(-1)?.sure; ) await pause(10);
-  await hal.logOutEverywhere(1);
+  // One session: signing out everywhere is remembered by more than tombstones.
+  await hal.logOutElsewhere(hal.device(0), 1);
   await pause(1500);
   for (const worker of stage.world.workers) worker.thaw();
   await pause(500);
@@ -88,7 +89,7 @@ export async function redisAway(stage: Stage): Promise<void> {
   await stage.world.redis.stopPrimary(false);
   await pause(TTL_MS + 1500);
   // The webs come back a little later than the workers: what they have to tell is what the hold waits for.
-  for (const web of stage.world.webs) web.redisLink.delay(80);
+  for (const web of stage.world.webs) web.redisLink.delay(100);
   await stage.world.redis.startPrimary();
   await pause(2500);
 }

@@ -127,7 +127,8 @@ export async function leftovers(world: World, redis: Redis): Promise<string[]> {
 async function problemOf(redis: Redis, key: string): Promise<string | null> {
   if (key.startsWith('bull:')) return null;
   if (key.startsWith('user:last_seen:')) return null;
-  if (key.startsWith('user:sessions:')) return (await redis.ttl(key)) > 0 ? null : `${key}, which never ends`;
+  if (/^(user:(sessions|signed_out)|presence:erased):/.test(key))
+    return (await redis.ttl(key)) > 0 ? null : `${key}, which never ends`;
   if (
     /^presence:(outbox:s\d+|\{delivery\}(:count)?|pulse|hold|epoch|settled|wake-\w+:s\d+|seen:s\d+|seen-completed|lease-.*)$/.test(
       key,

@@ -145,7 +145,16 @@ export class Watcher {
     this.log.push({ at: Date.now(), kind: 'change', change });
     const before = this.#raw.get(userId) ?? -1;
     if (version < before) {
-      this.violations.push({ at: Date.now(), text: `${userId} went back from version ${before} to ${version}` });
+      const heard = this.log.findLast(({ at, ...what }) => {
+        if (what.kind === 'gone') return false;
+        const all = what.kind === 'picture' ? what.users : [what.change];
+        return all.some((one) => one.userId === userId && one.version === before);
+      });
+      const since = heard ? `by a ${heard.kind} ${Date.now() - heard.at} ms before` : 'nowhere';
+      this.violations.push({
+        at: Date.now(),
+        text: `${userId} went back from version ${before}, heard ${since}, to ${version}`,
+      });
     }
     this.#raw.set(userId, version);
     if (version > (this.view.get(userId)?.version ?? -1)) this.view.set(userId, change);

@@ -42,7 +42,7 @@ function badHandshake(n: number): Promise<void> {
     socket.setTimeout(20_000, () => end('handshake unanswered'));
     socket.on('data', (data) => {
       heard += data.toString('latin1');
-      if (heard.startsWith('HTTP/1.1 4')) return end('handshake cut off');
+      if (heard.startsWith('HTTP/1.1 429')) return end('handshake cut off');
       if (!asked && heard.includes('"sid"')) {
         asked = true;
         socket.write(frame(`40{"token":"bad.token.${n}"}`));
@@ -71,7 +71,10 @@ async function heartbeats(): Promise<void> {
   await new Promise<void>((resolve) => {
     socket.on('session_closed', ({ reason }) => note(`heartbeats ${reason}`));
     socket.once('disconnect', () => resolve());
-    socket.once('connect_error', () => resolve());
+    socket.once('connect_error', (error: Error & { data?: { code: string } }) => {
+      note(`heartbeats ${error.data?.code ?? 'cut off'}`);
+      resolve();
+    });
     socket.once('ready', () => {
       for (let n = 0; n < HEARTBEATS; n++) socket.emit('heartbeat');
     });

@@ -1,0 +1,36 @@
+import { analytics } from './figures/analytics.ts';
+import { batches } from './figures/batches.ts';
+import { change } from './figures/change.ts';
+import { closeToTold } from './figures/close-to-told.ts';
+import { connect } from './figures/connect.ts';
+import { growth } from './figures/growth.ts';
+import { heartbeats, heartbeats10k } from './figures/heartbeats.ts';
+import { hiddenOrNever } from './figures/hidden-or-never.ts';
+import { idle } from './figures/idle.ts';
+import { memory } from './figures/memory.ts';
+import { pong } from './figures/pong.ts';
+import { reconnect } from './figures/reconnect.ts';
+import { redisMemory } from './figures/redis-memory.ts';
+import { rest } from './figures/rest.ts';
+import { timeouts } from './figures/timeouts.ts';
+import type { Figure } from './measure/figure.ts';
+
+/** In the order in which they are measured. */
+export const figures: Record<string, Figure> = {
+  heartbeats,
+  'heartbeats-10k': heartbeats10k,
+  idle,
+  connect,
+  memory,
+  'redis-memory': redisMemory,
+  change,
+  'close-to-told': closeToTold,
+  timeouts,
+  rest,
+  batches,
+  reconnect,
+  pong,
+  growth,
+  analytics,
+  'hidden-or-never': hiddenOrNever,
+};

@@ -1,0 +1,28 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { readConfig } from '../../src/config.ts';
+import { createLogger } from '../../src/log.ts';
+import { openServices } from '../../src/services.ts';
+import type { Connection } from '../../src/web/connection.ts';
+import { Connections } from '../../src/web/connections.ts';
+import { Presence } from '../../src/web/presence.ts';
+import { serve } from './rpc.ts';
+import { Sessions } from './sessions.ts';
+
+// What a web process of Rollcall does for a session, and nothing else.
+const config = readConfig(process.env);
+const log = createLogger(config, 'web');
+const services = openServices(config, log);
+const presence = new Presence(services, config.ttlMs, log);
+const connections = new Connections(presence, services, config, log, () => 1);
+const newcomer = { kind: 'other', name: '', claims: {}, end: () => {} } as const;
+
+// Nothing can be opened before Redis answers; commands fail at once until then.
+while (!(await services.redis.ping().then(Boolean, () => false))) await pause(20);
+
+serve(
+  new Sessions<Connection>({
+    open: (userId) => connections.open({ ...newcomer, userId, sessionId: `d${userId.padStart(21, '-').slice(-21)}` }),
+    beat: (connection) => void connections.beat(connection, null),
+    leave: (_userId, connection) => connections.leave(connection),
+  }),
+);

@@ -1,0 +1,90 @@
+import { idsOf, type Users } from './crowd.ts';
+import { Beat, paced, pacedWork } from './pace.ts';
+
+const OPENS_AT_ONCE = 300;
+
+/** How one deployment opens, refreshes and ends the session of a user, without a socket. */
+export interface Door<S> {
+  open(userId: string): Promise<S>;
+  beat(session: S): void;
+  leave(userId: string, session: S): void;
+}
+
+/**
+ * A web process without its sockets: sessions that are there for the stores and the queues alone, where there are more of
+ * them than this machine has room for in connections.
+ */
+export class Sessions<S> {
+  readonly #door: Door<S>;
+  readonly #here = new Map<string, S>();
+  /** In the order in which they came; who has left is still among them. */
+  readonly #all: { userId: string; session: S }[] = [];
+  #beat: Beat | undefined;
+
+  constructor(door: Door<S>) {
+    this.#door = door;
+  }
+
+  async open(users: Users, perSecond: number): Promise<void> {
+    const ids = idsOf(users);
+    await pacedWork(ids.length, { perSecond, atOnce: OPENS_AT_ONCE }, (n) => this.#open(ids[n] ?? ''));
+  }
+
+  /** All of them once, evenly spread over so many ms; returns when that began (ms of the wall clock). */
+  async beatOnce(withinMs: number): Promise<number> {
+    const from = Date.now();
+    await paced(this.#all.length, (this.#all.length * 1000) / withinMs, (n) => this.#beatOf(n));
+    return from;
+  }
+
+  /** Also of those who come later. */
+  keepBeating(everyMs: number): void {
+    this.#beat?.stop();
+    this.#beat = new Beat(
+      () => this.#all.length,
+      everyMs,
+      (n) => this.#beatOf(n),
+    );
+  }
+
+  stopBeating(): number {
+    return this.#beat?.stop() ?? 0;
+  }
+
+  leave(users: Users, perSecond = 1e9): Promise<void> {
+    const ids = idsOf(users);
+    return paced(ids.length, perSecond, (n) => this.#leave(ids[n] ?? ''));
+  }
+
+  /**
+   * One after the other comes where they are away and leaves where they are here; so many changes, each user's in order however
+   * slow the deployment is. Resolves when all of it has been said.
+   */
+  async comeAndGo(users: Users, changes: number, perSecond: number): Promise<void> {
+    const people = idsOf(users).map((userId) => ({ userId, here: this.#here.has(userId), last: Promise.resolve() }));
+    await paced(changes, perSecond, (n) => {
+      const one = people[n % people.length];
+      if (!one) return;
+      one.here = !one.here;
+      one.last = one.last.then(one.here ? () => this.#open(one.userId) : () => this.#leave(one.userId));
+    });
+    await Promise.all(people.map(({ last }) => last));
+  }
+
+  async #open(userId: string): Promise<void> {
+    const session = await this.#door.open(userId);
+    this.#here.set(userId, session);
+    this.#all.push({ userId, session });
+  }
+
+  #beatOf(n: number): void {
+    const one = this.#all[n];
+    if (one && this.#here.get(one.userId) === one.session) this.#door.beat(one.session);
+  }
+
+  #leave(userId: string): void {
+    const session = this.#here.get(userId);
+    this.#here.delete(userId);
+    if (session !== undefined) this.#door.leave(userId, session);
+  }
+}

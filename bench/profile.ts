@@ -1,0 +1,160 @@
+import { mkdirSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import type { HttpLoad } from './load/http-load.ts';
+import { Helper } from './load/rpc.ts';
+import { tallyProfile } from './measure/profile-tally.ts';
+import { costOf } from './measure/rounds.ts';
+import { short } from './measure/statistics.ts';
+import { type Rollcall, startRollcall } from './systems/rollcall.ts';
+import { arrival, startCrowd } from './systems/side-by-side.ts';
+import { stopAll } from './systems/system.ts';
+
+const FOLDER = '.data/bench';
+const WRITES_MS = 4000;
+const WATCHERS = 200;
+
+type Crowd = ReturnType<typeof startCrowd>;
+/** Gets everything ready and returns what is then looked at. */
+type Work = (system: Rollcall, crowd: Crowd) => Promise<(seconds: number) => Promise<unknown>>;
+
+const works: Record<string, Work> = {
+  heartbeats: async (system, crowd) => {
+    await crowd.ask('connect', arrival(system, { prefix: 'user-', count: 2000 }));
+    return (seconds) => crowd.ask('beat', 2000, seconds);
+  },
+  connects: async (system, crowd) => {
+    let from = 0;
+    return async (seconds) => {
+      const users = { prefix: 'user-', from, count: 200 * seconds };
+      from += users.count;
+      await crowd.ask('connect', arrival(system, users, { perSecond: 200 }));
+    };
+  },
+  changes: async (system, crowd) => {
+    const watchers = { prefix: 'watcher-', count: WATCHERS };
+    await crowd.ask('connect', arrival(system, watchers));
+    await crowd.ask('watch', watchers, { prefix: 'user-', count: 1000 });
+    let from = 0;
+    return async (seconds) => {
+      const users = { prefix: 'user-', from, count: 40 * seconds };
+      from += users.count;
+      await crowd.ask('connect', arrival(system, users, { perSecond: 40 }));
+    };
+  },
+  gets: async (system, crowd) => await http(system, crowd, 'get', 32),
+  queries: async (system, crowd) => await http(system, crowd, 'query', 1),
+};
+
+export const WORKS = Object.keys(works);
+
+/** Where the Node processes of Rollcall spend their time under some work: their profiles, and the top of them printed. */
+export async function profile(name: string, seconds = 10): Promise<void> {
+  mkdirSync(FOLDER, { recursive: true });
+  const file = `${FOLDER}/profile-${name}`;
+  const system = await startRollcall({
+    nodeArgs: ['--import', './bench/measure/profiler.ts'],
+    env: {
+      PRESENCE_TTL_SECONDS: '3600',
+      HEARTBEAT_INTERVAL_SECONDS: '25',
+      HEARTBEAT_MIN_INTERVAL_SECONDS: '0.5',
+      MAX_WATCHED_USERS: '100000',
+      PROFILE_FILE: file,
+    },
+  });
+  const crowd = startCrowd();
+  try {
+    const work = await works[name]?.(system, crowd);
+    await work?.(seconds / 2);
+    const signal = () => {
+      for (const pid of system.programs()) process.kill(pid, 'SIGUSR2');
+    };
+    signal();
+    await pause(500);
+    const stores = await StoreCounts.begin(system);
+    const { parts } = await costOf(system, async () => work?.(seconds));
+    const { commands, commits } = await stores.end(seconds);
+    signal();
+    await pause(WRITES_MS);
+    console.log(`Redis commands, those of scripts included; ${short(commits)} commits a second in PostgreSQL`);
+    console.table(commands.slice(0, 20));
+    console.log(
+      `CPU ms a second, profiling included: ${Object.entries(parts)
+        .map(([part, ms]) => `${part} ${short(ms / seconds)}`)
+        .join(', ')}`,
+    );
+    for (const part of ['web', 'worker'] as const) {
+      const path = `${file}-${system.stack.pids[part][0]}.cpuprofile`;
+      const { busyShare, functions, packages } = tallyProfile(path);
+      console.log(`\n${part}, busy ${short(busyShare * 100)} % of the time; ${path}`);
+      console.table(packages.slice(0, 20));
+      console.table(functions);
+    }
+  } finally {
+    await stopAll(crowd, system);
+  }
+}
+
+/** What the stores are asked, between two moments. */
+class StoreCounts {
+  readonly #redis: Redis;
+  readonly #db: pg.Client;
+  #calls = new Map<string, { calls: number; micros: number }>();
+  #commits = 0;
+
+  private constructor(redis: Redis, db: pg.Client) {
+    this.#redis = redis;
+    this.#db = db;
+  }
+
+  static async begin({ stack }: Rollcall): Promise<StoreCounts> {
+    const counts = new StoreCounts(new Redis(stack.redisUrl), new pg.Client({ connectionString: stack.databaseUrl }));
+    await counts.#db.connect();
+    counts.#calls = await counts.#read();
+    counts.#commits = await counts.#readCommits();
+    return counts;
+  }
+
+  async end(seconds: number) {
+    const commits = ((await this.#readCommits()) - this.#commits) / seconds;
+    const commands = [...(await this.#read())].map(([command, { calls, micros }]) => {
+      const before = this.#calls.get(command) ?? { calls: 0, micros: 0 };
+      const [callsPerSecond, microsPerSecond] = [(calls - before.calls) / seconds, (micros - before.micros) / seconds];
+      return { command, callsPerSecond, microsPerSecond, each: microsPerSecond / callsPerSecond };
+    });
+    this.#redis.disconnect();
+    await this.#db.end();
+    commands.sort((a, b) => b.microsPerSecond - a.microsPerSecond);
+    return {
+      commits,
+      commands: commands.map(({ command, callsPerSecond, microsPerSecond, each }) => ({
+        command,
+        'calls a second': short(callsPerSecond),
+        'µs a second': short(microsPerSecond),
+        'µs each': short(each),
+      })),
+    };
+  }
+
+  async #read() {
+    const lines = (await this.#redis.info('commandstats')).matchAll(/^cmdstat_([^:]+):calls=(\d+),usec=(\d+)/gm);
+    return new Map(
+      [...lines].map(([, name = '', calls, micros]) => [name, { calls: Number(calls), micros: Number(micros) }]),
+    );
+  }
+
+  async #readCommits(): Promise<number> {
+    const { rows } = await this.#db.query(
+      'SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()',
+    );
+    return Number(rows[0]?.xact_commit);
+  }
+}
+
+async function http(system: Rollcall, crowd: Crowd, ask: 'get' | 'query', atOnce: number) {
+  await crowd.ask('connect', arrival(system, { prefix: 'user-', count: 1000 }));
+  const load = new Helper<HttpLoad>('bench/load/http-load.ts');
+  const work = { url: system.urls[0], secret: system.secret, services: 20, ask, users: 1000, atOnce };
+  return (seconds: number) => load.ask('run', { ...work, seconds });
+}

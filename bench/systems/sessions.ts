@@ -1,0 +1,16 @@
+import { Helper } from '../load/rpc.ts';
+import type { Sessions } from '../load/sessions.ts';
+import type { Tutorial } from './baselines.ts';
+import type { Rollcall } from './rollcall.ts';
+
+export type SessionsHelper = Helper<Sessions<unknown>>;
+
+/** A process that holds sessions without sockets. It belongs to the system: what it spends counts. */
+export function startSessions(system: Rollcall | Tutorial): SessionsHelper {
+  const helper =
+    system.name === 'rollcall'
+      ? new Helper<Sessions<unknown>>('bench/load/rollcall-sessions.ts', system.stack.settings)
+      : new Helper<Sessions<unknown>>('bench/load/tutorial-sessions.ts', system.settings);
+  system.parts.sessions = () => [helper.pid];
+  return helper;
+}

@@ -1,0 +1,69 @@
+import type { ChildProcess } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/**
+ * Whatever the processes of a run say is kept in one folder, together with the secrets they were given, and at the end of
+ * the run looked through (see log-check.ts). Outside of a run nothing is kept.
+ */
+const FOLDER = 'ROLLCALL_RUN_LOGS';
+const SECRETS = 'secrets';
+const NAMES_A_SECRET = /SECRET|PASSWORD|PRIVATE_KEY|TOKEN/;
+const SHORTEST_SECRET = 8;
+
+export function keepLogsIn(folder: string): void {
+  process.env[FOLDER] = folder;
+}
+
+/** What a process was given that it must not say again. */
+export function secretsOf(env: NodeJS.ProcessEnv): string[] {
+  const found: string[] = [];
+  for (const [name, value = ''] of Object.entries(env)) {
+    if (NAMES_A_SECRET.test(name) && !/^https?:/.test(value)) found.push(value);
+    for (const [, user = '', password = ''] of value.matchAll(/\w:\/\/([^:/@\s]*):([^@/\s]+)@/g)) {
+      found.push(password, `${user}:${password}@`);
+    }
+  }
+  const { ADMIN_USER: user = 'admin', ADMIN_PASSWORD: password } = env;
+  if (password !== undefined) found.push(btoa(`${user}:${password}`));
+  return found.filter((secret) => secret.length >= SHORTEST_SECRET);
+}
+
+/** Keeps what a process says, from now on. */
+export function keepLog(child: ChildProcess, env: NodeJS.ProcessEnv): void {
+  const folder = process.env[FOLDER];
+  if (folder === undefined) return;
+  const secrets = secretsOf(env).map((secret) => `${JSON.stringify(secret)}\n`);
+  if (secrets.length > 0) appendFileSync(join(folder, SECRETS), secrets.join(''));
+  const file = join(folder, `${process.pid}-${child.pid}.log`);
+  // At once, so that nothing is lost with a test that is stopped.
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (said) => appendFileSync(file, said));
+}
+
+const TOKEN = /\beyJ[\w-]{5,}\.[\w-]{5,}(\.[\w-]*)?/;
+const SAID_TO_BE_ONE = /\b(authorization|cookie)"?\s*[:=]\s*"?(?!\[hidden\])[^\s"]|\b(Bearer|Basic) [\w-]{20,}/i;
+
+export interface Leaks {
+  /** How many lines were looked at. */
+  lines: number;
+  /** Where something was found, and in what line. */
+  found: string[];
+}
+
+/** Every line of the folder that holds a token, a secret or a header that carries one. */
+export async function leaksIn(folder: string): Promise<Leaks> {
+  const names = await readdir(folder);
+  const given = names.includes(SECRETS) ? (await readFile(join(folder, SECRETS), 'utf8')).trim().split('\n') : [];
+  const secrets = [...new Set(given)].map((secret) => String(JSON.parse(secret)));
+  const leaks: Leaks = { lines: 0, found: [] };
+  for (const name of names.filter((name) => name !== SECRETS)) {
+    for (const line of (await readFile(join(folder, name), 'utf8')).split('\n')) {
+      if (line === '') continue;
+      leaks.lines++;
+      const leaking = TOKEN.test(line) || SAID_TO_BE_ONE.test(line) || secrets.some((secret) => line.includes(secret));
+      if (leaking) leaks.found.push(`${name}: ${line}`);
+    }
+  }
+  return leaks;
+}
