@@ -203,6 +203,6 @@ test('all of it is described', async () => {
   expect(parameters.map((each: { name: string }) => each.name).toSorted()).toEqual(['cursor', 'limit', 'within']);
   const limit = parameters.find((each: { name: string }) => each.name === 'limit');
   expect(limit.schema).toMatchObject({ type: 'integer', minimum: 1, maximum: 1000, default: 100 });
-  expect(Object.keys(responses)).toEqual(['200', '400', '401', '403', '429', '503']);
+  expect(Object.keys(responses)).toEqual(['200', '400', '401', '403', '429', '500', '503']);
   for (const { url } of doors) expect(paths[url.replace('/ada/', '/{id}/')].get.summary).toBeTypeOf('string');
 });
