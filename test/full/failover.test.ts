@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Laboratory } from './laboratory/laboratory.ts';
-import { World } from './laboratory/world.ts';
+import { Laboratory } from '../faults/laboratory/laboratory.ts';
+import { World } from '../faults/laboratory/world.ts';
 
 // A replica takes over that has not heard of what was acknowledged last.
 const SIZE = { people: 1, webs: 2, workers: 2 };
