@@ -23,10 +23,12 @@ export interface Snapshot {
   positions: Map<number, string>;
   /** Users of whom not everybody sees the same. */
   restricted: Set<string>;
+  /** Whom Redis does not know, and PostgreSQL, asked a moment later, has as active: lost by the one, or come meanwhile. */
+  unsure: Set<string>;
 }
 
 export function nothingSeen(): Snapshot {
-  return { users: [], pending: [], positions: new Map(), restricted: new Set() };
+  return { users: [], pending: [], positions: new Map(), restricted: new Set(), unsure: new Set() };
 }
 
 /** An id that nobody can have. */
@@ -70,8 +72,8 @@ export class Views {
 
   /** What watchers get first: with versions, and with the position from which on events count. Throws UNAVAILABLE. */
   async snapshot(userIds: string[], viewerId: string | null): Promise<Snapshot> {
-    const { users, pending, positions, restricted } = await this.see([...new Set(userIds)], viewerId);
-    return { users, pending, positions, restricted };
+    const { users, pending, positions, restricted, unsure } = await this.see([...new Set(userIds)], viewerId);
+    return { users, pending, positions, restricted, unsure };
   }
 
   /** What a user allows, and what stands between the user and each of these viewers. Throws UNAVAILABLE. */
@@ -147,6 +149,7 @@ export class Views {
       else show(versioned(glimpse, glimpse.version), glimpse.sight);
     }
     const unknown = new Set<string>();
+    const unsure = new Set<string>();
     // Of whom Redis shows nothing that is all there is to know, and it must not take longer to say so.
     const hidden = new Set(asked.filter((glimpse) => glimpse.sight === 'nothing').map((glimpse) => glimpse.userId));
     const memories = await this.memories.load(
@@ -156,12 +159,13 @@ export class Views {
     for (const glimpse of asked) {
       const memory = memories?.get(glimpse.userId);
       if (memory?.privacy) restricted.add(glimpse.userId);
+      if (memory?.status === 'active') unsure.add(glimpse.userId);
       if (!glimpse.known && memories === null) pending.push(glimpse.userId);
       else {
         if (!glimpse.known && !memory) unknown.add(glimpse.userId);
         show(recalled(glimpse, memory), sightInMemory(glimpse, memory, viewerId));
       }
     }
-    return { users, pending, positions, unknown, restricted, blind };
+    return { users, pending, positions, unknown, restricted, unsure, blind };
   }
 }

@@ -78,6 +78,9 @@ export class Audience implements DeliveryListener {
     try {
       const ids = wanted ? [...wanted] : await someone(maxWatched);
       picture.snapshot = await presence.snapshot(ids, viewer.userId);
+      // Whoever came meanwhile is told of by an event, which has to be newer than the picture.
+      const { users, unsure } = picture.snapshot;
+      for (const user of users) if (unsure.has(user.userId) && user.version > 0) user.version--;
       if (!wanted) picture.snapshot.users = picture.snapshot.users.filter((user) => user.status === 'active');
       return picture;
     } catch (error) {

@@ -20,6 +20,7 @@ export class Link {
   #delayMs = 0;
   #cut = false;
   #refusing = false;
+  #underWay = 0;
 
   private constructor(server: Server, target: number) {
     this.#server = server;
@@ -43,6 +44,11 @@ export class Link {
   /** Every piece is this late, in both directions; the order is kept. */
   delay(ms: number): void {
     this.#delayMs = ms;
+  }
+
+  /** How many pieces are on their way. */
+  get underWay(): number {
+    return this.#underWay;
   }
 
   cut(): void {
@@ -113,6 +119,7 @@ export class Link {
     const carry = () => {
       while (underWay[0] && underWay[0].at <= performance.now()) {
         const chunk = underWay.shift()?.chunk;
+        this.#underWay--;
         if (chunk && !to.destroyed) to.write(chunk);
       }
       if (underWay[0]) setTimeout(carry, underWay[0].at - performance.now());
@@ -120,6 +127,7 @@ export class Link {
     from.on('data', (chunk) => {
       arrives = Math.max(performance.now() + this.#delayMs, arrives);
       underWay.push({ chunk, at: arrives });
+      this.#underWay++;
       if (underWay.length === 1) carry();
     });
     from.on('error', () => from.destroy());
