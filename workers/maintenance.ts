@@ -2,6 +2,7 @@ import type { Job } from 'bullmq';
 import type { Config } from '../src/config.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
 import { activeInMemory, loadMemories, moveLastSeen, recentlyLeft, withEndingDetail } from '../src/postgres/users.ts';
+import type { Memory } from '../src/presence/change.ts';
 import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
@@ -98,12 +99,12 @@ async function restoreJobs(services: Services) {
 }
 
 /**
- * After Redis was lost: whoever PostgreSQL remembers as active but who has not come back is settled as inactive, once
- * everybody had the time to. Nobody who left during the loss stays a ghost in a watcher's view, and nobody's detail
- * outlives its end there because they are away.
+ * After Redis was lost, wholly or in part: whoever PostgreSQL remembers as active but who has not come back is settled as
+ * inactive, once everybody had the time to, and what had been told and recorded of others is made good. Nobody who left
+ * during the loss stays a ghost in a watcher's view, and nobody's detail outlives its end there because they are away.
  */
 async function settleLost(services: Services, config: Config) {
-  const { index, store, db, queues, outbox } = services;
+  const { index, db, outbox } = services;
   const { now, epoch, since, settled, settledAt, returnedAt } = await index.epoch();
   const timeToReturn = config.ttlMs + config.handoverMs + SETTLE_MARGIN_MS;
   // What came back after an outage may be a replica, with the epoch of old and less than there was.
@@ -113,43 +114,58 @@ async function settleLost(services: Services, config: Config) {
   // A transition that waits to be recorded would make a user look active who is not.
   if (!(await outbox.allRecorded())) return { settled: 0, waiting: 'changes are still to be recorded' };
   let count = 0;
-  const adoptLost = async (userIds: string[]) => {
-    const lost = await index.withoutRecord(userIds);
-    const memories = await loadMemories(db, lost);
-    for (const [shard, ids] of Map.groupBy(lost, shardOf)) {
-      const users = ids.flatMap((userId) => {
-        const memory = memories.get(userId);
-        const concerned = memory?.status === 'active' || memory?.detail?.remainingMs != null;
-        return memory && concerned ? [{ userId, memory }] : [];
-      });
-      if (users.length > 0) await queues.follow(await store.adopt(shard, users));
-      count += users.length;
-    }
-  };
-  const active: typeof withEndingDetail = async (...page) => (await activeInMemory(...page)).map((user) => user.userId);
-  for (const ids of [active, withEndingDetail]) {
-    for (let page = await ids(db, '', PAGE); page.length > 0; page = await ids(db, page.at(-1) ?? '', PAGE)) {
-      await adoptLost(page);
-    }
+  for (let page = await activeInMemory(db, '', PAGE); page.length > 0; ) {
+    const versions = await index.versions(page.map(({ userId }) => userId));
+    const behind = page.filter(({ version }, n) => (versions[n] ?? 0) < version).map(({ userId }) => userId);
+    count += await adopt(services, behind, ({ status }) => status === 'active');
+    page = await activeInMemory(db, page.at(-1)?.userId ?? '', PAGE);
   }
-  await catchUp(services, Math.max(settledAt, now - SETTLE_ANYWAY_EVERY_MS) - timeToReturn);
+  for (let page = await withEndingDetail(db, '', PAGE); page.length > 0; ) {
+    count += await adopt(services, await index.withoutRecord(page), ({ detail }) => detail?.remainingMs != null);
+    page = await withEndingDetail(db, page.at(-1) ?? '', PAGE);
+  }
+  count += await catchUp(services, Math.max(settledAt, now - SETTLE_ANYWAY_EVERY_MS) - timeToReturn);
   await index.markSettled(epoch, now);
   return { settled: count };
 }
 
-/** A replica that took over may have an older last seen of those who left than had been told and recorded. */
-async function catchUp({ index, store, db, queues }: Services, since: number) {
-  const next = (after: string) => recentlyLeft(db, since, after, PAGE);
-  for (let page = await next(''); page.length > 0; page = await next(page.at(-1)?.userId ?? '')) {
-    const cached = await index.lastSeen(page.map(({ userId }) => userId));
-    const behind = page.filter(({ lastSeen }, n) => lastSeen > Date.parse(cached[n] ?? '')).map(({ userId }) => userId);
-    const memories = await loadMemories(db, behind);
-    for (const [shard, userIds] of Map.groupBy(behind, shardOf)) {
-      const users = userIds.flatMap((userId) => {
-        const memory = memories.get(userId);
-        return memory ? [{ userId, memory }] : [];
-      });
-      if (users.length > 0) await queues.follow(await store.adopt(shard, users));
-    }
+/**
+ * A replica that took over may not have heard that somebody left, though others had been told and it was recorded: their
+ * last seen goes back, and if they came again, nobody who watches was told so.
+ */
+async function catchUp(services: Services, since: number): Promise<number> {
+  const { index, db } = services;
+  let count = 0;
+  for (let page = await recentlyLeft(db, since, '', PAGE); page.length > 0; ) {
+    const userIds = page.map(({ userId }) => userId);
+    const [cached, versions] = await Promise.all([index.lastSeen(userIds), index.versions(userIds)]);
+    const behind = page.filter(
+      ({ lastSeen, version }, n) => lastSeen > Date.parse(cached[n] ?? '') || version > (versions[n] ?? version),
+    );
+    count += await adopt(
+      services,
+      behind.map(({ userId }) => userId),
+    );
+    page = await recentlyLeft(db, since, page.at(-1)?.userId ?? '', PAGE);
   }
+  return count;
+}
+
+/** Tells Redis what PostgreSQL remembers of these users, as far as it concerns; returns of how many. */
+async function adopt(
+  { store, db, queues }: Services,
+  userIds: string[],
+  concerns: (memory: Memory) => boolean = () => true,
+): Promise<number> {
+  const memories = await loadMemories(db, userIds);
+  let count = 0;
+  for (const [shard, ids] of Map.groupBy(userIds, shardOf)) {
+    const users = ids.flatMap((userId) => {
+      const memory = memories.get(userId);
+      return memory && concerns(memory) ? [{ userId, memory }] : [];
+    });
+    if (users.length > 0) await queues.follow(await store.adopt(shard, users));
+    count += users.length;
+  }
+  return count;
 }

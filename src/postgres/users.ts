@@ -156,16 +156,24 @@ export async function recentlyHidden(db: Knex, since: number): Promise<string[]>
   return rows.map((row) => row.id);
 }
 
-/** Who became inactive since then (ms of the Redis clock), and when they were last seen; a page in the order of ids, begin with ''. */
-export async function recentlyLeft(db: Knex, since: number, afterId: string, limit: number): Promise<LastSeen[]> {
-  const rows = await query<{ id: string; last_seen: Date }>(
+/**
+ * Who became inactive since then (ms of the Redis clock), when they were last seen and with which version that was told; a
+ * page in the order of ids, begin with ''.
+ */
+export async function recentlyLeft(
+  db: Knex,
+  since: number,
+  afterId: string,
+  limit: number,
+): Promise<(LastSeen & { version: number })[]> {
+  const rows = await query<{ id: string; last_seen: Date; version: string }>(
     db,
-    `SELECT user_id AS id, max(last_seen) AS last_seen FROM status_transitions
+    `SELECT user_id AS id, max(last_seen) AS last_seen, max(version) AS version FROM status_transitions
       WHERE at >= ${timestampOf('?::bigint')} AND status = 'inactive' AND last_seen IS NOT NULL AND user_id > ?
       GROUP BY user_id ORDER BY user_id LIMIT ?`,
     [since, afterId, limit],
   );
-  return rows.map((row) => ({ userId: row.id, lastSeen: row.last_seen.getTime() }));
+  return rows.map((row) => ({ userId: row.id, lastSeen: row.last_seen.getTime(), version: Number(row.version) }));
 }
 
 /** Users whose detail ends by itself (or did, which nobody recorded yet), a page at a time; begin with ''. */

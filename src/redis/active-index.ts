@@ -123,6 +123,12 @@ export class ActiveIndex {
     return Promise.all(userIds.map((userId) => this.#redis.hget(this.#keys.record(userId), 'j')));
   }
 
+  /** The version in each user's record, null where there is none. */
+  async versions(userIds: string[]): Promise<(number | null)[]> {
+    const found = await Promise.all(userIds.map((userId) => this.#redis.hget(this.#keys.record(userId), 'v')));
+    return found.map((version) => (version === null ? null : Number(version)));
+  }
+
   /** Which of these users Redis has no record of. */
   async withoutRecord(userIds: string[]): Promise<string[]> {
     const found = await Promise.all(userIds.map((userId) => this.#redis.exists(this.#keys.record(userId))));

@@ -54,3 +54,19 @@ test('whose last sign of life a failover lost was not seen longer ago than other
   await laboratory.quiet();
   expect(told(await laboratory.judge())).toEqual([]);
 }, 120_000);
+
+test('who was told away, which a failover lost, and came back at once is active in every view', async () => {
+  const laboratory = await Laboratory.open({ ...SIZE, prefix: 'again', world });
+  const dee = laboratory.person(0);
+  await dee.device(0).come(0);
+  await laboratory.until(() => laboratory.everyoneSees(dee, 'active'));
+  world.redis.isolateReplica();
+  await dee.device(0).leave();
+  await laboratory.until(() => laboratory.everyoneSees(dee, 'inactive'));
+  await world.redis.failOver();
+  // The replica still takes them for active: nothing changes for it.
+  await dee.device(0).come(0);
+  await laboratory.until(() => dee.device(0).alive);
+  await laboratory.quiet();
+  expect(told(await laboratory.judge())).toEqual([]);
+}, 120_000);

@@ -1,5 +1,5 @@
 -- PostgreSQL has answered for users whose record was made without it, whom Redis lost while they were active, or of whom a
--- failover left an older last seen than was told.
+-- failover left less than had been told and recorded.
 -- ARGV  5.. in eights: user, version, lastSeen, announced 1|0, hidden, detail, ms it has left, privacy
 -- Returns { wake, user, timeout job to add, its delay (ms), … }
 local result = { 0 }
@@ -17,11 +17,19 @@ for n = 5, #ARGV, 8 do
       result[#result + 1] = at - now
     end
   else
-    local known = memoryAt(n + 1)[2]
-    if known and known > (u.lastSeen or 0) then
-      u.lastSeen = known
-      save(u)
+    local memory = memoryAt(n + 1)
+    local later = memory[2] and memory[2] > (u.lastSeen or 0)
+    local newer = memory[1] > u.version
+    if later then u.lastSeen = memory[2] end
+    if newer then
+      u.version = memory[1]
+      settle(u)
+      -- Others were told something else, which only they and PostgreSQL remember.
+      local same = u.version ~= memory[1] or u.announced == (memory[3] == 1)
+      if not same and u.announced then tell(u, 'restored')
+      elseif not same then announce(u, false, u.hiddenUntil and 'manual' or 'timeout') end
     end
+    if later or newer then save(u) end
     redis.call('SREM', KEYS[6], u.id)
   end
 end
