@@ -1,10 +1,12 @@
 import type { Logger } from '../log.ts';
 import { isRedisAway } from '../redis/connect.ts';
+import { shardOf } from '../redis/keys.ts';
 import type { Services } from '../services.ts';
 import type { FollowUps } from './follow-ups.ts';
 
 /** What a failover or a restart may lose is younger; nobody's sockets are closed for what is older. */
 const KEPT_MS = 60_000;
+/** Of more only these many are kept; up to twice as many while they gather. */
 const MAX_KEPT = 10_000;
 
 interface Logout {
@@ -31,15 +33,16 @@ export class Logouts {
     this.#services = services;
     this.#followUps = followUps;
     this.#log = log;
-    services.pulse.onBack(() => void this.#sayAgain());
-    services.pulse.onLost(() => void this.#sayAgain());
+    services.pulse.onBack((shards) => void this.#sayAgain(shards));
+    services.pulse.onLost((shards) => void this.#sayAgain(shards));
   }
 
   note(logout: Logout): void {
     const at = performance.now();
     const first = this.#kept[0];
-    if (this.#kept.length >= MAX_KEPT || (first && at - first.at > 2 * KEPT_MS))
-      this.#kept = this.#recent().slice(1 - MAX_KEPT);
+    // Not at every one: most of the time there is nothing to drop.
+    if (this.#kept.length >= 2 * MAX_KEPT || (first && at - first.at > 2 * KEPT_MS))
+      this.#kept = this.#recent().slice(-MAX_KEPT);
     this.#kept.push({ ...logout, at });
   }
 
@@ -48,8 +51,9 @@ export class Logouts {
     return this.#kept.filter(({ at }) => at > since);
   }
 
-  async #sayAgain(): Promise<void> {
+  async #sayAgain(shards: readonly number[]): Promise<void> {
     for (const { userId, sessionId, conns, at } of this.#recent()) {
+      if (!shards.includes(shardOf(userId))) continue;
       try {
         const age = performance.now() - at;
         const { followUp } = await this.#services.store.logOutAgain(userId, sessionId, age, conns);
