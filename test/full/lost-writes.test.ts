@@ -1,9 +1,9 @@
 import { Queue } from 'bullmq';
 import { expect, test } from 'vitest';
 import { timeoutJobId } from '../../src/queues/jobs.ts';
+import { connect, keepAlive, withPrivateRedis } from '../faults/outage.ts';
 import { rest, type TestClient, tokenFor } from '../support/client.ts';
 import { eventually } from '../support/deployment.ts';
-import { connect, keepAlive, withPrivateRedis } from './outage.ts';
 
 async function signOut(url: string, userId: string, body: object = {}): Promise<void> {
   const answer = await rest(url, 'POST', '/users/logout', { token: await tokenFor(userId), body });

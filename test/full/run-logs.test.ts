@@ -58,7 +58,7 @@ test('what counts as a secret is known from the settings of a process', () => {
 const NOT_KEPT: Record<string, string> = {
   'test/browser/chromium.ts': 'a browser',
   'test/browser/example.test.ts': 'a compiler',
-  'test/doors/run-logs.test.ts': 'runs of tests',
+  'test/full/run-logs.test.ts': 'runs of tests',
   'test/full/demo.test.ts': 'the demo prints a token for its visitor, by design',
   'test/lifecycle.test.ts': 'knows no secrets',
   'test/postgres/migrate.test.ts': 'shown in full by the test itself',
