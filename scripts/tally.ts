@@ -9,7 +9,12 @@ export interface Tally {
 interface VitestReport {
   numPassedTests: number;
   numFailedTests: number;
-  testResults: { status: string; assertionResults: { status: string }[] }[];
+  testResults: {
+    name: string;
+    status: string;
+    message: string;
+    assertionResults: { status: string; fullName: string; failureMessages: string[] }[];
+  }[];
 }
 
 /** Reads Vitest's JSON report. A file that failed before any of its tests could fail counts as one failure. */
@@ -19,6 +24,16 @@ export async function vitestTally(reportFile: string): Promise<Tally> {
     (file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed'),
   );
   return { passed: report.numPassedTests, failed: report.numFailedTests + brokenFiles.length };
+}
+
+/** What failed and why, to be read where the whole report is too long. */
+export async function vitestFailures(reportFile: string): Promise<string[]> {
+  const report: VitestReport = JSON.parse(await readFile(reportFile, 'utf8'));
+  return report.testResults.flatMap(({ name, status, message, assertionResults }) => {
+    const failed = assertionResults.filter((test) => test.status === 'failed');
+    if (failed.length === 0 && status === 'failed') return [`${name}: ${message}`];
+    return failed.map(({ fullName, failureMessages }) => `${name}: ${fullName}\n${failureMessages.join('\n')}`);
+  });
 }
 
 export function writeTally(file: string, tally: Tally): Promise<void> {

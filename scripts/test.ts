@@ -1,17 +1,17 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runChecks } from './checks.ts';
 import { startChild } from './children.ts';
 import { ensureChromium } from './embedded/chromium.ts';
 import { stopSignal } from './stop-signals.ts';
-import { type Tally, vitestTally, writeTally } from './tally.ts';
+import { type Tally, vitestFailures, vitestTally, writeTally } from './tally.ts';
 
 /**
  * `npm test`: the static checks and every test but the long ones. `--long`: the long ones alone (test/full).
  * `--laboratory`: those that take the machine for themselves for half an hour (test/laboratory). `--cluster`: what people
  * meet, once more on a Redis Cluster (vitest.config.ts says which). Whatever else is given goes to Vitest: `npm test --
- * test/setup`. The counts are left in .data/test-results for .ci/run.
+ * test/setup`. The counts and what failed are left in .data/test-results for .ci/run.
  */
 const results = join('.data', 'test-results');
 const given = process.argv.slice(2);
@@ -21,8 +21,9 @@ const filters = given.filter((argument) => argument !== `--${part}`);
 
 const report = join(results, `${part}.json`);
 const tallyFile = join(results, `${part}.txt`);
+const failuresFile = join(results, `${part}-failures.txt`);
 await mkdir(results, { recursive: true });
-await Promise.all([report, tallyFile].map((file) => rm(file, { force: true })));
+await Promise.all([report, tallyFile, failuresFile].map((file) => rm(file, { force: true })));
 
 if (part === 'long' && !(await hasTests(join('test', 'full')))) {
   console.log('There are no long tests yet.');
@@ -51,6 +52,7 @@ async function runVitest(): Promise<{ code: number; tally: Tally }> {
   );
   void stopSignal().then(() => vitest.stop(10_000));
   const code = (await vitest.ended).code ?? 1;
+  if (existsSync(report)) await writeFile(failuresFile, (await vitestFailures(report)).join('\n\n'));
   const tally = existsSync(report) ? await vitestTally(report) : { passed: 0, failed: 1 };
   // Errors outside of any test.
   if (code !== 0 && tally.failed === 0) tally.failed = 1;

@@ -240,7 +240,11 @@ export function logOut(
   if (which.conn !== null) refuse(turn, which.conn);
   for (const { standing, lastBeat } of ending) heard(person, standing === 'live' ? now : lastBeat);
   end(turn, ending, 'logout');
-  if (person.sessions.length === 0) {
+  // Others of theirs may be here of whom the store has not heard again yet: it is told once it has.
+  const wait = which.sessionId !== null && turn.held && person.told === 'active' && person.appearInactive === 'no';
+  if (person.sessions.length === 0 && wait) {
+    person.end = 'logout';
+  } else if (person.sessions.length === 0) {
     // An unknown choice is ended where it is remembered; until that can be asked, nobody is told anything.
     if (person.appearInactive !== 'unknown') person.appearInactive = 'no';
     tell(turn, { active: 'connect', inactive: 'logout' });

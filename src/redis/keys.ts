@@ -68,6 +68,8 @@ export function createKeys(prefix: string, cluster: boolean) {
     pulse: (shard: number) => ofNode('pulse', shard),
     hold: (shard: number) => ofNode('hold', shard),
     epoch: (shard: number) => ofNode('epoch', shard),
+    /** Which run of which server answered last. */
+    server: (shard: number) => ofNode('server', shard),
     /** The epoch whose losses have been settled, and when. */
     settled: `${prefix}presence:settled`,
     /** The epoch for which `seen` was completed from PostgreSQL, or how far that is. */

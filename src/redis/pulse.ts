@@ -114,7 +114,7 @@ export class Pulse {
       const reply = await runScript(
         this.#redis,
         'pulse',
-        [this.#keys.pulse(shard), this.#keys.hold(shard), this.#keys.epoch(shard)],
+        [this.#keys.pulse(shard), this.#keys.hold(shard), this.#keys.epoch(shard), this.#keys.server(shard)],
         [HOLD_MS, randomUUID()],
       );
       this.#clock.learn(Number(reply[0]), sentAt, shard);

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { findChromium } from '../../scripts/embedded/chromium.ts';
+import { guardProcess } from '../../scripts/embedded/guard.ts';
+import { temporaryFolder } from '../../scripts/embedded/server-process.ts';
+
+type TemporaryFolder = Awaited<ReturnType<typeof temporaryFolder>>;
 
 const FLAGS = [
   '--headless',
@@ -26,12 +27,12 @@ const FLAGS = [
 export class Chromium {
   readonly #process: ChildProcess;
   readonly #browser: Browser;
-  readonly #profile: string;
+  readonly #profile: TemporaryFolder;
   readonly context: BrowserContext;
   /** What the pages complained about. */
   readonly complaints: string[] = [];
 
-  private constructor(process: ChildProcess, browser: Browser, profile: string, context: BrowserContext) {
+  private constructor(process: ChildProcess, browser: Browser, profile: TemporaryFolder, context: BrowserContext) {
     this.#process = process;
     this.#browser = browser;
     this.#profile = profile;
@@ -41,14 +42,21 @@ export class Chromium {
   static async start(): Promise<Chromium> {
     const program = findChromium();
     if (!program) throw new Error('There is no Chromium on the PATH.');
-    const profile = await mkdtemp(join(tmpdir(), 'rollcall-test-chromium-'));
-    const args = [...FLAGS, `--user-data-dir=${profile}`, 'about:blank'];
-    const process = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+    const profile = await temporaryFolder('test-chromium');
+    const args = [...FLAGS, `--user-data-dir=${profile.path}`, 'about:blank'];
+    // In a group of its own, which ends with this process however that ends.
+    const process = spawn(program, args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] });
+    const release = process.pid ? guardProcess(process.pid, 'SIGTERM') : () => {};
+    process.once('exit', release);
     const address = await devToolsAddress(process);
     const browser = await chromium.connectOverCDP(address, { noDefaults: true });
     const context = browser.contexts()[0];
     if (!context) throw new Error('Chromium has no window.');
     return new Chromium(process, browser, profile, context);
+  }
+
+  get pid(): number {
+    return this.#process.pid ?? 0;
   }
 
   /** A new tab, which hides the one before. */
@@ -73,7 +81,7 @@ export class Chromium {
     await this.#browser.close().catch(() => {});
     this.#process.kill('SIGTERM');
     await exited;
-    await rm(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+    await this.#profile.remove();
   }
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Laboratory } from '../faults/laboratory/laboratory.ts';
 import { World } from '../faults/laboratory/world.ts';
@@ -70,3 +71,30 @@ test('who was told away, which a failover lost, and came back at once is active 
   await laboratory.quiet();
   expect(told(await laboratory.judge())).toEqual([]);
 }, 120_000);
+
+test.each([
+  ['says goodbye', 'leave'],
+  ['signs out', 'logOut'],
+] as const)(
+  'who has another device that a failover lost is not told away when the one it knows %s',
+  async (_, how) => {
+    const laboratory = await Laboratory.open({ ...SIZE, people: 2, prefix: `lost-${how}`, world });
+    const eve = laboratory.person(1);
+    await eve.device(0).come(0);
+    await laboratory.until(() => laboratory.everyoneSees(eve, 'active'));
+    world.redis.isolateReplica();
+    await eve.device(1).come(1);
+    await laboratory.until(() => eve.device(1).alive);
+    // The web that alone knows of that device is back a little later than all others.
+    const [first, second] = world.webs;
+    second?.redisLink.refuse();
+    await world.redis.failOver();
+    while ((await fetch(`http://127.0.0.1:${first?.port}/readyz`)).status !== 200) await delay(20);
+    await eve.device(0)[how]();
+    await delay(300);
+    second?.redisLink.mend();
+    await laboratory.quiet();
+    expect(told(await laboratory.judge())).toEqual([]);
+  },
+  120_000,
+);

@@ -20,7 +20,8 @@ beforeEach(async () => {
 
 async function pulse(name: string) {
   const { redis, keys } = room;
-  const reply = await runScript(redis, 'pulse', [keys.pulse(shard), keys.hold(shard), keys.epoch(shard)], [1000, name]);
+  const own = [keys.pulse(shard), keys.hold(shard), keys.epoch(shard), keys.server(shard)];
+  const reply = await runScript(redis, 'pulse', own, [1000, name]);
   return { now: Number(reply[0]), epoch: String(reply[1]) };
 }
 
@@ -71,6 +72,17 @@ test('heartbeats make the TTL start again and write nothing to the outbox', asyn
   expect(await redis.xlen(keys.outbox(shard))).toBe(before);
 });
 
+test('a beat after the deadline of its session comes too late, though one of old age made the key live on', async () => {
+  const { redis, keys, store } = room;
+  const { session } = await room.comes(userId);
+  await store.touch(shard, [{ ...session, ageMs: 900, state: null }]);
+  const [seconds, micros] = await redis.time();
+  const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  await redis.hset(keys.record(userId), `b:${session.sessionId}`, now - TTL_MS - 1);
+  const { refused } = await store.touch(shard, [{ ...session, ageMs: 0, state: null }]);
+  expect(refused).toEqual([{ place: 0, code: 'missing' }]);
+});
+
 test('a pulse tells the time of Redis, and the same epoch for as long as the store lives', async () => {
   const first = await pulse('one');
   expect(await pulse('two')).toMatchObject({ epoch: first.epoch });
@@ -97,6 +109,20 @@ test('after a gap in the pulse nothing expires for a second; a first contact, an
   await redis.del(keys.hold(shard));
   expect((await room.index.sweep(shard, 10)).overdue).toEqual([userId]);
   expect(await expire()).toMatchObject({ announced: 'inactive', nextMs: null });
+});
+
+test('where another server has taken over nothing expires for a second, however short the gap', async () => {
+  const { redis, keys, store } = room;
+  await pulse('x');
+  await overdue(10);
+  await redis.set(keys.server(shard), 'the one that died');
+  await pulse('x');
+  const expire = async () => (await store.expire(shard, [{ userId, number: '' }])).users[0];
+  expect(await redis.pttl(keys.hold(shard))).toBeGreaterThan(0);
+  expect(await expire()).toMatchObject({ announced: null, nextMs: 1000 });
+  await redis.del(keys.hold(shard));
+  await pulse('x');
+  expect(await redis.exists(keys.hold(shard)), 'the new one is known by now').toBe(0);
 });
 
 test('a sweep names the overdue, a bounded number, and wakes each group that has something to do once', async () => {

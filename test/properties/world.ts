@@ -215,7 +215,8 @@ export class World {
   }
 
   async pulse(): Promise<void> {
-    const keys = [this.keys.pulse(SHARD), this.keys.hold(SHARD), this.keys.epoch(SHARD)];
+    const { pulse, hold, epoch, server } = this.keys;
+    const keys = [pulse(SHARD), hold(SHARD), epoch(SHARD), server(SHARD)];
     const [now] = await runScript(this.#time.redis, 'pulse', keys, [HOLD_MS, 'epoch']);
     expect(Number(now)).toBe(this.now);
     if (this.#pulse && this.now - this.#pulse.at > PULSE_GAP_MS) this.#heldUntil = this.now + HOLD_MS;

@@ -62,6 +62,12 @@ for sid, s in pairs(u.sessions) do
   end
 end
 tellClosed(u, conns, 'logout')
+if next(u.sessions) == nil and only ~= '' and u.announced and not u.hiddenUntil and not u.unseeded and held() then
+  -- Others of theirs may be here of whom Redis has not heard again yet: this is told once it has.
+  u.endedCause, u.endedSession = 'logout', ended
+  save(u)
+  return wake({ 0, 'ok', 1000, table.concat(conns, ' ') })
+end
 if next(u.sessions) == nil then
   -- A choice that is not known ends in PostgreSQL; until that can be asked, nothing is told.
   u.hiddenUntil, u.hiddenSince = nil, nil

@@ -42,11 +42,11 @@ for n = 0, (#ARGV - 4) / 5 - 1 do
   local id, sid, conn, age, state = ARGV[base], ARGV[base + 1], ARGV[base + 2], tonumber(ARGV[base + 3]), ARGV[base + 4]
   age = age + lateness
   local key = recordKey(id)
-  local known = redis.call('HMGET', key, 's:' .. sid, 'x')
-  local value, detailUntil = known[1], tonumber(known[2] or '')
-  -- The quick way: the session is this connection's, the user is plainly active, the beat is fresh and says
-  -- nothing new. `XX` fails where the deadline has passed or the user appears inactive.
-  local plain = value and age <= 1000 and string.sub(value, 1, #conn + 3) == conn .. '|l|'
+  local known = redis.call('HMGET', key, 's:' .. sid, 'b:' .. sid, 'x')
+  local value, heardBefore, detailUntil = known[1], tonumber(known[2] or ''), tonumber(known[3] or '')
+  -- The quick way: the session is this connection's and not overdue, the user is plainly active, the beat is fresh and
+  -- says nothing new. `XX` fails where the user's deadline has passed or they appear inactive.
+  local plain = value and age <= 1000 and (heardBefore or 0) + ttl > now and string.sub(value, 1, #conn + 3) == conn .. '|l|'
     and (state == '' or unpackSession(value).state == state)
   if plain and redis.call('SET', statusKey(id), 'active', 'PX', ARGV[3], 'XX') then
     local beat = now - age
@@ -55,7 +55,7 @@ for n = 0, (#ARGV - 4) / 5 - 1 do
     if before and before > text then
       -- Something was heard later: of another session, or of this one by a beat that overtook this.
       redis.call('SET', lastSeenKey(id), before)
-      beat = math.max(beat, tonumber(redis.call('HGET', key, 'b:' .. sid)) or 0)
+      beat = math.max(beat, heardBefore)
     else
       heard[id] = whole(beat)
     end

@@ -122,7 +122,7 @@ export class Link {
         this.#underWay--;
         if (chunk && !to.destroyed) to.write(chunk);
       }
-      if (underWay[0]) setTimeout(carry, underWay[0].at - performance.now());
+      if (underWay[0]) setTimeout(carry, Math.max(0, underWay[0].at - performance.now()));
     };
     from.on('data', (chunk) => {
       arrives = Math.max(performance.now() + this.#delayMs, arrives);
