@@ -7,20 +7,22 @@ import { ending, type TraceContext } from '../src/tracing.ts';
 import { drain } from './drain.ts';
 import type { WorkerMetrics } from './metrics.ts';
 
-/** Hands a shard's new changes, and the connections to close, to every web process. */
+/** Hands the new changes of some shards, and the connections to close, to every web process. */
 export async function runBroadcast(
   { outbox, redis, keys, tracing }: Services,
   metrics: WorkerMetrics,
   job: Job<DrainJob>,
 ) {
-  const { shard } = job.data;
-  return drain(outbox, 'deliver', shard, async (entries) => {
-    const step = tracing.step('broadcast', entries);
-    const items = entries.flatMap((entry) => toItem(entry, step.below(entry.trace)) ?? []);
-    await ending(step, async () => {
-      if (items.length > 0) await publish(redis, keys, { shard, items });
+  return drain(outbox, 'deliver', job.data.shards, async (taken) => {
+    const all = [...taken].map(async ([shard, entries]) => {
+      const step = tracing.step('broadcast', entries);
+      const items = entries.flatMap((entry) => toItem(entry, step.below(entry.trace)) ?? []);
+      await ending(step, async () => {
+        if (items.length > 0) await publish(redis, keys, { shard, items });
+      });
+      metrics.delivered(entries);
     });
-    metrics.delivered(entries);
+    await Promise.all(all);
   });
 }
 

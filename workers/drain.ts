@@ -2,42 +2,66 @@ import { randomUUID } from 'node:crypto';
 import type { Group } from '../src/redis/keys.ts';
 import type { Outbox, OutboxEntry } from '../src/redis/outbox.ts';
 
-const AT_ONCE = 500;
+const AT_ONCE = 1000;
+const LEAST_AT_ONCE = 100;
 const KEEP_LEASE_EVERY_MS = 300;
 
-export type Effect = (entries: OutboxEntry[]) => Promise<void>;
+/** What is done with what the shards had, at once. */
+export type Effect = (entries: ReadonlyMap<number, OutboxEntry[]>) => Promise<void>;
 
 /**
- * Drains one shard for one group: effect first, acknowledgement after. A drain that dies leaves its entries pending,
- * and the next one begins with them. Where another drain is at work this one has nothing to do: that one looks again
- * after its last entry, in the same step in which it lets go of the shard.
+ * Drains some shards for one group: effect first, acknowledgement after. A drain that dies leaves its entries pending,
+ * and the next one begins with them. Where another drain is at work on a shard this one has nothing to do there: that one
+ * looks again after its last entry, in the same step in which it lets go of the shard.
  */
 export async function drain(
   outbox: Outbox,
   group: Group,
-  shard: number,
+  shards: readonly number[] | undefined,
   effect: Effect,
-): Promise<{ entries: number; busy: boolean }> {
-  // A wake-up whose data its store has lost. The sweep wakes every shard that has something.
-  if (!Number.isInteger(shard)) return { entries: 0, busy: false };
+): Promise<{ entries: number; drained: number[] }> {
   const token = randomUUID();
-  let done: string[] = [];
+  const drained: number[] = [];
   let count = 0;
-  for (let first = true; ; first = false) {
-    const taken = await outbox.take(group, shard, { token, count: AT_ONCE, first, done });
-    if (taken.state !== 'entries') return { entries: count, busy: taken.state === 'busy' };
-    const keeping = setInterval(() => {
-      outbox.keepLease(group, shard, token).catch(() => {});
-    }, KEEP_LEASE_EVERY_MS);
-    try {
-      await effect(taken.entries);
-    } catch (error) {
-      await outbox.giveBack(group, shard, token).catch(() => {});
-      throw error;
-    } finally {
-      clearInterval(keeping);
+  let failure: unknown;
+  // A wake-up whose data its store has lost names no shards. The sweep wakes every shard that has something.
+  let open = new Map((shards ?? []).map((shard): [number, string[]] => [shard, []]));
+  const atOnce = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
+  for (let first = true; open.size > 0; first = false) {
+    const taken = new Map<number, OutboxEntry[]>();
+    const take = async ([shard, done]: [number, string[]]) => {
+      const step = await outbox.take(group, shard, { token, count: atOnce, first, done });
+      if (step.state === 'entries') taken.set(shard, step.entries);
+      else if (step.state === 'empty') drained.push(shard);
+    };
+    // A shard whose node is away holds up no other.
+    for (const result of await Promise.allSettled([...open].map(take))) {
+      if (result.status === 'rejected') failure = result.reason;
     }
-    done = taken.entries.map((entry) => entry.id);
-    count += done.length;
+    if (taken.size > 0) await withLeases(outbox, group, token, taken, effect);
+    open = new Map([...taken].map(([shard, entries]) => [shard, entries.map((entry) => entry.id)]));
+    for (const ids of open.values()) count += ids.length;
+  }
+  if (failure !== undefined) throw failure;
+  return { entries: count, drained };
+}
+
+async function withLeases(
+  outbox: Outbox,
+  group: Group,
+  token: string,
+  taken: ReadonlyMap<number, OutboxEntry[]>,
+  effect: Effect,
+): Promise<void> {
+  const keeping = setInterval(() => {
+    for (const shard of taken.keys()) outbox.keepLease(group, shard, token).catch(() => {});
+  }, KEEP_LEASE_EVERY_MS);
+  try {
+    await effect(taken);
+  } catch (error) {
+    await Promise.all([...taken.keys()].map((shard) => outbox.giveBack(group, shard, token).catch(() => {})));
+    throw error;
+  } finally {
+    clearInterval(keeping);
   }
 }

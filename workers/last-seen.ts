@@ -7,6 +7,7 @@ import { type RecordedEntry, recordChanges } from '../src/postgres/history.ts';
 import { touchLastSeen } from '../src/postgres/users.ts';
 import type { Cause } from '../src/presence/change.ts';
 import type { DrainJob, RejectedJob } from '../src/queues/jobs.ts';
+import { shardOf } from '../src/redis/keys.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
 import type { Services } from '../src/services.ts';
 import { ending } from '../src/tracing.ts';
@@ -19,19 +20,20 @@ const UNRECORDED_AT_ONCE = 500;
 const NO_TRANSITION = new Set<Cause>(['restored', 'detail', 'privacy']);
 
 /**
- * Writes a shard's changes to PostgreSQL, one statement a batch. While PostgreSQL is away the entries wait in the
+ * Writes the changes of some shards to PostgreSQL, one statement a batch. While PostgreSQL is away the entries wait in the
  * outbox, and the sweep wakes this job again and again.
  */
 export async function runLastSeen(services: Services, config: Config, log: Logger, job: Job<DrainJob | RejectedJob>) {
   if (job.name === 'rejected') return retryRejected(services, job as Job<RejectedJob>);
-  const { shard } = job.data as DrainJob;
+  const { shards } = job.data as DrainJob;
   try {
-    const result = await drain(services.outbox, 'record', shard, async (entries) => {
-      await ending(services.tracing.step('record', entries), () => record(services, log, shard, entries));
+    const result = await drain(services.outbox, 'record', shards, async (taken) => {
+      const entries = [...taken.values()].flat();
+      await ending(services.tracing.step('record', entries), () => record(services, log, entries));
       const changes = entries.flatMap((entry) => (entry.kind === 'change' ? [entry.change] : []));
       await scheduleAlerts(services, config, changes);
     });
-    if (!result.busy) await recordDropped(services, shard);
+    await Promise.all(result.drained.map((shard) => recordDropped(services, shard)));
     return result;
   } catch (error) {
     if (!isConnectionError(error)) throw error;
@@ -39,7 +41,7 @@ export async function runLastSeen(services: Services, config: Config, log: Logge
   }
 }
 
-async function record(services: Services, log: Logger, shard: number, entries: OutboxEntry[]): Promise<void> {
+async function record(services: Services, log: Logger, entries: OutboxEntry[]): Promise<void> {
   let batch: RecordedEntry[] = [];
   const loggedOut: { userId: string; version: number }[] = [];
   for (const entry of entries) {
@@ -61,7 +63,9 @@ async function record(services: Services, log: Logger, shard: number, entries: O
     if (clearsHidden) loggedOut.push({ userId: entry.userId, version: entry.change.version });
   }
   await recordOrReject(services, log, batch);
-  if (loggedOut.length > 0) await services.store.forget(shard, loggedOut);
+  for (const [shard, users] of Map.groupBy(loggedOut, ({ userId }) => shardOf(userId))) {
+    await services.store.forget(shard, users);
+  }
 }
 
 /** A batch that PostgreSQL refuses for its data is halved until the refused row stands alone; that one is put aside. */

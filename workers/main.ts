@@ -2,6 +2,7 @@ import { type Job, Worker, type WorkerOptions } from 'bullmq';
 import { type Config, readConfig } from '../src/config.ts';
 import { type ProcessPlan, runProcess, type Service } from '../src/lifecycle.ts';
 import { createLogger, type Logger } from '../src/log.ts';
+import { FollowUps } from '../src/queues/follow-ups.ts';
 import { KEEP, type QueueName } from '../src/queues/jobs.ts';
 import { isRedisAway, type RedisClient } from '../src/redis/connect.ts';
 import { openServices, type Services } from '../src/services.ts';
@@ -36,6 +37,7 @@ async function assemble(): Promise<ProcessPlan> {
   const services = openServices(config, log, tracing);
   const connection = services.connectRedis('blocking');
   const sweep = new Sweep(services, config, log);
+  const followUps = new FollowUps(services.queues, log);
   const metrics = new WorkerMetrics(services, config);
   const queue = (name: QueueName, options: Partial<WorkerOptions>, processor: Processor) =>
     queueService(name, { connection, services, log, options, processor });
@@ -44,11 +46,14 @@ async function assemble(): Promise<ProcessPlan> {
     services: [
       tracingService(tracing),
       { name: 'stores', start: async () => {}, stop: () => services.close() },
+      { name: 'follow-ups', start: async () => {}, stop: () => followUps.settled() },
       { name: 'queue connection', start: async () => {}, stop: async () => connection.disconnect() },
       queue('last-seen', { ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(services, config, log, job)),
       queue('maintenance', { ...LONG, concurrency: 1 }, (job) => runMaintenance(services, config, job)),
       queue('broadcasts', { ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(services, metrics, job)),
-      queue('timeouts', { ...SHORT, ...concurrencyOf(config) }, (job, token) => runTimeout(services, job, token)),
+      queue('timeouts', { ...SHORT, ...concurrencyOf(config) }, (job, token) =>
+        runTimeout(services, followUps, job, token),
+      ),
       queue('notifications', { ...LONG, ...concurrencyOf(config), ...RETRIES }, (job) =>
         runNotification(services, config, job),
       ),

@@ -1,4 +1,5 @@
 import { DelayedError, type Job } from 'bullmq';
+import type { FollowUps } from '../src/queues/follow-ups.ts';
 import type { TimeoutJob } from '../src/queues/jobs.ts';
 import { shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
@@ -10,10 +11,15 @@ const SLACK_MS = 5;
  * Looks at one user. Where the deadline has moved on, the user's own job (`check`) sleeps until then; nothing was
  * written to the queue for the heartbeats in between.
  */
-export async function runTimeout({ store, queues }: Services, job: Job<TimeoutJob>, token: string | undefined) {
+export async function runTimeout(
+  { store }: Services,
+  followUps: FollowUps,
+  job: Job<TimeoutJob>,
+  token: string | undefined,
+) {
   const { userId, number } = job.data;
   const { users, followUp } = await store.expire(shardOf(userId), [{ userId, number }]);
-  await queues.follow(followUp);
+  followUps.add(followUp);
   const [user] = users;
   if (job.name === 'check' && user?.nextMs != null && user.job === number) {
     const due = Date.now() + user.nextMs + SLACK_MS;

@@ -22,7 +22,7 @@ while (!(await services.redis.ping().then(Boolean, () => false))) await pause(20
 serve(
   new Sessions<Connection>({
     open: (userId) => connections.open({ ...newcomer, userId, sessionId: `d${userId.padStart(21, '-').slice(-21)}` }),
-    beat: (connection) => void connections.beat(connection, null),
+    beat: (connection) => connections.beat(connection, null),
     leave: (_userId, connection) => connections.leave(connection),
   }),
 );

@@ -11,9 +11,9 @@ export interface TimeoutJob {
   due: string;
 }
 
-/** A wake-up: the outbox of this shard has something for the queue's group. */
+/** A wake-up: the outboxes of these shards have something for the queue's group. */
 export interface DrainJob {
-  shard: number;
+  shards: number[];
 }
 
 /** A row that PostgreSQL refused for its data; on the board it can be looked at and tried again. */

@@ -46,30 +46,33 @@ const PUSH_TRIES = { attempts: 8, backoff: { type: 'retry-after' } };
 /** Without end: the order of the feed leaves nothing to go on to. The worker knows how long to wait (`as-told`). */
 const DELIVER_TRIES = { attempts: 1_000_000_000, backoff: { type: 'as-told' } };
 
+/** Where things are in Redis: BullMQ's prefix for a queue, and on which node a shard is. */
+interface KeySpace {
+  queuePrefix(queue: string): string;
+  placeOf(shard: number): number;
+}
+
 /**
  * The producers of all queues. `connection` has to fail fast while Redis is away: a caller whose job could not be added
  * is told so, and the sweep makes up for it.
  */
 export class Queues {
   readonly all: ReadonlyMap<QueueName, Queue>;
+  readonly #keys: KeySpace;
   readonly #tracing: Tracing;
   /** For jobs that speak of another time than that in which they are added: they begin a trace. */
   readonly #apart: Pick<JobsOptions, 'telemetry'>;
   #closing: Promise<void> | null = null;
 
-  constructor(
-    connection: ConnectionOptions,
-    prefixOf: (queue: string) => string,
-    onError: (error: Error) => void,
-    tracing = NO_TRACING,
-  ) {
+  constructor(connection: ConnectionOptions, keys: KeySpace, onError: (error: Error) => void, tracing = NO_TRACING) {
+    this.#keys = keys;
     this.#tracing = tracing;
     this.#apart = tracing.on ? { telemetry: { omitContext: true } } : {};
     this.all = new Map(
       QUEUE_NAMES.map((name) => {
         const queue = new Queue(name, {
           connection,
-          prefix: prefixOf(name),
+          prefix: keys.queuePrefix(name),
           skipWaitingForReady: true,
           skipVersionCheck: true,
           streams: { events: { maxLen: EVENTS_KEPT } },
@@ -97,12 +100,12 @@ export class Queues {
 
   async #follow(followUps: FollowUp[]): Promise<void> {
     const arms = followUps.flatMap((followUp) => followUp.arms);
-    const deliver = followUps.filter((followUp) => followUp.wakeDeliver);
-    const record = followUps.filter((followUp) => followUp.wakeRecord);
+    const deliver = this.#drains(followUps.filter((followUp) => followUp.wakeDeliver));
+    const record = this.#drains(followUps.filter((followUp) => followUp.wakeRecord));
     await Promise.all([
       arms.length > 0 ? this.queue('timeouts').addBulk(arms.map((arm) => this.#timeoutJob(arm))) : undefined,
-      deliver.length > 0 ? this.queue('broadcasts').addBulk(deliver.map(drainJob)) : undefined,
-      record.length > 0 ? this.queue('last-seen').addBulk(record.map(drainJob)) : undefined,
+      deliver.length > 0 ? this.queue('broadcasts').addBulk(deliver) : undefined,
+      record.length > 0 ? this.queue('last-seen').addBulk(record) : undefined,
     ]);
   }
 
@@ -216,6 +219,15 @@ export class Queues {
     );
   }
 
+  /** One job for all shards of a node: of another one that is away no drain shall have to wait. */
+  #drains(followUps: FollowUp[]) {
+    const shards = [...new Set(followUps.map(({ shard }) => shard))];
+    return [...Map.groupBy(shards, this.#keys.placeOf).values()].map((some) => {
+      const data: DrainJob = { shards: some };
+      return { name: 'drain', data };
+    });
+  }
+
   #timeoutJob(arm: Arm) {
     const due = Date.now() + arm.delayMs;
     const name = arm.kind === 'check' ? 'check' : arm.why;
@@ -247,9 +259,4 @@ let serial = Math.floor(Math.random() * 1e6);
 function nextSerial(): number {
   serial = (serial + 1) % 1e9;
   return serial;
-}
-
-function drainJob({ shard }: FollowUp) {
-  const data: DrainJob = { shard };
-  return { name: 'drain', data };
 }

@@ -35,6 +35,13 @@ const SIGHTS = ['nothing', 'status', 'all'] as const;
 
 const letter = (state: SessionState | null) => (state === null ? '' : state === 'idle' ? 'i' : 'a');
 
+/** A beat that needs more than its time written down; its moment (ms) by Redis's clock. */
+interface Left {
+  beat: number;
+  shard: number;
+  moment: string;
+}
+
 /**
  * Who is here now. Every method is one script call on one shard: it settles what is overdue first, does its own
  * work, and appends what follows to the shard's outbox in the same step. Callers owe the returned follow-up to the queues.
@@ -107,22 +114,58 @@ export class PresenceStore {
     return { code: reply[1] as OpenCode, version: Number(reply[2]), followUp };
   }
 
-  /** Beats of one shard. Returns the places of those that need more: `missing` (open again to restore), or ended. */
+  /**
+   * Beats of users who are all in one place, one of each connection at most. Returns those that need more by their number:
+   * `missing` (open again to restore), or ended.
+   */
   async touch(
-    shard: number,
-    beats: Beat[],
-  ): Promise<{ refused: { place: number; code: 'missing' | Ended }[]; followUp: FollowUp }> {
+    beats: readonly Beat[],
+  ): Promise<{ refused: { beat: number; code: 'missing' | Ended }[]; followUps: FollowUp[] }> {
+    const left = await this.#touchPlain(beats);
+    const refused: { beat: number; code: 'missing' | Ended }[] = [];
+    const touched = [...Map.groupBy(left, ({ shard }) => shard)].map(async ([shard, some]) => {
+      const args = some.flatMap(({ beat, moment }) => {
+        const { userId, sessionId, conn, state } = beats[beat] as Beat;
+        return [userId, sessionId, conn, moment, letter(state)];
+      });
+      // Beats of many together: what one of them changes is nobody else's doing.
+      const { reply, followUp } = await this.#run('touch-sessions', shard, args, '');
+      for (let n = 1; n + 1 < reply.length; n += 2) {
+        const { beat } = some[Number(reply[n]) - 1] as Left;
+        refused.push({ beat, code: reply[n + 1] as 'missing' | Ended });
+      }
+      return followUp;
+    });
+    return { refused, followUps: await Promise.all(touched) };
+  }
+
+  /** Takes all beats that change nothing but the time, and returns the others. */
+  async #touchPlain(beats: readonly Beat[]): Promise<Left[]> {
+    const keys = this.#keys;
+    const places = new Map<number, number>();
+    const names: string[] = [];
     const args: (string | number)[] = [];
-    for (const beat of beats) {
-      args.push(beat.userId, beat.sessionId, beat.conn, Math.round(beat.ageMs), letter(beat.state));
+    const shards: number[] = [];
+    for (const { userId, sessionId, conn, ageMs, state } of beats) {
+      const shard = shardOf(userId);
+      shards.push(shard);
+      let place = places.get(shard);
+      if (place === undefined) {
+        place = places.size;
+        places.set(shard, place);
+        names.push(keys.due(shard), keys.seen(shard), keys.apartDue(shard), keys.apartActive(shard));
+      }
+      args.push(place, userId, sessionId, conn, Math.round(ageMs), letter(state));
     }
-    // Beats of many together: what one of them changes is nobody else's doing.
-    const { reply, followUp } = await this.#run('touch-sessions', shard, args, '');
-    const refused: { place: number; code: 'missing' | Ended }[] = [];
-    for (let n = 1; n + 1 < reply.length; n += 2) {
-      refused.push({ place: Number(reply[n]) - 1, code: reply[n + 1] as 'missing' | Ended });
+    const [shard = 0] = shards;
+    const clock = [keys.stem, keys.tag(shard), this.#ttlMs, this.#clock.now(shard)];
+    const reply = await runScript(this.#redis, 'touch-plain', [...names, ...keys.guard(shard)], [...clock, ...args]);
+    const left: Left[] = [];
+    for (let n = 0; n + 1 < reply.length; n += 2) {
+      const beat = Number(reply[n]) - 1;
+      left.push({ beat, shard: shards[beat] ?? 0, moment: String(reply[n + 1]) });
     }
-    return { refused, followUp };
+    return left;
   }
 
   /** A goodbye. `late`: the session was not this connection's any more, and nothing happened. */

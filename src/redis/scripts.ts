@@ -7,7 +7,7 @@ import type { RedisClient } from './connect.ts';
 
 const FOLDER = new URL('./lua/', import.meta.url);
 
-/** The scripts that stand alone; all others begin with lib-privacy.lua and lib.lua. */
+/** The scripts that stand alone. */
 const ALONE = new Set([
   'take-changes',
   'publish',
@@ -25,19 +25,23 @@ const ALONE = new Set([
   'time',
 ]);
 
+/** What the others begin with. Redis makes it anew in every call, so what comes often gets no more than it needs. */
+const PRELUDE = ['lib-time.lua', 'lib-privacy.lua', 'lib.lua'];
+const OTHER_PRELUDE = new Map([['touch-plain', ['lib-time.lua']]]);
+
 interface Script {
   source: string;
   sha: string;
 }
 
 function loadScripts(): Map<string, Script> {
-  const lib = ['lib-privacy.lua', 'lib.lua'].map((name) => readFileSync(new URL(name, FOLDER), 'utf8')).join('\n');
+  const read = (file: string) => readFileSync(new URL(file, FOLDER), 'utf8');
   const scripts = new Map<string, Script>();
   for (const file of readdirSync(FOLDER)) {
     const name = file.replace(/\.lua$/, '');
     if (name === file || name.startsWith('lib')) continue;
-    const body = readFileSync(new URL(file, FOLDER), 'utf8');
-    const source = ALONE.has(name) ? body : `${lib}\n${body}`;
+    const prelude = ALONE.has(name) ? [] : (OTHER_PRELUDE.get(name) ?? PRELUDE);
+    const source = [...prelude, file].map(read).join('\n');
     scripts.set(name, { source, sha: createHash('sha1').update(source).digest('hex') });
   }
   return scripts;

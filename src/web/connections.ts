@@ -47,7 +47,7 @@ export class Connections {
       missing: (connection) => void this.restore(connection),
       ended: (connection, reason) => this.#drop(connection, reason),
     };
-    this.#heartbeats = new Heartbeats(services.store, presence.followUps, listener, stretch);
+    this.#heartbeats = new Heartbeats(services, presence.followUps, listener, stretch);
     this.#goodbyes = new Goodbyes(services, presence.followUps, config, log);
     services.pulse.onBack((shards) => this.#onBack(shards));
     services.pulse.onLost((shards) => void this.#onLost(shards));
@@ -93,10 +93,10 @@ export class Connections {
     return connection;
   }
 
-  /** A sign of life. Resolves once Redis has it; while Redis is away it is kept, and counts from now. */
-  beat(connection: Connection, state: SessionState | null): Promise<void> {
-    if (!connection.holds) return Promise.resolve();
-    return this.#heartbeats.beat(connection, state);
+  /** A sign of life, which counts from now. `told` is called once Redis has it; while Redis is away it is kept. */
+  beat(connection: Connection, state: SessionState | null, told: (() => void) | null = null): void {
+    if (connection.holds) this.#heartbeats.beat(connection, state, told);
+    else told?.();
   }
 
   /** It is sent away by us and will be back: nobody is told that they left, if they come within the time of a handover. */

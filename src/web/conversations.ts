@@ -1,8 +1,8 @@
 import { addMember, isMember, removeMember } from '../postgres/conversations.ts';
 import { sightOf } from '../presence/visibility.ts';
+import type { FollowUps } from '../queues/follow-ups.ts';
 import type { Indicator } from '../redis/indicators.ts';
 import type { Services } from '../services.ts';
-import type { FollowUps } from './follow-ups.ts';
 import { guarded } from './guarded.ts';
 
 /** Who belongs to which conversation, and who is typing or recording there. Throws UNAVAILABLE where a store is away. */

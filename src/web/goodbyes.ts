@@ -1,9 +1,9 @@
 import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
+import type { FollowUps } from '../queues/follow-ups.ts';
 import { isRedisAway } from '../redis/connect.ts';
 import type { Services } from '../services.ts';
 import type { Connection } from './connection.ts';
-import type { FollowUps } from './follow-ups.ts';
 
 const AT_ONCE = 100;
 const RETRY_MS = 250;

@@ -1,19 +1,30 @@
 import type { SessionState } from '../presence/session.ts';
-import { SHARDS } from '../redis/keys.ts';
+import type { FollowUps } from '../queues/follow-ups.ts';
+import type { Keys } from '../redis/keys.ts';
 import type { PresenceStore } from '../redis/presence-store.ts';
 import type { Ended } from '../redis/presence-types.ts';
 import type { Connection } from './connection.ts';
-import type { FollowUps } from './follow-ups.ts';
 
-/** How long beats gather before they go to Redis together; a beat is good for seconds. */
-const TICK_MS = 10;
+/** How long beats gather before they go to Redis together: those that somebody waits for or that say something new, */
+const SOON_MS = 10;
+/** and all others; a beat is good for seconds. The more there are in one call, the less each of them costs. */
+const LATER_MS = 50;
 const RETRY_MS = 200;
 const BEATS_AT_ONCE = 500;
 
 interface Owed {
   /** Only where the client said something else than before. */
   state: SessionState | null;
-  told: (() => void)[];
+  told: (() => void)[] | null;
+}
+
+/** What is owed to one node, so that one that is away holds up no others. */
+interface Debt {
+  owed: Map<Connection, Owed>;
+  sending: Promise<void> | null;
+  timer: NodeJS.Timeout | undefined;
+  /** When the timer is over. */
+  due: number;
 }
 
 export interface HeartbeatListener {
@@ -23,113 +34,140 @@ export interface HeartbeatListener {
 }
 
 /**
- * Gathers heartbeats and tells Redis of all in a tick with one script call per shard. One call per shard is on its way at
- * a time: while Redis is slow or away the beats of the meantime become one per session, sent with their age.
+ * Gathers heartbeats and tells Redis of all in a tick with one script call. One call per node is on its way at a time:
+ * while Redis is slow or away the beats of the meantime become one per session, sent with their age.
  */
 export class Heartbeats {
   readonly #store: PresenceStore;
+  readonly #placeOf: Keys['placeOf'];
   readonly #followUps: FollowUps;
   readonly #listener: HeartbeatListener;
   readonly #stretch: () => number;
-  readonly #owed: Map<Connection, Owed>[] = Array.from({ length: SHARDS }, () => new Map());
-  readonly #sending: (Promise<void> | null)[] = Array.from({ length: SHARDS }, () => null);
-  #timer: NodeJS.Timeout | undefined;
+  readonly #debts: readonly Debt[];
   #stopped = false;
 
   /** `stretch`: how many times longer than usual beats gather right now. */
-  constructor(store: PresenceStore, followUps: FollowUps, listener: HeartbeatListener, stretch: () => number) {
+  constructor(
+    { store, keys }: { store: PresenceStore; keys: Keys },
+    followUps: FollowUps,
+    listener: HeartbeatListener,
+    stretch: () => number,
+  ) {
     this.#store = store;
+    this.#placeOf = keys.placeOf;
     this.#followUps = followUps;
     this.#listener = listener;
     this.#stretch = stretch;
+    this.#debts = keys.places.map(() => ({ owed: new Map(), sending: null, timer: undefined, due: 0 }));
   }
 
-  beat(connection: Connection, state: SessionState | null): Promise<void> {
+  /** `told` is called once Redis has the beat, or has turned out to be away. */
+  beat(connection: Connection, state: SessionState | null, told: (() => void) | null): void {
     connection.lastBeat = performance.now();
     const changed = state !== null && state !== connection.state ? state : null;
     if (state !== null) connection.state = state;
-    return new Promise((resolve) => this.#put(connection, changed, resolve));
+    this.#put(connection, changed, told, (told || changed ? SOON_MS : LATER_MS) * this.#stretch());
   }
 
   /** The connection's last beat has to be told (again). */
   owe(connection: Connection): void {
-    this.#put(connection, connection.state, () => {});
+    this.#put(connection, connection.state, null, SOON_MS * this.#stretch());
   }
 
   forget(connection: Connection): void {
-    const owed = this.#owed[connection.shard]?.get(connection);
-    this.#owed[connection.shard]?.delete(connection);
-    for (const tell of owed?.told ?? []) tell();
+    const owed = this.#debtOf(connection).owed;
+    const told = owed.get(connection)?.told;
+    owed.delete(connection);
+    for (const tell of told ?? []) tell();
   }
 
   /** Sends what is owed now. */
   flush(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    for (let shard = 0; shard < SHARDS; shard++) {
-      if ((this.#owed[shard]?.size ?? 0) > 0) this.#sending[shard] ??= this.#send(shard);
-    }
+    for (const debt of this.#debts) this.#flush(debt);
   }
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    clearTimeout(this.#timer);
-    await Promise.all(this.#sending);
+    for (const { timer } of this.#debts) clearTimeout(timer);
+    await Promise.all(this.#debts.map(({ sending }) => sending));
   }
 
-  #put(connection: Connection, state: SessionState | null, tell: () => void, inMs = this.#tickMs): void {
-    const owed = this.#owed[connection.shard];
-    const already = owed?.get(connection);
+  #debtOf(connection: Connection): Debt {
+    return this.#debts[this.#placeOf(connection.shard)] as Debt;
+  }
+
+  #put(connection: Connection, state: SessionState | null, told: (() => void) | null, inMs: number): void {
+    const debt = this.#debtOf(connection);
+    const already = debt.owed.get(connection);
     if (already) {
       already.state = state ?? already.state;
-      already.told.push(tell);
+      if (told) {
+        already.told ??= [];
+        already.told.push(told);
+      }
     } else {
-      owed?.set(connection, { state, told: [tell] });
+      debt.owed.set(connection, { state, told: told && [told] });
     }
-    this.#schedule(inMs);
+    this.#schedule(debt, inMs);
   }
 
-  get #tickMs(): number {
-    return TICK_MS * this.#stretch();
+  #schedule(debt: Debt, ms: number): void {
+    if (this.#stopped) return;
+    const due = performance.now() + ms;
+    if (debt.timer !== undefined) {
+      if (debt.due <= due) return;
+      clearTimeout(debt.timer);
+    }
+    debt.due = due;
+    debt.timer = setTimeout(() => this.#flush(debt), ms);
   }
 
-  #schedule(ms: number): void {
-    if (!this.#stopped) this.#timer ??= setTimeout(() => this.flush(), ms);
+  #flush(debt: Debt): void {
+    clearTimeout(debt.timer);
+    debt.timer = undefined;
+    if (debt.owed.size > 0) debt.sending ??= this.#send(debt);
   }
 
-  async #send(shard: number): Promise<void> {
-    const all = this.#owed[shard] ?? new Map<Connection, Owed>();
-    const batch = [...all].slice(0, BEATS_AT_ONCE);
-    for (const [connection] of batch) all.delete(connection);
+  async #send(debt: Debt): Promise<void> {
+    const { owed } = debt;
+    const batch: [Connection, Owed][] = [];
+    for (const entry of owed) {
+      if (batch.length === BEATS_AT_ONCE) break;
+      batch.push(entry);
+    }
+    for (const [connection] of batch) owed.delete(connection);
     const now = performance.now();
+    const beats = batch.map(([{ userId, sessionId, conn, lastBeat }, { state }]) => ({
+      userId,
+      sessionId,
+      conn,
+      ageMs: Math.max(0, now - lastBeat),
+      state,
+    }));
     try {
-      const { refused, followUp } = await this.#store.touch(
-        shard,
-        batch.map(([{ userId, sessionId, conn, lastBeat }, { state }]) => ({
-          userId,
-          sessionId,
-          conn,
-          ageMs: Math.max(0, now - lastBeat),
-          state,
-        })),
-      );
-      this.#followUps.add(followUp);
-      for (const { place, code } of refused) {
-        const connection = batch[place]?.[0];
+      const { refused, followUps } = await this.#store.touch(beats);
+      for (const followUp of followUps) this.#followUps.add(followUp);
+      for (const { beat, code } of refused) {
+        const connection = batch[beat]?.[0];
         if (!connection) continue;
         if (code === 'missing') this.#listener.missing(connection);
         else this.#listener.ended(connection, code);
       }
-      for (const [, { told }] of batch) for (const tell of told) tell();
-      this.#sending[shard] = null;
-      if (all.size > 0) this.#schedule(this.#tickMs);
+      this.#tell(batch);
+      debt.sending = null;
+      if (owed.size > 0) this.#schedule(debt, SOON_MS * this.#stretch());
     } catch {
       // Kept until Redis is back; its client has noted why.
-      for (const [connection, { state, told }] of batch) {
-        for (const tell of told) tell();
-        if (connection.holds) this.#put(connection, state, () => {}, RETRY_MS);
+      this.#tell(batch);
+      debt.sending = null;
+      for (const [connection, { state }] of batch) {
+        // What was said meanwhile is newer.
+        if (connection.holds) this.#put(connection, state && connection.state, null, RETRY_MS);
       }
-      this.#sending[shard] = null;
     }
+  }
+
+  #tell(batch: readonly [Connection, Owed][]): void {
+    for (const [, { told }] of batch) if (told) for (const tell of told) tell();
   }
 }

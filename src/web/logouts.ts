@@ -1,8 +1,8 @@
 import type { Logger } from '../log.ts';
+import type { FollowUps } from '../queues/follow-ups.ts';
 import { isRedisAway } from '../redis/connect.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { Services } from '../services.ts';
-import type { FollowUps } from './follow-ups.ts';
 
 /** What a failover or a restart may lose is younger; nobody's sockets are closed for what is older. */
 const KEPT_MS = 60_000;

@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { RollcallError } from '../errors.ts';
 import { loadProfile, saveProfile } from '../postgres/profiles.ts';
 import type { Profile, ProfileBody } from '../protocol/social.ts';
+import type { FollowUps } from '../queues/follow-ups.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { Services } from '../services.ts';
-import type { FollowUps } from './follow-ups.ts';
 import { guarded } from './guarded.ts';
 import type { PresenceApi } from './presence-api.ts';
 

@@ -16,8 +16,8 @@ import {
 } from '../postgres/social.ts';
 import type { Privacy } from '../presence/visibility.ts';
 import type { FriendView, Settings } from '../protocol/social.ts';
+import type { FollowUps } from '../queues/follow-ups.ts';
 import { applyPrivacy, type Services } from '../services.ts';
-import type { FollowUps } from './follow-ups.ts';
 import { guarded } from './guarded.ts';
 import type { PresenceApi } from './presence-api.ts';
 

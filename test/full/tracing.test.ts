@@ -163,7 +163,8 @@ describe('with a collector', () => {
     expect(refused).toMatchObject({ name: 'set_detail', failed: false });
     for (const client of [eve, service]) client.leave();
     const seen = new Set(names(collector.spans));
-    for (const name of ['heartbeat', 'watch', 'redis touch-sessions']) expect(seen).not.toContain(name);
+    for (const name of ['heartbeat', 'watch', 'redis touch-plain', 'redis touch-sessions'])
+      expect(seen).not.toContain(name);
     // Few names and few values, whoever comes.
     expect([...seen].filter((name) => /\d|tracy/.test(name))).toEqual([]);
   });

@@ -65,9 +65,9 @@ test('heartbeats make the TTL start again and write nothing to the outbox', asyn
   const { session } = await room.comes(userId);
   await redis.pexpire(keys.status(userId), 20_000);
   const before = await redis.xlen(keys.outbox(shard));
-  const { refused, followUp } = await store.touch(shard, [{ ...session, ageMs: 0, state: null }]);
+  const { refused, followUps } = await store.touch([{ ...session, ageMs: 0, state: null }]);
   expect(refused).toEqual([]);
-  expect(followUp).toMatchObject({ wakeDeliver: false, wakeRecord: false, arms: [] });
+  expect(followUps, 'nothing more than the time is written').toEqual([]);
   expect(await redis.pttl(keys.status(userId))).toBeGreaterThan(20_000);
   expect(await redis.xlen(keys.outbox(shard))).toBe(before);
 });
@@ -75,12 +75,12 @@ test('heartbeats make the TTL start again and write nothing to the outbox', asyn
 test('a beat after the deadline of its session comes too late, though one of old age made the key live on', async () => {
   const { redis, keys, store } = room;
   const { session } = await room.comes(userId);
-  await store.touch(shard, [{ ...session, ageMs: 900, state: null }]);
+  await store.touch([{ ...session, ageMs: 900, state: null }]);
   const [seconds, micros] = await redis.time();
   const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
   await redis.hset(keys.record(userId), `b:${session.sessionId}`, now - TTL_MS - 1);
-  const { refused } = await store.touch(shard, [{ ...session, ageMs: 0, state: null }]);
-  expect(refused).toEqual([{ place: 0, code: 'missing' }]);
+  const { refused } = await store.touch([{ ...session, ageMs: 0, state: null }]);
+  expect(refused).toEqual([{ beat: 0, code: 'missing' }]);
 });
 
 test('a pulse tells the time of Redis, and the same epoch for as long as the store lives', async () => {

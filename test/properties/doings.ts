@@ -135,22 +135,24 @@ async function hello(world: World, { userId, sessionId, conn, openedAt }: Connec
 
 async function beat(world: World, { beats, lateMs }: Of<'beat'>): Promise<void> {
   const lateness = world.late(lateMs);
-  const said = beats.flatMap(({ conn, ageMs, state }) =>
+  const all = beats.flatMap(({ conn, ageMs, state }) =>
     // A connection beats after it was opened, not before.
     world.connection(conn).map((connection) => {
       const most = Math.max(0, world.now - connection.openedAt);
       return { ...connection, ageMs: Math.min(ageMs, most), state };
     }),
   );
-  const { refused, followUp } = await world.store.touch(SHARD, said);
-  world.owe(followUp);
-  const expected = said.flatMap((each, place) => {
+  // What one connection says in a tick is gathered into one beat.
+  const said = [...new Map(all.map((each) => [each.conn, each])).values()];
+  const { refused, followUps } = await world.store.touch(said);
+  for (const followUp of followUps) world.owe(followUp);
+  const expected = said.flatMap((each, n) => {
     const person = world.person(each.userId);
     const late = { ...each, ageMs: each.ageMs + lateness };
     const code = person ? world.follow(touch(person, late, world.circumstances)) : 'missing';
-    return code === 'ok' ? [] : [{ place, code }];
+    return code === 'ok' ? [] : [{ beat: n, code }];
   });
-  expect(refused).toEqual(expected);
+  expect(refused.toSorted((a, b) => a.beat - b.beat)).toEqual(expected);
 }
 
 async function goodbye(world: World, connection: Connection, { ageMs, graceMs, lateMs }: Of<'close'>): Promise<void> {

@@ -47,7 +47,7 @@ test('a detail that ends before a later heartbeat does is counted once before, a
   expect(await activeAt(begun + TTL_MS - 1)).toBe(1);
   expect(await activeAt(begun + TTL_MS)).toBe(0);
   await time.pass(20);
-  await store.touch(shardOf('ann'), [{ ...session, ageMs: 0, state: null }]);
+  await store.touch([{ ...session, ageMs: 0, state: null }]);
   for (const [ms, active] of [
     [0, 1],
     [TTL_MS + 9, 1],
@@ -67,19 +67,19 @@ test('of several heartbeats in one call the latest is when the user was seen', a
   const shard = shardOf('bob');
   const seen = async () => Number(await time.redis.zscore(keys.seen(shard), 'bob'));
   // The first is taken the quick way, the second says something new.
-  await store.touch(shard, [
+  await store.touch([
     { ...one, ageMs: 500, state: null },
     { ...two, ageMs: 0, state: 'idle' },
   ]);
   expect(await seen()).toBe(time.now);
   await time.pass(5000);
-  await store.touch(shard, [
+  await store.touch([
     { ...two, ageMs: 0, state: 'active' },
     { ...one, ageMs: 500, state: null },
   ]);
   expect(await seen()).toBe(time.now);
   await time.pass(5000);
-  await store.touch(shard, [
+  await store.touch([
     { ...two, ageMs: 100, state: null },
     { ...one, ageMs: 500, state: null },
   ]);

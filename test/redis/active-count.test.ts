@@ -51,7 +51,7 @@ test('who appears inactive does not count, however often heard of, until that en
   const { session } = await room.comes(userId);
   await room.store.setStatus(userId, 'inactive', choice, null);
   expect(await active()).toBe(0);
-  await room.store.touch(shardOf(userId), [{ ...session, ageMs: 0, state: null }]);
+  await room.store.touch([{ ...session, ageMs: 0, state: null }]);
   expect(await active()).toBe(0);
   await room.store.setStatus(userId, 'active', { ...choice, cleared: true }, null);
   expect(await active()).toBe(1);
@@ -63,7 +63,7 @@ test('a detail that ends by itself neither ends nor prolongs being counted', asy
   expect(await active()).toBe(1);
   expect(await active(30_000), 'nobody has looked at the end of the detail yet').toBe(1);
   expect(await active(TTL_MS + 1)).toBe(0);
-  await room.store.touch(shardOf(userId), [{ ...session, ageMs: 0, state: null }]);
+  await room.store.touch([{ ...session, ageMs: 0, state: null }]);
   expect(await active(30_000)).toBe(1);
   await room.store.logOut(userId, null);
   expect(await active(), 'away, and still due for the detail').toBe(0);

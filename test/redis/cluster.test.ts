@@ -107,9 +107,7 @@ test('While a slot is half moved no script sees half of a shard, and all of it i
     to,
     async () => {
       during = store
-        .touch(shard, [
-          { userId: 'user-1', sessionId: 'session-of-user-1', conn: 'conn-of-user-1', ageMs: 0, state: null },
-        ])
+        .touch([{ userId: 'user-1', sessionId: 'session-of-user-1', conn: 'conn-of-user-1', ageMs: 0, state: null }])
         .then(({ refused }) => tried.push(...refused.map(({ code }) => code)));
       // Given the time to be refused and to try again while half of the shard is there and half is here.
       await eventually(

@@ -1,4 +1,4 @@
--- What every presence script begins with: the clock, the user's record, settling, announcing, writing back.
+-- What every presence script begins with, after lib-time.lua: the user's record, settling, announcing, writing back.
 --
 -- KEYS  1 due          sorted set: user → the moment (ms) this user has to be looked at again
 --       2 outbox       stream of changes, read by the groups `deliver` and `record`
@@ -13,10 +13,7 @@
 --      11 apartActive  sorted set: of the same, user → until when they are active (ms); together they tell how many are
 --      12 erased       sorted set: connections that are refused without a record that says so, by until when (ms)
 --      13 never        in a cluster alone: a key that does not exist, so that no script runs while its slot is being moved
--- ARGV  1 stem         what stands before `user:…` in a key
---       2 tag          the hash tag of the shard with a trailing colon, or nothing
---       3 ttl          PRESENCE_TTL in ms
---       4 sentAt       when the caller sent this, as far as it knows Redis's clock; 0: unknown
+-- ARGV  1 to 4: see lib-time.lua
 --    last trace        W3C's `traceparent` of what caused this, or ''; taken away here, so that lists of arguments end before
 --
 -- A user's record is the hash `user:sessions:<id>`:
@@ -35,13 +32,6 @@
 -- `deadline` is empty where it follows from the last sign of life.
 
 local due, outbox = KEYS[1], KEYS[2]
-local stem, tag, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
--- A command that waited in a socket buffer while Redis stood still happened earlier than now. Below a second
--- the difference is noise of the estimate.
-local sentAt = tonumber(ARGV[4])
-local lateness = (sentAt > 0 and now - sentAt > 1000) and now - sentAt or 0
 
 local OUTBOX_CAP = 100000
 local MAX_TOMBSTONES = 64
@@ -52,37 +42,8 @@ local NOBODY = '-'
 local trace = table.remove(ARGV)
 local appended, lastAppended = false, nil
 
-local function whole(n)
-  return string.format('%.0f', n)
-end
-
-local function statusKey(id) return stem .. 'user:status:' .. tag .. id end
-local function lastSeenKey(id) return stem .. 'user:last_seen:' .. tag .. id end
-local function recordKey(id) return stem .. 'user:sessions:' .. tag .. id end
 -- When the user signed out everywhere last (ms): who was connected before is not let in again.
 local function signedOutKey(id) return stem .. 'user:signed_out:' .. tag .. id end
-
--- ISO-8601 of a moment in ms; civil date by Howard Hinnant's `civil_from_days`.
-local dayCached, dateCached
-local function iso(ms)
-  local day = math.floor(ms / 86400000)
-  if day ~= dayCached then
-    local z = day + 719468
-    local era = math.floor(z / 146097)
-    local doe = z - era * 146097
-    local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
-    local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
-    local mp = math.floor((5 * doy + 2) / 153)
-    local d = doy - math.floor((153 * mp + 2) / 5) + 1
-    local m = mp < 10 and mp + 3 or mp - 9
-    local y = yoe + era * 400 + (m <= 2 and 1 or 0)
-    dayCached, dateCached = day, string.format('%04d-%02d-%02dT', y, m, d)
-  end
-  local rest = ms - day * 86400000
-  local seconds = math.floor(rest / 1000)
-  return string.format('%s%02d:%02d:%02d.%03dZ', dateCached, math.floor(seconds / 3600),
-    math.floor(seconds / 60) % 60, seconds % 60, rest % 1000)
-end
 
 -- The inverse, for what this script itself or PostgreSQL's value wrote; nil for anything else.
 local function fromIso(text)

@@ -74,9 +74,11 @@ export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
         metrics.heartbeat(verdict.accepted ? 'accepted' : 'limited');
         if (verdict.tooMany) closeSocket(socket, 'rate_limited', verdict.retryAfterMs);
         if (!verdict.accepted) throw new RollcallError('HEARTBEAT_TOO_SOON', { retryAfterMs: verdict.retryAfterMs });
-        const told = connections.beat(connection, request?.state ?? null);
-        if (acknowledged) await told;
+        const state = request?.state ?? null;
+        if (acknowledged) await new Promise<void>((told) => connections.beat(connection, state, told));
+        else connections.beat(connection, state);
       }
+      if (!acknowledged) return undefined;
       return { answer: { serverTime: iso(Date.now()), nextInMs: config.heartbeatIntervalMs } };
     },
     watch: async ({ userIds }) => {

@@ -113,7 +113,7 @@ async function openSession(
   if (options.heartbeat === 'pong') {
     socket.conn.on('heartbeat', () => {
       metrics.heartbeat('accepted');
-      void connections.beat(connection, null);
+      connections.beat(connection, null);
     });
   }
   if (socket.conn.readyState !== 'open') {

@@ -1,0 +1,108 @@
+import type { Logger } from '../log.ts';
+import type { Arm, FollowUp } from '../presence/follow-up.ts';
+import type { Queues } from './queues.ts';
+
+/**
+ * How long (ms) what is asked for gathers where there was something just before. The first after a quiet time goes at
+ * once, so that under load many changes are drained by one job, and alone nobody waits. PostgreSQL has to hear within two
+ * seconds, and a job that sleeps for most of a minute need not be there at once.
+ */
+const DELIVER_EVERY_MS = 20;
+const RECORD_EVERY_MS = 250;
+const LATER_EVERY_MS = 50;
+/** A job that is due before this is not kept waiting. */
+const LATER_MS = 1000;
+
+/**
+ * Puts what the scripts asked for into the queues, in as few jobs and commands as the promises allow. Nobody waits for it:
+ * the state is already right, and what does not reach a queue is found by the sweep.
+ */
+export class FollowUps {
+  readonly #deliver: Gathering;
+  readonly #record: Gathering;
+  readonly #later: Gathering;
+  readonly #soon: Gathering;
+
+  constructor(queues: Queues, log: Logger) {
+    const gather = (everyMs: number) => new Gathering(everyMs, queues, log);
+    this.#deliver = gather(DELIVER_EVERY_MS);
+    this.#record = gather(RECORD_EVERY_MS);
+    this.#later = gather(LATER_EVERY_MS);
+    this.#soon = gather(0);
+  }
+
+  add({ wakeDeliver, wakeRecord, arms, ...rest }: FollowUp): void {
+    const nothing = { ...rest, wakeDeliver: false, wakeRecord: false, arms: [] };
+    if (wakeDeliver) this.#deliver.add({ ...nothing, wakeDeliver });
+    if (wakeRecord) this.#record.add({ ...nothing, wakeRecord });
+    for (const arm of arms) (arm.delayMs < LATER_MS ? this.#soon : this.#later).add({ ...nothing, arms: [arm] });
+  }
+
+  /** Resolves once everything so far has been tried. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#deliver, this.#record, this.#later, this.#soon].map((gathering) => gathering.settled()));
+  }
+}
+
+class Gathering {
+  readonly #everyMs: number;
+  readonly #queues: Queues;
+  readonly #log: Logger;
+  #waiting: { followUp: FollowUp; at: number }[] = [];
+  #sentAt = Number.NEGATIVE_INFINITY;
+  #sending: Promise<void> | null = null;
+  /** Ends the wait for more. */
+  #hurry: (() => void) | null = null;
+  #hurried = false;
+
+  constructor(everyMs: number, queues: Queues, log: Logger) {
+    this.#everyMs = everyMs;
+    this.#queues = queues;
+    this.#log = log;
+  }
+
+  add(followUp: FollowUp): void {
+    this.#waiting.push({ followUp, at: performance.now() });
+    this.#sending ??= this.#send();
+  }
+
+  async settled(): Promise<void> {
+    this.#hurried = true;
+    while (this.#sending) {
+      this.#hurry?.();
+      await this.#sending;
+    }
+    this.#hurried = false;
+  }
+
+  async #send(): Promise<void> {
+    await this.#more();
+    const batch = this.#waiting;
+    this.#waiting = [];
+    this.#sentAt = performance.now();
+    try {
+      await this.#queues.follow(...batch.map(({ followUp, at }) => aged(followUp, this.#sentAt - at)));
+    } catch (error) {
+      this.#log.debug({ err: error, lost: batch.length }, 'Jobs could not be added; the sweep makes up for them');
+    }
+    this.#sending = this.#waiting.length > 0 ? this.#send() : null;
+  }
+
+  /** Resolves when it is time: with the next turn of the event loop at the earliest. */
+  #more(): Promise<void> {
+    const waitMs = this.#hurried ? 0 : this.#sentAt + this.#everyMs - performance.now();
+    return new Promise((resolve) => {
+      const timer = waitMs > 0 ? setTimeout(resolve, waitMs) : setImmediate(resolve);
+      this.#hurry = () => {
+        clearTimeout(timer as NodeJS.Timeout);
+        setImmediate(resolve);
+      };
+    });
+  }
+}
+
+function aged(followUp: FollowUp, ms: number): FollowUp {
+  if (followUp.arms.length === 0) return followUp;
+  const arms = followUp.arms.map((arm): Arm => ({ ...arm, delayMs: Math.max(0, arm.delayMs - ms) }));
+  return { ...followUp, arms };
+}
