@@ -12,7 +12,8 @@ import { Newcomers } from './newcomers.ts';
 import { PrivacyKeeper } from './privacy.ts';
 
 const EVERY_MS = 250;
-const OVERDUE_AT_ONCE = 500;
+/** Of one shard; where there are more the next pass begins at once. Redis does nothing else meanwhile. */
+const OVERDUE_AT_ONCE = 250;
 const INDICATORS_AT_ONCE = 200;
 const NEWCOMERS_EVERY_MS = 250;
 const CHOICES_EVERY_MS = 250;
@@ -75,7 +76,7 @@ export class Sweep {
   #tick(): void {
     for (const place of this.#services.keys.places.keys()) {
       if (this.#passing.has(place)) continue;
-      const passing = this.pass(place)
+      const passing = this.#passes(place)
         .catch((error) => this.#complain(error))
         .then(() => {
           this.#passing.delete(place);
@@ -84,14 +85,18 @@ export class Sweep {
     }
   }
 
+  async #passes(place: number): Promise<void> {
+    while ((await this.pass(place)).more && this.#timer);
+  }
+
   #complain(error: unknown): void {
     if (!isRedisAway(error)) this.#log.error({ err: error }, 'A sweep failed');
   }
 
   /** One bounded pass over the shards of a place; nothing where another worker holds its lease. */
-  async pass(place = 0): Promise<{ swept: boolean; overdue: number }> {
+  async pass(place = 0): Promise<{ swept: boolean; overdue: number; more: boolean }> {
     const { index, store, queues, keys, tracing } = this.#services;
-    if (!(await index.holdSweepLease(place, this.#token))) return { swept: false, overdue: 0 };
+    if (!(await index.holdSweepLease(place, this.#token))) return { swept: false, overdue: 0, more: false };
     this.#welcoming.tick();
     // What concerns no shard is done by whoever sweeps the first.
     if (place === 0) for (const work of this.#beside) work.tick();
@@ -115,7 +120,7 @@ export class Sweep {
     for (const { shard, unseeded } of shards) this.#newcomers.note(shard, unseeded);
     await queues.follow(...followUps);
     if (place === 0) this.#tend();
-    return { swept: true, overdue };
+    return { swept: true, overdue, more: shards.some((swept) => swept.overdue.length === OVERDUE_AT_ONCE) };
   }
 
   /** Beside the passes: it concerns other nodes of a cluster than theirs. */

@@ -1,9 +1,13 @@
-/** A timeout job that a script asks its caller to add. */
+/** A timeout job that a script asks its caller to add, and one that is not needed any more. */
 export type Arm =
-  /** The user's one delayed job: looks at the user at the deadline and re-arms itself. `number` names it for good. */
+  /** The user's one delayed job: looks at the user now and then and re-arms itself. `number` names it for good. */
   | { kind: 'check'; userId: string; number: string; delayMs: number }
-  /** Once, at a deadline that came nearer (a grace, a handover, the end of what was chosen), or at once after a close. */
-  | { kind: 'once'; userId: string; why: 'closed' | 'handover' | 'choice-ends' | 'detail-ends'; delayMs: number };
+  /** Once, at a deadline (of a silence, a grace, a handover, the end of what was chosen), or at once after a close. */
+  | { kind: 'once'; userId: string; why: Once; delayMs: number }
+  /** The user is gone, and with them what their job was there for. */
+  | { kind: 'remove'; userId: string; number: string };
+
+export type Once = 'closed' | 'silent' | 'handover' | 'choice-ends' | 'detail-ends';
 
 /** What has to be put into the queues after a script has run. Losing it costs time, never truth: the sweep finds it. */
 export interface FollowUp {

@@ -35,7 +35,7 @@ export class FollowUps {
     const nothing = { ...rest, wakeDeliver: false, wakeRecord: false, arms: [] };
     if (wakeDeliver) this.#deliver.add({ ...nothing, wakeDeliver });
     if (wakeRecord) this.#record.add({ ...nothing, wakeRecord });
-    for (const arm of arms) (arm.delayMs < LATER_MS ? this.#soon : this.#later).add({ ...nothing, arms: [arm] });
+    for (const arm of arms) (isSoon(arm) ? this.#soon : this.#later).add({ ...nothing, arms: [arm] });
   }
 
   /** Resolves once everything so far has been tried. */
@@ -101,8 +101,14 @@ class Gathering {
   }
 }
 
+function isSoon(arm: Arm): boolean {
+  return arm.kind !== 'remove' && arm.delayMs < LATER_MS;
+}
+
 function aged(followUp: FollowUp, ms: number): FollowUp {
   if (followUp.arms.length === 0) return followUp;
-  const arms = followUp.arms.map((arm): Arm => ({ ...arm, delayMs: Math.max(0, arm.delayMs - ms) }));
+  const arms = followUp.arms.map(
+    (arm): Arm => (arm.kind === 'remove' ? arm : { ...arm, delayMs: Math.max(0, arm.delayMs - ms) }),
+  );
   return { ...followUp, arms };
 }

@@ -1,7 +1,9 @@
+import type { Once } from '../presence/follow-up.ts';
+
 /** What the jobs carry. Operators read it on the board, so it says whom and what a job is about. */
 
 /** `check`: the one delayed job of an active user. The others look once, at a moment that came nearer. */
-export type TimeoutJobName = 'check' | 'closed' | 'handover' | 'choice-ends' | 'detail-ends';
+export type TimeoutJobName = 'check' | Once;
 
 export interface TimeoutJob {
   userId: string;
@@ -124,6 +126,6 @@ export function friendActiveJobId({ userId, version }: Pick<FriendActiveJob, 'us
 /** Whether a timeout job is about this user, as its id tells. */
 export function isTimeoutJobOf(jobId: string, userId: string): boolean {
   const named = userId.replaceAll(':', '!');
-  const [, rest = ''] = /^(?:check|closed|handover|choice-ends|detail-ends)-(.*)$/.exec(jobId) ?? [];
+  const [, rest = ''] = /^(?:check|closed|silent|handover|choice-ends|detail-ends)-(.*)$/.exec(jobId) ?? [];
   return rest.startsWith(`${named}-`) && !rest.slice(named.length + 1).includes('-');
 }

@@ -52,19 +52,23 @@ interface KeySpace {
   placeOf(shard: number): number;
 }
 
+type Connection = ConnectionOptions & { zmscore(key: string, ...members: string[]): Promise<(string | null)[]> };
+
 /**
  * The producers of all queues. `connection` has to fail fast while Redis is away: a caller whose job could not be added
  * is told so, and the sweep makes up for it.
  */
 export class Queues {
   readonly all: ReadonlyMap<QueueName, Queue>;
+  readonly #connection: Connection;
   readonly #keys: KeySpace;
   readonly #tracing: Tracing;
   /** For jobs that speak of another time than that in which they are added: they begin a trace. */
   readonly #apart: Pick<JobsOptions, 'telemetry'>;
   #closing: Promise<void> | null = null;
 
-  constructor(connection: ConnectionOptions, keys: KeySpace, onError: (error: Error) => void, tracing = NO_TRACING) {
+  constructor(connection: Connection, keys: KeySpace, onError: (error: Error) => void, tracing = NO_TRACING) {
+    this.#connection = connection;
     this.#keys = keys;
     this.#tracing = tracing;
     this.#apart = tracing.on ? { telemetry: { omitContext: true } } : {};
@@ -100,12 +104,17 @@ export class Queues {
 
   async #follow(followUps: FollowUp[]): Promise<void> {
     const arms = followUps.flatMap((followUp) => followUp.arms);
+    const added = arms.flatMap((arm) => (arm.kind === 'remove' ? [] : [this.#timeoutJob(arm)]));
+    const removed = arms.flatMap((arm) => (arm.kind === 'remove' ? [arm] : []));
     const deliver = this.#drains(followUps.filter((followUp) => followUp.wakeDeliver));
     const record = this.#drains(followUps.filter((followUp) => followUp.wakeRecord));
     await Promise.all([
-      arms.length > 0 ? this.queue('timeouts').addBulk(arms.map((arm) => this.#timeoutJob(arm))) : undefined,
+      added.length > 0 ? this.queue('timeouts').addBulk(added) : undefined,
       deliver.length > 0 ? this.queue('broadcasts').addBulk(deliver) : undefined,
       record.length > 0 ? this.queue('last-seen').addBulk(record) : undefined,
+      ...removed.map(({ userId, number }) => {
+        return this.queue('timeouts').remove(timeoutJobId('check', userId, number));
+      }),
     ]);
   }
 
@@ -190,9 +199,13 @@ export class Queues {
    */
   async coming(jobs: { userId: string; number: string }[]): Promise<boolean[]> {
     const queue = this.queue('timeouts');
+    const ids = jobs.map(({ userId, number }) => timeoutJobId('check', userId, number));
+    if (ids.length === 0) return [];
+    // Nearly all of them sleep, which is known of all in one command.
+    const sleeping = await this.#connection.zmscore(queue.toKey('delayed'), ...ids);
     return Promise.all(
-      jobs.map(async ({ userId, number }) => {
-        const jobId = timeoutJobId('check', userId, number);
+      ids.map(async (jobId, n) => {
+        if (sleeping[n] != null) return true;
         const state = await queue.getJobState(jobId);
         if (state === 'completed' || state === 'failed') await queue.remove(jobId);
         return COMING.has(state);
@@ -228,7 +241,7 @@ export class Queues {
     });
   }
 
-  #timeoutJob(arm: Arm) {
+  #timeoutJob(arm: Exclude<Arm, { kind: 'remove' }>) {
     const due = Date.now() + arm.delayMs;
     const name = arm.kind === 'check' ? 'check' : arm.why;
     const number = arm.kind === 'check' ? arm.number : '';

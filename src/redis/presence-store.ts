@@ -35,11 +35,16 @@ const SIGHTS = ['nothing', 'status', 'all'] as const;
 
 const letter = (state: SessionState | null) => (state === null ? '' : state === 'idle' ? 'i' : 'a');
 
-/** A beat that needs more than its time written down; its moment (ms) by Redis's clock. */
+interface Touched {
+  refused: { beat: number; code: 'missing' | Ended }[];
+  followUps: FollowUp[];
+}
+
+/** A beat that may need more than its time written down; its moment (ms) by Redis's clock, or its age with a minus. */
 interface Left {
   beat: number;
   shard: number;
-  moment: string;
+  moment: number;
 }
 
 /**
@@ -118,11 +123,22 @@ export class PresenceStore {
    * Beats of users who are all in one place, one of each connection at most. Returns those that need more by their number:
    * `missing` (open again to restore), or ended.
    */
-  async touch(
-    beats: readonly Beat[],
-  ): Promise<{ refused: { beat: number; code: 'missing' | Ended }[]; followUps: FollowUp[] }> {
-    const left = await this.#touchPlain(beats);
-    const refused: { beat: number; code: 'missing' | Ended }[] = [];
+  async touch(beats: readonly Beat[]): Promise<Touched> {
+    const kept: Left[] = [];
+    const fresh: number[] = [];
+    for (const [n, { userId, ageMs, kept: wasKept }] of beats.entries()) {
+      if (wasKept) kept.push({ beat: n, shard: shardOf(userId), moment: -Math.round(ageMs) });
+      else fresh.push(n);
+    }
+    const [one, other] = await Promise.all([
+      this.#touchSessions(beats, kept),
+      this.#touchPlain(beats, fresh).then((left) => this.#touchSessions(beats, left)),
+    ]);
+    return { refused: [...one.refused, ...other.refused], followUps: [...one.followUps, ...other.followUps] };
+  }
+
+  async #touchSessions(beats: readonly Beat[], left: readonly Left[]): Promise<Touched> {
+    const refused: Touched['refused'] = [];
     const touched = [...Map.groupBy(left, ({ shard }) => shard)].map(async ([shard, some]) => {
       const args = some.flatMap(({ beat, moment }) => {
         const { userId, sessionId, conn, state } = beats[beat] as Beat;
@@ -139,14 +155,16 @@ export class PresenceStore {
     return { refused, followUps: await Promise.all(touched) };
   }
 
-  /** Takes all beats that change nothing but the time, and returns the others. */
-  async #touchPlain(beats: readonly Beat[]): Promise<Left[]> {
+  /** Takes those of the beats that change nothing but the time, and returns the others. */
+  async #touchPlain(beats: readonly Beat[], fresh: readonly number[]): Promise<Left[]> {
+    if (fresh.length === 0) return [];
     const keys = this.#keys;
     const places = new Map<number, number>();
     const names: string[] = [];
     const args: (string | number)[] = [];
     const shards: number[] = [];
-    for (const { userId, sessionId, conn, ageMs, state } of beats) {
+    for (const beat of fresh) {
+      const { userId, sessionId, conn, ageMs, state } = beats[beat] as Beat;
       const shard = shardOf(userId);
       shards.push(shard);
       let place = places.get(shard);
@@ -162,8 +180,8 @@ export class PresenceStore {
     const reply = await runScript(this.#redis, 'touch-plain', [...names, ...keys.guard(shard)], [...clock, ...args]);
     const left: Left[] = [];
     for (let n = 0; n + 1 < reply.length; n += 2) {
-      const beat = Number(reply[n]) - 1;
-      left.push({ beat, shard: shards[beat] ?? 0, moment: String(reply[n + 1]) });
+      const place = Number(reply[n]) - 1;
+      left.push({ beat: fresh[place] ?? 0, shard: shards[place] ?? 0, moment: Number(reply[n + 1]) });
     }
     return left;
   }

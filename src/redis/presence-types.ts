@@ -34,6 +34,8 @@ export interface Beat {
   ageMs: number;
   /** Only where it differs from what was said before. */
   state: SessionState | null;
+  /** It was kept while Redis was away: more may follow from it, and there is no time to find that out first. */
+  kept?: boolean;
 }
 
 export interface Glimpse {

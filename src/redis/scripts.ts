@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
-import type { FollowUp } from '../presence/follow-up.ts';
+import type { Arm, FollowUp } from '../presence/follow-up.ts';
 import { type ScriptRun, scriptRuns } from '../script-runs.ts';
 import type { TraceContext } from '../tracing.ts';
 import type { RedisClient } from './connect.ts';
@@ -27,7 +27,10 @@ const ALONE = new Set([
 
 /** What the others begin with. Redis makes it anew in every call, so what comes often gets no more than it needs. */
 const PRELUDE = ['lib-time.lua', 'lib-privacy.lua', 'lib.lua'];
-const OTHER_PRELUDE = new Map([['touch-plain', ['lib-time.lua']]]);
+const OTHER_PRELUDE = new Map([
+  ['touch-plain', ['lib-time.lua', 'lib-plain.lua']],
+  ['touch-sessions', [...PRELUDE, 'lib-plain.lua']],
+]);
 
 interface Script {
   source: string;
@@ -52,10 +55,15 @@ const scripts = loadScripts();
 /** What a script answers: strings, integers and lists of them. */
 export type Reply = string | number | null | Reply[];
 
-/** What a script that appended to the outbox of a shard asks for: 1: wake `deliver`, 2: wake `record`. */
-export function followUpOf(shard: number, wake: Reply | undefined, trace: TraceContext): FollowUp {
-  const [wakeDeliver, wakeRecord] = [(Number(wake) & 1) !== 0, (Number(wake) & 2) !== 0];
-  return { shard, wakeDeliver, wakeRecord, arms: [], ...(trace === '' ? {} : { trace }) };
+/** What a script asks for in the first place of its answer (lib.lua, `wake`). */
+export function followUpOf(shard: number, asked: Reply | undefined, trace: TraceContext): FollowUp {
+  const [bits, ...gone] = String(asked).split(' ');
+  const [wakeDeliver, wakeRecord] = [(Number(bits) & 1) !== 0, (Number(bits) & 2) !== 0];
+  const arms: Arm[] = [];
+  for (let n = 0; n + 1 < gone.length; n += 2) {
+    arms.push({ kind: 'remove', userId: gone[n] ?? '', number: gone[n + 1] ?? '' });
+  }
+  return { shard, wakeDeliver, wakeRecord, arms, ...(trace === '' ? {} : { trace }) };
 }
 
 /** Runs one of the scripts in lua/, loading it where Redis does not know it (yet, or after a restart). */

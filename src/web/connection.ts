@@ -11,6 +11,8 @@ export interface Connection {
   readonly name: string;
   readonly openedAt: number;
   lastBeat: number;
+  /** The beat whose deadline somebody is going to look at. */
+  lookedAfter: number;
   state: SessionState;
   /** False once the session is nobody's or another's: nothing it does counts any more. */
   holds: boolean;

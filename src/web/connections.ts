@@ -3,6 +3,7 @@ import type { Config } from '../config.ts';
 import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Claims } from '../presence/change.ts';
+import type { Arm } from '../presence/follow-up.ts';
 import type { DeviceKind, SessionState } from '../presence/session.ts';
 import type { CloseReason } from '../protocol/socket.ts';
 import { shardOf } from '../redis/keys.ts';
@@ -15,6 +16,13 @@ import type { Presence } from './presence.ts';
 
 const RESTORES_AT_ONCE = 100;
 const HANDOVERS_AT_ONCE = 200;
+/** Who has been silent until so shortly before the deadline has a job added for it; so much of the TTL at most. */
+const SILENCE_MS = 5000;
+const SILENCE_PART = 1 / 5;
+/** Rather a little late than in vain. */
+const LOOK_AFTER_MS = 10;
+/** Of more in a second, as when a network is gone, the sweep takes care: many at once are cheaper there. */
+const SILENT_AT_ONCE = 200;
 
 export interface Newcomer {
   userId: string;
@@ -37,6 +45,7 @@ export class Connections {
   readonly #process = randomBytes(6).toString('base64url');
   #serial = 0;
   #draining = false;
+  readonly #looking: NodeJS.Timeout;
 
   constructor(presence: Presence, services: Services, config: Config, log: Logger, stretch: () => number) {
     this.#presence = presence;
@@ -49,6 +58,8 @@ export class Connections {
     };
     this.#heartbeats = new Heartbeats(services, presence.followUps, listener, stretch);
     this.#goodbyes = new Goodbyes(services, presence.followUps, config, log);
+    const lookEveryMs = Math.min(1000, Math.round(config.ttlMs / 20));
+    this.#looking = setInterval(() => this.#lookForSilent(), lookEveryMs);
     services.pulse.onBack((shards) => this.#onBack(shards));
     services.pulse.onLost((shards) => void this.#onLost(shards));
   }
@@ -67,6 +78,7 @@ export class Connections {
       shard: shardOf(newcomer.userId),
       openedAt: now,
       lastBeat: now,
+      lookedAfter: 0,
       state: 'active',
       holds: true,
       endedWith: null,
@@ -162,6 +174,7 @@ export class Connections {
 
   /** Waits for what is on its way to Redis and to the queues. */
   async settled(): Promise<void> {
+    clearInterval(this.#looking);
     await this.#goodbyes.settled();
     await this.#heartbeats.stop();
     await this.#presence.followUps.settled();
@@ -204,6 +217,23 @@ export class Connections {
       // The beat is still owed: it comes with the next flush.
       if (connection.holds) this.#heartbeats.owe(connection);
       if (!(error instanceof RollcallError)) this.#log.error({ err: error }, 'A session could not be restored');
+    }
+  }
+
+  /** The jobs of users who are here sleep for long: whoever falls silent is looked at when their time has come. */
+  #lookForSilent(): void {
+    const { ttlMs } = this.#config;
+    const silentMs = ttlMs - Math.min(SILENCE_MS, ttlMs * SILENCE_PART);
+    const now = performance.now();
+    let found = 0;
+    for (const connection of this.#held.values()) {
+      const { lastBeat, shard, userId } = connection;
+      if (now - lastBeat < silentMs || connection.lookedAfter === lastBeat) continue;
+      if (++found > SILENT_AT_ONCE) return;
+      connection.lookedAfter = lastBeat;
+      const delayMs = Math.max(0, lastBeat + ttlMs - now) + LOOK_AFTER_MS;
+      const arm: Arm = { kind: 'once', userId, why: 'silent', delayMs };
+      this.#presence.followUps.add({ shard, wakeDeliver: false, wakeRecord: false, arms: [arm] });
     }
   }
 

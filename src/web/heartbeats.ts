@@ -16,6 +16,8 @@ interface Owed {
   /** Only where the client said something else than before. */
   state: SessionState | null;
   told: (() => void)[] | null;
+  /** Redis was away when it came, or has been since. */
+  kept: boolean;
 }
 
 /** What is owed to one node, so that one that is away holds up no others. */
@@ -72,6 +74,8 @@ export class Heartbeats {
   /** The connection's last beat has to be told (again). */
   owe(connection: Connection): void {
     this.#put(connection, connection.state, null, SOON_MS * this.#stretch());
+    const owed = this.#debtOf(connection).owed.get(connection);
+    if (owed) owed.kept = true;
   }
 
   forget(connection: Connection): void {
@@ -106,7 +110,7 @@ export class Heartbeats {
         already.told.push(told);
       }
     } else {
-      debt.owed.set(connection, { state, told: told && [told] });
+      debt.owed.set(connection, { state, told: told && [told], kept: false });
     }
     this.#schedule(debt, inMs);
   }
@@ -137,12 +141,13 @@ export class Heartbeats {
     }
     for (const [connection] of batch) owed.delete(connection);
     const now = performance.now();
-    const beats = batch.map(([{ userId, sessionId, conn, lastBeat }, { state }]) => ({
+    const beats = batch.map(([{ userId, sessionId, conn, lastBeat }, { state, kept }]) => ({
       userId,
       sessionId,
       conn,
       ageMs: Math.max(0, now - lastBeat),
       state,
+      kept,
     }));
     try {
       const { refused, followUps } = await this.#store.touch(beats);
@@ -162,7 +167,10 @@ export class Heartbeats {
       debt.sending = null;
       for (const [connection, { state }] of batch) {
         // What was said meanwhile is newer.
-        if (connection.holds) this.#put(connection, state && connection.state, null, RETRY_MS);
+        if (!connection.holds) continue;
+        this.#put(connection, state && connection.state, null, RETRY_MS);
+        const again = owed.get(connection);
+        if (again) again.kept = true;
       }
     }
   }

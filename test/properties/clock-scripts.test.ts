@@ -101,10 +101,10 @@ test('after a gap in the pulse nothing expires for a second; a first contact, an
   await overdue(5000);
   await silence(1600);
   const expire = async () => (await store.expire(shard, [{ userId, number: '' }])).users[0];
-  expect(await expire(), 'before anybody reached Redis').toMatchObject({ announced: null, nextMs: 1000 });
+  expect(await expire(), 'before anybody reached Redis').toMatchObject({ announced: null });
   await pulse('x');
   expect(await redis.pttl(keys.hold(shard))).toBeGreaterThan(0);
-  expect(await expire(), 'while the webs tell of their beats').toMatchObject({ announced: null, nextMs: 1000 });
+  expect(await expire(), 'while the webs tell of their beats').toMatchObject({ announced: null });
   expect((await room.index.sweep(shard, 10)).overdue).toEqual([]);
   await redis.del(keys.hold(shard));
   expect((await room.index.sweep(shard, 10)).overdue).toEqual([userId]);
@@ -119,7 +119,7 @@ test('where another server has taken over nothing expires for a second, however 
   await pulse('x');
   const expire = async () => (await store.expire(shard, [{ userId, number: '' }])).users[0];
   expect(await redis.pttl(keys.hold(shard))).toBeGreaterThan(0);
-  expect(await expire()).toMatchObject({ announced: null, nextMs: 1000 });
+  expect(await expire()).toMatchObject({ announced: null });
   await redis.del(keys.hold(shard));
   await pulse('x');
   expect(await redis.exists(keys.hold(shard)), 'the new one is known by now').toBe(0);
@@ -155,17 +155,43 @@ test('a change wakes both groups, once until somebody drains', async () => {
   expect((await room.comes(userId)).followUp).toMatchObject({ wakeDeliver: true, wakeRecord: false });
 });
 
-test('a timeout job is asked for once, and again after it has found nobody', async () => {
+test('a timeout job is asked for once, sleeps while a connection is held, and goes with its user', async () => {
   const { store } = room;
-  const first = (await room.comes(userId)).followUp.arms;
-  expect(first).toMatchObject([{ kind: 'check', userId }]);
+  const { session, followUp } = await room.comes(userId);
+  expect(followUp.arms).toMatchObject([{ kind: 'check', userId, delayMs: 10 * TTL_MS }]);
+  const [first] = followUp.arms;
+  const number = first?.kind === 'check' ? first.number : '';
   expect((await room.comes(userId)).followUp.arms).toEqual([]);
-  const number = first[0]?.kind === 'check' ? first[0].number : '';
-  expect((await store.expire(shard, [{ userId, number }])).users[0]).toMatchObject({ job: number });
-  await store.logOut(userId, null);
-  expect((await store.expire(shard, [{ userId, number: '' }])).users[0]).toMatchObject({ job: number, nextMs: null });
+  const { users } = await store.expire(shard, [{ userId, number }]);
+  expect(users[0]).toMatchObject({ job: number, nextMs: 10 * TTL_MS });
+  await store.close(session, 0, 0);
+  const gone = await store.logOut(userId, null);
+  expect(gone.followUp.arms).toEqual([{ kind: 'remove', userId, number }]);
   expect((await store.expire(shard, [{ userId, number }])).users[0]).toMatchObject({ job: null, nextMs: null });
   expect((await room.comes(userId)).followUp.arms).toMatchObject([{ kind: 'check', userId }]);
+});
+
+test('a timeout job that finds its user gone is not asked to go as well', async () => {
+  const { redis, keys, store } = room;
+  const { session, followUp } = await room.comes(userId);
+  const [first] = followUp.arms;
+  const number = first?.kind === 'check' ? first.number : '';
+  await store.close(session, 0, 0);
+  const expired = await store.expire(shard, [{ userId, number }]);
+  expect(expired.users[0]).toMatchObject({ announced: 'inactive', job: null, nextMs: null });
+  expect(expired.followUp.arms).toEqual([]);
+  expect(await redis.hget(keys.record(userId), 'j')).toBeNull();
+});
+
+test('who was made active without a connection is looked at when their time has come', async () => {
+  const { followUp } = await room.store.setStatus(
+    userId,
+    'active',
+    { expiresInMs: null, cleared: false, claims: null },
+    'new',
+  );
+  const [first] = followUp.arms;
+  expect(first?.kind === 'check' && first.delayMs).toBeLessThanOrEqual(TTL_MS);
 });
 
 test('after a logout is recorded nothing is cached, and nothing that still looks brings it back', async () => {

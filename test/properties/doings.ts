@@ -133,13 +133,13 @@ async function hello(world: World, { userId, sessionId, conn, openedAt }: Connec
   expect(opened.version).toBe(outcome.person.version);
 }
 
-async function beat(world: World, { beats, lateMs }: Of<'beat'>): Promise<void> {
+async function beat(world: World, { beats, lateMs, kept }: Of<'beat'>): Promise<void> {
   const lateness = world.late(lateMs);
   const all = beats.flatMap(({ conn, ageMs, state }) =>
     // A connection beats after it was opened, not before.
     world.connection(conn).map((connection) => {
       const most = Math.max(0, world.now - connection.openedAt);
-      return { ...connection, ageMs: Math.min(ageMs, most), state };
+      return { ...connection, ageMs: Math.min(ageMs, most), state, kept };
     }),
   );
   // What one connection says in a tick is gathered into one beat.

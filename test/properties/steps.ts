@@ -15,7 +15,12 @@ export type Step =
   /** The same hello once more, or one that arrives after its own goodbye. */
   | { do: 'open again'; conn: number }
   | { do: 'restore'; conn: number; ageMs: number }
-  | { do: 'beat'; beats: { conn: number; ageMs: number; state: SessionState | null }[]; lateMs: number | null }
+  | {
+      do: 'beat';
+      beats: { conn: number; ageMs: number; state: SessionState | null }[];
+      lateMs: number | null;
+      kept: boolean;
+    }
   | { do: 'close'; conn: number; ageMs: number; graceMs: number; lateMs: number | null }
   | { do: 'hand over'; conns: number[] }
   | { do: 'hide'; user: number; forMs: number | null }
@@ -70,7 +75,7 @@ const weighted: [number, fc.Arbitrary<Step>][] = [
   [10, record({ do: fc.constant('open'), user, device, ageMs, lateMs, seedAnyway: fc.boolean() })],
   [1, record({ do: fc.constant('open again'), conn })],
   [3, record({ do: fc.constant('restore'), conn, ageMs })],
-  [10, record({ do: fc.constant('beat'), beats, lateMs })],
+  [10, record({ do: fc.constant('beat'), beats, lateMs, kept: fc.boolean() })],
   [8, record({ do: fc.constant('close'), conn, ageMs, graceMs: fc.constantFrom(0, 0, GRACE_MS), lateMs })],
   [3, record({ do: fc.constant('hand over'), conns: fc.array(conn, { minLength: 1, maxLength: 3 }) })],
   [4, record({ do: fc.constant('hide'), user, forMs })],

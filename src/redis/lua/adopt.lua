@@ -14,7 +14,7 @@ for n = 5, #ARGV, 8 do
     if job ~= '' and at then
       result[#result + 1] = u.id
       result[#result + 1] = job
-      result[#result + 1] = at - now
+      result[#result + 1] = jobDelay(u, at)
     end
   else
     local memory = memoryAt(n + 1)

@@ -169,10 +169,15 @@ local function detailShown(u)
   return not u.hiddenUntil and not u.unseeded and u.detail or ''
 end
 
+-- What the caller has to put into the queues stands first in every answer: 1: wake `deliver`, 2: wake `record`, and behind
+-- it, with blanks between, users whose timeout job has nothing to wait for any more, each with its number.
+local jobsGone = {}
 local function wake(result)
-  if not appended then return result end
-  if redis.call('SET', KEYS[7], '1', 'PX', 500, 'NX') then result[1] = result[1] + 1 end
-  if redis.call('SET', KEYS[8], '1', 'PX', 500, 'NX') then result[1] = result[1] + 2 end
+  if appended then
+    if redis.call('SET', KEYS[7], '1', 'PX', 500, 'NX') then result[1] = result[1] + 1 end
+    if redis.call('SET', KEYS[8], '1', 'PX', 500, 'NX') then result[1] = result[1] + 2 end
+  end
+  if #jobsGone > 0 then result[1] = result[1] .. ' ' .. table.concat(jobsGone, ' ') end
   return result
 end
 
@@ -332,6 +337,11 @@ end
 -- Writes the record back and makes the other keys agree with it. Returns nextDue.
 local function save(u)
   if u.untold then tellRecord(u, false) end
+  if u.job and not u.announced and next(u.sessions) == nil then
+    jobsGone[#jobsGone + 1] = u.id
+    jobsGone[#jobsGone + 1] = u.job
+    u.job = nil
+  end
   local set, del = { 'v', whole(u.version), 'a', u.announced and '1' or '0' }, {}
   local function field(name, value)
     if value then set[#set + 1] = name; set[#set + 1] = value else del[#del + 1] = name end
@@ -393,6 +403,15 @@ local function save(u)
     redis.call('PEXPIRE', u.key, whole(2 * ttl + 60000))
   end
   return at
+end
+
+-- How long the user's job sleeps. Where a web holds a connection, it has a silent user looked at in time itself, and the sweep
+-- knows every deadline: the job, which costs more than all heartbeats of its user, is needed for neither.
+local function jobDelay(u, at)
+  for _, s in pairs(u.sessions) do
+    if s.standing == 'l' then return math.max(at - now, 10 * ttl) end
+  end
+  return at - now
 end
 
 -- Gives the user a timeout job where none is waiting; returns its number or nothing.

@@ -32,7 +32,7 @@ local function answer(code, job)
   -- Also for a refusal, where it is with this that PostgreSQL's memory was read.
   if u.lost or isVisible(u) then edge(u, next(u.sessions) and cause or 'timeout') end
   local at = save(u)
-  return wake({ 0, code, u.version, isVisible(u) and 1 or 0, job or '', at and at - now or 0 })
+  return wake({ 0, code, u.version, isVisible(u) and 1 or 0, job or '', at and jobDelay(u, at) or 0 })
 end
 
 local previous = u.sessions[sid]

@@ -52,4 +52,4 @@ end
 if u.claims then tellRecord(u, false) end
 local job = next(u.sessions) and armJob(u) or ''
 local at = save(u)
-return wake({ 0, 'ok', isVisible(u) and 1 or 0, u.lastSeen and whole(u.lastSeen) or '', whole(u.version), job, at and at - now or 0, ends })
+return wake({ 0, 'ok', isVisible(u) and 1 or 0, u.lastSeen and whole(u.lastSeen) or '', whole(u.version), job, at and jobDelay(u, at) or 0, ends })

@@ -23,8 +23,8 @@ import { Pressure } from '../pressure.ts';
 import { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
 import { createDoor } from './door.ts';
-import { handleEvents } from './handlers.ts';
-import { admit, nothingFor, refusalOf } from './handshake.ts';
+import { createListener } from './handlers.ts';
+import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
 import { Rooms } from './rooms.ts';
 import { SlowReaders } from './slow-readers.ts';
 import { Talks } from './talks.ts';
@@ -103,6 +103,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
     },
   });
+  const listen = createListener({ ...deps, activations, connections, audience, talks });
   const timed = metrics.timing(audience, () => services.clock.now());
   const listener = tracedDelivery(timed, services.tracing);
   const reader = new DeliveryReader(services.connectRedis('reading'), services.redis, services.keys, listener);
@@ -155,12 +156,12 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       );
   });
   io.on('connection', (socket) => {
-    const { connection, viewer, welcome } = socket.data;
+    const { connection, viewer } = socket.data;
+    const welcome = takeWelcome(socket);
     rooms.enter(viewer);
-    handleEvents(socket, { ...deps, activations, connections, audience, talks });
+    listen(socket);
     socket.emit('ready', welcome.ready);
-    if (welcome.picture) audience.show(welcome.picture);
-    else audience.show(nothingFor(viewer));
+    audience.show(welcome.picture ?? nothingFor(viewer));
     // Ended while it was still shaking hands.
     if (draining) closeSocket(socket, 'draining', jitter());
     else if (connection?.endedWith) closeSocket(socket, connection.endedWith);

@@ -35,12 +35,26 @@ export interface HandlerDeps {
   services: Pick<Services, 'tracing'>;
 }
 
-type Handler<Request> = (request: Request, acknowledged: boolean) => Promise<Done> | Done;
+/** What is kept of a client that speaks. The handlers are shared by all of them: there may be very many. */
+interface Speaker {
+  readonly socket: PresenceSocket;
+  readonly heartbeats: HeartbeatLimit;
+  readonly allowed: EventLimits;
+  readonly tokens: TokenWatch;
+  /** One after the other: the last that was said is the one that holds, */
+  detailsInOrder: InOrder | null;
+  /** and who starts to type right behind a join is in. */
+  talksInOrder: InOrder | null;
+}
+
+type InOrder = ReturnType<typeof inOrder>;
+type Handler<Request> = (from: Speaker, request: Request, acknowledged: boolean) => Promise<Done> | Done;
 /** What the acknowledgement says, and what happens once it is on its way. */
 type Done = { answer?: object; after?: () => void } | undefined;
+type Acknowledge = (answer: object) => void;
 
 /** What may change something for others. Heartbeats are too many, and looking on changes nothing. */
-const TRACED: ReadonlySet<ClientEvent> = new Set<ClientEvent>([
+const TRACED: ReadonlySet<string> = new Set<ClientEvent>([
   'set_status',
   'set_detail',
   'logout',
@@ -50,89 +64,130 @@ const TRACED: ReadonlySet<ClientEvent> = new Set<ClientEvent>([
   'stop_indicator',
 ]);
 
-/** Everything a connected client can say. */
-export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
-  const { config, log, auth, activations, presence, connections, audience, talks, metrics } = deps;
-  const { tracing } = deps.services;
-  const { viewer, connection } = socket.data;
-  const limit = new HeartbeatLimit(config.heartbeatMinIntervalMs);
-  const allowed = new EventLimits(socket, deps.limits);
-  const tokens = new TokenWatch(socket, () => closeSocket(socket, 'token_expired'));
-  tokens.follow(socket.data.caller.expiresAt);
-  socket.once('disconnect', () => {
-    tokens.stop();
-    // What cannot be told now ends by itself within seconds.
-    talks.end(socket).catch(() => {});
-  });
+/** Everything a connected client can say. Returns what begins to listen to one. */
+export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => void {
+  const { log, limits, talks, services } = deps;
+  const handlers = createHandlers(deps);
 
-  // One after the other: the last that was said is the one that holds, and who starts to type right behind a join is in.
-  const [detailsInOrder, talksInOrder] = [inOrder(), inOrder()];
-  const handlers: { [E in ClientEvent]?: Handler<ClientRequest<E>> } = {
-    heartbeat: async (request, acknowledged) => {
-      if (connection) {
-        const verdict = limit.judge();
-        metrics.heartbeat(verdict.accepted ? 'accepted' : 'limited');
-        if (verdict.tooMany) closeSocket(socket, 'rate_limited', verdict.retryAfterMs);
-        if (!verdict.accepted) throw new RollcallError('HEARTBEAT_TOO_SOON', { retryAfterMs: verdict.retryAfterMs });
-        const state = request?.state ?? null;
-        if (acknowledged) await new Promise<void>((told) => connections.beat(connection, state, told));
-        else connections.beat(connection, state);
-      }
-      if (!acknowledged) return undefined;
-      return { answer: { serverTime: iso(Date.now()), nextInMs: config.heartbeatIntervalMs } };
-    },
-    watch: async ({ userIds }) => {
-      const picture = await audience.look(viewer, userIds);
-      return { answer: answerOf(picture), after: () => audience.show(picture) };
-    },
-    unwatch: ({ userIds }) => {
-      audience.unwatch(viewer, userIds);
+  const respond = async (from: Speaker, event: ClientEvent, sent: unknown[]) => {
+    const last = sent.at(-1);
+    const acknowledge = typeof last === 'function' ? (last as Acknowledge) : null;
+    try {
+      const said = acknowledge === sent[0] ? undefined : sent[0];
+      // To a schema bytes are an object like any other, and would pass for an empty one.
+      if (Buffer.isBuffer(said)) throw new RollcallError('INVALID_REQUEST');
+      // Awaited only where there is something to wait for: what was said first is done first.
+      const heard = from.allowed.heard(event, said);
+      if (heard) await heard;
+      const request = parse<unknown>(CLIENT_EVENTS[event], said);
+      const asked = from.allowed.asked(event, request);
+      if (asked) await asked;
+      const handle = handlers[event] as Handler<unknown>;
+      const doing = TRACED.has(event)
+        ? services.tracing.event(event, async () => handle(from, request, acknowledge !== null))
+        : handle(from, request, acknowledge !== null);
+      const done = doing instanceof Promise ? await doing : doing;
+      acknowledge?.({ ok: true, ...done?.answer });
+      done?.after?.();
+    } catch (error) {
+      if (!(error instanceof RollcallError)) log.error({ err: error, event }, 'An event could not be handled');
+      acknowledge?.({ ok: false, error: socketErrorBody(error) });
+    }
+  };
+
+  return (socket) => {
+    const from: Speaker = {
+      socket,
+      heartbeats: new HeartbeatLimit(deps.config.heartbeatMinIntervalMs),
+      allowed: new EventLimits(socket, limits),
+      tokens: new TokenWatch(socket, () => closeSocket(socket, 'token_expired')),
+      detailsInOrder: null,
+      talksInOrder: null,
+    };
+    from.tokens.follow(socket.data.caller.expiresAt);
+    socket.once('disconnect', () => {
+      from.tokens.stop();
+      // What cannot be told now ends by itself within seconds.
+      talks.end(socket).catch(() => {});
+    });
+    socket.onAny((event: string, ...sent: unknown[]) => {
+      from.allowed.hear();
+      if (Object.hasOwn(handlers, event)) void respond(from, event as ClientEvent, sent);
+    });
+  };
+}
+
+function createHandlers(deps: HandlerDeps): { [E in ClientEvent]: Handler<ClientRequest<E>> } {
+  const { config, auth, activations, presence, connections, audience, talks, metrics } = deps;
+  const talking = (from: Speaker) => {
+    from.talksInOrder ??= inOrder();
+    return from.talksInOrder;
+  };
+  return {
+    heartbeat: ({ socket, heartbeats }, request, acknowledged) => {
+      const { connection } = socket.data;
+      const state = request?.state ?? null;
+      const answer = () => ({ answer: { serverTime: iso(Date.now()), nextInMs: config.heartbeatIntervalMs } });
+      if (!connection) return acknowledged ? answer() : undefined;
+      const verdict = heartbeats.judge();
+      metrics.heartbeat(verdict.accepted ? 'accepted' : 'limited');
+      if (verdict.tooMany) closeSocket(socket, 'rate_limited', verdict.retryAfterMs);
+      if (!verdict.accepted) throw new RollcallError('HEARTBEAT_TOO_SOON', { retryAfterMs: verdict.retryAfterMs });
+      if (acknowledged) return new Promise((told) => connections.beat(connection, state, () => told(answer())));
+      connections.beat(connection, state);
       return undefined;
     },
-    set_status: async ({ status, userId: named, expiresInSeconds }) => {
+    watch: async ({ socket }, { userIds }) => {
+      const picture = await audience.look(socket.data.viewer, userIds);
+      return { answer: answerOf(picture), after: () => audience.show(picture) };
+    },
+    unwatch: ({ socket }, { userIds }) => {
+      audience.unwatch(socket.data.viewer, userIds);
+      return undefined;
+    },
+    set_status: async ({ socket }, { status, userId: named, expiresInSeconds }) => {
       const { caller } = socket.data;
       const userId = actsFor(caller, named);
       const claims = caller.service === null ? caller.claims : null;
-      return {
-        answer: await activations.setStatus(
-          userId,
-          { status, expiresInMs: expiryMs(status, expiresInSeconds) },
-          claims,
-        ),
-      };
+      const choice = { status, expiresInMs: expiryMs(status, expiresInSeconds) };
+      return { answer: await activations.setStatus(userId, choice, claims) };
     },
-    set_detail: async (request) => {
+    set_detail: async (from, request) => {
+      const { connection } = from.socket.data;
       if (!connection) throw new RollcallError('FORBIDDEN', { message: 'A service has no detail of its own.' });
       const set = () => presence.setDetail(connection.userId, request, () => connections.restore(connection));
-      return { answer: { detail: await detailsInOrder(set) } };
+      from.detailsInOrder ??= inOrder();
+      return { answer: { detail: await from.detailsInOrder(set) } };
     },
-    logout: async (request) => {
+    logout: async ({ socket }, request) => {
+      const { connection } = socket.data;
       if (!connection) return { after: () => closeSocket(socket, 'logout') };
       if (request?.everywhere) await presence.logOut(connection.userId, null);
       else await presence.endSession(connection.userId, connection.sessionId, connection.conn);
       return { after: () => connections.close([connection.conn], 'logout') };
     },
-    join_conversation: async ({ conversationId }) => {
-      const doing = await talksInOrder(() => talks.join(socket, conversationId));
+    join_conversation: async (from, { conversationId }) => {
+      const { socket } = from;
+      const doing = await talking(from)(() => talks.join(socket, conversationId));
       return {
         after: () => {
           for (const change of doing) socket.emit('indicator_change', change);
         },
       };
     },
-    leave_conversation: async ({ conversationId }) => {
-      await talksInOrder(() => talks.leave(socket, conversationId));
+    leave_conversation: async (from, { conversationId }) => {
+      await talking(from)(() => talks.leave(from.socket, conversationId));
       return undefined;
     },
-    start_indicator: async ({ conversationId, kind }) => {
-      await talksInOrder(() => talks.start(socket, conversationId, kind));
+    start_indicator: async (from, { conversationId, kind }) => {
+      await talking(from)(() => talks.start(from.socket, conversationId, kind));
       return undefined;
     },
-    stop_indicator: async ({ conversationId, kind }) => {
-      await talksInOrder(() => talks.stop(socket, conversationId, kind));
+    stop_indicator: async (from, { conversationId, kind }) => {
+      await talking(from)(() => talks.stop(from.socket, conversationId, kind));
       return undefined;
     },
-    authenticate: async ({ token }) => {
+    authenticate: async ({ socket, tokens }, { token }) => {
       const { caller } = socket.data;
       const fresh = await auth.verify(token);
       if (fresh.userId !== caller.userId) {
@@ -150,34 +205,6 @@ export function handleEvents(socket: PresenceSocket, deps: HandlerDeps): void {
       return undefined;
     },
   };
-
-  const respond = async (event: ClientEvent, sent: unknown[]) => {
-    const last = sent.at(-1);
-    const acknowledge = typeof last === 'function' ? (last as (answer: object) => void) : null;
-    try {
-      const said = acknowledge === sent[0] ? undefined : sent[0];
-      // To a schema bytes are an object like any other, and would pass for an empty one.
-      if (Buffer.isBuffer(said)) throw new RollcallError('INVALID_REQUEST');
-      // Awaited only where there is something to wait for: what was said first is done first.
-      const heard = allowed.heard(event, said);
-      if (heard) await heard;
-      const request = parse<unknown>(CLIENT_EVENTS[event], said);
-      const asked = allowed.asked(event, request);
-      if (asked) await asked;
-      const handle = handlers[event] as Handler<unknown>;
-      const done = TRACED.has(event)
-        ? await tracing.event(event, async () => handle(request, acknowledge !== null))
-        : await handle(request, acknowledge !== null);
-      acknowledge?.({ ok: true, ...done?.answer });
-      done?.after?.();
-    } catch (error) {
-      if (!(error instanceof RollcallError)) log.error({ err: error, event }, 'An event could not be handled');
-      acknowledge?.({ ok: false, error: socketErrorBody(error) });
-    }
-  };
-  for (const event of Object.keys(handlers) as ClientEvent[]) {
-    socket.on(event, (...sent: unknown[]) => void respond(event, sent));
-  }
 }
 
 /** Runs what it is given one after the other, whatever became of the one before. */

@@ -134,6 +134,15 @@ function welcomeOf(connection: Connection | null, userId: string, config: Config
   };
 }
 
+/** What a client that was let in is told first. Nothing of its handshake is kept after that, its token least of all. */
+export function takeWelcome(socket: PresenceSocket): SocketData['welcome'] {
+  const { welcome } = socket.data;
+  Object.assign(socket.data, { welcome: undefined });
+  Object.assign(socket.conn, { request: undefined });
+  Object.assign(socket, { handshake: undefined });
+  return welcome;
+}
+
 /** The picture of a client that is shown nothing. */
 export function nothingFor(viewer: Viewer): Picture {
   return { viewer, userIds: null, held: [], snapshot: nothingSeen() };

@@ -18,7 +18,6 @@ export class EventLimits {
   constructor(socket: PresenceSocket, limits: Limits) {
     this.#socket = socket;
     this.#limits = limits;
-    socket.onAny(() => this.#hear());
   }
 
   /** Before it is looked at. Heartbeats have a limit of their own, and `active` is never refused. */
@@ -38,7 +37,8 @@ export class EventLimits {
     return null;
   }
 
-  #hear(): void {
+  /** Something was said, whatever it is. */
+  hear(): void {
     const now = performance.now();
     if (now >= this.#windowEnds) {
       this.#windowEnds = now + WINDOW_MS;

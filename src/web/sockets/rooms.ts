@@ -1,13 +1,14 @@
 import type { StatusChange } from '../../protocol/socket.ts';
 import { iso } from '../shown.ts';
 import { Batches } from './batches.ts';
-import type { PresenceServer, PresenceSocket, Viewer } from './types.ts';
+import type { PresenceServer, Viewer } from './types.ts';
 
-// Rooms are prefixed: a user id may equal a socket id, which is a room too.
-const EVERYONE = 'everyone';
-const WATCH = 'watch:';
-const BATCH = 'batch';
-const watchersOf = (userId: string) => `${WATCH}${userId}`;
+// Rooms are prefixed: a user id may equal a socket id, which is a room too. Those who asked for batches have rooms of their
+// own, so that nobody has to be left out of a broadcast.
+const EVERYONE = { single: 'everyone', batch: 'batch-everyone' };
+const WATCH = { single: 'watch:', batch: 'batch-watch:' };
+const MODES = ['single', 'batch'] as const;
+const modeOf = (viewer: Viewer) => (viewer.batch ? 'batch' : 'single');
 export const ownSocketsOf = (userId: string) => `own:${userId}`;
 
 /** The rooms of this process's sockets: who watches whom, and how each is told. A change is encoded once per room. */
@@ -26,51 +27,49 @@ export class Rooms {
   }
 
   /** Prepares a viewer that has just been let in. */
-  enter(viewer: Viewer): void {
-    const { connection } = viewer.socket.data;
-    if (connection) void viewer.socket.join(ownSocketsOf(connection.userId));
-    if (viewer.batch) void viewer.socket.join(BATCH);
+  enter({ socket }: Viewer): void {
+    const { connection } = socket.data;
+    if (connection) void socket.join(ownSocketsOf(connection.userId));
   }
 
-  watch({ socket }: Viewer, userIds: Iterable<string>): void {
-    void socket.leave(EVERYONE);
-    void socket.join([...userIds].map(watchersOf));
+  watch(viewer: Viewer, userIds: Iterable<string>): void {
+    const prefix = WATCH[modeOf(viewer)];
+    void viewer.socket.leave(EVERYONE[modeOf(viewer)]);
+    void viewer.socket.join(Array.from(userIds, (userId) => prefix + userId));
   }
 
-  watchEveryone({ socket }: Viewer): void {
-    void socket.join(EVERYONE);
+  watchEveryone(viewer: Viewer): void {
+    void viewer.socket.join(EVERYONE[modeOf(viewer)]);
   }
 
-  unwatch({ socket }: Viewer, userIds: Iterable<string>): void {
-    void socket.leave(EVERYONE);
-    for (const userId of userIds) void socket.leave(watchersOf(userId));
+  unwatch(viewer: Viewer, userIds: Iterable<string>): void {
+    const prefix = WATCH[modeOf(viewer)];
+    void viewer.socket.leave(EVERYONE[modeOf(viewer)]);
+    for (const userId of userIds) void viewer.socket.leave(prefix + userId);
   }
 
   get hasEveryone(): boolean {
-    return this.#size(EVERYONE) > 0;
+    return MODES.some((mode) => this.#size(EVERYONE[mode]) > 0);
   }
 
   isWatched(userId: string): boolean {
-    return this.#size(watchersOf(userId)) > 0;
+    return MODES.some((mode) => this.#size(WATCH[mode] + userId) > 0);
   }
 
   /** Every user whom somebody here watches by name. */
   *watched(): Iterable<string> {
     for (const room of this.#io.of('/').adapter.rooms.keys()) {
-      if (room.startsWith(WATCH)) yield room.slice(WATCH.length);
+      const prefix = Object.values(WATCH).find((one) => room.startsWith(one));
+      if (prefix !== undefined) yield room.slice(prefix.length);
     }
   }
 
   /** Everybody here who is to hear of the user. */
   viewersOf(userId: string): Viewer[] {
-    const { sockets, adapter } = this.#io.of('/');
-    const viewers = new Set<Viewer>();
-    for (const socketId of adapter.rooms.get(watchersOf(userId)) ?? []) addTo(viewers, sockets.get(socketId));
-    for (const socketId of adapter.rooms.get(EVERYONE) ?? []) {
-      const socket = sockets.get(socketId);
-      if (!socket?.rooms.has(ownSocketsOf(userId))) addTo(viewers, socket);
-    }
-    return [...viewers];
+    const own = ownSocketsOf(userId);
+    const named = MODES.flatMap((mode) => this.#in(WATCH[mode] + userId));
+    const others = MODES.flatMap((mode) => this.#in(EVERYONE[mode])).filter(({ socket }) => !socket.rooms.has(own));
+    return [...new Set([...named, ...others])];
   }
 
   /** Tells each, but for those skipped, what it may see (null: nothing). What is worded alike is encoded once. */
@@ -88,24 +87,21 @@ export class Rooms {
 
   /** Tells all who are to hear of the user, but for those skipped. */
   tell(change: StatusChange, skipped: Viewer[]): void {
+    const { userId } = change;
     const skippedIds = skipped.map((viewer) => viewer.socket.id);
-    const watchers = watchersOf(change.userId);
-    const own = ownSocketsOf(change.userId);
-    if (this.#size(watchers) > 0) {
-      this.#io
-        .to(watchers)
-        .except([...skippedIds, BATCH])
-        .emit('user_status_change', change);
-      this.#batches.add(this.#batchersIn(watchers, skipped), change);
-    }
-    if (this.#size(EVERYONE) > 0) {
-      this.#io
-        .to(EVERYONE)
-        .except([...skippedIds, BATCH, own])
-        .emit('user_status_change', change);
-      const others = this.#batchersIn(EVERYONE, skipped).filter((viewer) => !viewer.socket.rooms.has(own));
-      this.#batches.add(others, change);
-    }
+    this.#tellRoom(WATCH.single + userId, change, skippedIds);
+    this.#batches.add(without(skipped, this.#in(WATCH.batch + userId)), change);
+    if (!this.hasEveryone) return;
+    const own = ownSocketsOf(userId);
+    this.#tellRoom(EVERYONE.single, change, this.#size(own) > 0 ? [...skippedIds, own] : skippedIds);
+    const others = this.#in(EVERYONE.batch).filter(({ socket }) => !socket.rooms.has(own));
+    this.#batches.add(without(skipped, others), change);
+  }
+
+  #tellRoom(room: string, change: StatusChange, except: string[]): void {
+    if (this.#size(room) === 0) return;
+    const to = this.#io.to(room);
+    (except.length > 0 ? to.except(except) : to).emit('user_status_change', change);
   }
 
   /** Tells one viewer what it missed while its picture was being made. */
@@ -123,14 +119,12 @@ export class Rooms {
     this.#io.to(ownSocketsOf(askerId)).emit('friend_active', { userId, at: iso(at) });
   }
 
-  #batchersIn(room: string, skipped: Viewer[]): Viewer[] {
+  #in(room: string): Viewer[] {
     const { sockets, adapter } = this.#io.of('/');
-    const batching = adapter.rooms.get(BATCH);
-    if (!batching || batching.size === 0) return [];
     const viewers: Viewer[] = [];
     for (const socketId of adapter.rooms.get(room) ?? []) {
-      const viewer = batching.has(socketId) ? sockets.get(socketId)?.data.viewer : undefined;
-      if (viewer && !skipped.includes(viewer)) viewers.push(viewer);
+      const viewer = sockets.get(socketId)?.data.viewer;
+      if (viewer) viewers.push(viewer);
     }
     return viewers;
   }
@@ -140,6 +134,6 @@ export class Rooms {
   }
 }
 
-function addTo(viewers: Set<Viewer>, socket: PresenceSocket | undefined): void {
-  if (socket) viewers.add(socket.data.viewer);
+function without(skipped: Viewer[], viewers: Viewer[]): Viewer[] {
+  return skipped.length === 0 ? viewers : viewers.filter((viewer) => !skipped.includes(viewer));
 }

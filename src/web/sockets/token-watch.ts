@@ -3,6 +3,7 @@ import type { PresenceSocket } from './types.ts';
 const AHEAD_MS = 60_000;
 /** The socket is closed between `exp` and 5 s later. */
 const AFTER_MS = 1000;
+const COARSE_FROM_MS = 10_000;
 /** setTimeout takes no more. */
 const LONGEST_MS = 2 ** 31 - 1;
 
@@ -31,7 +32,9 @@ export class TokenWatch {
   }
 
   #wait(until: number, then: () => void): void {
-    const left = until - Date.now();
+    const exact = until - Date.now();
+    // To a second: Node keeps a list for each length of time, and there are many sockets.
+    const left = exact > COARSE_FROM_MS ? Math.ceil(exact / 1000) * 1000 : exact;
     this.#timer = setTimeout(
       () => (left > LONGEST_MS ? this.#wait(until, then) : then()),
       Math.min(Math.max(left, 0), LONGEST_MS),

@@ -24,10 +24,12 @@ export async function lateGoodbye(stage: Stage): Promise<void> {
 }
 
 export async function comesBackLater(stage: Stage): Promise<void> {
-  const bob = await hereAt(stage, 0);
-  await bob.device(0).leave();
-  // The job of the first visit has come and gone by then.
-  await pause(TTL_MS + 1500);
+  const bob = stage.person(0);
+  // Without a connection, so that a job looks at him at his deadline, finds him gone, and is done by then.
+  await bob.show();
+  await seen(stage, bob, 'active');
+  await seen(stage, bob, 'inactive');
+  await pause(1500);
   await bob.device(0).come(1);
   await seen(stage, bob, 'active');
 }
@@ -35,6 +37,8 @@ export async function comesBackLater(stage: Stage): Promise<void> {
 export async function jobsLost(stage: Stage): Promise<void> {
   const cleo = await hereAt(stage, 0);
   cleo.device(0).goSilent();
+  // Its web would see the silence, and have it looked at.
+  await stage.world.webs[0]?.kill();
   await dropTimeoutJobs(stage.world);
   await ownTime(stage, TTL_MS + WITHIN_MS + 1500);
 }

@@ -86,8 +86,8 @@ export const VARIANTS: Variant[] = [
   {
     name: 'no hold after a Redis outage',
     file: 'src/redis/lua/pulse.lua',
-    find: "if last and now - last > 1500 then redis.call('SET', KEYS[2], '1', 'PX', ARGV[1]) end",
-    replace: '',
+    find: 'if last and (now - last > 1500 or (before and before ~= server)) then',
+    replace: 'if false then',
     scene: scenes.redisAway,
     caughtAs: 'false inactive',
   },

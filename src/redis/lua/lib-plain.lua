@@ -1,0 +1,65 @@
+-- A heartbeat that changes nothing but the time: the session is the connection's and not overdue, the user is plainly
+-- active, the beat is fresh and says nothing new. Stands behind lib-time.lua.
+
+-- By shard: when the users have to be looked at next, and when they were last seen; until when they are active where that
+-- is not the same as the first. Written in one go.
+local moved, heard, apart = {}, {}, {}
+local expires = whole(now + ttl)
+
+local function note(lists, shard, id, score)
+  local scores = lists[shard]
+  if not scores then scores = {}; lists[shard] = scores end
+  scores[id] = score
+end
+
+-- True where it was all that there is to do.
+local function takePlainly(shard, id, sid, conn, age, state)
+  if age > 1000 then return false end
+  local key = recordKey(id)
+  local known = redis.call('HMGET', key, 's:' .. sid, 'b:' .. sid, 'x')
+  local value, heardBefore, detailUntil = known[1], tonumber(known[2] or ''), tonumber(known[3] or '')
+  local plain = value and (heardBefore or 0) + ttl > now and string.sub(value, 1, #conn + 3) == conn .. '|l|'
+    and (state == '' or string.match(value, '^[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|([^|]*)|') == state)
+  -- `XX` fails where the user's deadline has passed or they appear inactive.
+  if not plain or not redis.call('SET', statusKey(id), 'active', 'PX', ARGV[3], 'XX') then return false end
+  local beat = now - age
+  local text = iso(beat)
+  local before = redis.call('SET', lastSeenKey(id), text, 'GET')
+  if before and before > text then
+    -- Something was heard later: of another session, or of this one by a beat that overtook this.
+    redis.call('SET', lastSeenKey(id), before)
+    beat = math.max(beat, heardBefore)
+  else
+    note(heard, shard, id, whole(beat))
+  end
+  redis.call('HSET', key, 'b:' .. sid, whole(beat))
+  local due = expires
+  if detailUntil then
+    due = whole(math.min(now + ttl, detailUntil))
+    note(apart, shard, id, due)
+  end
+  note(moved, shard, id, due)
+  return true
+end
+
+-- Somebody of whom more was written since.
+local function forgetPlain(shard, id)
+  for _, lists in ipairs({ moved, heard, apart }) do
+    if lists[shard] then lists[shard][id] = nil end
+  end
+end
+
+local function writePlain(shard, dueKey, seenKey, apartDueKey, apartActiveKey)
+  local function write(key, scores, score)
+    local flat = {}
+    for id, own in pairs(scores or {}) do
+      flat[#flat + 1] = score or own
+      flat[#flat + 1] = id
+    end
+    for n = 1, #flat, 2000 do redis.call('ZADD', key, unpack(flat, n, math.min(n + 1999, #flat))) end
+  end
+  write(dueKey, moved[shard])
+  write(seenKey, heard[shard])
+  write(apartDueKey, apart[shard])
+  write(apartActiveKey, apart[shard], expires)
+end
