@@ -8,7 +8,7 @@ import type { Queues } from './queues.ts';
  * seconds, and a job that sleeps for most of a minute need not be there at once.
  */
 const DELIVER_EVERY_MS = 20;
-const RECORD_EVERY_MS = 250;
+const RECORD_EVERY_MS = 100;
 const LATER_EVERY_MS = 50;
 /** A job that is due before this is not kept waiting. */
 const LATER_MS = 1000;

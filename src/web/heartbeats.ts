@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts';
 /** How long beats gather before they go to Redis together: those that somebody waits for or that say something new, */
 const SOON_MS = 10;
 /** and all others; a beat is good for seconds. The more there are in one call, the less each of them costs. */
-const LATER_MS = 50;
+const LATER_MS = 100;
 const RETRY_MS = 200;
 const BEATS_AT_ONCE = 500;
 

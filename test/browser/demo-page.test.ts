@@ -2,8 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { decodeJwt } from 'jose';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 import { rest, tokenFor } from '../support/client.ts';
-import { BRISK, Deployment, eventually, freePort, WebProgram } from '../support/deployment.ts';
+import { BRISK, Deployment, eventually, WebProgram } from '../support/deployment.ts';
 import { Chromium } from './chromium.ts';
 
 const PICTURES = '.data/screenshots';

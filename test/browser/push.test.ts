@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import webPush from 'web-push';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 import { befriend } from '../support/alerts-world.ts';
 import { TestClient } from '../support/client.ts';
-import { Deployment, eventually, freePort, WebProgram } from '../support/deployment.ts';
+import { Deployment, eventually, WebProgram } from '../support/deployment.ts';
 import { PushService } from '../support/push-service.ts';
 import { Chromium } from './chromium.ts';
 

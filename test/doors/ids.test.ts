@@ -96,7 +96,7 @@ async function throughEveryDoor(userId: string, observer: TestClient): Promise<v
   await observer.hears(userId, isInactive, { after: 3 });
   const row = await eventually(
     () => rollcall.db('users').where({ id: userId }).first(),
-    (found) => found?.status === 'inactive',
+    (found) => found?.status === 'inactive' && found.last_seen !== null,
   );
   expect(row.last_seen).toBeInstanceOf(Date);
   const all = await rest(url, 'POST', '/users/logout', { token, body: { userId } });

@@ -1,9 +1,10 @@
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import webPush from 'web-push';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 import { Chromium } from '../browser/chromium.ts';
 import { rest, tokenFor } from '../support/client.ts';
-import { CALM, Deployment, eventually, freePort, WebProgram } from '../support/deployment.ts';
+import { CALM, Deployment, eventually, WebProgram } from '../support/deployment.ts';
 
 let deployment: Deployment;
 let web: WebProgram;

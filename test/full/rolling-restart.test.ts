@@ -1,8 +1,9 @@
 import { afterAll, expect, test } from 'vitest';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 import { Crowds } from '../../scripts/people/crowds.ts';
 import { type Balancer, balance } from '../support/balancer.ts';
 import { isInactive, TestClient } from '../support/client.ts';
-import { Deployment, eventually, freePort, JWT_SECRET } from '../support/deployment.ts';
+import { Deployment, eventually, JWT_SECRET } from '../support/deployment.ts';
 import { LOCK, samplesOf, total } from '../support/metrics.ts';
 
 const USERS = 2000;

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { Collector, type Sent } from '../support/collector.ts';
-import { BRISK, CALM, Deployment, eventually, freePort } from '../support/deployment.ts';
+import { BRISK, CALM, Deployment, eventually } from '../support/deployment.ts';
 
 /** Spans are sent every five seconds. */
 const SENT_WITHIN_MS = 15_000;

@@ -1,11 +1,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 import { run } from '../../scripts/embedded/programs.ts';
 import { providePromtool } from '../../scripts/embedded/promtool.ts';
 import { ConfigError, readConfig } from '../../src/config.ts';
 import { ERRORS } from '../../src/errors.ts';
-import { Deployment, freePort } from '../support/deployment.ts';
+import { Deployment } from '../support/deployment.ts';
 import { LOCK } from '../support/metrics.ts';
 import { temporaryRoom } from '../support/temporary.ts';
 

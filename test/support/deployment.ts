@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import knex, { type Knex } from 'knex';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 import { guardProcess } from '../../scripts/embedded/guard.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { createKeys } from '../../src/redis/keys.ts';
@@ -218,15 +218,4 @@ export class WebProgram extends Program {
     super(file, env);
     this.url = url;
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { buffer } from 'node:stream/consumers';
 import { importJWK, type JWTPayload, jwtVerify } from 'jose';
-import { freePort } from './deployment.ts';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 
 /** How the service answers a call: with a status, after a while, or (null) never. */
 export type Reaction = { status: number; headers?: Record<string, string>; afterMs?: number } | null;

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { freePort, isFree } from '../../scripts/embedded/free-port.ts';
+import { freePort, reservePort } from '../../scripts/embedded/free-port.ts';
 import { startRedis } from '../../scripts/embedded/redis.ts';
 import type { EmbeddedRedis } from '../../scripts/embedded/stores.ts';
 import { eventually } from './eventually.ts';
@@ -211,6 +211,6 @@ export class RedisCluster {
 async function freePortPair(): Promise<number> {
   for (;;) {
     const port = await freePort();
-    if (port + BUS < EPHEMERAL && (await isFree(port + BUS))) return port;
+    if (port + BUS < EPHEMERAL && (await reservePort(port + BUS))) return port;
   }
 }

@@ -2,8 +2,8 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 import { type FeedChange, WebhookDelivery } from '../../src/protocol/changes.ts';
-import { freePort } from './deployment.ts';
 
 export const WEBHOOK_SECRET = 'a webhook secret that only the tests know of';
 const TOLERANCE_SECONDS = 300;

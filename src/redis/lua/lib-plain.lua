@@ -12,6 +12,9 @@ local function note(lists, shard, id, score)
   scores[id] = score
 end
 
+-- Beats that were taken, of which only the status is written yet.
+local taken, lastSeenKeys = {}, {}
+
 -- True where it was all that there is to do.
 local function takePlainly(shard, id, sid, conn, age, state)
   if age > 1000 then return false end
@@ -22,27 +25,41 @@ local function takePlainly(shard, id, sid, conn, age, state)
     and (state == '' or string.match(value, '^[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|([^|]*)|') == state)
   -- `XX` fails where the user's deadline has passed or they appear inactive.
   if not plain or not redis.call('SET', statusKey(id), 'active', 'PX', ARGV[3], 'XX') then return false end
-  local beat = now - age
-  local text = iso(beat)
-  local before = redis.call('SET', lastSeenKey(id), text, 'GET')
-  if before and before > text then
-    -- Something was heard later: of another session, or of this one by a beat that overtook this.
-    redis.call('SET', lastSeenKey(id), before)
-    beat = math.max(beat, heardBefore)
-  else
-    note(heard, shard, id, whole(beat))
-  end
-  redis.call('HSET', key, 'b:' .. sid, whole(beat))
-  local due = expires
-  if detailUntil then
-    due = whole(math.min(now + ttl, detailUntil))
-    note(apart, shard, id, due)
-  end
-  note(moved, shard, id, due)
+  taken[#taken + 1] = { shard, id, key, 'b:' .. sid, now - age, heardBefore, detailUntil }
+  lastSeenKeys[#lastSeenKeys + 1] = lastSeenKey(id)
   return true
 end
 
--- Somebody of whom more was written since.
+-- Writes when those users and sessions were heard, but for what is written in one go.
+local function writeTaken()
+  if #taken == 0 then return end
+  local before, after = redis.call('MGET', unpack(lastSeenKeys)), {}
+  for n, beat in ipairs(taken) do
+    local shard, id, key, field, at, heardBefore, detailUntil = unpack(beat, 1, 7)
+    local text = iso(at)
+    local lists = heard[shard]
+    local latest = lists and lists[id] and iso(tonumber(lists[id])) or before[n]
+    if latest and latest > text then
+      -- Something was heard later: of another session, or of this one by a beat that overtook this.
+      at = math.max(at, heardBefore)
+    else
+      after[#after + 1] = lastSeenKeys[n]
+      after[#after + 1] = text
+      note(heard, shard, id, whole(at))
+    end
+    redis.call('HSET', key, field, whole(at))
+    local due = expires
+    if detailUntil then
+      due = whole(math.min(now + ttl, detailUntil))
+      note(apart, shard, id, due)
+    end
+    note(moved, shard, id, due)
+  end
+  if #after > 0 then redis.call('MSET', unpack(after)) end
+  taken, lastSeenKeys = {}, {}
+end
+
+-- Somebody of whom more was written since `writeTaken`.
 local function forgetPlain(shard, id)
   for _, lists in ipairs({ moved, heard, apart }) do
     if lists[shard] then lists[shard][id] = nil end

@@ -12,5 +12,6 @@ for n = 0, (#ARGV - 4) / 6 - 1 do
     result[#result + 1] = whole(now - age)
   end
 end
+writeTaken()
 for shard = 0, math.floor(#KEYS / 4) - 1 do writePlain(shard, unpack(KEYS, shard * 4 + 1, shard * 4 + 4)) end
 return result

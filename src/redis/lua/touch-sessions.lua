@@ -12,6 +12,7 @@ local function take(n, id, sid, conn, beat, state)
     result[#result + 1] = n
     result[#result + 1] = code
   end
+  writeTaken()
   local u = load(id)
   if not u then return refuse('missing') end
   local s = u.sessions[sid]
@@ -42,5 +43,6 @@ for n = 0, (#ARGV - 4) / 5 - 1 do
     take(n + 1, id, sid, conn, now + moment - lateness, state)
   end
 end
+writeTaken()
 writePlain(0, due, KEYS[9], KEYS[10], KEYS[11])
 return wake(result)

@@ -1,10 +1,12 @@
 import type { Config } from '../../config.ts';
 import { RollcallError, socketErrorBody } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
+import type { SessionState } from '../../presence/session.ts';
 import { CLIENT_EVENTS, type ClientEvent, type ClientRequest } from '../../protocol/socket.ts';
 import type { Services } from '../../services.ts';
 import type { Activations } from '../activations.ts';
 import type { Authenticator } from '../auth.ts';
+import type { Connection } from '../connection.ts';
 import type { Connections } from '../connections.ts';
 import type { Limits } from '../limits.ts';
 import type { WebMetrics } from '../metrics.ts';
@@ -15,8 +17,9 @@ import { iso } from '../shown.ts';
 import { parse } from '../validation.ts';
 import { type Audience, answerOf } from './audience.ts';
 import { closeSocket } from './closing.ts';
-import { HeartbeatLimit } from './heartbeat-limit.ts';
+import { HeartbeatLimit, type Verdict } from './heartbeat-limit.ts';
 import { EventLimits } from './limits.ts';
+import { hearQuickBeats } from './quick-beats.ts';
 import type { Talks } from './talks.ts';
 import { TokenWatch } from './token-watch.ts';
 import type { PresenceSocket } from './types.ts';
@@ -67,7 +70,8 @@ const TRACED: ReadonlySet<string> = new Set<ClientEvent>([
 /** Everything a connected client can say. Returns what begins to listen to one. */
 export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => void {
   const { log, limits, talks, services } = deps;
-  const handlers = createHandlers(deps);
+  const beat = createBeat(deps);
+  const handlers = createHandlers(deps, beat);
 
   const respond = async (from: Speaker, event: ClientEvent, sent: unknown[]) => {
     const last = sent.at(-1);
@@ -110,6 +114,10 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
       // What cannot be told now ends by itself within seconds.
       talks.end(socket).catch(() => {});
     });
+    hearQuickBeats(socket, () => {
+      from.allowed.hear();
+      if (socket.data.connection) beat(from, socket.data.connection, null);
+    });
     socket.onAny((event: string, ...sent: unknown[]) => {
       from.allowed.hear();
       if (Object.hasOwn(handlers, event)) void respond(from, event as ClientEvent, sent);
@@ -117,24 +125,45 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
   };
 }
 
-function createHandlers(deps: HandlerDeps): { [E in ClientEvent]: Handler<ClientRequest<E>> } {
-  const { config, auth, activations, presence, connections, audience, talks, metrics } = deps;
+type Beat = ReturnType<typeof createBeat>;
+
+/** A heartbeat of a connection, if it does not come too soon. `told` is called once Redis has it. */
+function createBeat({ connections, metrics }: HandlerDeps) {
+  return (
+    { socket, heartbeats }: Speaker,
+    connection: Connection,
+    state: SessionState | null,
+    told: (() => void) | null = null,
+  ): Verdict => {
+    const verdict = heartbeats.judge();
+    metrics.heartbeat(verdict.accepted ? 'accepted' : 'limited');
+    if (verdict.tooMany) closeSocket(socket, 'rate_limited', verdict.retryAfterMs);
+    if (verdict.accepted) connections.beat(connection, state, told);
+    return verdict;
+  };
+}
+
+function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Handler<ClientRequest<E>> } {
+  const { config, auth, activations, presence, connections, audience, talks } = deps;
   const talking = (from: Speaker) => {
     from.talksInOrder ??= inOrder();
     return from.talksInOrder;
   };
   return {
-    heartbeat: ({ socket, heartbeats }, request, acknowledged) => {
-      const { connection } = socket.data;
+    heartbeat: (from, request, acknowledged) => {
+      const { connection } = from.socket.data;
       const state = request?.state ?? null;
       const answer = () => ({ answer: { serverTime: iso(Date.now()), nextInMs: config.heartbeatIntervalMs } });
       if (!connection) return acknowledged ? answer() : undefined;
-      const verdict = heartbeats.judge();
-      metrics.heartbeat(verdict.accepted ? 'accepted' : 'limited');
-      if (verdict.tooMany) closeSocket(socket, 'rate_limited', verdict.retryAfterMs);
-      if (!verdict.accepted) throw new RollcallError('HEARTBEAT_TOO_SOON', { retryAfterMs: verdict.retryAfterMs });
-      if (acknowledged) return new Promise((told) => connections.beat(connection, state, () => told(answer())));
-      connections.beat(connection, state);
+      const tooSoon = ({ accepted, retryAfterMs }: Verdict) =>
+        accepted ? null : new RollcallError('HEARTBEAT_TOO_SOON', { retryAfterMs });
+      if (acknowledged) {
+        return new Promise((resolve, reject) => {
+          const error = tooSoon(beat(from, connection, state, () => resolve(answer())));
+          if (error) reject(error);
+        });
+      }
+      beat(from, connection, state);
       return undefined;
     },
     watch: async ({ socket }, { userIds }) => {

@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import pg from 'pg';
+import { freePort } from '../../../scripts/embedded/free-port.ts';
 import { startPostgres } from '../../../scripts/embedded/postgres.ts';
 import type { EmbeddedPostgres } from '../../../scripts/embedded/stores.ts';
 import { createKeys } from '../../../src/redis/keys.ts';
-import { freePort, JWT_SECRET } from '../../support/deployment.ts';
+import { JWT_SECRET } from '../../support/deployment.ts';
 import { migrate } from '../../support/migrate.ts';
 import { Machine } from './machine.ts';
 import { Member } from './member.ts';
