@@ -14,15 +14,14 @@ export async function runBroadcast(
   job: Job<DrainJob>,
 ) {
   return drain(outbox, 'deliver', job.data.shards, async (taken) => {
-    const all = [...taken].map(async ([shard, entries]) => {
-      const step = tracing.step('broadcast', entries);
-      const items = entries.flatMap((entry) => toItem(entry, step.below(entry.trace)) ?? []);
-      await ending(step, async () => {
-        if (items.length > 0) await publish(redis, keys, { shard, items });
-      });
-      metrics.delivered(entries);
+    const steps = [...taken].map(([shard, entries]) => ({ shard, entries, step: tracing.step('broadcast', entries) }));
+    const batches = steps.map(({ shard, entries, step }) => {
+      return { shard, items: entries.flatMap((entry) => toItem(entry, step.below(entry.trace)) ?? []) };
     });
-    await Promise.all(all);
+    const told = batches.filter(({ items }) => items.length > 0);
+    const published = told.length > 0 ? publish(redis, keys, ...told) : Promise.resolve();
+    await Promise.all(steps.map(({ step }) => ending(step, () => published)));
+    for (const { entries } of steps) metrics.delivered(entries);
   });
 }
 

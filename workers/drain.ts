@@ -10,7 +10,7 @@ const KEEP_LEASE_EVERY_MS = 300;
 export type Effect = (entries: ReadonlyMap<number, OutboxEntry[]>) => Promise<void>;
 
 /**
- * Drains some shards for one group: effect first, acknowledgement after. A drain that dies leaves its entries pending,
+ * Drains some shards of a node for one group: effect first, acknowledgement after. A drain that dies leaves its entries pending,
  * and the next one begins with them. Where another drain is at work on a shard this one has nothing to do there: that one
  * looks again after its last entry, in the same step in which it lets go of the shard.
  */
@@ -22,28 +22,21 @@ export async function drain(
 ): Promise<{ entries: number; drained: number[] }> {
   const token = randomUUID();
   const drained: number[] = [];
-  let count = 0;
-  let failure: unknown;
+  let entries = 0;
   // A wake-up whose data its store has lost names no shards. The sweep wakes every shard that has something.
   let open = new Map((shards ?? []).map((shard): [number, string[]] => [shard, []]));
-  const atOnce = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
-  for (let first = true; open.size > 0; first = false) {
+  const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
+  while (open.size > 0) {
     const taken = new Map<number, OutboxEntry[]>();
-    const take = async ([shard, done]: [number, string[]]) => {
-      const step = await outbox.take(group, shard, { token, count: atOnce, first, done });
+    for (const [shard, step] of await outbox.take(group, open, { token, count })) {
       if (step.state === 'entries') taken.set(shard, step.entries);
       else if (step.state === 'empty') drained.push(shard);
-    };
-    // A shard whose node is away holds up no other.
-    for (const result of await Promise.allSettled([...open].map(take))) {
-      if (result.status === 'rejected') failure = result.reason;
     }
     if (taken.size > 0) await withLeases(outbox, group, token, taken, effect);
-    open = new Map([...taken].map(([shard, entries]) => [shard, entries.map((entry) => entry.id)]));
-    for (const ids of open.values()) count += ids.length;
+    open = new Map([...taken].map(([shard, all]) => [shard, all.map((entry) => entry.id)]));
+    for (const ids of open.values()) entries += ids.length;
   }
-  if (failure !== undefined) throw failure;
-  return { entries: count, drained };
+  return { entries, drained };
 }
 
 async function withLeases(

@@ -90,6 +90,11 @@ export class ActiveIndex {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
+  /** Whether Redis has a record of the user, that of somebody who left a while ago included. */
+  async knows(userId: string): Promise<boolean> {
+    return (await this.#redis.exists(this.#keys.record(userId))) === 1;
+  }
+
   /** Whether the user has a session, or had one a moment ago whose end is still to be settled. */
   async has(userId: string): Promise<boolean> {
     return (await this.#redis.zscore(this.#keys.due(shardOf(userId)), userId)) !== null;

@@ -34,12 +34,13 @@ export function compareIds(a: string, b: string): number {
   return aMs - bMs || aSeq - bSeq;
 }
 
-export async function publish(redis: RedisClient, keys: Keys, batch: DeliveryBatch): Promise<void> {
+/** One batch or more, in this order. */
+export async function publish(redis: RedisClient, keys: Keys, ...batches: DeliveryBatch[]): Promise<void> {
   await runScript(
     redis,
     'publish',
     [keys.delivery, keys.deliveryCount],
-    [JSON.stringify(batch), KEPT_BATCHES, KEPT_MS],
+    [KEPT_BATCHES, KEPT_MS, ...batches.map((batch) => JSON.stringify(batch))],
   );
 }
 

@@ -77,6 +77,11 @@ function entryOf(id: string, fields: ReadonlyMap<string, string>): OutboxEntry {
   return { id, kind: 'change', change, claims, falselyAway, lateMs };
 }
 
+function takenOf([state, raw]: Reply[]): Taken {
+  if (state !== 'entries') return { state: state === 'busy' ? 'busy' : 'empty' };
+  return { state, entries: (raw as Reply[]).flatMap((entry) => parseEntry(entry) ?? []) };
+}
+
 /** Draining one shard's outbox for one group: one drain at a time, in order, acknowledged after the effect. */
 export class Outbox {
   readonly #redis: RedisClient;
@@ -88,27 +93,23 @@ export class Outbox {
   }
 
   /**
-   * Acknowledges `done` and reads up to `count` more. `busy`: another drain holds the shard; `empty`: all is done and
-   * the lease is given back. What an earlier drain left unacknowledged comes on the `first` step.
+   * Of shards on one node: acknowledges what is `done` of each, and reads up to `count` more. `busy`: another drain holds the
+   * shard; `empty`: all is done and the lease is given back. What an earlier drain left unacknowledged comes first.
    */
   async take(
     group: Group,
-    shard: number,
-    step: { token: string; count: number; first: boolean; done: string[] },
-  ): Promise<Taken> {
+    done: ReadonlyMap<number, readonly string[]>,
+    { token, count }: { token: string; count: number },
+  ): Promise<Map<number, Taken>> {
+    const keys = this.#keys;
+    const shards = [...done.keys()];
     const reply = await runScript(
       this.#redis,
       'take-changes',
-      [this.#keys.outbox(shard), this.#keys.lease(group, shard), this.#keys.wake(group, shard)],
-      [group, step.token, LEASE_MS, step.count, step.first ? 1 : 0, ...step.done],
+      shards.flatMap((shard) => [keys.outbox(shard), keys.lease(group, shard), keys.wake(group, shard)]),
+      [group, token, LEASE_MS, count, ...[...done.values()].flatMap((ids) => [ids.length, ...ids])],
     );
-    if (reply[0] !== 'entries') return { state: reply[0] === 'busy' ? 'busy' : 'empty' };
-    const entries: OutboxEntry[] = [];
-    for (const raw of reply[1] as Reply[]) {
-      const entry = parseEntry(raw);
-      if (entry) entries.push(entry);
-    }
-    return { state: 'entries', entries };
+    return new Map(shards.map((shard, n) => [shard, takenOf(reply[n] as Reply[])]));
   }
 
   /** Keeps the lease during a long effect; false: somebody else has taken over. */

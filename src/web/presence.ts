@@ -25,21 +25,24 @@ export class Presence extends Views implements PresenceApi {
 
   /** Opens (or restores) a session. Throws UNAVAILABLE; what else can happen is in the code. */
   async open(request: OpenRequest): Promise<Exclude<OpenCode, 'seed'>> {
-    const { store } = this.services;
-    return guarded(async () => {
-      let opened = await store.open(request, null);
+    const { store, index } = this.services;
+    const openWith = async (seed: Memory | 'new' | 'away' | null, waitedMs: number) => {
+      // PostgreSQL may have taken its time, and the sign of life is older by that.
+      const { beatAgeMs, connectedAgeMs } = request;
+      const aged = { ...request, beatAgeMs: beatAgeMs + waitedMs, connectedAgeMs: connectedAgeMs + waitedMs };
+      const opened = await store.open(aged, seed);
       this.followUps.add(opened.followUp);
-      if (opened.code === 'seed') {
-        const from = performance.now();
-        const seed = await this.memories.seed(request.userId);
-        // PostgreSQL may have taken its time, and the sign of life is older by that.
-        const waitedMs = performance.now() - from;
-        const { beatAgeMs, connectedAgeMs } = request;
-        const aged = { ...request, beatAgeMs: beatAgeMs + waitedMs, connectedAgeMs: connectedAgeMs + waitedMs };
-        opened = await store.open(aged, seed);
-        this.followUps.add(opened.followUp);
+      return opened.code;
+    };
+    return guarded(async () => {
+      const from = performance.now();
+      // Most who come are new to Redis: to ask that is cheaper than to have it found out.
+      if (request.mode === 'restore' || (await index.knows(request.userId))) {
+        const code = await openWith(null, performance.now() - from);
+        if (code !== 'seed') return code;
       }
-      return opened.code as Exclude<OpenCode, 'seed'>;
+      const seed = await this.memories.seed(request.userId);
+      return (await openWith(seed, performance.now() - from)) as Exclude<OpenCode, 'seed'>;
     });
   }
 

@@ -132,8 +132,9 @@ test('a worker that dies after telling and before acknowledging tells nobody any
   await store.open(request('dan', 'a-dan', 'conn-9'), null);
   // A worker takes the entries, publishes them, and dies.
   const shard = shardOf('dan');
-  const taken = await outbox.take('deliver', shard, { token: 'dead', count: 100, first: true, done: [] });
-  if (taken.state !== 'entries') throw new Error(`The outbox is ${taken.state}`);
+  const step = await outbox.take('deliver', new Map([[shard, []]]), { token: 'dead', count: 100 });
+  const taken = step.get(shard);
+  if (taken?.state !== 'entries') throw new Error(`The outbox is ${taken?.state}`);
   const items = taken.entries.flatMap((entry) =>
     entry.kind === 'change' ? [{ id: entry.id, kind: 'change' as const, change: entry.change }] : [],
   );

@@ -94,10 +94,10 @@ export async function agree(
 async function drain(outbox: Outbox, shard: number): Promise<OutboxEntry[]> {
   const entries: OutboxEntry[] = [];
   let done: string[] = [];
-  for (let first = true; ; first = false) {
-    const taken = await outbox.take('deliver', shard, { token: 'deliver', count: 100, first, done });
-    expect(taken.state).not.toBe('busy');
-    if (taken.state !== 'entries') return entries;
+  for (;;) {
+    const taken = (await outbox.take('deliver', new Map([[shard, done]]), { token: 'deliver', count: 100 })).get(shard);
+    expect(taken?.state).not.toBe('busy');
+    if (taken?.state !== 'entries') return entries;
     entries.push(...taken.entries);
     done = taken.entries.map((entry) => entry.id);
   }

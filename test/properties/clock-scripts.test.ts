@@ -151,7 +151,7 @@ test('a change wakes both groups, once until somebody drains', async () => {
   expect((await room.comes(userId)).followUp).toMatchObject({ wakeDeliver: true, wakeRecord: true });
   expect((await room.comes(`${userId}~`)).followUp.shard).toBe(shardOf(`${userId}~`));
   await room.store.logOut(userId, null);
-  await room.outbox.take('deliver', shard, { token: 'x', count: 1, first: true, done: [] });
+  await room.outbox.take('deliver', new Map([[shard, []]]), { token: 'x', count: 1 });
   expect((await room.comes(userId)).followUp).toMatchObject({ wakeDeliver: true, wakeRecord: false });
 });
 

@@ -84,9 +84,11 @@ export async function inspect(world: World, userId: string): Promise<void> {
 export async function record(world: World): Promise<void> {
   if (world.postgresAway) return;
   let done: string[] = [];
-  for (let first = true; ; first = false) {
-    const taken = await world.outbox.take('record', SHARD, { token: 'record', count: 3, first, done });
-    if (taken.state !== 'entries') break;
+  for (;;) {
+    const taken = (await world.outbox.take('record', new Map([[SHARD, done]]), { token: 'record', count: 3 })).get(
+      SHARD,
+    );
+    if (taken?.state !== 'entries') break;
     for (const entry of taken.entries) {
       world.memory.record(entry, world.now);
       if (entry.kind !== 'note' || !entry.clearsHidden) continue;

@@ -27,12 +27,12 @@ async function changes(count: number): Promise<string[]> {
   return ids;
 }
 
-async function take(group: Group, step: { token?: string; count?: number; first?: boolean; done?: string[] } = {}) {
-  const whole = { token: 'one', count: 100, first: true, done: [], ...step };
-  const taken = await room.outbox.take(group, shard, whole);
-  const entries = taken.state === 'entries' ? taken.entries : [];
+async function take(group: Group, step: { token?: string; count?: number; done?: string[] } = {}) {
+  const { done = [], ...whole } = { token: 'one', count: 100, ...step };
+  const taken = (await room.outbox.take(group, new Map([[shard, done]]), whole)).get(shard);
+  const entries = taken?.state === 'entries' ? taken.entries : [];
   const of = entries.map((entry) => (entry.kind === 'change' ? entry.change.userId : entry.kind));
-  return { state: taken.state, users: of, ids: entries.map((entry) => entry.id) };
+  return { state: taken?.state, users: of, ids: entries.map((entry) => entry.id) };
 }
 
 const length = () => room.redis.xlen(room.keys.outbox(shard));
@@ -41,9 +41,9 @@ test('changes come in the order in which they were made, to each group', async (
   const made = await changes(5);
   for (const group of ['deliver', 'record'] as const) {
     const first = await take(group, { count: 3 });
-    const second = await take(group, { count: 3, first: false, done: first.ids });
+    const second = await take(group, { count: 3, done: first.ids });
     expect([...first.users, ...second.users]).toEqual(made);
-    expect(await take(group, { first: false, done: second.ids })).toMatchObject({ state: 'empty' });
+    expect(await take(group, { done: second.ids })).toMatchObject({ state: 'empty' });
   }
 });
 
@@ -52,7 +52,7 @@ test('one drain at a time: another is busy until the first has found nothing mor
   const { ids } = await take('deliver');
   expect(await take('deliver', { token: 'two' })).toMatchObject({ state: 'busy' });
   expect(await take('record', { token: 'two' })).toMatchObject({ state: 'entries' });
-  expect(await take('deliver', { first: false, done: ids })).toMatchObject({ state: 'empty' });
+  expect(await take('deliver', { done: ids })).toMatchObject({ state: 'empty' });
   expect(await take('deliver', { token: 'two' })).toMatchObject({ state: 'empty' });
 });
 
@@ -62,8 +62,8 @@ test('what a dead drain left unacknowledged comes again and first, whatever is t
   await room.outbox.giveBack('deliver', shard, 'one');
   const again: string[] = [];
   let done: string[] = [];
-  for (let first = true; ; first = false) {
-    const taken = await take('deliver', { token: 'two', count: 2, first, done });
+  for (;;) {
+    const taken = await take('deliver', { token: 'two', count: 2, done });
     if (taken.state === 'empty') break;
     again.push(...taken.users);
     done = taken.ids;
@@ -74,12 +74,12 @@ test('what a dead drain left unacknowledged comes again and first, whatever is t
 test('the outbox keeps what the slower group has not acknowledged, and no more', async () => {
   await changes(4);
   const { ids } = await take('deliver');
-  await take('deliver', { first: false, done: ids });
+  await take('deliver', { done: ids });
   expect(await length()).toBe(4);
   const record = await take('record', { count: 3 });
-  const last = await take('record', { first: false, done: record.ids });
+  const last = await take('record', { done: record.ids });
   expect(await length()).toBe(1);
-  await take('record', { first: false, done: last.ids });
+  await take('record', { done: last.ids });
   expect(await length()).toBe(0);
 });
 
@@ -103,12 +103,12 @@ test('somebody can tell up to where a shard is delivered, and whether all is rec
   await changes(2);
   const { ids } = await take('deliver');
   expect(await delivered()).toEqual([ids[1], ids[0]]);
-  await take('deliver', { first: false, done: ids });
+  await take('deliver', { done: ids });
   expect(await delivered()).toEqual([ids[1], '']);
   expect(await backlog()).toBe(1);
   const record = await take('record');
   expect(await backlog()).toBe(1);
-  await take('record', { first: false, done: record.ids });
+  await take('record', { done: record.ids });
   expect(await backlog()).toBe(0);
   await redis.sadd(keys.unrecorded(shard), 'somebody');
   expect(await outbox.allRecorded()).toBe(false);
