@@ -9,6 +9,7 @@ import { hiddenOrNever } from './figures/hidden-or-never.ts';
 import { idle } from './figures/idle.ts';
 import { memory } from './figures/memory.ts';
 import { pong } from './figures/pong.ts';
+import { postgres } from './figures/postgres.ts';
 import { reconnect } from './figures/reconnect.ts';
 import { redisMemory } from './figures/redis-memory.ts';
 import { rest } from './figures/rest.ts';
@@ -31,6 +32,7 @@ export const figures: Record<string, Figure> = {
   reconnect,
   pong,
   growth,
+  postgres,
   analytics,
   'hidden-or-never': hiddenOrNever,
 };
