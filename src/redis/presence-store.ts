@@ -1,6 +1,5 @@
 import type { Claims, Detail, Memory, Status } from '../presence/change.ts';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
-import type { SessionState } from '../presence/session.ts';
 import type { Openness, Privacy } from '../presence/visibility.ts';
 import { isRecorded, NO_TRACING, type Tracing } from '../tracing.ts';
 import type { RedisClock } from './clock.ts';
@@ -10,6 +9,7 @@ import type { Beat, Chosen, Ended, Glimpse, OpenCode, OpenRequest, Seed, SignedO
 import { visibilityOf } from './privacy.ts';
 import { detailText, parseDetail, parseRecord, type UserRecord } from './record.ts';
 import { followUpOf, type Reply, runScript } from './scripts.ts';
+import { type Left, letter, touchPlain } from './touch-plain.ts';
 
 function toMs(text: Reply | undefined): number | null {
   if (typeof text === 'number') return text;
@@ -33,18 +33,9 @@ function memoryArgs(memory: Memory): (string | number)[] {
 
 const SIGHTS = ['nothing', 'status', 'all'] as const;
 
-const letter = (state: SessionState | null) => (state === null ? '' : state === 'idle' ? 'i' : 'a');
-
 interface Touched {
   refused: { beat: number; code: 'missing' | Ended }[];
   followUps: FollowUp[];
-}
-
-/** A beat that may need more than its time written down; its moment (ms) by Redis's clock, or its age with a minus. */
-interface Left {
-  beat: number;
-  shard: number;
-  moment: number;
 }
 
 /**
@@ -130,9 +121,10 @@ export class PresenceStore {
       if (wasKept) kept.push({ beat: n, shard: shardOf(userId), moment: -Math.round(ageMs) });
       else fresh.push(n);
     }
+    const where = { redis: this.#redis, keys: this.#keys, clock: this.#clock, ttlMs: this.#ttlMs };
     const [one, other] = await Promise.all([
       this.#touchSessions(beats, kept),
-      this.#touchPlain(beats, fresh).then((left) => this.#touchSessions(beats, left)),
+      touchPlain(where, beats, fresh).then((left) => this.#touchSessions(beats, left)),
     ]);
     return { refused: [...one.refused, ...other.refused], followUps: [...one.followUps, ...other.followUps] };
   }
@@ -153,37 +145,6 @@ export class PresenceStore {
       return followUp;
     });
     return { refused, followUps: await Promise.all(touched) };
-  }
-
-  /** Takes those of the beats that change nothing but the time, and returns the others. */
-  async #touchPlain(beats: readonly Beat[], fresh: readonly number[]): Promise<Left[]> {
-    if (fresh.length === 0) return [];
-    const keys = this.#keys;
-    const places = new Map<number, number>();
-    const names: string[] = [];
-    const args: (string | number)[] = [];
-    const shards: number[] = [];
-    for (const beat of fresh) {
-      const { userId, sessionId, conn, ageMs, state } = beats[beat] as Beat;
-      const shard = shardOf(userId);
-      shards.push(shard);
-      let place = places.get(shard);
-      if (place === undefined) {
-        place = places.size;
-        places.set(shard, place);
-        names.push(keys.due(shard), keys.seen(shard), keys.apartDue(shard), keys.apartActive(shard));
-      }
-      args.push(place, userId, sessionId, conn, Math.round(ageMs), letter(state));
-    }
-    const [shard = 0] = shards;
-    const clock = [keys.stem, keys.tag(shard), this.#ttlMs, this.#clock.now(shard)];
-    const reply = await runScript(this.#redis, 'touch-plain', [...names, ...keys.guard(shard)], [...clock, ...args]);
-    const left: Left[] = [];
-    for (let n = 0; n + 1 < reply.length; n += 2) {
-      const place = Number(reply[n]) - 1;
-      left.push({ beat: fresh[place] ?? 0, shard: shards[place] ?? 0, moment: Number(reply[n + 1]) });
-    }
-    return left;
   }
 
   /** A goodbye. `late`: the session was not this connection's any more, and nothing happened. */
