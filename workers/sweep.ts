@@ -100,7 +100,7 @@ export class Sweep {
     this.#welcoming.tick();
     // What concerns no shard is done by whoever sweeps the first.
     if (place === 0) for (const work of this.#beside) work.tick();
-    const shards = await Promise.all((keys.places[place] ?? []).map((shard) => index.sweep(shard, OVERDUE_AT_ONCE)));
+    const shards = await index.sweep(keys.places[place] ?? [], OVERDUE_AT_ONCE);
     const followUps: FollowUp[] = [];
     let overdue = 0;
     for (const swept of shards) {

@@ -10,6 +10,7 @@ import type { Queues } from './queues.ts';
 const DELIVER_EVERY_MS = 20;
 const RECORD_EVERY_MS = 100;
 const LATER_EVERY_MS = 50;
+const SOON_EVERY_MS = 10;
 /** A job that is due before this is not kept waiting. */
 const LATER_MS = 1000;
 
@@ -28,7 +29,7 @@ export class FollowUps {
     this.#deliver = gather(DELIVER_EVERY_MS);
     this.#record = gather(RECORD_EVERY_MS);
     this.#later = gather(LATER_EVERY_MS);
-    this.#soon = gather(0);
+    this.#soon = gather(SOON_EVERY_MS);
   }
 
   add({ wakeDeliver, wakeRecord, arms, ...rest }: FollowUp): void {

@@ -1,6 +1,6 @@
 import type { RedisClient } from './connect.ts';
 import { type Keys, SHARDS, shardOf } from './keys.ts';
-import { runScript } from './scripts.ts';
+import { type Reply, runScript } from './scripts.ts';
 import { timeOf } from './time.ts';
 
 const SWEEP_LEASE_MS = 700;
@@ -36,35 +36,32 @@ export class ActiveIndex {
     await runScript(this.#redis, 'lease', [this.#keys.sweepLease(place)], [token, 0]);
   }
 
-  /** What was left lying in one shard; at most `limit` overdue users. */
-  async sweep(shard: number, limit: number): Promise<SweptShard> {
+  /** What was left lying in shards of one node; at most `limit` overdue users of each. */
+  async sweep(shards: readonly number[], limit: number): Promise<SweptShard[]> {
     const keys = this.#keys;
-    const reply = await runScript(
-      this.#redis,
-      'sweep',
-      [
-        keys.due(shard),
-        keys.outbox(shard),
-        keys.pulse(shard),
-        keys.hold(shard),
-        keys.unrecorded(shard),
-        keys.unseeded(shard),
-        keys.wake('deliver', shard),
-        keys.wake('record', shard),
-        keys.indicators(shard),
-      ],
-      [limit],
-    );
-    const wake = Number(reply[0]);
-    return {
-      shard,
-      wakeDeliver: (wake & 1) !== 0,
-      wakeRecord: (wake & 2) !== 0,
-      unrecorded: reply[1] === 1,
-      unseeded: reply[2] === 1,
-      indicators: reply[3] === 1,
-      overdue: reply.slice(4).map(String),
-    };
+    const [first = 0] = shards;
+    const names = shards.flatMap((shard) => [
+      keys.due(shard),
+      keys.outbox(shard),
+      keys.unrecorded(shard),
+      keys.unseeded(shard),
+      keys.wake('deliver', shard),
+      keys.wake('record', shard),
+      keys.indicators(shard),
+    ]);
+    const reply = await runScript(this.#redis, 'sweep', [keys.pulse(first), keys.hold(first), ...names], [limit]);
+    return shards.map((shard, n) => {
+      const [wake, unrecorded, unseeded, indicators, ...overdue] = reply[n] as Reply[];
+      return {
+        shard,
+        wakeDeliver: (Number(wake) & 1) !== 0,
+        wakeRecord: (Number(wake) & 2) !== 0,
+        unrecorded: unrecorded === 1,
+        unseeded: unseeded === 1,
+        indicators: indicators === 1,
+        overdue: overdue.map(String),
+      };
+    });
   }
 
   /** Users of a shard who have a deadline, a page at a time; `cursor` '0' begins and, returned, ends. */

@@ -105,9 +105,9 @@ test('after a gap in the pulse nothing expires for a second; a first contact, an
   await pulse('x');
   expect(await redis.pttl(keys.hold(shard))).toBeGreaterThan(0);
   expect(await expire(), 'while the webs tell of their beats').toMatchObject({ announced: null });
-  expect((await room.index.sweep(shard, 10)).overdue).toEqual([]);
+  expect((await room.index.sweep([shard], 10))[0]?.overdue).toEqual([]);
   await redis.del(keys.hold(shard));
-  expect((await room.index.sweep(shard, 10)).overdue).toEqual([userId]);
+  expect((await room.index.sweep([shard], 10))[0]?.overdue).toEqual([userId]);
   expect(await expire()).toMatchObject({ announced: 'inactive', nextMs: null });
 });
 
@@ -130,16 +130,16 @@ test('a sweep names the overdue, a bounded number, and wakes each group that has
   const wakes = [keys.wake('deliver', shard), keys.wake('record', shard)];
   await overdue(10);
   await redis.zadd(keys.due(shard), 1, 'nobody');
-  expect((await index.sweep(shard, 1)).overdue).toEqual(['nobody']);
+  expect((await index.sweep([shard], 1))[0]?.overdue).toEqual(['nobody']);
   await redis.del(...wakes);
-  expect(await index.sweep(shard, 10)).toMatchObject({
+  expect((await index.sweep([shard], 10))[0]).toMatchObject({
     overdue: ['nobody', userId],
     wakeDeliver: true,
     wakeRecord: true,
     unrecorded: false,
     unseeded: false,
   });
-  expect(await index.sweep(shard, 10)).toMatchObject({ wakeDeliver: false, wakeRecord: false });
+  expect((await index.sweep([shard], 10))[0]).toMatchObject({ wakeDeliver: false, wakeRecord: false });
   const { users } = await room.store.expire(shard, [{ userId: 'nobody', number: '' }]);
   expect(users).toEqual([{ userId: 'nobody', nextMs: null, announced: null, job: null }]);
   expect(await redis.zscore(keys.due(shard), 'nobody')).toBeNull();

@@ -30,7 +30,7 @@ export async function work(world: World): Promise<void> {
 }
 
 export async function sweep(world: World): Promise<void> {
-  const { overdue } = await world.index.sweep(SHARD, 100);
+  const [{ overdue } = { overdue: [] }] = await world.index.sweep([SHARD], 100);
   const circumstances = world.circumstances;
   const expected = userIds.filter((userId) => {
     const person = world.person(userId);
