@@ -24,6 +24,8 @@ export class Talks {
   readonly #joining = new Set<{ conversationId: string; ended: Set<string> }>();
   /** What is being done in conversations that somebody here has joined: by user, then by conversation. */
   readonly #doing = new Map<string, Map<string, Set<Doing>>>();
+  /** What each socket was told of that has not ended since: at the join or as an event, but once. */
+  #shown = new WeakMap<PresenceSocket, Set<string>>();
 
   constructor(io: PresenceServer, conversations: Conversations) {
     this.#io = io;
@@ -40,6 +42,8 @@ export class Talks {
     if (caller.service || !(await this.#conversations.isMember(conversationId, caller.userId))) throw notMember();
     talks.set(conversationId, talks.get(conversationId) ?? new Map());
     void socket.join(talkOf(conversationId));
+    // Whoever joins again sees again who is typing.
+    this.#forgetShown(socket, conversationId);
     const joining = { conversationId, ended: new Set<string>() };
     this.#joining.add(joining);
     try {
@@ -53,7 +57,8 @@ export class Talks {
       for (const { userId, kind } of going) this.#note(conversationId, userId, kind, true);
       return going
         .filter(({ userId }) => userId !== caller.userId)
-        .map(({ userId, kind }) => ({ conversationId, userId, kind, active: true }));
+        .map(({ userId, kind }) => ({ conversationId, userId, kind, active: true }))
+        .filter((change) => this.#isNews(socket, change));
     } finally {
       this.#joining.delete(joining);
     }
@@ -73,6 +78,7 @@ export class Talks {
   /** Ends may have been missed: what is being done is heard of anew. */
   missed(): void {
     this.#doing.clear();
+    this.#shown = new WeakMap();
   }
 
   async leave(socket: PresenceSocket, conversationId: string): Promise<void> {
@@ -166,10 +172,27 @@ export class Talks {
   }
 
   #emit(change: IndicatorChange, isFor: (viewerId: string) => boolean): void {
-    const sockets = this.#socketsIn(change.conversationId).filter(({ data }) => {
-      return data.caller.userId !== change.userId && isFor(data.caller.userId);
+    const sockets = this.#socketsIn(change.conversationId).filter((socket) => {
+      const viewerId = socket.data.caller.userId;
+      return viewerId !== change.userId && isFor(viewerId) && this.#isNews(socket, change);
     });
     if (sockets.length > 0) this.#io.to(sockets.map((socket) => socket.id)).emit('indicator_change', change);
+  }
+
+  /** False for a start that the socket was told of already. From now on it has been told. */
+  #isNews(socket: PresenceSocket, { conversationId, userId, kind, active }: IndicatorChange): boolean {
+    const shown = this.#shown.get(socket) ?? new Set();
+    const name = `${conversationId} ${kind} ${userId}`;
+    if (active && shown.has(name)) return false;
+    if (active) shown.add(name);
+    else shown.delete(name);
+    this.#shown.set(socket, shown);
+    return true;
+  }
+
+  #forgetShown(socket: PresenceSocket, conversationId: string): void {
+    const shown = this.#shown.get(socket);
+    for (const name of shown ?? []) if (name.startsWith(`${conversationId} `)) shown?.delete(name);
   }
 
   #socketsIn(conversationId: string): PresenceSocket[] {
@@ -183,6 +206,7 @@ export class Talks {
 
   #forget(socket: PresenceSocket, conversationId: string): void {
     socket.data.talks.delete(conversationId);
+    this.#forgetShown(socket, conversationId);
     void socket.leave(talkOf(conversationId));
   }
 }
