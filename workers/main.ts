@@ -36,8 +36,8 @@ async function assemble(): Promise<ProcessPlan> {
   const tracing = await openTracing(config, 'worker', log);
   const services = openServices(config, log, tracing);
   const connection = services.connectRedis('blocking');
-  const sweep = new Sweep(services, config, log);
   const followUps = new FollowUps(services.queues, log);
+  const sweep = new Sweep(services, config, log, followUps);
   const metrics = new WorkerMetrics(services, config);
   const queue = (name: QueueName, options: Partial<WorkerOptions>, processor: Processor) =>
     queueService(name, { connection, services, log, options, processor });

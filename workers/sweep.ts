@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Config } from '../src/config.ts';
 import type { Logger } from '../src/log.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
+import type { FollowUps } from '../src/queues/follow-ups.ts';
 import { isRedisAway } from '../src/redis/connect.ts';
 import { trimDelivery } from '../src/redis/delivery.ts';
 import type { Services } from '../src/services.ts';
@@ -14,6 +15,7 @@ import { PrivacyKeeper } from './privacy.ts';
 const EVERY_MS = 250;
 /** Of one shard; where there are more the next pass begins at once. Redis does nothing else meanwhile. */
 const OVERDUE_AT_ONCE = 250;
+const PASSES_AT_ONCE = 40;
 const INDICATORS_AT_ONCE = 200;
 const NEWCOMERS_EVERY_MS = 250;
 const CHOICES_EVERY_MS = 250;
@@ -31,6 +33,7 @@ const ASSERT_MAINTENANCE_EVERY_MS = 30_000;
 export class Sweep {
   readonly #services: Services;
   readonly #log: Logger;
+  readonly #followUps: FollowUps;
   readonly #newcomers: Newcomers;
   readonly #welcoming: Beside;
   readonly #beside: Beside[];
@@ -42,8 +45,9 @@ export class Sweep {
   #trimmed = Number.NEGATIVE_INFINITY;
   #assertedMaintenance = Number.NEGATIVE_INFINITY;
 
-  constructor(services: Services, config: Config, log: Logger) {
+  constructor(services: Services, config: Config, log: Logger, followUps: FollowUps) {
     this.#services = services;
+    this.#followUps = followUps;
     this.#log = log;
     this.#newcomers = new Newcomers(services);
     const choices = new Choices(services, log);
@@ -86,7 +90,9 @@ export class Sweep {
   }
 
   async #passes(place: number): Promise<void> {
-    while ((await this.pass(place)).more && this.#timer);
+    for (let passes = 0; passes < PASSES_AT_ONCE && this.#timer; passes++) {
+      if (!(await this.pass(place)).more) return;
+    }
   }
 
   #complain(error: unknown): void {
@@ -111,7 +117,8 @@ export class Sweep {
         overdue += swept.overdue.length;
         const users = swept.overdue.map((userId) => ({ userId, number: '' }));
         const expire = () => store.expire(swept.shard, users);
-        followUps.push((await tracing.event('sweep', expire)).followUp);
+        // Nothing of it is waited for: there may be many more who are overdue.
+        this.#followUps.add((await tracing.event('sweep', expire)).followUp);
       }
     }
     for (const { shard, indicators } of shards) {

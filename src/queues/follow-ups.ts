@@ -11,6 +11,9 @@ const DELIVER_EVERY_MS = 20;
 const RECORD_EVERY_MS = 100;
 const LATER_EVERY_MS = 50;
 const SOON_EVERY_MS = 10;
+/** Jobs of those who are gone disturb nobody: when thousands go at once, what others wait for goes between them. */
+const GONE_EVERY_MS = 50;
+const GONE_AT_ONCE = 200;
 /** A job that is due before this is not kept waiting. */
 const LATER_MS = 1000;
 
@@ -23,41 +26,51 @@ export class FollowUps {
   readonly #record: Gathering;
   readonly #later: Gathering;
   readonly #soon: Gathering;
+  readonly #gone: Gathering;
 
   constructor(queues: Queues, log: Logger) {
-    const gather = (everyMs: number) => new Gathering(everyMs, queues, log);
+    const gather = (everyMs: number, most = Number.POSITIVE_INFINITY) => new Gathering(everyMs, most, queues, log);
     this.#deliver = gather(DELIVER_EVERY_MS);
     this.#record = gather(RECORD_EVERY_MS);
     this.#later = gather(LATER_EVERY_MS);
     this.#soon = gather(SOON_EVERY_MS);
+    this.#gone = gather(GONE_EVERY_MS, GONE_AT_ONCE);
   }
 
   add({ wakeDeliver, wakeRecord, arms, ...rest }: FollowUp): void {
     const nothing = { ...rest, wakeDeliver: false, wakeRecord: false, arms: [] };
     if (wakeDeliver) this.#deliver.add({ ...nothing, wakeDeliver });
     if (wakeRecord) this.#record.add({ ...nothing, wakeRecord });
-    for (const arm of arms) (isSoon(arm) ? this.#soon : this.#later).add({ ...nothing, arms: [arm] });
+    for (const arm of arms) this.#gatheringOf(arm).add({ ...nothing, arms: [arm] });
   }
 
   /** Resolves once everything so far has been tried. */
   async settled(): Promise<void> {
-    await Promise.all([this.#deliver, this.#record, this.#later, this.#soon].map((gathering) => gathering.settled()));
+    const all = [this.#deliver, this.#record, this.#later, this.#soon, this.#gone];
+    await Promise.all(all.map((gathering) => gathering.settled()));
+  }
+
+  #gatheringOf(arm: Arm): Gathering {
+    if (arm.kind === 'remove') return this.#gone;
+    return arm.delayMs < LATER_MS ? this.#soon : this.#later;
   }
 }
 
 class Gathering {
   readonly #everyMs: number;
+  readonly #most: number;
   readonly #queues: Queues;
   readonly #log: Logger;
-  #waiting: { followUp: FollowUp; at: number }[] = [];
+  readonly #waiting: { followUp: FollowUp; at: number }[] = [];
   #sentAt = Number.NEGATIVE_INFINITY;
   #sending: Promise<void> | null = null;
   /** Ends the wait for more. */
   #hurry: (() => void) | null = null;
   #hurried = false;
 
-  constructor(everyMs: number, queues: Queues, log: Logger) {
+  constructor(everyMs: number, most: number, queues: Queues, log: Logger) {
     this.#everyMs = everyMs;
+    this.#most = most;
     this.#queues = queues;
     this.#log = log;
   }
@@ -78,8 +91,7 @@ class Gathering {
 
   async #send(): Promise<void> {
     await this.#more();
-    const batch = this.#waiting;
-    this.#waiting = [];
+    const batch = this.#waiting.splice(0, this.#most);
     this.#sentAt = performance.now();
     try {
       await this.#queues.follow(...batch.map(({ followUp, at }) => aged(followUp, this.#sentAt - at)));
@@ -100,10 +112,6 @@ class Gathering {
       };
     });
   }
-}
-
-function isSoon(arm: Arm): boolean {
-  return arm.kind !== 'remove' && arm.delayMs < LATER_MS;
 }
 
 function aged(followUp: FollowUp, ms: number): FollowUp {
