@@ -39,7 +39,7 @@ interface Touched {
 }
 
 /**
- * Who is here now. Every method is one script call on one shard: it settles what is overdue first, does its own
+ * Who is here now. Every method (but `touch`) is one script call on one shard: it settles what is overdue first, does its own
  * work, and appends what follows to the shard's outbox in the same step. Callers owe the returned follow-up to the queues.
  * Errors are those of ioredis where Redis is away; nothing is half-done then.
  */

@@ -172,6 +172,8 @@ export class Heartbeats {
         const again = owed.get(connection);
         if (again) again.kept = true;
       }
+      // What came meanwhile is owed too, even where nobody of this batch is here any more.
+      if (owed.size > 0) this.#schedule(debt, RETRY_MS);
     }
   }
 
