@@ -34,6 +34,11 @@ export function createWatching(
   const asked = new Map<string, Question>();
   /** Too many: not asked for again before somebody else is let go. */
   const refused = new Set<string>();
+  /** Let go of here but not by the server, which could not be told: it counts them as watched still. */
+  const owed = new Set<string>();
+  /** Messages under way that let go of somebody, and whether there was no room for somebody else meanwhile. */
+  let lettingGo = 0;
+  let crowded = false;
   let listInHandshake = true;
   let connection = 0;
   let flushing = false;
@@ -52,20 +57,35 @@ export function createWatching(
   function flush(): void {
     people.forgetUnwatched();
     if (!wire.connected()) return;
-    const unwanted = [...watched, ...asked.keys()].filter((userId) => !people.wants(userId));
+    crowded = false;
+    const unwanted = [...watched, ...asked.keys(), ...owed].filter((userId) => !people.wants(userId));
     if (unwanted.length > 0) refused.clear();
-    for (const userIds of chunks(unwanted)) {
-      for (const userId of userIds) {
-        watched.delete(userId);
-        asked.delete(userId);
-      }
-      // Where it fails we hear of users whom nobody here watches; those events are dropped.
-      wire.request('unwatch', { userIds }).catch(() => {});
-    }
+    for (const userIds of chunks(unwanted)) void letGo(userIds);
     const missing = people
       .wanted()
       .filter((userId) => !watched.has(userId) && !asked.has(userId) && !refused.has(userId));
     for (const userIds of chunks(missing)) void ask(userIds);
+  }
+
+  async function letGo(userIds: string[]): Promise<void> {
+    const mine = connection;
+    for (const userId of userIds) {
+      watched.delete(userId);
+      asked.delete(userId);
+      owed.delete(userId);
+    }
+    lettingGo += 1;
+    let refusal: unknown;
+    await wire.request('unwatch', { userIds }).catch((thrown) => {
+      refusal = thrown;
+    });
+    if (mine !== connection) return;
+    lettingGo -= 1;
+    if (refusal) {
+      const isOwed = laterUnlessFinal(toPresenceError(refusal, 'INTERNAL_ERROR'));
+      // Whoever is wanted again meanwhile is not to be let go.
+      if (isOwed) for (const userId of userIds) if (!watched.has(userId) && !asked.has(userId)) owed.add(userId);
+    } else if (crowded) flush();
   }
 
   async function ask(userIds: string[]): Promise<void> {
@@ -73,7 +93,10 @@ export function createWatching(
     const question: Question = { held: [] };
     // False for a user who was let go meanwhile, even if asked for anew: the later answer is the one that holds.
     const isOpen = (userId: string) => asked.get(userId) === question;
-    for (const userId of userIds) asked.set(userId, question);
+    for (const userId of userIds) {
+      asked.set(userId, question);
+      owed.delete(userId);
+    }
     try {
       const answer = (await wire.request('watch', { userIds })) as WatchAnswer;
       if (mine !== connection) return;
@@ -89,13 +112,22 @@ export function createWatching(
   }
 
   function notWatched(userIds: string[], error: PresenceError): void {
-    if (error.code === 'UNAVAILABLE' || error.code === 'RATE_LIMITED' || error.code === 'TIMEOUT') {
-      clearTimeout(again);
-      again = setTimeout(flush, error.retryAfterMs ?? ASK_AGAIN_MS);
+    if (laterUnlessFinal(error)) return;
+    // Whoever is on the way out makes room.
+    if (error.code === 'TOO_MANY_WATCHED' && (lettingGo > 0 || owed.size > 0)) {
+      crowded = true;
       return;
     }
     for (const userId of userIds) refused.add(userId);
     report(error);
+  }
+
+  /** Whether it may go well later, when all that is missing is said again. */
+  function laterUnlessFinal({ code, retryAfterMs }: PresenceError): boolean {
+    if (code !== 'UNAVAILABLE' && code !== 'RATE_LIMITED' && code !== 'TIMEOUT') return false;
+    clearTimeout(again);
+    again = setTimeout(flush, retryAfterMs ?? ASK_AGAIN_MS);
+    return true;
   }
 
   return {
@@ -120,6 +152,8 @@ export function createWatching(
       connection += 1;
       watched.clear();
       asked.clear();
+      owed.clear();
+      lettingGo = 0;
       clearTimeout(again);
     },
     events(changes: readonly Told[]): void {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { createPeople } from '../../src/client/people.ts';
 import { PresenceError } from '../../src/client/presence-error.ts';
 import type { Told } from '../../src/client/presence-state.ts';
@@ -55,6 +55,10 @@ function world() {
   };
   return { people, watching, requests, request, errors, watch, connection };
 }
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const settled = async () => {
   for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
@@ -188,6 +192,63 @@ test('too many: a clear error, no asking in a circle, and another try when there
     ['unwatch', ['ada']],
     ['watch', ['bob']],
   ]);
+});
+
+test('whom the server could not let go of is let go later, and takes the place of nobody', async () => {
+  vi.useFakeTimers();
+  const { requests, request, errors, watch } = world();
+  const end = watch(['ada']);
+  await settled();
+  await request().answer([told('ada', 1)]);
+  end();
+  watch(['bob']);
+  await settled();
+  await request(2).refuse('TOO_MANY_WATCHED');
+  await request(1).refuse('RATE_LIMITED');
+  expect(requests).toHaveLength(3);
+  vi.runOnlyPendingTimers();
+  await settled();
+  expect(requests.slice(3).map(({ event, userIds }) => [event, userIds])).toEqual([
+    ['unwatch', ['ada']],
+    ['watch', ['bob']],
+  ]);
+  await request(3).answer([]);
+  await request(4).answer([told('bob', 1)]);
+  expect(errors).toEqual([]);
+});
+
+test('no room while somebody is on the way out: asked again once they are out', async () => {
+  const { requests, request, errors, watch } = world();
+  const end = watch(['ada']);
+  await settled();
+  await request().answer([told('ada', 1)]);
+  end();
+  watch(['bob']);
+  await settled();
+  await request(2).refuse('TOO_MANY_WATCHED');
+  await request(1).answer([]);
+  expect(requests.slice(3).map(({ event, userIds }) => [event, userIds])).toEqual([['watch', ['bob']]]);
+  await request(3).refuse('TOO_MANY_WATCHED');
+  expect(requests).toHaveLength(4);
+  expect(errors.map((error) => error.code)).toEqual(['TOO_MANY_WATCHED']);
+});
+
+test('wanted again before the server could be told to let go: asked for anew, and not let go', async () => {
+  vi.useFakeTimers();
+  const { people, requests, request, watch } = world();
+  const end = watch(['ada']);
+  await settled();
+  await request().answer([told('ada', 1)]);
+  end();
+  await settled();
+  await request(1).refuse('UNAVAILABLE');
+  watch(['ada']);
+  await settled();
+  await request(2).answer([told('ada', 2, 'inactive')]);
+  vi.runOnlyPendingTimers();
+  await settled();
+  expect(requests.map(({ event }) => event)).toEqual(['watch', 'unwatch', 'watch']);
+  expect(people.get('ada')).toMatchObject({ status: 'inactive' });
 });
 
 test('more than a message may hold goes in several', async () => {
