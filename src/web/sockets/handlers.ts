@@ -80,12 +80,9 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
       const said = acknowledge === sent[0] ? undefined : sent[0];
       // To a schema bytes are an object like any other, and would pass for an empty one.
       if (Buffer.isBuffer(said)) throw new RollcallError('INVALID_REQUEST');
+      const admitted = from.allowed.admit(event, said, () => parse<unknown>(CLIENT_EVENTS[event], said));
       // Awaited only where there is something to wait for: what was said first is done first.
-      const heard = from.allowed.heard(event, said);
-      if (heard) await heard;
-      const request = parse<unknown>(CLIENT_EVENTS[event], said);
-      const asked = from.allowed.asked(event, request);
-      if (asked) await asked;
+      const request = admitted instanceof Promise ? await admitted : admitted;
       const handle = handlers[event] as Handler<unknown>;
       const doing = TRACED.has(event)
         ? services.tracing.event(event, async () => handle(from, request, acknowledge !== null))

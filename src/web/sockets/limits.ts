@@ -11,6 +11,8 @@ const MOST_HEARD = { user: 5000, service: 100_000 } as const;
 export class EventLimits {
   readonly #socket: PresenceSocket;
   readonly #limits: Limits;
+  /** The last one that waits to be admitted. */
+  #last: Promise<unknown> | null = null;
   #heard = 0;
   #windowEnds = 0;
   #closed = false;
@@ -20,14 +22,39 @@ export class EventLimits {
     this.#limits = limits;
   }
 
-  /** Before it is looked at. Heartbeats have a limit of their own, and `active` is never refused. */
-  heard(event: ClientEvent, said: unknown): Promise<unknown> | null {
-    if (event === 'heartbeat' || isActivation(event, said)) return null;
-    return this.#limits.event(this.#socket.data.caller, this.#socket.id);
+  /**
+   * What `read` makes of an event, once there is room for it: at once, or when the count that all processes share has
+   * been asked. Then those that come after it wait too, for what was said first is done first. Throws or rejects with
+   * RATE_LIMITED, or with what `read` throws.
+   */
+  admit<Request>(event: ClientEvent, said: unknown, read: () => Request): Request | Promise<Request> {
+    // Heartbeats have a limit of their own, and change nothing that others depend on.
+    if (event === 'heartbeat') return read();
+    const admit = () => this.#admit(event, said, read);
+    const request = this.#last === null ? admit() : this.#last.then(admit, admit);
+    if (!(request instanceof Promise)) return request;
+    this.#last = request;
+    const end = () => {
+      if (this.#last === request) this.#last = null;
+    };
+    request.then(end, end);
+    return request;
+  }
+
+  #admit<Request>(event: ClientEvent, said: unknown, read: () => Request): Request | Promise<Request> {
+    // `active` is never refused.
+    const { caller } = this.#socket.data;
+    const heard = isActivation(event, said) ? null : this.#limits.event(caller, this.#socket.id);
+    const ask = () => {
+      const request = read();
+      const asked = this.#asked(event, request);
+      return asked ? asked.then(() => request) : request;
+    };
+    return heard ? heard.then(ask) : ask();
   }
 
   /** Once it is known to make sense: what costs more than a word. */
-  asked(event: ClientEvent, request: unknown): Promise<unknown> | null {
+  #asked(event: ClientEvent, request: unknown): Promise<unknown> | null {
     const { caller } = this.#socket.data;
     if (event === 'watch') return this.#limits.look(caller, this.#socket.id, usersIn(request));
     if (event === 'start_indicator' || event === 'stop_indicator') return this.#limits.indicate(caller);
