@@ -3,6 +3,7 @@ import type { Config } from '../src/config.ts';
 import type { Logger } from '../src/log.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
 import type { FollowUps } from '../src/queues/follow-ups.ts';
+import type { SweptShard } from '../src/redis/active-index.ts';
 import { isRedisAway } from '../src/redis/connect.ts';
 import { trimDelivery } from '../src/redis/delivery.ts';
 import type { Services } from '../src/services.ts';
@@ -26,8 +27,8 @@ const TRIM_EVERY_MS = 5000;
 const ASSERT_MAINTENANCE_EVERY_MS = 30_000;
 
 /**
- * The timeout jobs give latency, the sweep gives correctness: one worker looks at every shard a few times a second, by
- * a timer of its own and a short lease in Redis, and settles what no job came for. A lost, late or doubled job, or a
+ * The timeout jobs give latency, the sweep gives correctness: one worker looks at every shard twice a second, where
+ * somebody is about to be overdue four times, by a timer of its own and a short lease in Redis, and settles what no job came for. A lost, late or doubled job, or a
  * process killed between a script and its queue, thus costs less than two seconds.
  */
 export class Sweep {
@@ -41,6 +42,8 @@ export class Sweep {
   #timer: NodeJS.Timeout | undefined;
   /** By place: a node that hangs holds up no other. */
   readonly #passing = new Map<number, Promise<void>>();
+  /** Places where nothing is expected before the tick after the next. */
+  readonly #quiet = new Set<number>();
   #tending: Promise<void> | null = null;
   #trimmed = Number.NEGATIVE_INFINITY;
   #assertedMaintenance = Number.NEGATIVE_INFINITY;
@@ -79,7 +82,7 @@ export class Sweep {
 
   #tick(): void {
     for (const place of this.#services.keys.places.keys()) {
-      if (this.#passing.has(place)) continue;
+      if (this.#passing.has(place) || this.#quiet.delete(place)) continue;
       const passing = this.#passes(place)
         .catch((error) => this.#complain(error))
         .then(() => {
@@ -125,6 +128,7 @@ export class Sweep {
       if (indicators) followUps.push(...(await this.#services.indicators.expire(shard, INDICATORS_AT_ONCE)));
     }
     for (const { shard, unseeded } of shards) this.#newcomers.note(shard, unseeded);
+    if (!shards.some(isBusy)) this.#quiet.add(place);
     await queues.follow(...followUps);
     if (place === 0) this.#tend();
     return { swept: true, overdue, more: shards.some((swept) => swept.overdue.length === OVERDUE_AT_ONCE) };
@@ -153,4 +157,9 @@ export class Sweep {
     await this.#services.queues.assertMaintenance();
     this.#assertedMaintenance = performance.now();
   }
+}
+
+/** Whether there may be something to do in the shard before half a second is over. */
+function isBusy({ nextInMs, unseeded, indicators, unrecorded }: SweptShard): boolean {
+  return (nextInMs !== null && nextInMs < 2 * EVERY_MS) || unseeded || indicators || unrecorded;
 }

@@ -13,6 +13,8 @@ export interface SweptShard {
   unseeded: boolean;
   /** Whether somebody is shown as typing or the like, which ends by itself. */
   indicators: boolean;
+  /** How long until somebody is overdue, as things stand; null: nobody will be, or expiry is held. */
+  nextInMs: number | null;
   overdue: string[];
 }
 
@@ -51,7 +53,7 @@ export class ActiveIndex {
     ]);
     const reply = await runScript(this.#redis, 'sweep', [keys.pulse(first), keys.hold(first), ...names], [limit]);
     return shards.map((shard, n) => {
-      const [wake, unrecorded, unseeded, indicators, ...overdue] = reply[n] as Reply[];
+      const [wake, unrecorded, unseeded, indicators, nextInMs, ...overdue] = reply[n] as Reply[];
       return {
         shard,
         wakeDeliver: (Number(wake) & 1) !== 0,
@@ -59,6 +61,7 @@ export class ActiveIndex {
         unrecorded: unrecorded === 1,
         unseeded: unseeded === 1,
         indicators: indicators === 1,
+        nextInMs: Number(nextInMs) < 0 ? null : Number(nextInMs),
         overdue: overdue.map(String),
       };
     });

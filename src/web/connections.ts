@@ -56,7 +56,7 @@ export class Connections {
       missing: (connection) => void this.restore(connection),
       ended: (connection, reason) => this.#drop(connection, reason),
     };
-    this.#heartbeats = new Heartbeats(services, presence.followUps, listener, stretch);
+    this.#heartbeats = new Heartbeats(services, presence.followUps, listener, config, stretch);
     this.#goodbyes = new Goodbyes(services, presence.followUps, config, log);
     const lookEveryMs = Math.min(1000, Math.round(config.ttlMs / 20));
     this.#looking = setInterval(() => this.#lookForSilent(), lookEveryMs);

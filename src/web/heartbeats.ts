@@ -1,3 +1,4 @@
+import type { Config } from '../config.ts';
 import type { SessionState } from '../presence/session.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import type { Keys } from '../redis/keys.ts';
@@ -7,8 +8,10 @@ import type { Connection } from './connection.ts';
 
 /** How long beats gather before they go to Redis together: those that somebody waits for or that say something new, */
 const SOON_MS = 10;
-/** and all others; a beat is good for seconds. The more there are in one call, the less each of them costs. */
+/** and all others: the more there are in one call, the less each of them costs. */
 const LATER_MS = 100;
+/** But of what a client has left when it beats on time, no more than this part: gathered longer under load, it must still be in time. */
+const PART_OF_MARGIN = 1 / 20;
 const RETRY_MS = 200;
 const BEATS_AT_ONCE = 500;
 
@@ -44,6 +47,7 @@ export class Heartbeats {
   readonly #placeOf: Keys['placeOf'];
   readonly #followUps: FollowUps;
   readonly #listener: HeartbeatListener;
+  readonly #laterMs: number;
   readonly #stretch: () => number;
   readonly #debts: readonly Debt[];
   #stopped = false;
@@ -53,12 +57,14 @@ export class Heartbeats {
     { store, keys }: { store: PresenceStore; keys: Keys },
     followUps: FollowUps,
     listener: HeartbeatListener,
+    { ttlMs, heartbeatIntervalMs }: Pick<Config, 'ttlMs' | 'heartbeatIntervalMs'>,
     stretch: () => number,
   ) {
     this.#store = store;
     this.#placeOf = keys.placeOf;
     this.#followUps = followUps;
     this.#listener = listener;
+    this.#laterMs = Math.min(LATER_MS, (ttlMs - heartbeatIntervalMs) * PART_OF_MARGIN);
     this.#stretch = stretch;
     this.#debts = keys.places.map(() => ({ owed: new Map(), sending: null, timer: undefined, due: 0 }));
   }
@@ -68,7 +74,7 @@ export class Heartbeats {
     connection.lastBeat = performance.now();
     const changed = state !== null && state !== connection.state ? state : null;
     if (state !== null) connection.state = state;
-    this.#put(connection, changed, told, (told || changed ? SOON_MS : LATER_MS) * this.#stretch());
+    this.#put(connection, changed, told, (told || changed ? SOON_MS : this.#laterMs) * this.#stretch());
   }
 
   /** The connection's last beat has to be told (again). */

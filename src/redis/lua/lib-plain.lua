@@ -4,7 +4,8 @@
 -- By shard: when the users have to be looked at next, and when they were last seen; until when they are active where that
 -- is not the same as the first. Written in one go.
 local moved, heard, apart = {}, {}, {}
-local expires = whole(now + ttl)
+-- Whole numbers are handed to commands as they are: unlike `..`, that keeps all their digits.
+local expires = now + ttl
 
 local function note(lists, shard, id, score)
   local scores = lists[shard]
@@ -38,19 +39,19 @@ local function writeTaken()
     local shard, id, key, field, at, heardBefore, detailUntil = unpack(beat, 1, 7)
     local text = iso(at)
     local lists = heard[shard]
-    local latest = lists and lists[id] and iso(tonumber(lists[id])) or before[n]
+    local latest = lists and lists[id] and iso(lists[id]) or before[n]
     if latest and latest > text then
       -- Something was heard later: of another session, or of this one by a beat that overtook this.
       at = math.max(at, heardBefore)
     else
       after[#after + 1] = lastSeenKeys[n]
       after[#after + 1] = text
-      note(heard, shard, id, whole(at))
+      note(heard, shard, id, at)
     end
-    redis.call('HSET', key, field, whole(at))
+    redis.call('HSET', key, field, at)
     local due = expires
     if detailUntil then
-      due = whole(math.min(now + ttl, detailUntil))
+      due = math.min(expires, detailUntil)
       note(apart, shard, id, due)
     end
     note(moved, shard, id, due)

@@ -19,11 +19,12 @@ local function statusKey(id) return stem .. 'user:status:' .. tag .. id end
 local function lastSeenKey(id) return stem .. 'user:last_seen:' .. tag .. id end
 local function recordKey(id) return stem .. 'user:sessions:' .. tag .. id end
 
--- ISO-8601 of a moment in ms; civil date by Howard Hinnant's `civil_from_days`.
-local dayCached, dateCached
+-- ISO-8601 of a moment in ms; civil date by Howard Hinnant's `civil_from_days`. Moments of one call are mostly of one second.
+local secondCached, textCached
 local function iso(ms)
-  local day = math.floor(ms / 86400000)
-  if day ~= dayCached then
+  local second = math.floor(ms / 1000)
+  if second ~= secondCached then
+    local day = math.floor(second / 86400)
     local z = day + 719468
     local era = math.floor(z / 146097)
     local doe = z - era * 146097
@@ -33,10 +34,10 @@ local function iso(ms)
     local d = doy - math.floor((153 * mp + 2) / 5) + 1
     local m = mp < 10 and mp + 3 or mp - 9
     local y = yoe + era * 400 + (m <= 2 and 1 or 0)
-    dayCached, dateCached = day, string.format('%04d-%02d-%02dT', y, m, d)
+    local rest = second - day * 86400
+    secondCached = second
+    textCached = string.format('%04d-%02d-%02dT%02d:%02d:%02d.', y, m, d, math.floor(rest / 3600),
+      math.floor(rest / 60) % 60, rest % 60)
   end
-  local rest = ms - day * 86400000
-  local seconds = math.floor(rest / 1000)
-  return string.format('%s%02d:%02d:%02d.%03dZ', dateCached, math.floor(seconds / 3600),
-    math.floor(seconds / 60) % 60, seconds % 60, rest % 1000)
+  return string.format('%s%03dZ', textCached, ms - second * 1000)
 end

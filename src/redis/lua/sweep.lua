@@ -2,7 +2,7 @@
 -- KEYS  1 pulse  2 hold  3.. in sevens, for a shard each: due, outbox, unrecorded, unseeded, wakeDeliver, wakeRecord, indicators
 -- ARGV  1 users at most, of a shard
 -- Returns for each shard { wake, 1 if some were dropped unrecorded, 1 if some are unseeded, 1 if somebody is typing or the
---   like, overdue user, … }
+--   like, ms until somebody is overdue (-1: nobody will be, or expiry is held), overdue user, … }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local beat = tonumber(redis.call('GET', KEYS[1]) or '')
@@ -10,15 +10,19 @@ local held = (beat and now - beat > 1500) or redis.call('EXISTS', KEYS[2]) == 1
 
 -- What the groups have still to do, as bits: 1 deliver, 2 record; each only where no wake-up is on its way.
 local function wakeUps(outbox, wakeDeliver, wakeRecord)
-  redis.pcall('XGROUP', 'CREATE', outbox, 'deliver', '0', 'MKSTREAM')
-  redis.pcall('XGROUP', 'CREATE', outbox, 'record', '0', 'MKSTREAM')
+  local groups = redis.call('EXISTS', outbox) == 1 and redis.call('XINFO', 'GROUPS', outbox) or {}
+  if #groups < 2 then
+    redis.pcall('XGROUP', 'CREATE', outbox, 'deliver', '0', 'MKSTREAM')
+    redis.pcall('XGROUP', 'CREATE', outbox, 'record', '0', 'MKSTREAM')
+    groups = redis.call('XINFO', 'GROUPS', outbox)
+  end
   local last
   local info = redis.call('XINFO', 'STREAM', outbox)
   for n = 1, #info, 2 do
     if info[n] == 'last-generated-id' then last = info[n + 1] end
   end
   local wake = 0
-  for _, flat in ipairs(redis.call('XINFO', 'GROUPS', outbox)) do
+  for _, flat in ipairs(groups) do
     local group = {}
     for n = 1, #flat, 2 do group[flat[n]] = flat[n + 1] end
     if group.pending > 0 or group['last-delivered-id'] ~= last then
@@ -35,8 +39,10 @@ local result = {}
 for n = 3, #KEYS, 7 do
   local due, outbox, unrecorded, unseeded, wakeDeliver, wakeRecord, indicators = unpack(KEYS, n, n + 6)
   local swept = { wakeUps(outbox, wakeDeliver, wakeRecord), redis.call('EXISTS', unrecorded),
-    redis.call('EXISTS', unseeded), redis.call('EXISTS', indicators) }
-  if not held then
+    redis.call('EXISTS', unseeded), redis.call('EXISTS', indicators), -1 }
+  local first = held and {} or redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
+  if first[2] then swept[5] = math.max(0, first[2] - now) end
+  if swept[5] == 0 then
     local overdue = redis.call('ZRANGEBYSCORE', due, '-inf', string.format('%.0f', now), 'LIMIT', 0, ARGV[1])
     for _, id in ipairs(overdue) do swept[#swept + 1] = id end
   end
