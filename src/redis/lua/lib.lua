@@ -83,7 +83,9 @@ local function deadlineOf(s)
 end
 
 local function newUser(id)
-  return { id = id, key = recordKey(id), version = 0, announced = false, sessions = {}, tombs = {}, dirty = {}, gone = {}, toldDetail = '', fresh = true }
+  -- `known`: the record as it was read.
+  return { id = id, key = recordKey(id), version = 0, announced = false, sessions = {}, tombs = {}, dirty = {}, gone = {},
+    toldDetail = '', fresh = true, known = {} }
 end
 
 -- A sign of life others may know of; while the user appears inactive they may not.
@@ -98,32 +100,36 @@ local function load(id)
   if #flat == 0 then return nil end
   local u = newUser(id)
   u.fresh = false
-  local beats = {}
+  local known, beats = u.known, {}
   for n = 1, #flat, 2 do
     local field, value = flat[n], flat[n + 1]
-    local kind = string.sub(field, 1, 2)
-    if kind == 's:' then u.sessions[string.sub(field, 3)] = unpackSession(value)
-    elseif kind == 'b:' then beats[string.sub(field, 3)] = tonumber(value)
-    elseif kind == 't:' then u.tombs[string.sub(field, 3)] = tonumber(value)
-    elseif field == 'v' then u.version = tonumber(value)
-    elseif field == 'a' then u.announced = value == '1'
-    elseif field == 'l' then u.lastSeen = tonumber(value)
-    elseif field == 'h' then u.hiddenUntil = tonumber(value)
-    elseif field == 'g' then u.hiddenSince = tonumber(value)
-    elseif field == 'd' then u.detail = value
-    elseif field == 'x' then u.detailUntil = tonumber(value)
-    elseif field == 'k' then u.toldDetail = value
-    elseif field == 'p' then u.unseeded = true
-    elseif field == 'q' then u.meanwhile = tonumber(value)
-    elseif field == 'j' then u.job = value
-    elseif field == 'c' then u.cause = value
-    elseif field == 'i' then u.causeSession = value
-    elseif field == 'w' then u.since = tonumber(value)
-    elseif field == 'f' then u.forgotten = true
-    elseif field == 'e' then u.endedCause, u.endedSession = string.match(value, '^(%a+)|(.*)$')
+    known[field] = value
+    if string.byte(field, 2) == 58 then
+      local kind, name = string.byte(field), string.sub(field, 3)
+      if kind == 115 then u.sessions[name] = unpackSession(value)
+      elseif kind == 98 then beats[name] = tonumber(value)
+      else u.tombs[name] = tonumber(value)
+      end
     end
   end
+  u.version = tonumber(known.v) or 0
+  u.announced = known.a == '1'
+  u.lastSeen = tonumber(known.l)
+  u.hiddenUntil = tonumber(known.h)
+  u.hiddenSince = tonumber(known.g)
+  u.detail = known.d
+  u.detailUntil = tonumber(known.x)
+  u.toldDetail = known.k or ''
+  u.unseeded = known.p and true
+  u.meanwhile = tonumber(known.q)
+  u.job = known.j
+  u.cause = known.c
+  u.causeSession = known.i
+  u.since = tonumber(known.w)
+  u.forgotten = known.f and true
+  if known.e then u.endedCause, u.endedSession = string.match(known.e, '^(%a+)|(.*)$') end
   u.before = u.lastSeen
+  u.hadSession = next(u.sessions) ~= nil
   for sid, s in pairs(u.sessions) do
     s.beat = beats[sid] or s.at
     seen(u, s.beat)
@@ -182,8 +188,10 @@ local function wake(result)
 end
 
 -- Protects memory while PostgreSQL or the workers stay away: history is dropped, last_seen is not.
+local outboxLength
 local function trimToCap()
-  if redis.call('XLEN', outbox) <= OUTBOX_CAP then return end
+  outboxLength = outboxLength and outboxLength + 1 or redis.call('XLEN', outbox)
+  if outboxLength <= OUTBOX_CAP then return end
   local oldest = redis.call('XRANGE', outbox, '-', '+', 'COUNT', 100)
   for _, entry in ipairs(oldest) do
     local fields = entry[2]
@@ -192,6 +200,7 @@ local function trimToCap()
     end
     redis.call('XDEL', outbox, entry[1])
   end
+  outboxLength = outboxLength - #oldest
 end
 
 local function append(u, ...)
@@ -342,44 +351,52 @@ local function save(u)
     jobsGone[#jobsGone + 1] = u.job
     u.job = nil
   end
-  local set, del = { 'v', whole(u.version), 'a', u.announced and '1' or '0' }, {}
+  -- Only what differs from what was read is written.
+  local known, set, del = u.known, {}, {}
   local function field(name, value)
+    if value == known[name] then return end
     if value then set[#set + 1] = name; set[#set + 1] = value else del[#del + 1] = name end
+    known[name] = value
   end
-  field('l', u.lastSeen and whole(u.lastSeen))
-  field('h', u.hiddenUntil and whole(u.hiddenUntil))
-  field('g', u.hiddenSince and whole(u.hiddenSince))
+  local lastSeen, wasForgotten = u.lastSeen and whole(u.lastSeen) or nil, known.f
+  local moved = lastSeen ~= known.l
+  -- As they stand, or as heartbeats in the meantime had reason to write them.
+  local wasApart, wasUnseeded = known.h or known.x or known.p, known.p
+  field('v', whole(u.version))
+  field('a', u.announced and '1' or '0')
+  field('l', lastSeen)
+  field('h', u.hiddenUntil and whole(u.hiddenUntil) or nil)
+  field('g', u.hiddenSince and whole(u.hiddenSince) or nil)
   field('d', u.detail)
-  field('x', u.detailUntil and whole(u.detailUntil))
-  field('k', u.toldDetail ~= '' and u.toldDetail)
-  field('p', u.unseeded and '1')
-  field('q', u.unseeded and u.meanwhile and whole(u.meanwhile))
+  field('x', u.detailUntil and whole(u.detailUntil) or nil)
+  field('k', u.toldDetail ~= '' and u.toldDetail or nil)
+  field('p', u.unseeded and '1' or nil)
+  field('q', u.unseeded and u.meanwhile and whole(u.meanwhile) or nil)
   field('j', u.job)
   field('c', u.cause)
   field('i', u.causeSession)
-  field('w', u.since and whole(u.since))
-  field('f', u.forgotten and '1')
+  field('w', u.since and whole(u.since) or nil)
+  field('f', u.forgotten and '1' or nil)
   -- Kept only while the transition is still to be made.
-  field('e', u.announced and u.endedCause and next(u.sessions) == nil and u.endedCause .. '|' .. (u.endedSession or ''))
+  local ending = u.announced and u.endedCause and next(u.sessions) == nil
+  field('e', ending and u.endedCause .. '|' .. (u.endedSession or '') or nil)
   for sid in pairs(u.dirty) do
     field('s:' .. sid, pack(u.sessions[sid]))
     field('b:' .. sid, whole(u.sessions[sid].beat))
   end
   for sid in pairs(u.gone) do
-    del[#del + 1] = 's:' .. sid
-    del[#del + 1] = 'b:' .. sid
+    field('s:' .. sid, nil)
+    field('b:' .. sid, nil)
   end
   if u.tombsChanged then
     local kept = {}
     for conn, expires in pairs(u.tombs) do
-      if expires <= now then del[#del + 1] = 't:' .. conn else kept[#kept + 1] = { conn, expires } end
+      if expires <= now then field('t:' .. conn, nil) else kept[#kept + 1] = { conn, expires } end
     end
     table.sort(kept, function(x, y) return x[2] > y[2] end)
-    for n, tomb in ipairs(kept) do
-      if n <= MAX_TOMBSTONES then field('t:' .. tomb[1], whole(tomb[2])) else del[#del + 1] = 't:' .. tomb[1] end
-    end
+    for n, tomb in ipairs(kept) do field('t:' .. tomb[1], n <= MAX_TOMBSTONES and whole(tomb[2]) or nil) end
   end
-  redis.call('HSET', u.key, unpack(set))
+  if #set > 0 then redis.call('HSET', u.key, unpack(set)) end
   if #del > 0 then redis.call('HDEL', u.key, unpack(del)) end
 
   local latest = lastDeadline(u)
@@ -388,15 +405,17 @@ local function save(u)
   else
     redis.call('DEL', statusKey(u.id))
   end
-  if u.lastSeen then redis.call('ZADD', KEYS[9], whole(u.lastSeen), u.id) end
-  if u.lastSeen and not u.forgotten then redis.call('SET', lastSeenKey(u.id), iso(u.lastSeen)) end
-  if u.unseeded then redis.call('SADD', KEYS[6], u.id) else redis.call('SREM', KEYS[6], u.id) end
+  if lastSeen and moved then redis.call('ZADD', KEYS[9], lastSeen, u.id) end
+  if lastSeen and not u.forgotten and (moved or wasForgotten) then redis.call('SET', lastSeenKey(u.id), iso(u.lastSeen)) end
+  if u.unseeded then redis.call('SADD', KEYS[6], u.id)
+  elseif wasUnseeded or u.fresh then redis.call('SREM', KEYS[6], u.id)
+  end
 
   local at = nextDue(u)
-  noteCount(u, isVisible(u) and latest, at)
+  if wasApart or u.hiddenUntil or u.detailUntil or u.unseeded then noteCount(u, isVisible(u) and latest, at) end
   if at then
     redis.call('ZADD', due, whole(at), u.id)
-    redis.call('PERSIST', u.key)
+    if not u.fresh and not u.hadSession then redis.call('PERSIST', u.key) end
   else
     redis.call('ZREM', due, u.id)
     -- Long enough for every tombstone; the version goes on from PostgreSQL and the clock.
