@@ -11,9 +11,15 @@ const DELIVER_EVERY_MS = 20;
 const RECORD_EVERY_MS = 100;
 const LATER_EVERY_MS = 50;
 const SOON_EVERY_MS = 10;
-/** Jobs of those who are gone disturb nobody: when thousands go at once, what others wait for goes between them. */
-const GONE_EVERY_MS = 50;
-const GONE_AT_ONCE = 200;
+/**
+ * Jobs of those who are gone disturb nobody: when thousands go at once, others are told first. Of a crowd so large a part
+ * each time, so that whoever goes has no job after some ten seconds, at whatever rate they go.
+ */
+const GONE_EVERY_MS = 100;
+const GONE_AT_ONCE = 100;
+const GONE_PART = 1 / 100;
+/** Where somebody waits for the end, as a process does that stops. */
+const HURRIED_AT_ONCE = 1000;
 /** A job that is due before this is not kept waiting. */
 const LATER_MS = 1000;
 
@@ -29,12 +35,13 @@ export class FollowUps {
   readonly #gone: Gathering;
 
   constructor(queues: Queues, log: Logger) {
-    const gather = (everyMs: number, most = Number.POSITIVE_INFINITY) => new Gathering(everyMs, most, queues, log);
+    const gather = (everyMs: number, most: Most = () => Number.POSITIVE_INFINITY) =>
+      new Gathering(everyMs, most, queues, log);
     this.#deliver = gather(DELIVER_EVERY_MS);
     this.#record = gather(RECORD_EVERY_MS);
     this.#later = gather(LATER_EVERY_MS);
     this.#soon = gather(SOON_EVERY_MS);
-    this.#gone = gather(GONE_EVERY_MS, GONE_AT_ONCE);
+    this.#gone = gather(GONE_EVERY_MS, (waiting) => Math.max(GONE_AT_ONCE, Math.ceil(waiting * GONE_PART)));
   }
 
   add({ wakeDeliver, wakeRecord, arms, ...rest }: FollowUp): void {
@@ -56,9 +63,12 @@ export class FollowUps {
   }
 }
 
+/** How many of those that wait go at once. */
+type Most = (waiting: number) => number;
+
 class Gathering {
   readonly #everyMs: number;
-  readonly #most: number;
+  readonly #most: Most;
   readonly #queues: Queues;
   readonly #log: Logger;
   readonly #waiting: { followUp: FollowUp; at: number }[] = [];
@@ -68,7 +78,7 @@ class Gathering {
   #hurry: (() => void) | null = null;
   #hurried = false;
 
-  constructor(everyMs: number, most: number, queues: Queues, log: Logger) {
+  constructor(everyMs: number, most: Most, queues: Queues, log: Logger) {
     this.#everyMs = everyMs;
     this.#most = most;
     this.#queues = queues;
@@ -91,7 +101,10 @@ class Gathering {
 
   async #send(): Promise<void> {
     await this.#more();
-    const batch = this.#waiting.splice(0, this.#most);
+    const batch = this.#waiting.splice(
+      0,
+      Math.max(this.#most(this.#waiting.length), this.#hurried ? HURRIED_AT_ONCE : 0),
+    );
     this.#sentAt = performance.now();
     try {
       await this.#queues.follow(...batch.map(({ followUp, at }) => aged(followUp, this.#sentAt - at)));

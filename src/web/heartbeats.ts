@@ -9,9 +9,11 @@ import type { Connection } from './connection.ts';
 /** How long beats gather before they go to Redis together: those that somebody waits for or that say something new, */
 const SOON_MS = 10;
 /** and all others: the more there are in one call, the less each of them costs. */
-const LATER_MS = 100;
+const LATER_MS = 250;
 /** But of what a client has left when it beats on time, no more than this part: gathered longer under load, it must still be in time. */
 const PART_OF_MARGIN = 1 / 20;
+/** Under load too, or they would be too old to be taken the cheap way. */
+const LONGEST_MS = 800;
 const RETRY_MS = 200;
 const BEATS_AT_ONCE = 500;
 
@@ -74,7 +76,12 @@ export class Heartbeats {
     connection.lastBeat = performance.now();
     const changed = state !== null && state !== connection.state ? state : null;
     if (state !== null) connection.state = state;
-    this.#put(connection, changed, told, (told || changed ? SOON_MS : this.#laterMs) * this.#stretch());
+    this.#put(
+      connection,
+      changed,
+      told,
+      Math.min((told || changed ? SOON_MS : this.#laterMs) * this.#stretch(), LONGEST_MS),
+    );
   }
 
   /** The connection's last beat has to be told (again). */
