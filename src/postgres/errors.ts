@@ -36,6 +36,18 @@ export function isConnectionError(error: unknown): boolean {
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   if (NETWORK_CODES.has(code) || /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/.test(code)) return true;
   // EPIPE has five letters too, so the network's codes come first.
-  if (SQLSTATE.test(code)) return !DATA_CLASSES.has(code.slice(0, 2));
+  if (SQLSTATE.test(code)) return !DATA_CLASSES.has(code.slice(0, 2)) || isOfPartition(error, code);
   return MESSAGES.test(error.message);
 }
+
+/** The row's partition was made just now, or there is none; a broken CHECK has the same code, and its constraint a name. */
+function isOfPartition(error: Error, code: string): boolean {
+  return code === '23514' && !('constraint' in error && error.constraint);
+}
+
+const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? error.code : null);
+
+/** A lock was not to be had in time. */
+export const isBusy = (error: unknown) => codeOf(error) === '55P03';
+
+export const isUnpermitted = (error: unknown) => codeOf(error) === '42501';

@@ -89,8 +89,13 @@ describe('errors', () => {
     expect(isConnectionError(sqlError(code))).toBe(true);
   });
 
-  test.each(['22021', '22P02', '22P05', '22003', '23505', '23514', '23502', '54000'])('%s is', (code) => {
+  test.each(['22021', '22P02', '22P05', '22003', '23505', '23502', '54000'])('%s is', (code) => {
     expect(isConnectionError(sqlError(code))).toBe(false);
+  });
+
+  test('a broken constraint is, a partition that came or went at that moment is not', () => {
+    expect(isConnectionError(Object.assign(sqlError('23514'), { constraint: 'users_id_check' }))).toBe(false);
+    expect(isConnectionError(sqlError('23514'))).toBe(true);
   });
 
   test('neither is a network that fails, nor a pool that is exhausted; a fault of our own is no such thing', async () => {
