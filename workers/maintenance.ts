@@ -7,7 +7,7 @@ import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
 import { eraseTraces } from './erasure.ts';
-import { dropOld } from './retention.ts';
+import { dropOld, preparePartitions } from './retention.ts';
 import { completeSeen, pruneSeen } from './seen-index.ts';
 import { noteMinute } from './timeline.ts';
 
@@ -33,6 +33,8 @@ export async function runMaintenance(services: Services, config: Config, job: Jo
         return await pruneSeen(services);
       case 'note-minute':
         return await noteMinute(services);
+      case 'make-partitions':
+        return await preparePartitions(services, config);
       case 'drop-old':
         return await dropOld(services, config);
       case 'erase-traces':

@@ -1,7 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../src/config.ts';
 import { dropChangesOfFeed } from '../src/postgres/change-feed.ts';
+import { isBusy, isUnpermitted } from '../src/postgres/errors.ts';
+import { dropPartitions, makePartitions } from '../src/postgres/partitions.ts';
 import { dropMinutes, dropTransitions } from '../src/postgres/retention.ts';
+import { postgresNow } from '../src/postgres/time.ts';
 import type { Services } from '../src/services.ts';
 
 const ROWS_AT_ONCE = 5000;
@@ -15,14 +18,44 @@ const FEED_ROWS = 10_000_000;
 /** The timeline is small and names nobody: it stays for more than a year, to compare with. */
 const TIMELINE_DAYS = 400;
 
-/** Drops what is older than it is to be kept. */
-export async function dropOld({ db }: Services, { historyRetentionDays }: Pick<Config, 'historyRetentionDays'>) {
+type Retention = Pick<Config, 'historyRetentionDays'>;
+
+/** Keeps partitions ready for the history of the next days. */
+export function preparePartitions(services: Services, { historyRetentionDays }: Retention) {
+  return onPartitions(async () => ({
+    made: await makePartitions(services.db, historyRetentionDays, await earlierClock(services)),
+  }));
+}
+
+/** Drops what is older than it is to be kept: partitions as a whole, and what is left row by row. */
+export async function dropOld(services: Services, { historyRetentionDays }: Retention) {
+  const { db } = services;
   const timelineDays = Math.max(TIMELINE_DAYS, historyRetentionDays);
+  const partitions = await onPartitions(async () => ({
+    dropped: await dropPartitions(db, historyRetentionDays, await earlierClock(services)),
+  }));
   const transitions = await inPortions((limit) => dropTransitions(db, historyRetentionDays, limit));
   const minutes = await inPortions((limit) => dropMinutes(db, timelineDays, limit));
   const feed = { days: Math.min(FEED_DAYS, historyRetentionDays), rows: FEED_ROWS };
   const changes = await inPortions((limit) => dropChangesOfFeed(db, feed, limit));
-  return { transitions, minutes, changes };
+  return { partitions, transitions, minutes, changes };
+}
+
+/** History goes by days at a time: one clock that is wrong must not be enough for that. */
+async function earlierClock({ seen, db }: Services): Promise<number> {
+  const [{ now }, postgres] = await Promise.all([seen.standing(), postgresNow(db)]);
+  return Math.min(now, postgres);
+}
+
+/** Whoever may not make tables goes on without: all of it lands in the default partition and leaves it row by row. */
+async function onPartitions<T>(work: () => Promise<T>) {
+  try {
+    return await work();
+  } catch (error) {
+    if (isBusy(error)) return { waiting: 'the table of the history is in use' };
+    if (isUnpermitted(error)) return { refused: 'the database user does not own the table of the history' };
+    throw error;
+  }
 }
 
 async function inPortions(drop: (limit: number) => Promise<number>): Promise<number> {

@@ -32,11 +32,14 @@ const ACTIVITY = `
            lead(made.at) OVER later AS next_at,
            lead(made.last_seen) OVER later AS next_last_seen
       FROM asked
-      JOIN status_transitions AS made USING (user_id)
-     WHERE made.version >= COALESCE(
-             (SELECT version FROM status_transitions AS before
-               WHERE before.user_id = asked.user_id AND before.at < asked.begins
-               ORDER BY version DESC LIMIT 1), 0)
+      LEFT JOIN LATERAL (
+             SELECT version, at FROM status_transitions AS earlier
+              WHERE earlier.user_id = asked.user_id AND earlier.at < asked.begins
+              ORDER BY version DESC LIMIT 1
+           ) AS before ON true
+      JOIN status_transitions AS made
+        ON made.user_id = asked.user_id
+       AND made.version >= COALESCE(before.version, 0) AND made.at >= COALESCE(before.at, asked.begins)
     WINDOW later AS (ORDER BY made.version)
   ), stretches AS (
     SELECT at AS began,

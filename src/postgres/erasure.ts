@@ -28,7 +28,7 @@ export function eraseUser(db: Knex, userId: string, version: number): Promise<st
       'DELETE FROM conversation_members WHERE user_id = ? RETURNING conversation_id',
       [userId],
     );
-    // The history goes with the row.
+    // The history goes with the row, by a trigger.
     const known = await ask('DELETE FROM users WHERE id = ? RETURNING 1', [userId]);
     await eraseFromFeed(ask, userId, known.length > 0 ? version : null);
     await raise(ask, concerned, concerned);

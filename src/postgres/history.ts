@@ -83,7 +83,7 @@ const RECORD = `
       FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::text[], ?::text[], ?::bigint[])
         AS made (user_id, version, at, status, cause, last_seen)
      ORDER BY user_id COLLATE "C", version
-    ON CONFLICT (user_id, version) DO NOTHING
+    ON CONFLICT (user_id, version, at) DO NOTHING
     RETURNING *
   ), arrived AS (
     INSERT INTO changes_arriving (user_id, version, at, status, cause, last_seen)
@@ -152,16 +152,16 @@ interface TransitionRow {
   last_seen: Date | null;
 }
 
-/** A user's transitions, newest first. */
+/** A user's transitions, newest first. A version is never below the moment of its change, so it bounds that too. */
 export async function transitionsBefore(db: Knex, userId: string, { from, to, version, limit }: Stretch) {
+  const end = version === null ? to : Math.min(version, to ?? version);
   const rows = await query<TransitionRow>(
     db,
     `SELECT version, at, status, cause, last_seen FROM status_transitions
       WHERE user_id = ? AND version >= ? AND version < ? AND at >= ${timestampOf('?::bigint')}
         AND (?::bigint IS NULL OR at < ${timestampOf('?::bigint')})
       ORDER BY version DESC LIMIT ?`,
-    // A version is never below the moment of its change.
-    [userId, from ?? 0, version ?? Number.MAX_SAFE_INTEGER, from ?? 0, to, to, limit],
+    [userId, from ?? 0, version ?? Number.MAX_SAFE_INTEGER, from ?? 0, end, end, limit],
   );
   return rows.map(
     ({ last_seen, at, ...row }): Transition => ({

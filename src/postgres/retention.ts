@@ -4,23 +4,27 @@ import { query } from './connect.ts';
 /**
  * Drops transitions that are older, at most `limit` of them; returns how many. What stays is since when somebody has been
  * active who still is, however long ago that was. Rows are found by the index and dropped in place: nothing is locked but
- * the rows themselves, and those only until the statement ends.
+ * the rows themselves, and those only until the statement ends. A place (ctid) is one in a partition, and there is one like
+ * it in every other.
  */
 export async function dropTransitions(db: Knex, olderThanDays: number, limit: number): Promise<number> {
   return dropped(
     db,
-    `DELETE FROM status_transitions
-      WHERE ctid = ANY (ARRAY(
-        SELECT old.ctid
-          FROM status_transitions AS old
-         WHERE old.at < now() - ?::int * interval '24 hours'
-           AND (old.status = 'inactive' OR EXISTS (
-                 SELECT 1 FROM status_transitions AS later
-                  WHERE later.user_id = old.user_id AND later.version > old.version))
-         ORDER BY old.at
-         LIMIT ?))
+    `WITH old AS MATERIALIZED (
+       SELECT tableoid, ctid
+         FROM status_transitions AS past
+        WHERE at < now() - ?::int * interval '24 hours'
+          AND (status = 'inactive' OR EXISTS (
+                SELECT 1 FROM status_transitions AS later
+                 WHERE later.user_id = past.user_id AND later.version > past.version))
+        ORDER BY at
+        LIMIT ?
+     )
+     DELETE FROM status_transitions
+      WHERE ctid = ANY (ARRAY(SELECT ctid FROM old)) AND (tableoid, ctid) IN (SELECT tableoid, ctid FROM old)
+        AND at < now() - ?::int * interval '24 hours'
      RETURNING 1`,
-    [olderThanDays, limit],
+    [olderThanDays, limit, olderThanDays],
   );
 }
 

@@ -1,3 +1,6 @@
+import type { Knex } from 'knex';
+import { query } from './connect.ts';
+
 /**
  * SQL for an expression that holds milliseconds since 1970: exact to the millisecond, since an interval is multiplied in
  * whole microseconds (`to_timestamp` would go through fractions of seconds). Null stays null.
@@ -9,4 +12,10 @@ export function timestampOf(msExpression: string): string {
 /** A timestamptz as pg hands it over; PostgreSQL's microseconds below a millisecond are never written here. */
 export function msOf(time: Date | null): number | null {
   return time === null ? null : time.getTime();
+}
+
+/** PostgreSQL's clock (ms). */
+export async function postgresNow(db: Knex): Promise<number> {
+  const [row] = await query<{ now: Date }>(db, 'SELECT now()', []);
+  return row?.now.getTime() ?? 0;
 }

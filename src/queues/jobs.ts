@@ -89,7 +89,8 @@ export interface EraseTracesJob {
 /**
  * `record-active`: last seen of those who stay; `restore-jobs`: missing timeout jobs; `settle-lost`: ghosts of a lost store;
  * `complete-seen`: who was seen before the store was lost; `prune-seen`: who was not seen for 30 days; `note-minute`: the
- * timeline; `drop-old`: history beyond its retention. `erase-traces` comes once, after an erasure.
+ * timeline; `make-partitions`: room for the history of the next days; `drop-old`: history beyond its retention.
+ * `erase-traces` comes once, after an erasure.
  */
 export type MaintenanceJobName =
   | 'record-active'
@@ -98,6 +99,7 @@ export type MaintenanceJobName =
   | 'complete-seen'
   | 'prune-seen'
   | 'note-minute'
+  | 'make-partitions'
   | 'drop-old';
 
 export const QUEUE_NAMES = ['timeouts', 'broadcasts', 'last-seen', 'notifications', 'webhooks', 'maintenance'] as const;

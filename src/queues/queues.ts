@@ -32,6 +32,8 @@ const MAINTENANCE_EVERY_MS: Record<MaintenanceJobName, number> = {
   'prune-seen': 3_600_000,
   // More than once in a minute, so that none is skipped by a run that comes a little late.
   'note-minute': 20_000,
+  // They reach days ahead.
+  'make-partitions': 3_600_000,
   'drop-old': 600_000,
 };
 

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { openServices, type Services } from '../../src/services.ts';
-import { dropOld } from '../../workers/retention.ts';
+import { dropOld, preparePartitions } from '../../workers/retention.ts';
 import { completeSeen, pruneSeen } from '../../workers/seen-index.ts';
 import { noteMinute } from '../../workers/timeline.ts';
 import { openStores, type Stores } from '../support/stores.ts';
@@ -105,7 +105,24 @@ test('old history goes in portions, and the timeline after it', async () => {
   await db.raw(
     `INSERT INTO presence_minutes (minute) VALUES (now() - interval '401 days'), (now() - interval '399 days')`,
   );
-  expect(await dropOld(services, { historyRetentionDays: 90 })).toEqual({ transitions: 5600, minutes: 1, changes: 0 });
+  const partitions = { dropped: [] };
+  const quarter = { historyRetentionDays: 90 };
+  expect(await dropOld(services, quarter)).toEqual({ partitions, transitions: 5600, minutes: 1, changes: 0 });
   expect(await db('status_transitions').pluck('version')).toEqual(['9000']);
-  expect(await dropOld(services, { historyRetentionDays: 36_500 })).toEqual({ transitions: 0, minutes: 0, changes: 0 });
+  const ever = { historyRetentionDays: 36_500 };
+  expect(await dropOld(services, ever)).toEqual({ partitions, transitions: 0, minutes: 0, changes: 0 });
+});
+
+test('the history of the days to come has its place before they begin', async () => {
+  const { db } = services;
+  const retention = { historyRetentionDays: 14 };
+  const { made } = (await preparePartitions(services, retention)) as { made: string[] };
+  expect(made.length).toBeGreaterThanOrEqual(1);
+  expect(await preparePartitions(services, retention)).toEqual({ made: [] });
+  await db('users').insert({ id: 'ann' });
+  for (const days of [0, 1, 2, 3]) {
+    const at = new Date(now + days * DAY);
+    await db('status_transitions').insert({ user_id: 'ann', version: days, at, status: 'active', cause: 'connect' });
+  }
+  expect(await db('status_transitions_default')).toEqual([]);
 });

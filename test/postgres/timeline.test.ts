@@ -136,7 +136,7 @@ test('dropping finds its rows by the index on their time', async () => {
     'EXPLAIN SELECT ctid FROM status_transitions WHERE at < ? ORDER BY at LIMIT 100',
     [new Date(noon + 1500)],
   );
-  expect(JSON.stringify(rows)).toContain('status_transitions_at');
+  expect(JSON.stringify(rows)).toContain('status_transitions_before_at');
 });
 
 test('old minutes are dropped', async () => {
