@@ -1,9 +1,20 @@
+import type { Knex } from 'knex';
 import type { Client } from 'pg';
+import { makePartitions } from '../../src/postgres/partitions.ts';
 
 /** The n-th user, as the statements below write it too. */
 export const idOf = (n: number) => `user-${String(n).padStart(9, '0')}`;
 
 const ID = `'user-' || lpad(n::text, 9, '0')`;
+
+const DAY_MS = 86_400_000;
+
+/** A history kept for so long has partitions for all of that time, as though workers had made them day by day. */
+export async function partitionPast(db: Knex, retentionDays: number): Promise<void> {
+  await db.raw('DROP TABLE status_transitions_before');
+  const now = Date.now();
+  for (const at of [now - retentionDays * DAY_MS, now]) await makePartitions(db, retentionDays, at);
+}
 
 /** Users last seen at some time in the last 30 days, each with the transition that says so. */
 export async function fillHistory(client: Client, users: number): Promise<void> {
