@@ -58,3 +58,40 @@ export class Beat {
     return this.#done;
   }
 }
+
+/**
+ * Something for each of a crowd, every so many ms since they came, as their own timers would have it; until it returns false or
+ * all of it is stopped.
+ */
+export class Turns<T> {
+  readonly #everyMs: number;
+  readonly #timer: NodeJS.Timeout;
+  /** By when they are due: everybody waits equally long, so whoever was added last is last. */
+  #waiting: { one: T; due: number }[] = [];
+  #first = 0;
+
+  constructor(everyMs: number, act: (one: T) => boolean) {
+    this.#everyMs = everyMs;
+    this.#timer = setInterval(() => {
+      const now = performance.now();
+      for (let next = this.#waiting[this.#first]; next && next.due <= now; next = this.#waiting[this.#first]) {
+        this.#first++;
+        if (!act(next.one)) continue;
+        next.due += everyMs;
+        this.#waiting.push(next);
+      }
+      if (this.#first <= this.#waiting.length / 2) return;
+      this.#waiting = this.#waiting.slice(this.#first);
+      this.#first = 0;
+    }, TICK_MS);
+  }
+
+  /** `inMs`: until the first turn, no sooner than that of who was added before. */
+  add(one: T, inMs = this.#everyMs): void {
+    this.#waiting.push({ one, due: performance.now() + inMs });
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}

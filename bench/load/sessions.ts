@@ -1,5 +1,5 @@
 import { idsOf, type Users } from './crowd.ts';
-import { Beat, paced, pacedWork } from './pace.ts';
+import { paced, pacedWork, Turns } from './pace.ts';
 
 const OPENS_AT_ONCE = 300;
 
@@ -17,9 +17,7 @@ export interface Door<S> {
 export class Sessions<S> {
   readonly #door: Door<S>;
   readonly #here = new Map<string, S>();
-  /** In the order in which they came; who has left is still among them. */
-  readonly #all: { userId: string; session: S }[] = [];
-  #beat: Beat | undefined;
+  #beats: Turns<{ userId: string; session: S }> | undefined;
 
   constructor(door: Door<S>) {
     this.#door = door;
@@ -33,27 +31,39 @@ export class Sessions<S> {
   /** All of them once, evenly spread over so many ms; returns when that began (ms of the wall clock). */
   async beatOnce(withinMs: number): Promise<number> {
     const from = Date.now();
-    await paced(this.#all.length, (this.#all.length * 1000) / withinMs, (n) => this.#beatOf(n));
+    const sessions = [...this.#here.values()];
+    await paced(sessions.length, (sessions.length * 1000) / withinMs, (n) => {
+      const session = sessions[n];
+      if (session !== undefined) this.#door.beat(session);
+    });
     return from;
   }
 
-  /** Also of those who come later. */
+  /** Also those who come later. */
   keepBeating(everyMs: number): void {
-    this.#beat?.stop();
-    this.#beat = new Beat(
-      () => this.#all.length,
-      everyMs,
-      (n) => this.#beatOf(n),
-    );
+    this.#beats?.stop();
+    this.#beats = new Turns(everyMs, ({ userId, session }) => {
+      if (this.#here.get(userId) !== session) return false;
+      this.#door.beat(session);
+      return true;
+    });
+    let n = 0;
+    for (const [userId, session] of this.#here) this.#beats.add({ userId, session }, (everyMs * ++n) / this.#here.size);
   }
 
-  stopBeating(): number {
-    return this.#beat?.stop() ?? 0;
+  stopBeating(): void {
+    this.#beats?.stop();
+    this.#beats = undefined;
   }
 
   leave(users: Users, perSecond = 1e9): Promise<void> {
     const ids = idsOf(users);
     return paced(ids.length, perSecond, (n) => this.#leave(ids[n] ?? ''));
+  }
+
+  /** They say nothing any more, without a goodbye. */
+  fallSilent(users: Users): void {
+    for (const userId of idsOf(users)) this.#here.delete(userId);
   }
 
   /**
@@ -74,12 +84,7 @@ export class Sessions<S> {
   async #open(userId: string): Promise<void> {
     const session = await this.#door.open(userId);
     this.#here.set(userId, session);
-    this.#all.push({ userId, session });
-  }
-
-  #beatOf(n: number): void {
-    const one = this.#all[n];
-    if (one && this.#here.get(one.userId) === one.session) this.#door.beat(one.session);
+    this.#beats?.add({ userId, session });
   }
 
   #leave(userId: string): void {

@@ -11,6 +11,7 @@ export function startSessions(system: Rollcall | Tutorial): SessionsHelper {
     system.name === 'rollcall'
       ? new Helper<Sessions<unknown>>('bench/load/rollcall-sessions.ts', system.stack.settings)
       : new Helper<Sessions<unknown>>('bench/load/tutorial-sessions.ts', system.settings);
-  system.parts.sessions = () => [helper.pid];
+  const others = system.parts.sessions ?? (() => []);
+  system.parts.sessions = () => [...others(), helper.pid];
   return helper;
 }
