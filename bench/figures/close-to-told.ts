@@ -1,7 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
-import { LightClient } from '../load/light-client.ts';
-import { signToken } from '../load/tokens.ts';
-import type { Change } from '../load/told.ts';
+import { oneClose, Watcher } from '../load/watcher.ts';
 import { type Figure, say } from '../measure/figure.ts';
 import { cpuJob } from '../measure/machine.ts';
 import { Tally } from '../measure/rounds.ts';
@@ -9,10 +6,6 @@ import { short, spreadOf } from '../measure/statistics.ts';
 import { startTutorial } from '../systems/baselines.ts';
 import { startRollcall } from '../systems/rollcall.ts';
 import { type System, stopAll } from '../systems/system.ts';
-
-const PAUSE_MS = 30;
-const LOST_MS = 5000;
-const WATCHED_AT_ONCE = 1000;
 
 /** How long it takes from a client's goodbye on one web to a watcher's event on another, in a quiet deployment. */
 export const closeToTold: Figure = {
@@ -28,7 +21,11 @@ export const closeToTold: Figure = {
       systems.push(await startTutorial({ webs: 2 }));
       const users = Array.from({ length: closes * scale.repetitions }, (_, n) => `user-${n}`);
       const places = [];
-      for (const system of systems) places.push({ system, watcher: await Watcher.at(system, users) });
+      for (const system of systems) {
+        const watcher = await Watcher.at(system, { url: system.urls[1] ?? system.urls[0] });
+        await watcher.watch(users);
+        places.push({ system, watcher });
+      }
       for (let round = 0; round < scale.repetitions; round++) {
         const job = cpuJob();
         cpuJobMs.push(job.cpuMs);
@@ -57,61 +54,3 @@ export const closeToTold: Figure = {
     return { cpuJobMs, rows: [row('p50', 10), row('p99', 30)] };
   },
 };
-
-async function oneClose(system: System, watcher: Watcher, userId: string): Promise<number> {
-  const user = new LightClient({ event: () => {}, lost: () => {} });
-  const came = watcher.told(userId, 'active');
-  await user.connect({ url: system.urls[0], readyOn: 'ready', auth: { token: tokenFor(system, userId), watch: [] } });
-  await came;
-  await pause(PAUSE_MS);
-  const left = watcher.told(userId, 'inactive');
-  const from = performance.now();
-  user.leave();
-  return (await left) - from;
-}
-
-function tokenFor(system: System, userId: string): string {
-  return signToken(system.secret ?? '', userId);
-}
-
-/** A client on the second web that watches them all. */
-class Watcher {
-  readonly #client: LightClient;
-  readonly #waiting = new Map<string, (at: number) => void>();
-
-  private constructor() {
-    this.#client = new LightClient({
-      event: (packet) => {
-        const [event, change] = JSON.parse(packet.toString('latin1', 2)) as [string, Change];
-        if (event === 'user_status_change') this.#waiting.get(`${change.userId} ${change.status}`)?.(performance.now());
-      },
-      lost: () => {},
-    });
-  }
-
-  static async at(system: System, userIds: string[]): Promise<Watcher> {
-    const watcher = new Watcher();
-    const url = system.urls[1] ?? system.urls[0];
-    await watcher.#client.connect({ url, readyOn: 'ready', auth: { token: tokenFor(system, 'watcher'), watch: [] } });
-    for (let n = 0; n < userIds.length; n += WATCHED_AT_ONCE) {
-      await watcher.#client.ask('watch', { userIds: userIds.slice(n, n + WATCHED_AT_ONCE) });
-    }
-    return watcher;
-  }
-
-  /** When it was told (performance.now()). */
-  told(userId: string, status: string): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`Nobody was told that ${userId} is ${status}.`)), LOST_MS);
-      this.#waiting.set(`${userId} ${status}`, (at) => {
-        clearTimeout(timer);
-        this.#waiting.delete(`${userId} ${status}`);
-        resolve(at);
-      });
-    });
-  }
-
-  leave(): void {
-    this.#client.leave();
-  }
-}
