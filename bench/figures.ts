@@ -1,5 +1,6 @@
 import { analytics } from './figures/analytics.ts';
 import { batches } from './figures/batches.ts';
+import { capacity } from './figures/capacity.ts';
 import { change } from './figures/change.ts';
 import { closeToTold } from './figures/close-to-told.ts';
 import { connect } from './figures/connect.ts';
@@ -35,4 +36,5 @@ export const figures: Record<string, Figure> = {
   postgres,
   analytics,
   'hidden-or-never': hiddenOrNever,
+  capacity,
 };

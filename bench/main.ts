@@ -38,15 +38,16 @@ else if (asked.profile !== undefined) {
   process.exit(0);
 } else
   await run(
-    positionals.length > 0 ? positionals : Object.keys(figures),
+    positionals.length > 0 ? positionals : Object.keys(figures).filter((name) => !figures[name]?.byName),
     asked.quick ? 'quick' : asked.once ? 'once' : 'full',
   );
 
 function list(): void {
-  for (const [name, { title, seconds }] of Object.entries(figures)) {
-    console.log(`${name.padEnd(20)} ${title}; ${seconds.full} s, --quick ${seconds.quick} s`);
+  for (const [name, { title, seconds, byName }] of Object.entries(figures)) {
+    const only = byName ? '; only by its name' : '';
+    console.log(`${name.padEnd(20)} ${title}; ${seconds.full} s, --quick ${seconds.quick} s${only}`);
   }
-  const all = Object.values(figures).reduce((sum, { seconds }) => sum + seconds.full, 0);
+  const all = Object.values(figures).reduce((sum, { seconds, byName }) => sum + (byName ? 0 : seconds.full), 0);
   console.log(`All of them: ${Math.round(all / 60)} min`);
 }
 

@@ -25,9 +25,11 @@ export interface StackOptions {
   env?: Record<string, string>;
   /** Of Node, for web and worker. */
   nodeArgs?: string[];
+  /** PostgreSQL waits for its disk, and its WAL is what it would be elsewhere. */
+  durable?: boolean;
 }
 
-export async function startStack({ webs = 1, env = {}, nodeArgs = [] }: StackOptions): Promise<Stack> {
+export async function startStack({ webs = 1, env = {}, nodeArgs = [], durable = false }: StackOptions): Promise<Stack> {
   const stops: (() => Promise<void>)[] = [];
   const stop = async () => {
     for (const each of stops.splice(0).reverse()) await each().catch(() => {});
@@ -35,7 +37,7 @@ export async function startStack({ webs = 1, env = {}, nodeArgs = [] }: StackOpt
   try {
     const redis = await startRedis();
     stops.push(() => redis.stop());
-    const postgres = await startPostgres();
+    const postgres = await startPostgres({ durable });
     stops.push(() => postgres.stop());
     const databaseUrl = await postgres.createDatabase('bench');
     await migrate(databaseUrl);

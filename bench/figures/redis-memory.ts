@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { type Figure, say } from '../measure/figure.ts';
+import { usedMemory } from '../measure/redis-figures.ts';
 import { Tally } from '../measure/rounds.ts';
 import { short } from '../measure/statistics.ts';
 import { startTutorial } from '../systems/baselines.ts';
@@ -55,7 +56,3 @@ export const redisMemory: Figure = {
     return { rows: [{ what, unit: 'KiB', values, targets: [{ atMost: 1.6 }, { atMost: 1 }] }] };
   },
 };
-
-async function usedMemory(redis: Redis): Promise<number> {
-  return Number(/^used_memory:(\d+)/m.exec(await redis.info('memory'))?.[1]);
-}

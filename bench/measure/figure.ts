@@ -37,6 +37,8 @@ export interface Figure {
   title: string;
   /** How long it takes on two cores, about. */
   seconds: { full: number; quick: number };
+  /** Too long to be among all: measured only where its name is given. */
+  byName?: boolean;
   measure(scale: Scale): Promise<Outcome>;
 }
 
