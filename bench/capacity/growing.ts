@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { say } from '../measure/figure.ts';
 import { heartbeatsBehind } from '../measure/gauges.ts';
+import { noteSlow } from '../measure/redis-figures.ts';
 import { Scrape } from '../measure/scrape.ts';
 import { short } from '../measure/statistics.ts';
 import { behind, bottleneck, outOfMemory } from './limits.ts';
@@ -17,6 +18,7 @@ const AT_ONCE = 10_000;
 const FEWEST_A_SECOND = 200;
 const IN_TIME_MS = 5000;
 const RECOVERS_SECONDS = 30;
+const SLOW_MS = 50;
 /** Who came since the last step is worth a look of its own where there are so many times as many. */
 const WORTH_A_STEP = 1.2;
 
@@ -38,20 +40,28 @@ export async function growThrough(sizes: number[], habit: Habit, times: Times): 
     let stopped: string | null = null;
     for (const size of sizes) {
       const before = await Scrape.of(place.metricsPort);
+      await noteSlow(place.redis, SLOW_MS);
       const from = performance.now();
-      stopped = outOfMemory(memoryFor(size, empty, steps)) ?? (await grow(place, size));
-      const { size: users } = place.population;
-      say(`${short(users)} users are here, ${short((performance.now() - from) / 1000)} s later`);
-      if (stopped !== null) say(stopped);
-      if (stopped !== null && users < WORTH_A_STEP * (steps.at(-1)?.users ?? 0)) break;
-      const step = await measureStep(place, times, before);
-      steps.push(step);
-      say(
-        `Redis ${short(step.moving.redis ?? 0)} cores, sessions ${short(step.moving.sessions ?? 0)}, ` +
-          `worker ${short(step.moving.worker ?? 0)}; machine ${Math.round(step.machine * 100)} % busy`,
-      );
-      stopped ??= bottleneck(step);
-      if (stopped !== null) break;
+      try {
+        stopped = outOfMemory(memoryFor(size, empty, steps)) ?? (await grow(place, size));
+        const { size: users } = place.population;
+        say(`${short(users)} users are here, ${short((performance.now() - from) / 1000)} s later`);
+        if (stopped !== null && users < WORTH_A_STEP * (steps.at(-1)?.users ?? 0)) break;
+        const step = await measureStep(place, times, before);
+        steps.push(step);
+        say(
+          `Redis ${short(step.moving.redis ?? 0)} cores, sessions ${short(step.moving.sessions ?? 0)}, ` +
+            `worker ${short(step.moving.worker ?? 0)}; machine ${Math.round(step.machine * 100)} % busy`,
+        );
+        stopped ??= bottleneck(step, habit);
+      } catch (error) {
+        // What was seen so far stays: somebody was refused, or a store did not answer.
+        stopped = `with ${short(place.population.size)} users, ${error instanceof Error ? error.message.split('\n')[0] : error}`;
+      }
+      if (stopped !== null) {
+        say(stopped);
+        break;
+      }
     }
     return { empty, steps, stopped };
   } finally {
@@ -66,11 +76,7 @@ async function grow(place: Place, size: number): Promise<string | null> {
   while (population.size < size) {
     const users = Math.min(AT_ONCE, size - population.size);
     const from = performance.now();
-    try {
-      await population.grow(users, COME_A_SECOND);
-    } catch (error) {
-      return `somebody could not come: ${error instanceof Error ? error.message.split('\n')[0] : error}`;
-    }
+    await population.grow(users, COME_A_SECOND);
     const aSecond = (users * 1000) / (performance.now() - from);
     if (aSecond < FEWEST_A_SECOND && users === AT_ONCE) return `no more than ${short(aSecond)} users a second can come`;
     const stopped = (await heartbeatsCome(place)) ?? outOfMemory(0);

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, freemem } from 'node:os';
+import type { Habit } from './place.ts';
 import type { Step } from './step.ts';
 
 /** Left to the machine. */
@@ -27,17 +28,14 @@ export function outOfMemory(moreMiB: number): string | null {
 }
 
 /** Why heartbeats can not be taken any more, or null. */
-export function behind(
-  behindMs: number,
-  { ttlSeconds, intervalSeconds }: { ttlSeconds: number; intervalSeconds: number },
-) {
+export function behind(behindMs: number, { ttlSeconds, intervalSeconds }: Habit): string | null {
   const limitMs = (ttlSeconds - intervalSeconds) * 1000 * BEHIND_PART;
   if (behindMs < limitMs) return null;
-  return `heartbeats are ${Math.round(behindMs / 1000)} s behind: a little more and people are told inactive who are here`;
+  return `heartbeats are ${Math.round(behindMs / 1000)} s behind of the ${ttlSeconds - intervalSeconds} s that they may be`;
 }
 
 /** What there is too little of for more users than these, or null. */
-export function bottleneck({ moving, busiestSessions, gauges }: Step): string | null {
+export function bottleneck({ moving, busiestSessions, gauges }: Step, habit: Habit): string | null {
   const full: string[] = [];
   const core = (what: string, cores: number, then: string) => {
     if (cores >= FULL) full.push(`${what} needs ${cores.toFixed(2)} of its one core (${then})`);
@@ -50,6 +48,8 @@ export function bottleneck({ moving, busiestSessions, gauges }: Step): string | 
   if (all >= FULL * availableParallelism()) {
     full.push(`all cores of this machine: ${all.toFixed(2)} of ${availableParallelism()} (more machines)`);
   }
+  const late = behind(gauges.behindMs, habit);
+  if (late !== null) full.push(late);
   if (gauges.deliverMs >= OUTBOX_LAG_MS) full.push(`telling is ${Math.round(gauges.deliverMs / 1000)} s behind`);
   if (gauges.recordMs >= OUTBOX_LAG_MS) full.push(`recording is ${Math.round(gauges.recordMs / 1000)} s behind`);
   return full.length > 0 ? full.join('; ') : null;

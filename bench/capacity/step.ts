@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { oneClose } from '../load/watcher.ts';
 import { type Gauges, gaugesDuring } from '../measure/gauges.ts';
 import { cpuMs, pssKiB } from '../measure/processes.ts';
-import { noteSlow, slowest, usedMemory } from '../measure/redis-figures.ts';
+import { slowest, usedMemory } from '../measure/redis-figures.ts';
 import { costOf } from '../measure/rounds.ts';
 import { Scrape } from '../measure/scrape.ts';
 import { type Spread, spreadOf } from '../measure/statistics.ts';
@@ -14,7 +14,6 @@ const SILENT = 100;
 const SAMPLE = 1000;
 const GOERS = 4;
 const BETWEEN_CLOSES_MS = 700;
-const SLOW_MS = 50;
 /** Beyond it a timeout is late. */
 const LATE_MS = 2000;
 const COMES_TO_REST_MS = 3000;
@@ -61,7 +60,7 @@ export interface Step {
   missing: number;
   lingering: number;
   sweepMs: number;
-  /** Commands of Redis that took too long, the slowest first. */
+  /** Commands of Redis that took too long, also while users came; the slowest first. */
   slow: { ms: number; what: string }[];
 }
 
@@ -97,7 +96,6 @@ export async function measureStep(
   const idle = await coresDuring(place, () => pause(idleSeconds * 1000));
   const memory = await memoryOf(place);
 
-  await noteSlow(redis, SLOW_MS);
   const scrape = await Scrape.of(place.metricsPort);
   const [wal, machine] = [await walPosition(place), machineTimes()];
   const ofProcesses = population.processes.map((pid) => cpuMs(() => [pid]));

@@ -44,7 +44,7 @@ export const capacity: Figure = {
       tables[`${title}; how people fared`] = fared(steps);
       for (const step of steps) {
         rows.push({
-          what: `falsely told inactive; ${name}, ${step.users} users`,
+          what: `here, and timed out or not active; ${name}, ${step.users} users`,
           unit: 'users',
           values: { rollcall: [step.falselyInactive + step.missing] },
           targets: [{ atMost: 0 }],

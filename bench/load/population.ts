@@ -3,6 +3,9 @@ import type { SessionsHelper } from '../systems/sessions.ts';
 /** As many as a web takes, where nothing else is set. */
 const USERS_OF_A_PROCESS = 50_000;
 
+/** So many processes let in who comes: with more at once the wait of each would be that of all. */
+const LET_IN = 2;
+
 /** A process; the users with numbers from the first to before the next are here. */
 interface House {
   sessions: SessionsHelper;
@@ -37,7 +40,7 @@ export class Population {
 
   /** Rejects where somebody was refused. */
   async grow(users: number, perSecond: number): Promise<void> {
-    const open = this.#houses.filter(({ first, next }) => next - first < USERS_OF_A_PROCESS);
+    const open = this.#houses.filter(({ first, next }) => next - first < USERS_OF_A_PROCESS).slice(0, LET_IN);
     const count = Math.ceil(users / open.length);
     await Promise.all(
       open.map((house) => {

@@ -28,6 +28,8 @@ export async function gaugesDuring(deployment: Deployment, work: Promise<unknown
   const end = work.finally(() => {
     done = true;
   });
+  // It may fail while something else is waited for.
+  end.catch(() => {});
   const worst: Gauges = { behindMs: 0, deliverMs: 0, recordMs: 0 };
   while (!done) {
     const now = await readGauges(deployment);
