@@ -1,4 +1,4 @@
-import { monitorEventLoopDelay, performance } from 'node:perf_hooks';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 const SAMPLE_MS = 500;
 /** So many samples in a row call for more before anything is shed: a pause of the machine is no load. */
@@ -48,15 +48,10 @@ export class LevelKeeper {
   }
 }
 
-const RESOLUTION_MS = 10;
-/** An event loop that is idle for more than the rest delays nothing, and looking so often would be most of its work. */
-const BUSY = 0.1;
-
 /** Measures how hard this process and its Redis are pressed, twice a second. */
 export class Pressure {
   readonly #keeper = new LevelKeeper();
-  readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
-  #use = performance.eventLoopUtilization();
+  readonly #delay = monitorEventLoopDelay({ resolution: 10 });
   readonly #redisMs: () => number;
   readonly #changed: (level: Level) => void;
   #timer: NodeJS.Timeout | undefined;
@@ -73,7 +68,7 @@ export class Pressure {
 
   /** The longest delay of the event loop since the last sample, in ms. */
   get loopLagMs(): number {
-    return Math.max(0, this.#delay.max / 1e6 - RESOLUTION_MS);
+    return Math.max(0, this.#delay.max / 1e6 - 10);
   }
 
   /** How much longer batching windows are now. */
@@ -82,6 +77,7 @@ export class Pressure {
   }
 
   start(): void {
+    this.#delay.enable();
     this.#timer ??= setInterval(() => this.#sample(), SAMPLE_MS);
   }
 
@@ -94,10 +90,6 @@ export class Pressure {
     const before = this.level;
     const level = this.#keeper.sample(levelOf(this.loopLagMs, this.#redisMs()));
     this.#delay.reset();
-    const use = performance.eventLoopUtilization();
-    if (performance.eventLoopUtilization(use, this.#use).utilization > BUSY) this.#delay.enable();
-    else this.#delay.disable();
-    this.#use = use;
     if (level !== before) this.#changed(level);
   }
 }
