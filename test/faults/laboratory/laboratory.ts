@@ -138,8 +138,14 @@ export class Laboratory {
 
   /** The judgement over all logs; nothing happens here afterwards. */
   async judge(): Promise<Finding[]> {
-    const { transitions } = await readPostgres(this.world);
-    this.findings.push(...judgeLogs(this.scene), ...judgeHistory(this.scene, transitions), ...this.#lastSeen.findings);
+    // Who left last may not be in PostgreSQL yet: it has two seconds.
+    const until = Date.now() + WITHIN_MS;
+    let history = judgeHistory(this.scene, (await readPostgres(this.world)).transitions);
+    while (history.length > 0 && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      history = judgeHistory(this.scene, (await readPostgres(this.world)).transitions);
+    }
+    this.findings.push(...judgeLogs(this.scene), ...history, ...this.#lastSeen.findings);
     for (const member of this.world.members) {
       for (const text of member.takeFaults()) this.findings.push({ kind: 'process', text });
     }
