@@ -34,7 +34,7 @@ export function createWatching(
   const asked = new Map<string, Question>();
   /** Too many: not asked for again before somebody else is let go. */
   const refused = new Set<string>();
-  /** Let go of here but not by the server, which could not be told: it counts them as watched still. */
+  /** Not watched here, and perhaps by the server, which refused to let go or did not answer: it may count them. */
   const owed = new Set<string>();
   /** Messages under way that let go of somebody, and whether there was no room for somebody else meanwhile. */
   let lettingGo = 0;
@@ -105,21 +105,24 @@ export function createWatching(
       for (const userId of userIds.filter(isOpen)) watched.add(userId);
     } catch (thrown) {
       if (mine !== connection) return;
-      notWatched(userIds, toPresenceError(thrown, 'INTERNAL_ERROR'));
+      const isOwed = notWatched(userIds, toPresenceError(thrown, 'INTERNAL_ERROR'));
+      if (isOwed) for (const userId of userIds.filter(isOpen)) owed.add(userId);
     }
     for (const userId of userIds.filter(isOpen)) asked.delete(userId);
     people.events(question.held.filter(({ userId }) => people.wants(userId)));
   }
 
-  function notWatched(userIds: string[], error: PresenceError): void {
-    if (laterUnlessFinal(error)) return;
+  /** Returns whether the server may watch them all the same, for us or from before. */
+  function notWatched(userIds: string[], error: PresenceError): boolean {
+    if (laterUnlessFinal(error)) return true;
     // Whoever is on the way out makes room.
     if (error.code === 'TOO_MANY_WATCHED' && (lettingGo > 0 || owed.size > 0)) {
       crowded = true;
-      return;
+      return false;
     }
     for (const userId of userIds) refused.add(userId);
     report(error);
+    return false;
   }
 
   /** Whether it may go well later, when all that is missing is said again. */

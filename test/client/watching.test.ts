@@ -251,6 +251,21 @@ test('wanted again before the server could be told to let go: asked for anew, an
   expect(people.get('ada')).toMatchObject({ status: 'inactive' });
 });
 
+test('a watch that the server may have taken without our hearing of it is let go when nobody wants it any more', async () => {
+  vi.useFakeTimers();
+  const { requests, request, watch } = world();
+  const end = watch(['ada']);
+  await settled();
+  await request().refuse('TIMEOUT');
+  end();
+  await settled();
+  expect(requests.slice(1).map(({ event, userIds }) => [event, userIds])).toEqual([['unwatch', ['ada']]]);
+  await request(1).answer([]);
+  vi.runOnlyPendingTimers();
+  await settled();
+  expect(requests).toHaveLength(2);
+});
+
 test('more than a message may hold goes in several', async () => {
   const { requests, watch } = world();
   watch(Array.from({ length: 2500 }, (_, n) => `user-${n}`));
