@@ -16,6 +16,8 @@ interface Account {
   endsAt: number;
   used: number;
   allowed: number;
+  /** What was noted here alone; it may be known to be too much before Redis has answered. */
+  noted: number;
   /** Nothing more is to be had in this window. */
   full: boolean;
   asking: Promise<void> | null;
@@ -60,7 +62,8 @@ export class Limit {
   /** Whether the rest of the window is known to be closed. Takes nothing. */
   isExhausted(whom: string): boolean {
     const account = this.#accounts.get(whom);
-    return account !== undefined && account.endsAt > this.#now() && account.full && account.used >= account.allowed;
+    if (account === undefined || account.endsAt <= this.#now()) return false;
+    return (account.full && account.used >= account.allowed) || account.noted >= this.#most;
   }
 
   /** How much was let through here in this window. Takes nothing. */
@@ -71,6 +74,7 @@ export class Limit {
 
   /** Counts what has happened already and cannot be refused any more. */
   note(whom: string): void {
+    this.#account(whom).noted++;
     try {
       this.take(whom)?.catch(() => {});
     } catch {
@@ -91,7 +95,7 @@ export class Limit {
     const now = this.#now();
     if (known !== undefined && known.endsAt > now) return known;
     const allowed = Math.ceil(this.#most * OWN_SHARE);
-    const account = { endsAt: now + WINDOW_MS, used: 0, allowed, full: false, asking: null };
+    const account = { endsAt: now + WINDOW_MS, used: 0, allowed, noted: 0, full: false, asking: null };
     this.#accounts.set(whom, account);
     return account;
   }

@@ -46,6 +46,15 @@ describe('a limit', () => {
     expect(await takes(limit, 'bob', 200)).toBe(200);
   });
 
+  test('is used up by what this process alone has noted, also before the shared count has answered', () => {
+    const limit = new Limit('x', 800, { reserve: () => new Promise(() => {}) }, () => 0);
+    for (let n = 0; n < 799; n++) limit.note('ada');
+    expect(limit.isExhausted('ada')).toBe(false);
+    limit.note('ada');
+    expect(limit.isExhausted('ada')).toBe(true);
+    expect(limit.isExhausted('bob')).toBe(false);
+  });
+
   test('says when it is over, and lets go on then', async () => {
     const shared = sharedCount();
     let now = 0;
