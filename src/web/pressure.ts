@@ -1,6 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 const SAMPLE_MS = 500;
+/** How often the event loop is looked at: often enough for the limits below, and each look costs a process that does nothing. */
+const LOOK_EVERY_MS = 25;
 /** So many samples in a row call for more before anything is shed: a pause of the machine is no load. */
 const PRESSED_SAMPLES = 3;
 /** And so many for less before one level is taken back: recovery must not bring the next wave at once. */
@@ -51,7 +53,7 @@ export class LevelKeeper {
 /** Measures how hard this process and its Redis are pressed, twice a second. */
 export class Pressure {
   readonly #keeper = new LevelKeeper();
-  readonly #delay = monitorEventLoopDelay({ resolution: 10 });
+  readonly #delay = monitorEventLoopDelay({ resolution: LOOK_EVERY_MS });
   readonly #redisMs: () => number;
   readonly #changed: (level: Level) => void;
   #timer: NodeJS.Timeout | undefined;
@@ -68,7 +70,7 @@ export class Pressure {
 
   /** The longest delay of the event loop since the last sample, in ms. */
   get loopLagMs(): number {
-    return Math.max(0, this.#delay.max / 1e6 - 10);
+    return Math.max(0, this.#delay.max / 1e6 - LOOK_EVERY_MS);
   }
 
   /** How much longer batching windows are now. */
