@@ -25,14 +25,14 @@ export function writeReport(): string {
 
 function text(found: Map<string, { run: Run; entry: Entry }>): string {
   const lines: string[] = [];
-  const made = [...found.values()].map(({ run: { machine }, entry }) => {
+  const made = Map.groupBy(found.values(), ({ run: { machine }, entry }) => {
     const versions = Object.entries(machine.versions).map(([name, version]) => `${name} ${version}`);
     return (
       `Measured ${entry.at.slice(0, 10)} at commit ${machine.commit}, on ${machine.cpus} cores (${machine.model}), ` +
-      `${machine.memoryGiB} GiB, Linux ${machine.kernel}, with ${versions.join(', ')}.\n`
+      `${machine.memoryGiB} GiB, Linux ${machine.kernel}, with ${versions.join(', ')}`
     );
   });
-  lines.push(...new Set(made));
+  for (const [how, some] of made) lines.push(`${how}: ${some.map(({ entry }) => entry.figure).join(', ')}.`, '');
   lines.push('| what | unit | Rollcall | bare | tutorial | target |', '| --- | --- | --- | --- | --- | --- |');
   for (const name of Object.keys(figures)) {
     for (const row of found.get(name)?.entry.outcome?.rows ?? []) {
