@@ -7,7 +7,6 @@ import type { clientAddress } from '../client-address.ts';
 import { networkOf } from '../client-address.ts';
 import { WINDOW_MS } from '../limit.ts';
 import type { Limits } from '../limits.ts';
-import { writeTogether } from './together.ts';
 
 /** From an address that is over its limits so many handshakes in a window are told so; the rest is not let in to hear it. */
 const TOLD_WHY = 100;
@@ -54,8 +53,9 @@ export function createDoor(
         const known = /[?&]sid=/.test(request.url ?? '');
         const refusal = known ? null : turnedAway(request);
         const letIn = () => {
-          // The answer, and Engine.IO's first packet.
-          writeTogether(socket);
+          // The answer and Engine.IO's first packet go out with one call to the system.
+          socket.cork();
+          setImmediate(() => socket.uncork());
           for (const listener of inside) listener.call(http, request, socket, head);
         };
         if (refusal) turnAway(socket, refusal);
