@@ -67,6 +67,7 @@ export function createKeys(prefix: string, cluster: boolean) {
     guard: (shard: number) => (cluster ? [ofShard('never', shard)] : []),
     pulse: (shard: number) => ofNode('pulse', shard),
     hold: (shard: number) => ofNode('hold', shard),
+    holds: (shard: number) => ofNode('holds', shard),
     epoch: (shard: number) => ofNode('epoch', shard),
     /** Which run of which server answered last. */
     server: (shard: number) => ofNode('server', shard),

@@ -6,11 +6,21 @@ import { runScript } from './scripts.ts';
 
 const EVERY_MS = 500;
 const HOLD_MS = 1000;
+/** For a web that is behind: past its next contact, with the answers of that and of this one. It ends as soon as the web has caught up. */
+const HOLD_BEHIND_MS = 3000;
+/** At the first contact after an outage, and where one was on its way through it, nobody knows how long Redis takes to answer. */
+const HOLD_FIRST_MS = 5000;
 /** Who has not answered for so long is away, not slow. */
 const AWAY_MS = 1500;
 
 /** `first`: they had not been reached before. */
 export type ShardsListener = (shards: readonly number[], first: boolean) => void;
+
+/**
+ * Whether this process has beats for these shards that would come too late if expiry went on, as it may where they were out of
+ * reach until now; `answerMs`: how long they took to answer last.
+ */
+export type IsBehind = (shards: readonly number[], reachable: boolean, answerMs: number) => boolean;
 
 /** The contact with one place: with Redis, or in a cluster with the node of a shard. */
 class Contact {
@@ -39,10 +49,12 @@ export class Pulse {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
   readonly #clock: RedisClock;
+  readonly #process = randomUUID();
   readonly #contacts: readonly Contact[];
   #timer: NodeJS.Timeout | undefined;
   readonly #onLost: ShardsListener[] = [];
   readonly #onBack: ShardsListener[] = [];
+  #isBehind: IsBehind | null = null;
 
   constructor(redis: RedisClient, keys: Keys, clock: RedisClock) {
     this.#redis = redis;
@@ -82,6 +94,11 @@ export class Pulse {
     this.#onBack.push(listener);
   }
 
+  /** Expiry waits for as long as this says so, asked at every contact. */
+  holdWhile(isBehind: IsBehind): void {
+    this.#isBehind = isBehind;
+  }
+
   start(): void {
     this.#timer ??= setInterval(() => void this.beat(), EVERY_MS);
     void this.beat();
@@ -105,8 +122,17 @@ export class Pulse {
     );
   }
 
+  /** A contact that knows of what has happened up to now: not the one that is on its way. */
+  async beatAnew(): Promise<void> {
+    await Promise.all(this.#contacts.map((contact) => contact.beating));
+    await this.beat();
+  }
+
   async #touch(contact: Contact): Promise<void> {
     const was = contact.alive;
+    const keys = this.#keys;
+    const holdMs = was ? HOLD_BEHIND_MS + 2 * contact.tookMs : HOLD_FIRST_MS;
+    const asks = (was || contact.epoch !== null) && this.#isBehind?.(contact.shards, was, contact.tookMs);
     const [shard = 0] = contact.shards;
     try {
       const sentAt = performance.now();
@@ -114,8 +140,15 @@ export class Pulse {
       const reply = await runScript(
         this.#redis,
         'pulse',
-        [this.#keys.pulse(shard), this.#keys.hold(shard), this.#keys.epoch(shard), this.#keys.server(shard)],
-        [HOLD_MS, randomUUID()],
+        [keys.pulse(shard), keys.hold(shard), keys.epoch(shard), keys.server(shard), keys.holds(shard)],
+        [
+          HOLD_MS,
+          randomUUID(),
+          asks ? Math.round(holdMs) : 0,
+          this.#process,
+          this.#clock.now(shard),
+          this.#isBehind ? HOLD_FIRST_MS : 0,
+        ],
       );
       this.#clock.learn(Number(reply[0]), sentAt, shard);
       contact.tookMs = performance.now() - sentAt;
@@ -126,6 +159,8 @@ export class Pulse {
       contact.epoch = epoch;
       for (const listener of [...(was ? [] : this.#onBack), ...(lost ? this.#onLost : [])])
         listener(contact.shards, first);
+      // Whether that was needed is known since a moment ago.
+      if (!was && asks) await this.#touch(contact);
     } catch {
       // Whoever needs Redis meets the error itself; here it only means: not in contact.
       contact.alive = false;

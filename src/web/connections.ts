@@ -55,11 +55,13 @@ export class Connections {
     const listener: HeartbeatListener = {
       missing: (connection) => void this.restore(connection),
       ended: (connection, reason) => this.#drop(connection, reason),
+      caughtUp: () => void services.pulse.beatAnew(),
     };
     this.#heartbeats = new Heartbeats(services, presence.followUps, listener, config, stretch);
     this.#goodbyes = new Goodbyes(services, presence.followUps, config, log);
     const lookEveryMs = Math.min(1000, Math.round(config.ttlMs / 20));
     this.#looking = setInterval(() => this.#lookForSilent(), lookEveryMs);
+    services.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact));
     services.pulse.onBack((shards) => this.#onBack(shards));
     services.pulse.onLost((shards) => void this.#onLost(shards));
   }
@@ -244,7 +246,7 @@ export class Connections {
   /** Redis is back, perhaps with older data: it hears of the last beat of everybody here before anybody is expired. */
   #onBack(shards: readonly number[]): void {
     for (const connection of this.#heldIn(shards)) this.#heartbeats.owe(connection);
-    this.#heartbeats.flush();
+    this.#heartbeats.catchUp(shards);
     this.#goodbyes.say();
   }
 

@@ -14,16 +14,28 @@ const LATER_MS = 250;
 const PART_OF_MARGIN = 1 / 20;
 /** Under load too, or they would be too old to be taken the cheap way. */
 const LONGEST_MS = 800;
+/** Beats that wait for longer than this part of what their clients have left are in danger of coming too late, */
+const BEHIND_PART_OF_MARGIN = 1 / 2;
+/** and all the sooner the longer Redis takes: it has to hear that expiry must wait, and before that what was asked already. */
+const ANSWERS_UNTIL_HEARD = 2;
+/** With a short TTL too, to tell of thousands takes a busy Redis some seconds. */
+const LEAST_PATIENCE_MS = 10_000;
 const RETRY_MS = 200;
-const BEATS_AT_ONCE = 500;
+const BEATS_IN_A_CALL = 500;
+/** Where more are owed, as after an outage. Of more at once the answers, and that of the pulse behind them, would be late. */
+const CALLS_AT_ONCE = 2;
 
 interface Owed {
+  /** Since when it waits. */
+  since: number;
   /** Only where the client said something else than before. */
   state: SessionState | null;
   told: (() => void)[] | null;
   /** Redis was away when it came, or has been since. */
   kept: boolean;
 }
+
+type Entry = readonly [Connection, Owed];
 
 /** What is owed to one node, so that one that is away holds up no others. */
 interface Debt {
@@ -32,23 +44,33 @@ interface Debt {
   timer: NodeJS.Timeout | undefined;
   /** When the timer is over. */
   due: number;
+  /** On their way, since when. */
+  sent: readonly Entry[];
+  sentAt: number;
+  /** Since when expiry is asked to wait. */
+  behindSince: number | null;
 }
 
 export interface HeartbeatListener {
   /** Redis does not know the session. */
   missing(connection: Connection): void;
   ended(connection: Connection, reason: Ended): void;
+  /** Expiry need not wait any longer. */
+  caughtUp(): void;
 }
 
 /**
- * Gathers heartbeats and tells Redis of all in a tick with one script call. One call per node is on its way at a time:
- * while Redis is slow or away the beats of the meantime become one per session, sent with their age.
+ * Gathers heartbeats and tells Redis of all in a tick with one script call, or a few of them together where there are many.
+ * What comes for a node while they are on their way waits for their answers: while Redis is slow or away the beats of the
+ * meantime become one per session, sent with their age.
  */
 export class Heartbeats {
   readonly #store: PresenceStore;
   readonly #placeOf: Keys['placeOf'];
   readonly #followUps: FollowUps;
   readonly #listener: HeartbeatListener;
+  readonly #ttlMs: number;
+  readonly #marginMs: number;
   readonly #laterMs: number;
   readonly #stretch: () => number;
   readonly #debts: readonly Debt[];
@@ -66,9 +88,19 @@ export class Heartbeats {
     this.#placeOf = keys.placeOf;
     this.#followUps = followUps;
     this.#listener = listener;
-    this.#laterMs = Math.min(LATER_MS, (ttlMs - heartbeatIntervalMs) * PART_OF_MARGIN);
+    this.#ttlMs = ttlMs;
+    this.#marginMs = ttlMs - heartbeatIntervalMs;
+    this.#laterMs = Math.min(LATER_MS, this.#marginMs * PART_OF_MARGIN);
     this.#stretch = stretch;
-    this.#debts = keys.places.map(() => ({ owed: new Map(), sending: null, timer: undefined, due: 0 }));
+    this.#debts = keys.places.map(() => ({
+      owed: new Map(),
+      sending: null,
+      timer: undefined,
+      due: 0,
+      sent: [],
+      sentAt: 0,
+      behindSince: null,
+    }));
   }
 
   /** `told` is called once Redis has the beat, or has turned out to be away. */
@@ -91,6 +123,41 @@ export class Heartbeats {
     if (owed) owed.kept = true;
   }
 
+  /**
+   * Whether expiry in these shards (all those of a node) has to wait: some beats were kept while Redis was away, or have
+   * waited for so long that their sessions may be overdue there. Once it waits it does so until answers are quick enough again
+   * for the next beats to be in time. For no longer than a TTL in a row (ten seconds where it is shorter): people who left must
+   * not stay active for as long as Redis cannot cope. Where it was not reachable, what has been kept shows once it is.
+   *
+   * `answerMs`: how long Redis took to answer last.
+   */
+  isBehind([shard = 0]: readonly number[], reachable: boolean, answerMs: number): boolean {
+    if (!reachable) return true;
+    const debt = this.#debts[this.#placeOf(shard)] as Debt;
+    const now = performance.now();
+    const waits = debt.behindSince !== null && this.#spareMs(answerMs) === 0;
+    if (!waits && !this.#isLate(debt, now, answerMs)) {
+      debt.behindSince = null;
+      return false;
+    }
+    debt.behindSince ??= now;
+    return now - debt.behindSince < Math.max(this.#ttlMs, LEAST_PATIENCE_MS);
+  }
+
+  /** How long a beat may wait before its session is in danger. */
+  #spareMs(answerMs: number): number {
+    return Math.max(0, this.#marginMs * BEHIND_PART_OF_MARGIN - ANSWERS_UNTIL_HEARD * answerMs);
+  }
+
+  #isLate({ sent, sentAt, owed }: Debt, now: number, answerMs: number): boolean {
+    const late = now - this.#spareMs(Math.max(answerMs, sent.length > 0 ? now - sentAt : 0));
+    for (const waiting of [sent, owed]) {
+      // Those that came first are first, but for what had to be said again, which was kept.
+      for (const [, { kept, since }] of waiting) if (kept || since < late) return true;
+    }
+    return false;
+  }
+
   forget(connection: Connection): void {
     const owed = this.#debtOf(connection).owed;
     const told = owed.get(connection)?.told;
@@ -98,9 +165,11 @@ export class Heartbeats {
     for (const tell of told ?? []) tell();
   }
 
-  /** Sends what is owed now. */
-  flush(): void {
-    for (const debt of this.#debts) this.#flush(debt);
+  /** Redis can be reached again: what is owed goes now, and may take its time from now on. */
+  catchUp([shard = 0]: readonly number[]): void {
+    const debt = this.#debts[this.#placeOf(shard)] as Debt;
+    debt.behindSince = null;
+    this.#flush(debt);
   }
 
   async stop(): Promise<void> {
@@ -123,7 +192,7 @@ export class Heartbeats {
         already.told.push(told);
       }
     } else {
-      debt.owed.set(connection, { state, told: told && [told], kept: false });
+      debt.owed.set(connection, { since: performance.now(), state, told: told && [told], kept: false });
     }
     this.#schedule(debt, inMs);
   }
@@ -147,12 +216,28 @@ export class Heartbeats {
 
   async #send(debt: Debt): Promise<void> {
     const { owed } = debt;
-    const batch: [Connection, Owed][] = [];
+    const sent: Entry[] = [];
     for (const entry of owed) {
-      if (batch.length === BEATS_AT_ONCE) break;
-      batch.push(entry);
+      if (sent.length === BEATS_IN_A_CALL * CALLS_AT_ONCE) break;
+      sent.push(entry);
     }
-    for (const [connection] of batch) owed.delete(connection);
+    for (const [connection] of sent) owed.delete(connection);
+    debt.sent = sent;
+    debt.sentAt = performance.now();
+    const calls: Promise<boolean>[] = [];
+    for (let n = 0; n < sent.length; n += BEATS_IN_A_CALL)
+      calls.push(this.#call(debt, sent.slice(n, n + BEATS_IN_A_CALL)));
+    const taken = await Promise.all(calls);
+    debt.sent = [];
+    debt.sending = null;
+    const now = performance.now();
+    if (debt.behindSince !== null && !this.#isLate(debt, now, now - debt.sentAt)) this.#listener.caughtUp();
+    // What came meanwhile is owed too, even where nobody of a call that failed is here any more.
+    if (owed.size > 0) this.#schedule(debt, taken.includes(false) ? RETRY_MS : SOON_MS * this.#stretch());
+  }
+
+  /** Whether Redis was there; never throws. What was to be said is owed again where not. */
+  async #call(debt: Debt, batch: readonly Entry[]): Promise<boolean> {
     const now = performance.now();
     const beats = batch.map(([{ userId, sessionId, conn, lastBeat }, { state, kept }]) => ({
       userId,
@@ -172,25 +257,22 @@ export class Heartbeats {
         else this.#listener.ended(connection, code);
       }
       this.#tell(batch);
-      debt.sending = null;
-      if (owed.size > 0) this.#schedule(debt, SOON_MS * this.#stretch());
+      return true;
     } catch {
       // Kept until Redis is back; its client has noted why.
       this.#tell(batch);
-      debt.sending = null;
       for (const [connection, { state }] of batch) {
         // What was said meanwhile is newer.
         if (!connection.holds) continue;
         this.#put(connection, state && connection.state, null, RETRY_MS);
-        const again = owed.get(connection);
+        const again = debt.owed.get(connection);
         if (again) again.kept = true;
       }
-      // What came meanwhile is owed too, even where nobody of this batch is here any more.
-      if (owed.size > 0) this.#schedule(debt, RETRY_MS);
+      return false;
     }
   }
 
-  #tell(batch: readonly [Connection, Owed][]): void {
+  #tell(batch: readonly Entry[]): void {
     for (const [, { told }] of batch) if (told) for (const tell of told) tell();
   }
 }

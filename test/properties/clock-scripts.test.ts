@@ -15,13 +15,14 @@ afterAll(() => room.close());
 beforeEach(async () => {
   userId = `ann:${serial++}`;
   shard = shardOf(userId);
-  await room.redis.del(room.keys.pulse(shard), room.keys.hold(shard), room.keys.due(shard), room.keys.epoch(shard));
+  const { pulse, hold, holds, due, epoch } = room.keys;
+  await room.redis.del(pulse(shard), hold(shard), holds(shard), due(shard), epoch(shard));
 });
 
-async function pulse(name: string) {
+async function pulse(name: string, behindMs = 0, process = 'a process', sentAt = 0) {
   const { redis, keys } = room;
-  const own = [keys.pulse(shard), keys.hold(shard), keys.epoch(shard), keys.server(shard)];
-  const reply = await runScript(redis, 'pulse', own, [1000, name]);
+  const own = [keys.pulse(shard), keys.hold(shard), keys.epoch(shard), keys.server(shard), keys.holds(shard)];
+  const reply = await runScript(redis, 'pulse', own, [1000, name, behindMs, process, sentAt, 5000]);
   return { now: Number(reply[0]), epoch: String(reply[1]) };
 }
 
@@ -29,11 +30,11 @@ async function pulse(name: string) {
 async function silence(ms: number): Promise<void> {
   const { now } = await pulse('x');
   await room.redis.set(room.keys.pulse(shard), now - ms);
-  await room.redis.del(room.keys.hold(shard));
+  await room.redis.del(room.keys.hold(shard), room.keys.holds(shard));
 }
 
 /** As though the user's deadline had passed so long ago. */
-async function overdue(ms: number): Promise<void> {
+async function overdue(ms: number) {
   const { redis, keys } = room;
   const { session } = await room.comes(userId);
   const [seconds] = await redis.time();
@@ -41,6 +42,7 @@ async function overdue(ms: number): Promise<void> {
   await redis.hset(keys.record(userId), `b:${session.sessionId}`, beat, 'l', beat);
   await redis.zadd(keys.due(shard), beat + TTL_MS, userId);
   await redis.del(keys.status(userId));
+  return session;
 }
 
 test('user:status expires with the deadline, user:last_seen is ISO-8601 and stays', async () => {
@@ -91,6 +93,48 @@ test('a pulse tells the time of Redis, and the same epoch for as long as the sto
   expect((await pulse('two')).epoch).toMatch(/^\d+ two$/);
 });
 
+test('while a process is behind with its beats nobody is taken for silent, but who says goodbye has left', async () => {
+  const { store } = room;
+  const expire = async () => (await store.expire(shard, [{ userId, number: '' }])).users[0];
+  await pulse('x', 9000);
+  const session = await overdue(5000);
+  expect(await expire()).toMatchObject({ announced: null });
+  expect((await room.index.sweep([shard], 10))[0]?.overdue).toEqual([]);
+  await store.close(session, 0, 0);
+  expect(await expire()).toMatchObject({ announced: 'inactive', nextMs: null });
+});
+
+test('expiry waits for as long as any process is behind with its beats, and not longer', async () => {
+  const { redis, keys } = room;
+  const left = () => redis.pttl(keys.hold(shard));
+  await pulse('x', 9000, 'one');
+  await pulse('x', 4000, 'other');
+  expect(await left(), 'the longer of both').toBeGreaterThan(4000);
+  await pulse('x', 0, 'one');
+  expect(await left(), 'that of the other').toBeGreaterThan(0);
+  expect(await left()).toBeLessThanOrEqual(4000);
+  await pulse('x', 0, 'other');
+  expect(await redis.exists(keys.hold(shard), keys.holds(shard))).toBe(0);
+  await silence(1600);
+  await pulse('x', 9000, 'one');
+  await pulse('x', 0, 'one');
+  expect(await left(), 'what is left of the second after a gap').toBeGreaterThan(0);
+  expect(await left()).toBeLessThanOrEqual(1000);
+});
+
+test('a contact that was on its way while Redis stood still has expiry wait for its process', async () => {
+  const { redis, keys } = room;
+  const { now } = await pulse('x');
+  await pulse('x', 0, 'one', now - 1400);
+  expect(await redis.exists(keys.hold(shard))).toBe(0);
+  await pulse('x', 0, 'one', now - 1600);
+  expect(await redis.get(keys.hold(shard))).toBe('beats');
+  await pulse('x', 0, 'other', now);
+  expect(await redis.pttl(keys.hold(shard)), 'whoever came later').toBeGreaterThan(4000);
+  await pulse('x', 0, 'one', now);
+  expect(await redis.exists(keys.hold(shard))).toBe(0);
+});
+
 test('after a gap in the pulse nothing expires for a second; a first contact, and a short gap, hold nothing', async () => {
   const { redis, keys, store } = room;
   await pulse('x');
@@ -120,7 +164,7 @@ test('where another server has taken over nothing expires for a second, however 
   const expire = async () => (await store.expire(shard, [{ userId, number: '' }])).users[0];
   expect(await redis.pttl(keys.hold(shard))).toBeGreaterThan(0);
   expect(await expire()).toMatchObject({ announced: null });
-  await redis.del(keys.hold(shard));
+  await redis.del(keys.hold(shard), keys.holds(shard));
   await pulse('x');
   expect(await redis.exists(keys.hold(shard)), 'the new one is known by now').toBe(0);
 });

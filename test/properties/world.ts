@@ -221,9 +221,9 @@ export class World {
   }
 
   async pulse(): Promise<void> {
-    const { pulse, hold, epoch, server } = this.keys;
-    const keys = [pulse(SHARD), hold(SHARD), epoch(SHARD), server(SHARD)];
-    const [now] = await runScript(this.#time.redis, 'pulse', keys, [HOLD_MS, 'epoch']);
+    const { pulse, hold, epoch, server, holds } = this.keys;
+    const keys = [pulse(SHARD), hold(SHARD), epoch(SHARD), server(SHARD), holds(SHARD)];
+    const [now] = await runScript(this.#time.redis, 'pulse', keys, [HOLD_MS, 'epoch', 0, 'process', 0, 0]);
     expect(Number(now)).toBe(this.now);
     if (this.#pulse && this.now - this.#pulse.at > PULSE_GAP_MS) this.#heldUntil = this.now + HOLD_MS;
     this.#pulse = { at: this.now, going: true };
@@ -254,8 +254,8 @@ export class World {
   async #empty(): Promise<void> {
     const keys = this.keys;
     await this.#time.redis.del(
-      ...[keys.due, keys.outbox, keys.pulse, keys.hold, keys.epoch, keys.unrecorded, keys.unseeded].map((key) =>
-        key(SHARD),
+      ...[keys.due, keys.outbox, keys.pulse, keys.hold, keys.holds, keys.epoch, keys.unrecorded, keys.unseeded].map(
+        (key) => key(SHARD),
       ),
       ...[keys.seen, keys.apartDue, keys.apartActive].map((key) => key(SHARD)),
       ...(['deliver', 'record'] as const).flatMap((group) => [keys.wake(group, SHARD), keys.lease(group, SHARD)]),

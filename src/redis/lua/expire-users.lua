@@ -16,7 +16,7 @@ for n = 5, #ARGV, 2 do
     local idle = next(u.sessions) == nil and not u.announced
     if idle and u.job == ask then u.job = nil end
     local at = save(u)
-    if at then after = math.max(jobDelay(u, at), held() and 1000 or 0) end
+    if at then after = math.max(jobDelay(u, at), hold() ~= '' and 1000 or 0) end
     job = u.job or ''
   else
     redis.call('ZREM', due, ARGV[n])

@@ -3,7 +3,8 @@
 -- KEYS  1 due          sorted set: user → the moment (ms) this user has to be looked at again
 --       2 outbox       stream of changes, read by the groups `deliver` and `record`
 --       3 pulse        when a process last reached this Redis (ms)
---       4 hold         exists while nothing may be expired, because Redis was out of reach
+--       4 hold         'all' while nothing may be expired, because Redis was out of reach; 'beats' while nobody may be for
+--                      silence, because a web is behind with beats
 --       5 unrecorded   set: users whose changes the outbox had to drop before they were recorded
 --       6 unseeded     set: users whose choices are unknown because PostgreSQL was away
 --       7 wakeDeliver  exists while a wake-up of the group `deliver` is on its way
@@ -58,15 +59,20 @@ local function fromIso(text)
   return (days * 86400 + hh * 3600 + mm * 60 + ss) * 1000 + ms
 end
 
--- Nothing expires while Redis has just come back: the webs still hold beats it has not heard of.
-local heldCached
-local function held()
-  if heldCached == nil then
+local holdCached
+local function hold()
+  if holdCached == nil then
     local beat = tonumber(redis.call('GET', KEYS[3]) or '')
-    heldCached = (beat ~= nil and now - beat > 1500) or redis.call('EXISTS', KEYS[4]) == 1
+    holdCached = beat ~= nil and now - beat > 1500 and 'all' or redis.call('GET', KEYS[4]) or ''
   end
-  return heldCached
+  return holdCached
 end
+
+-- Nothing expires while Redis has just come back: the webs still hold beats it has not heard of.
+local function held() return hold() ~= '' and hold() ~= 'beats' end
+
+-- Of those whose web is behind with their beats none is silent yet. Who says goodbye has left all the same.
+local function mayBeat(s) return s.standing == 'l' and hold() == 'beats' end
 
 local function pack(s)
   return table.concat({ s.conn, s.standing, s.deadline and whole(s.deadline) or '', whole(s.at), s.kind, s.state, s.name }, '|')
@@ -296,7 +302,7 @@ local function settle(u)
     local deadline = deadlineOf(s)
     -- Who left while appearing inactive was last seen when that began.
     if not hiddenUntil or deadline > hiddenUntil then seen(u, s.beat) end
-    if deadline <= now then
+    if deadline <= now and not mayBeat(s) then
       dropSession(u, sid)
       if deadline > latest then latest, u.endedCause, u.endedSession = deadline, causeOf[s.standing], sid end
       u.endedAt = latest

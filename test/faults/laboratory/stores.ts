@@ -130,7 +130,7 @@ async function problemOf(redis: Redis, key: string): Promise<string | null> {
   if (/^(user:(sessions|signed_out)|presence:erased):/.test(key))
     return (await redis.ttl(key)) > 0 ? null : `${key}, which never ends`;
   if (
-    /^presence:(outbox:s\d+|\{delivery\}(:count)?|pulse|server|hold|epoch|settled|wake-\w+:s\d+|seen:s\d+|seen-completed|lease-.*)$/.test(
+    /^presence:(outbox:s\d+|\{delivery\}(:count)?|pulse|server|holds?|epoch|settled|wake-\w+:s\d+|seen:s\d+|seen-completed|lease-.*)$/.test(
       key,
     )
   )

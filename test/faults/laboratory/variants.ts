@@ -86,7 +86,7 @@ export const VARIANTS: Variant[] = [
   {
     name: 'no hold after a Redis outage',
     file: 'src/redis/lua/pulse.lua',
-    find: 'if last and (now - last > 1500 or (before and before ~= server)) then',
+    find: 'if longest and longest - now > 0 then',
     replace: 'if false then',
     scene: scenes.redisAway,
     caughtAs: 'false inactive',
