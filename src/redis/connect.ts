@@ -142,15 +142,41 @@ function patientCluster(urls: string[], options: ClusterSettings): Cluster {
   return Object.assign(new PatientCluster(urls, options), { duplicate });
 }
 
+/** What is corked until the end of a turn. */
+const gathering = new WeakSet<Redis['stream']>();
+
+/**
+ * Hands all commands of a turn of the event loop to the socket in one write. Each write is a call of the system, which costs
+ * more than the command itself: a process that answers many at once spends a third less so.
+ */
+function gatherWrites(redis: Redis): Redis {
+  const send = redis.sendCommand.bind(redis);
+  redis.sendCommand = (...command) => {
+    const { stream } = redis;
+    if (stream && !gathering.has(stream)) {
+      gathering.add(stream);
+      stream.cork();
+      setImmediate(() => {
+        gathering.delete(stream);
+        stream.uncork();
+      });
+    }
+    return send(...command);
+  };
+  return redis;
+}
+
 /** Opens a connection; errors are the caller's to log through `on('error')`, of a cluster's nodes `on('node error')`. */
 export function connectRedis(settings: RedisSettings, temper: Temper): RedisClient {
   if (settings.cluster) {
     const options = clusterOptionsFor(settings, temper);
-    return temper === 'prompt' ? new PromptCluster(settings.urls, options) : patientCluster(settings.urls, options);
+    const cluster =
+      temper === 'prompt' ? new PromptCluster(settings.urls, options) : patientCluster(settings.urls, options);
+    return cluster.on('+node', gatherWrites);
   }
   const [url] = settings.urls;
   if (!url) throw new Error('REDIS_URL names no server');
-  return new Redis(url, optionsFor(settings, temper));
+  return gatherWrites(new Redis(url, optionsFor(settings, temper)));
 }
 
 /** Resolves where Redis answers; of a cluster, where any master does: most users can be served then. */

@@ -4,18 +4,13 @@ import type { Openness, Privacy } from '../presence/visibility.ts';
 import { isRecorded, NO_TRACING, type Tracing } from '../tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
+import { glimpsesIn, PER_GLIMPSE, toMs, UNSETTLED } from './glimpses.ts';
 import { type Keys, shardOf } from './keys.ts';
 import type { Beat, Chosen, Ended, Glimpse, OpenCode, OpenRequest, Seed, SignedOut } from './presence-types.ts';
 import { visibilityOf } from './privacy.ts';
-import { detailText, parseDetail, parseRecord, type UserRecord } from './record.ts';
+import { detailText, parseRecord, type UserRecord } from './record.ts';
 import { followUpOf, type Reply, runScript } from './scripts.ts';
 import { type Left, letter, touchPlain } from './touch-plain.ts';
-
-function toMs(text: Reply | undefined): number | null {
-  if (typeof text === 'number') return text;
-  if (typeof text !== 'string' || text === '') return null;
-  return text.includes('T') ? Date.parse(text) : Number(text);
-}
 
 function seedArgs(seed: Seed | null): (string | number)[] {
   if (seed === null) return ['', '', '', '', '', '', '', ''];
@@ -30,8 +25,6 @@ function memoryArgs(memory: Memory): (string | number)[] {
   const privacy = memory.privacy ? JSON.stringify(memory.privacy) : '';
   return [memory.version, memory.lastSeen ?? '', memory.status === 'active' ? 1 : 0, hidden, ...detail, privacy];
 }
-
-const SIGHTS = ['nothing', 'status', 'all'] as const;
 
 interface Touched {
   refused: { beat: number; code: 'missing' | Ended }[];
@@ -301,21 +294,24 @@ export class PresenceStore {
     viewerId: string | null = null,
   ): Promise<{ users: Glimpse[]; position: string; followUp: FollowUp }> {
     const { reply, followUp } = await this.#run('snapshot', shard, [viewerId ?? '', ...userIds]);
-    const users = userIds.map((userId, n): Glimpse => {
-      const [status, lastSeen, version, detail, sight] = reply.slice(2 + n * 5, 7 + n * 5);
-      return {
-        userId,
-        status: status === 1 ? 'active' : 'inactive',
-        lastSeen: toMs(lastSeen),
-        version: version === '' ? null : Number(version),
-        known: Number(status) >= 0,
-        unseeded: status === -2,
-        detail: parseDetail(String(detail)),
-        sight: SIGHTS[(Number(sight) + 10) % 10] ?? 'nothing',
-        restricted: Number(sight) < 0,
-      };
-    });
-    return { users, position: String(reply[1]), followUp };
+    return { users: glimpsesIn(reply, 2, userIds), position: String(reply[1]), followUp };
+  }
+
+  /** The same for those who need not know up to which entry, and cheaper; no follow-up where nobody had to be settled. */
+  async glimpses(
+    shard: number,
+    userIds: string[],
+    viewerId: string | null,
+  ): Promise<{ users: Glimpse[]; followUp: FollowUp | null }> {
+    const keys = [this.#keys.due(shard), ...this.#keys.guard(shard)];
+    const begin = [this.#keys.stem, this.#keys.tag(shard), this.#ttlMs, this.#clock.now(shard)];
+    const reply = await runScript(this.#redis, 'glimpse', keys, [...begin, viewerId ?? '', ...userIds]);
+    const users = glimpsesIn(reply, 0, userIds);
+    const unsettled = userIds.filter((_, n) => reply[n * PER_GLIMPSE] === UNSETTLED);
+    if (unsettled.length === 0) return { users, followUp: null };
+    const settled = await this.snapshot(shard, unsettled, viewerId);
+    const byId = new Map(settled.users.map((user) => [user.userId, user]));
+    return { users: users.map((user) => byId.get(user.userId) ?? user), followUp: settled.followUp };
   }
 
   /** Whether the user is shown as inactive by choice, or may be for all that is known. */

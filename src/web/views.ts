@@ -72,7 +72,7 @@ export class Views {
 
   /** What watchers get first: with versions, and with the position from which on events count. Throws UNAVAILABLE. */
   async snapshot(userIds: string[], viewerId: string | null): Promise<Snapshot> {
-    const { users, pending, positions, restricted, unsure } = await this.see([...new Set(userIds)], viewerId);
+    const { users, pending, positions, restricted, unsure } = await this.see([...new Set(userIds)], viewerId, true);
     return { users, pending, positions, restricted, unsure };
   }
 
@@ -120,12 +120,19 @@ export class Views {
   protected async see(
     userIds: string[],
     viewerId: string | null,
+    withPositions = false,
   ): Promise<Snapshot & { unknown: Set<string>; blind: Set<string> }> {
+    const { store } = this.services;
     const positions = new Map<number, string>();
     const glimpses = await guarded(() =>
       Promise.all(
         [...Map.groupBy(userIds, shardOf)].map(async ([shard, ids]) => {
-          const { users, position, followUp } = await this.services.store.snapshot(shard, ids, viewerId);
+          if (!withPositions) {
+            const { users, followUp } = await store.glimpses(shard, ids, viewerId);
+            if (followUp) this.followUps.add(followUp);
+            return users;
+          }
+          const { users, position, followUp } = await store.snapshot(shard, ids, viewerId);
           this.followUps.add(followUp);
           positions.set(shard, position);
           return users;

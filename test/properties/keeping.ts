@@ -43,8 +43,11 @@ export async function sweep(world: World): Promise<void> {
 }
 
 export async function snapshot(world: World): Promise<void> {
+  const glimpses = await world.store.glimpses(SHARD, userIds, null);
+  if (glimpses.followUp) world.owe(glimpses.followUp);
   const { users, position, followUp } = await world.store.snapshot(SHARD, userIds);
   world.owe(followUp);
+  expect(glimpses.users).toEqual(users);
   world.expected.position = position;
   for (const [n, userId] of userIds.entries()) {
     const before = world.person(userId);

@@ -1,0 +1,29 @@
+-- What others may know of a user, for as long as nothing has to be settled first. Stands behind lib-time.lua and
+-- lib-privacy.lua.
+
+-- Returns status (1|0, -1 where Redis knows nothing, -2 where the user's choice is unknown; nil where the user has to be
+-- settled), last seen (ms, ISO text or ''), version ('' where Redis has none), detail (JSON or ''), and behind them what stands
+-- in the privacy key.
+local function glimpse(id)
+  local version, announced, seen, hiddenUntil, unseeded, detail, detailUntil, told =
+    unpack(redis.call('HMGET', recordKey(id), 'v', 'a', 'l', 'h', 'p', 'd', 'x', 'k'))
+  local lastSeen, privacy, active = unpack(redis.call('MGET', lastSeenKey(id), privacyKey(id), statusKey(id)))
+  if hiddenUntil or unseeded or not detail then detail = '' end
+  if not version then return lastSeen and 0 or -1, lastSeen or '', '', detail, privacy end
+  announced = announced == '1'
+  local plain = announced == (active ~= false)
+    and (not hiddenUntil or tonumber(hiddenUntil) < 0 or tonumber(hiddenUntil) > now)
+    and (not detailUntil or tonumber(detailUntil) > now)
+    and (unseeded or told == '?' or (told or '') == detail)
+  if not plain then return nil, '', '', '', privacy end
+  if announced then return 1, lastSeen or seen or '', version, detail, privacy end
+  return unseeded and -2 or 0, seen or '', version, detail, privacy
+end
+
+-- Puts what a viewer may know of a user behind the others: five values, the last of which is what the viewer may see of it:
+-- 2 all, 1 only the status, 0 nothing; less 10 where not everybody sees the same.
+local function show(result, viewer, id, privacy, status, lastSeen, version, detail)
+  local n = #result
+  result[n + 1], result[n + 2], result[n + 3], result[n + 4] = status, lastSeen, version, detail
+  result[n + 5] = sightOf(viewer, id, privacy) - (privacy and 10 or 0)
+end
