@@ -1,6 +1,6 @@
 import { DelayedError, type Job } from 'bullmq';
 import type { FollowUps } from '../src/queues/follow-ups.ts';
-import type { TimeoutJob } from '../src/queues/jobs.ts';
+import { numberOfCheck, type TimeoutJob } from '../src/queues/jobs.ts';
 import { shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
 
@@ -17,13 +17,14 @@ export async function runTimeout(
   job: Job<TimeoutJob>,
   token: string | undefined,
 ) {
-  const { userId, number } = job.data;
+  const { userId } = job.data;
+  const number = job.name === 'check' ? numberOfCheck(job.id ?? '') : '';
   const { users, followUp } = await store.expire(shardOf(userId), [{ userId, number }]);
   followUps.add(followUp);
   const [user] = users;
   if (job.name === 'check' && user?.nextMs != null && user.job === number) {
     const due = Date.now() + user.nextMs + SLACK_MS;
-    await job.updateData({ userId, number, due: new Date(due).toISOString() });
+    await job.updateData({ userId, due: new Date(due).toISOString() });
     await job.moveToDelayed(due, token);
     throw new DelayedError();
   }

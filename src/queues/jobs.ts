@@ -7,8 +7,6 @@ export type TimeoutJobName = 'check' | Once;
 
 export interface TimeoutJob {
   userId: string;
-  /** Of a `check`: the number under which the user's record knows this job. */
-  number: string;
   /** When it is due, as far as was known when it was added or last re-armed. */
   due: string;
 }
@@ -118,6 +116,11 @@ export const KEEP = {
 /** BullMQ allows no colon in an id; `!` occurs in no user id. The kind in front keeps it from being a whole number. */
 export function timeoutJobId(name: TimeoutJobName, userId: string, number: string): string {
   return `${name}-${userId.replaceAll(':', '!')}-${number}`;
+}
+
+/** The number under which the user's record knows a `check`. */
+export function numberOfCheck(jobId: string): string {
+  return jobId.slice(jobId.lastIndexOf('-') + 1);
 }
 
 /** One activation is one job, however often it is added. */

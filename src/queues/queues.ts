@@ -1,4 +1,4 @@
-import { type ConnectionOptions, type Job, type JobsOptions, Queue } from 'bullmq';
+import { type ConnectionOptions, Job, type JobProgress, type JobsOptions, Queue } from 'bullmq';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
 import { NO_TRACING, type Tracing } from '../tracing.ts';
 import { forgetInQueue } from './forget.ts';
@@ -57,6 +57,29 @@ interface KeySpace {
 type Connection = ConnectionOptions & { zmscore(key: string, ...members: string[]): Promise<(string | null)[]> };
 
 /**
+ * A job that is waiting for each active user takes 300 bytes of Redis instead of 700 where no field of it is longer than 64
+ * (`hash-max-listpack-value`). Its id is its key's name and need not stand in its options too.
+ */
+class SmallJob<Data, Result, Name extends string, Progress extends JobProgress> extends Job<
+  Data,
+  Result,
+  Name,
+  Progress
+> {
+  override asJSON() {
+    const { opts, ...rest } = super.asJSON();
+    const { jobId: _, ...others } = opts;
+    return { ...rest, opts: others };
+  }
+}
+
+class QueueOfSmallJobs extends Queue {
+  protected override get Job() {
+    return SmallJob;
+  }
+}
+
+/**
  * The producers of all queues. `connection` has to fail fast while Redis is away: a caller whose job could not be added
  * is told so, and the sweep makes up for it.
  */
@@ -76,14 +99,15 @@ export class Queues {
     this.#apart = tracing.on ? { telemetry: { omitContext: true } } : {};
     this.all = new Map(
       QUEUE_NAMES.map((name) => {
-        const queue = new Queue(name, {
+        const options = {
           connection,
           prefix: keys.queuePrefix(name),
           skipWaitingForReady: true,
           skipVersionCheck: true,
           streams: { events: { maxLen: EVENTS_KEPT } },
           ...(tracing.telemetry ? { telemetry: tracing.telemetry } : {}),
-        });
+        };
+        const queue: Queue = name === 'timeouts' ? new QueueOfSmallJobs(name, options) : new Queue(name, options);
         queue.on('error', onError);
         return [name, queue];
       }),
@@ -246,8 +270,7 @@ export class Queues {
   #timeoutJob(arm: Exclude<Arm, { kind: 'remove' }>) {
     const due = Date.now() + arm.delayMs;
     const name = arm.kind === 'check' ? 'check' : arm.why;
-    const number = arm.kind === 'check' ? arm.number : '';
-    const data: TimeoutJob = { userId: arm.userId, number, due: new Date(due).toISOString() };
+    const data: TimeoutJob = { userId: arm.userId, due: new Date(due).toISOString() };
     // Two closings of one user are two jobs: an id that is still being finished would swallow the second.
     const jobId = timeoutJobId(
       name,

@@ -37,7 +37,7 @@ describe('the board', () => {
     expect((await board(url, basic('ops:a:b c'))).status).toBe(200);
   });
 
-  test('shows all queues, and of a timeout whose it is and when it is due', async () => {
+  test('shows all queues, and of a timeout, which is kept small, whose it is and when it is due', async () => {
     const page = await board(`${guarded.url}/admin/queues`, basic('ops:a:b c'));
     expect(page.headers.get('content-type')).toMatch(/^text\/html/);
     expect(await page.text()).toContain('Rollcall');
@@ -68,6 +68,9 @@ describe('the board', () => {
       const shown = await board(`${guarded.url}/admin/queues/queue/${queue}`, basic('ops:a:b c'));
       expect(shown.status).toBe(200);
     }
+    // A job that waits for everybody who is active has to be small: no hash table.
+    const key = `${rollcall.queuePrefix('timeouts')}:timeouts:${job?.id}`;
+    expect(await rollcall.redis.object('ENCODING', key)).toMatch(/^(list|zip)/);
     ada.leave();
   });
 });

@@ -74,7 +74,7 @@ test('somebody whose timeout job is done though they are here, as a failover may
       (removed) => removed === 1,
       10_000,
     );
-    await queue.add('closed', { userId: 'here', number: '' }, { jobId: id });
+    await queue.add('closed', { userId: 'here', due: new Date().toISOString() }, { jobId: id });
     const stateOf = () => queue.getJobState(id);
     await eventually(stateOf, (state) => state === 'completed', 10_000);
     await maintenance.add('restore-jobs', {});
