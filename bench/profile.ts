@@ -20,6 +20,7 @@ type Crowd = ReturnType<typeof startCrowd>;
 type Work = (system: Rollcall, crowd: Crowd) => Promise<(seconds: number) => Promise<unknown>>;
 
 const works: Record<string, Work> = {
+  nothing: async () => (seconds) => pause(seconds * 1000),
   heartbeats: async (system, crowd) => {
     await crowd.ask('connect', arrival(system, { prefix: 'user-', count: 2000 }));
     return (seconds) => crowd.ask('beat', 2000, seconds);

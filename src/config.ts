@@ -58,6 +58,8 @@ export interface Config {
   socketTransports: Transport[];
   webConcurrency: number;
   workerConcurrency: number;
+  /** Over how many queues the timeout jobs are spread. */
+  timeoutQueues: number;
   /** How long transitions stay in PostgreSQL. */
   historyRetentionDays: number;
   alertMinAbsenceMs: number;
@@ -115,6 +117,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     webConcurrency,
     socketTransports: readTransports(from, webConcurrency),
     workerConcurrency: from.integer('WORKER_CONCURRENCY', DEFAULT_WORKER_CONCURRENCY, { min: 1, max: 10_000 }),
+    timeoutQueues: from.integer('TIMEOUT_QUEUES', 1, { min: 1, max: 16 }),
     historyRetentionDays: from.integer('HISTORY_RETENTION_DAYS', 90, { min: 1, max: 36_500 }),
     alertMinAbsenceMs: from.seconds('ALERT_MIN_ABSENCE_SECONDS', 600_000, { zero: true }),
     alertStableMs: from.seconds('ALERT_STABLE_SECONDS', 15_000, { zero: true }),

@@ -80,7 +80,7 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
   const complain = (error: Error) => {
     if (!isRedisAway(error)) log.error({ err: error }, 'A queue failed');
   };
-  const queues = new Queues(producers, keys, complain, tracing);
+  const queues = new Queues(producers, keys, complain, config.timeoutQueues, tracing);
   pulse.start();
 
   return {

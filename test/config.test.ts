@@ -70,6 +70,7 @@ describe('settings', () => {
       socketTransports: ['websocket', 'polling'],
       webConcurrency: 1,
       workerConcurrency: 64,
+      timeoutQueues: 1,
       historyRetentionDays: 90,
       alertMinAbsenceMs: 600_000,
       alertStableMs: 15_000,

@@ -3,7 +3,7 @@ import { type Config, readConfig } from '../src/config.ts';
 import { type ProcessPlan, runProcess, type Service } from '../src/lifecycle.ts';
 import { createLogger, type Logger } from '../src/log.ts';
 import { FollowUps } from '../src/queues/follow-ups.ts';
-import { KEEP, type QueueName } from '../src/queues/jobs.ts';
+import { KEEP, kindOf, type QueueName, timeoutQueueNames } from '../src/queues/jobs.ts';
 import { isRedisAway, type RedisClient } from '../src/redis/connect.ts';
 import { openServices, type Services } from '../src/services.ts';
 import { openTracing, tracingService } from '../src/tracing-start.ts';
@@ -51,8 +51,10 @@ async function assemble(): Promise<ProcessPlan> {
       queue('last-seen', { ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(services, config, log, job)),
       queue('maintenance', { ...LONG, concurrency: 1 }, (job) => runMaintenance(services, config, job)),
       queue('broadcasts', { ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(services, metrics, job)),
-      queue('timeouts', { ...SHORT, ...concurrencyOf(config) }, (job, token) =>
-        runTimeout(services, followUps, job, token),
+      ...timeoutQueueNames(config.timeoutQueues).map((name) =>
+        queue(name, { ...SHORT, ...concurrencyOf(config) }, (job, token) =>
+          runTimeout(services, followUps, job, token),
+        ),
       ),
       queue('notifications', { ...LONG, ...concurrencyOf(config), ...RETRIES }, (job) =>
         runNotification(services, config, job),
@@ -92,8 +94,8 @@ function queueService(name: QueueName, { connection, services, log, options, pro
         maxStalledCount: ANY_NUMBER_OF_STALLS,
         // How soon it tries again while Redis is away; the library's own 15 s would outlast every promise.
         runRetryDelay: 200,
-        removeOnComplete: { count: KEEP[name].completed },
-        removeOnFail: { count: KEEP[name].failed },
+        removeOnComplete: { count: KEEP[kindOf(name)].completed },
+        removeOnFail: { count: KEEP[kindOf(name)].failed },
         ...options,
       });
       worker.on('error', (error) => {

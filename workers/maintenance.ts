@@ -36,7 +36,7 @@ export async function runMaintenance(services: Services, config: Config, job: Jo
       case 'make-partitions':
         return await preparePartitions(services, config);
       case 'drop-old':
-        return await dropOld(services, config);
+        return { ...(await dropOld(services, config)), queues: await services.queues.dropLeft() };
       case 'erase-traces':
         return await eraseTraces(services, job);
       default:
@@ -85,7 +85,7 @@ async function restoreJobs(services: Services) {
       const number = numbers[n];
       return number ? [{ userId, number }] : [];
     });
-    const coming = await queues.coming(noted);
+    const coming = await queues.timeouts.coming(shard, noted);
     const missing = noted.filter((_, n) => !coming[n]);
     if (missing.length === 0) return;
     const { users, followUp } = await store.expire(shard, missing);

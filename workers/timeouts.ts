@@ -12,17 +12,20 @@ const SLACK_MS = 5;
  * written to the queue for the heartbeats in between.
  */
 export async function runTimeout(
-  { store }: Services,
+  { store, queues }: Services,
   followUps: FollowUps,
   job: Job<TimeoutJob>,
   token: string | undefined,
 ) {
   const { userId } = job.data;
   const number = job.name === 'check' ? numberOfCheck(job.id ?? '') : '';
-  const { users, followUp } = await store.expire(shardOf(userId), [{ userId, number }]);
+  const shard = shardOf(userId);
+  const { users, followUp } = await store.expire(shard, [{ userId, number }]);
   followUps.add(followUp);
   const [user] = users;
-  if (job.name === 'check' && user?.nextMs != null && user.job === number) {
+  // Where the jobs are spread over another number of queues than before, the user has another in the right one by now.
+  const isOwn = job.name === 'check' && job.queueName === queues.timeouts.of(shard).name;
+  if (isOwn && user?.nextMs != null && user.job === number) {
     const due = Date.now() + user.nextMs + SLACK_MS;
     await job.updateData({ userId, due: new Date(due).toISOString() });
     await job.moveToDelayed(due, token);

@@ -100,8 +100,27 @@ export type MaintenanceJobName =
   | 'make-partitions'
   | 'drop-old';
 
-export const QUEUE_NAMES = ['timeouts', 'broadcasts', 'last-seen', 'notifications', 'webhooks', 'maintenance'] as const;
-export type QueueName = (typeof QUEUE_NAMES)[number];
+export const OTHER_QUEUES = ['broadcasts', 'last-seen', 'notifications', 'webhooks', 'maintenance'] as const;
+type OtherQueue = (typeof OTHER_QUEUES)[number];
+export type TimeoutQueue = 'timeouts' | `timeouts-${number}`;
+export type QueueName = TimeoutQueue | OtherQueue;
+/** Of several queues of timeouts each is like the first. */
+export type QueueKind = 'timeouts' | OtherQueue;
+
+/** As many as there are shards. */
+export const MOST_TIMEOUT_QUEUES = 16;
+
+export function timeoutQueueNames(count: number): TimeoutQueue[] {
+  return Array.from({ length: count }, (_, n): TimeoutQueue => (n === 0 ? 'timeouts' : `timeouts-${n + 1}`));
+}
+
+export function isTimeoutQueue(name: string): name is TimeoutQueue {
+  return /^timeouts(-\d+)?$/.test(name);
+}
+
+export function kindOf(name: QueueName): QueueKind {
+  return isTimeoutQueue(name) ? 'timeouts' : name;
+}
 
 /** Kept for the board: enough to see what was done lately, little enough to cost nothing. */
 export const KEEP = {
@@ -111,7 +130,7 @@ export const KEEP = {
   notifications: { completed: 200, failed: 1000 },
   webhooks: { completed: 50, failed: 1000 },
   maintenance: { completed: 50, failed: 100 },
-} as const satisfies Record<QueueName, { completed: number; failed: number }>;
+} as const satisfies Record<QueueKind, { completed: number; failed: number }>;
 
 /** BullMQ allows no colon in an id; `!` occurs in no user id. The kind in front keeps it from being a whole number. */
 export function timeoutJobId(name: TimeoutJobName, userId: string, number: string): string {

@@ -1,5 +1,5 @@
-import { type ConnectionOptions, Job, type JobProgress, type JobsOptions, Queue } from 'bullmq';
-import type { Arm, FollowUp } from '../presence/follow-up.ts';
+import { type ConnectionOptions, type JobsOptions, Queue } from 'bullmq';
+import type { FollowUp } from '../presence/follow-up.ts';
 import { NO_TRACING, type Tracing } from '../tracing.ts';
 import { forgetInQueue } from './forget.ts';
 import {
@@ -9,15 +9,18 @@ import {
   type FriendActiveJob,
   friendActiveJobId,
   isTimeoutJobOf,
+  isTimeoutQueue,
   type MaintenanceJobName,
+  MOST_TIMEOUT_QUEUES,
+  OTHER_QUEUES,
   type PushJob,
-  QUEUE_NAMES,
   type QueueName,
   type RefusedJob,
   type RejectedJob,
-  type TimeoutJob,
-  timeoutJobId,
+  timeoutQueueNames,
 } from './jobs.ts';
+import { QueueOfSmallJobs } from './small-jobs.ts';
+import { dueSince, Timeouts } from './timeouts.ts';
 
 /** The event streams are for people who look at the board; nothing here reads them. */
 const EVENTS_KEPT = 200;
@@ -39,9 +42,6 @@ const MAINTENANCE_EVERY_MS: Record<MaintenanceJobName, number> = {
 
 /** For as long as PostgreSQL is away, up to eight minutes; an alert is no news after that. */
 const FRIEND_ACTIVE_TRIES = { attempts: 10, backoff: { type: 'exponential', delay: 1000 } };
-/** The states in which a job will still run. */
-const COMING = new Set(['delayed', 'waiting', 'active', 'prioritized', 'waiting-children']);
-
 /** About two minutes, unless the push service says when. The worker knows the way (`retry-after`). */
 const PUSH_TRIES = { attempts: 8, backoff: { type: 'retry-after' } };
 
@@ -54,30 +54,10 @@ interface KeySpace {
   placeOf(shard: number): number;
 }
 
-type Connection = ConnectionOptions & { zmscore(key: string, ...members: string[]): Promise<(string | null)[]> };
-
-/**
- * A job that is waiting for each active user takes 300 bytes of Redis instead of 700 where no field of it is longer than 64
- * (`hash-max-listpack-value`). Its id is its key's name and need not stand in its options too.
- */
-class SmallJob<Data, Result, Name extends string, Progress extends JobProgress> extends Job<
-  Data,
-  Result,
-  Name,
-  Progress
-> {
-  override asJSON() {
-    const { opts, ...rest } = super.asJSON();
-    const { jobId: _, ...others } = opts;
-    return { ...rest, opts: others };
-  }
-}
-
-class QueueOfSmallJobs extends Queue {
-  protected override get Job() {
-    return SmallJob;
-  }
-}
+type Connection = ConnectionOptions & {
+  exists(key: string): Promise<number>;
+  zmscore(key: string, ...members: string[]): Promise<(string | null)[]>;
+};
 
 /**
  * The producers of all queues. `connection` has to fail fast while Redis is away: a caller whose job could not be added
@@ -85,33 +65,49 @@ class QueueOfSmallJobs extends Queue {
  */
 export class Queues {
   readonly all: ReadonlyMap<QueueName, Queue>;
+  readonly timeouts: Timeouts;
   readonly #connection: Connection;
   readonly #keys: KeySpace;
+  readonly #onError: (error: Error) => void;
   readonly #tracing: Tracing;
   /** For jobs that speak of another time than that in which they are added: they begin a trace. */
   readonly #apart: Pick<JobsOptions, 'telemetry'>;
   #closing: Promise<void> | null = null;
 
-  constructor(connection: Connection, keys: KeySpace, onError: (error: Error) => void, tracing = NO_TRACING) {
+  /** `timeoutQueues`: over how many queues the timeout jobs are spread. */
+  constructor(
+    connection: Connection,
+    keys: KeySpace,
+    onError: (error: Error) => void,
+    timeoutQueues = 1,
+    tracing = NO_TRACING,
+  ) {
     this.#connection = connection;
     this.#keys = keys;
     this.#tracing = tracing;
     this.#apart = tracing.on ? { telemetry: { omitContext: true } } : {};
-    this.all = new Map(
-      QUEUE_NAMES.map((name) => {
-        const options = {
-          connection,
-          prefix: keys.queuePrefix(name),
-          skipWaitingForReady: true,
-          skipVersionCheck: true,
-          streams: { events: { maxLen: EVENTS_KEPT } },
-          ...(tracing.telemetry ? { telemetry: tracing.telemetry } : {}),
-        };
-        const queue: Queue = name === 'timeouts' ? new QueueOfSmallJobs(name, options) : new Queue(name, options);
-        queue.on('error', onError);
-        return [name, queue];
-      }),
+    this.#onError = onError;
+    const names = timeoutQueueNames(timeoutQueues);
+    this.all = new Map([...names, ...OTHER_QUEUES].map((name) => [name, this.#open(name)]));
+    this.timeouts = new Timeouts(
+      names.map((name) => this.queue(name)),
+      connection,
+      this.#apart,
     );
+  }
+
+  #open(name: QueueName): Queue {
+    const { telemetry } = this.#tracing;
+    const options = {
+      connection: this.#connection,
+      prefix: this.#keys.queuePrefix(name),
+      skipWaitingForReady: true,
+      skipVersionCheck: true,
+      streams: { events: { maxLen: EVENTS_KEPT } },
+      ...(telemetry ? { telemetry } : {}),
+    };
+    const queue: Queue = isTimeoutQueue(name) ? new QueueOfSmallJobs(name, options) : new Queue(name, options);
+    return queue.on('error', this.#onError);
   }
 
   queue(name: QueueName): Queue {
@@ -129,18 +125,13 @@ export class Queues {
   }
 
   async #follow(followUps: FollowUp[]): Promise<void> {
-    const arms = followUps.flatMap((followUp) => followUp.arms);
-    const added = arms.flatMap((arm) => (arm.kind === 'remove' ? [] : [this.#timeoutJob(arm)]));
-    const removed = arms.flatMap((arm) => (arm.kind === 'remove' ? [arm] : []));
+    const arms = followUps.flatMap(({ shard, arms }) => arms.map((arm) => ({ shard, arm })));
     const deliver = this.#drains(followUps.filter((followUp) => followUp.wakeDeliver));
     const record = this.#drains(followUps.filter((followUp) => followUp.wakeRecord));
     await Promise.all([
-      added.length > 0 ? this.queue('timeouts').addBulk(added) : undefined,
+      arms.length > 0 ? this.timeouts.follow(arms) : undefined,
       deliver.length > 0 ? this.queue('broadcasts').addBulk(deliver) : undefined,
       record.length > 0 ? this.queue('last-seen').addBulk(record) : undefined,
-      ...removed.map(({ userId, number }) => {
-        return this.queue('timeouts').remove(timeoutJobId('check', userId, number));
-      }),
     ]);
   }
 
@@ -205,8 +196,8 @@ export class Queues {
   async forget(userId: string, { keepTimeouts }: { keepTimeouts: boolean }): Promise<number> {
     let count = 0;
     for (const [name, queue] of this.all) {
-      if (name === 'broadcasts' || name === 'maintenance' || (name === 'timeouts' && keepTimeouts)) continue;
-      const inId = name === 'timeouts' ? (jobId: string) => isTimeoutJobOf(jobId, userId) : null;
+      if (name === 'broadcasts' || name === 'maintenance' || (isTimeoutQueue(name) && keepTimeouts)) continue;
+      const inId = isTimeoutQueue(name) ? (jobId: string) => isTimeoutJobOf(jobId, userId) : null;
       count += await forgetInQueue(queue, userId, inId);
     }
     return count;
@@ -219,31 +210,24 @@ export class Queues {
     }
   }
 
-  /**
-   * Which of these timeout jobs are still to come. One that is over, though its user's record waits for it (a failover
-   * may take the one back and not the other), makes room for the next of its id.
-   */
-  async coming(jobs: { userId: string; number: string }[]): Promise<boolean[]> {
-    const queue = this.queue('timeouts');
-    const ids = jobs.map(({ userId, number }) => timeoutJobId('check', userId, number));
-    if (ids.length === 0) return [];
-    // Nearly all of them sleep, which is known of all in one command.
-    const sleeping = await this.#connection.zmscore(queue.toKey('delayed'), ...ids);
-    return Promise.all(
-      ids.map(async (jobId, n) => {
-        if (sleeping[n] != null) return true;
-        const state = await queue.getJobState(jobId);
-        if (state === 'completed' || state === 'failed') await queue.remove(jobId);
-        return COMING.has(state);
-      }),
-    );
+  /** Removes the queues that were left when the timeout jobs were spread over more than now; returns their names. */
+  async dropLeft(): Promise<QueueName[]> {
+    const left: QueueName[] = [];
+    for (const name of timeoutQueueNames(MOST_TIMEOUT_QUEUES)) {
+      if (this.all.has(name)) continue;
+      if ((await this.#connection.exists(`${this.#keys.queuePrefix(name)}:${name}:meta`)) === 0) continue;
+      const queue = this.#open(name);
+      await queue.obliterate({ force: true });
+      await queue.close();
+      left.push(name);
+    }
+    return left;
   }
 
   /** How much waits in each queue, and for how long the oldest of it has been due. */
   async figures() {
     return Promise.all(
-      QUEUE_NAMES.map(async (name) => {
-        const queue = this.queue(name);
+      [...this.all].map(async ([name, queue]) => {
         const [counts, [oldest]] = await Promise.all([
           queue.getJobCounts('waiting', 'active', 'delayed', 'failed'),
           queue.getJobs(['waiting'], 0, 0, true),
@@ -267,34 +251,8 @@ export class Queues {
     });
   }
 
-  #timeoutJob(arm: Exclude<Arm, { kind: 'remove' }>) {
-    const due = Date.now() + arm.delayMs;
-    const name = arm.kind === 'check' ? 'check' : arm.why;
-    const data: TimeoutJob = { userId: arm.userId, due: new Date(due).toISOString() };
-    // Two closings of one user are two jobs: an id that is still being finished would swallow the second.
-    const jobId = timeoutJobId(
-      name,
-      arm.userId,
-      arm.kind === 'check' ? arm.number : `${Math.round(due)}x${nextSerial()}`,
-    );
-    // A goodbye is made true by its job; any other job looks at what comes of itself.
-    return { name, data, opts: { jobId, delay: Math.round(arm.delayMs), ...(name === 'closed' ? {} : this.#apart) } };
-  }
-
   close(): Promise<void> {
     this.#closing ??= Promise.all([...this.all.values()].map((queue) => queue.close())).then(() => {});
     return this.#closing;
   }
-}
-
-/** A job that re-arms itself was added long before it became due. */
-function dueSince({ data, timestamp, delay }: Job): number {
-  const due = Date.parse((data as Partial<TimeoutJob>).due ?? '');
-  return Number.isNaN(due) ? timestamp + delay : due;
-}
-
-let serial = Math.floor(Math.random() * 1e6);
-function nextSerial(): number {
-  serial = (serial + 1) % 1e9;
-  return serial;
 }

@@ -5,13 +5,13 @@ import type { Queue } from 'bullmq';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RollcallError } from '../errors.ts';
 import { OPERATOR_CHALLENGE, type OperatorLock } from '../operator.ts';
-import type { QueueName } from '../queues/jobs.ts';
+import { kindOf, type QueueKind, type QueueName } from '../queues/jobs.ts';
 import { networkOf } from './client-address.ts';
 import { sendError } from './refusals.ts';
 
 export const BOARD_PATH = '/admin/queues';
 
-const DESCRIPTIONS: Record<QueueName, string> = {
+const DESCRIPTIONS: Record<QueueKind, string> = {
   timeouts: 'One delayed check per active user, due when they would have been silent for too long',
   broadcasts: 'Hands changes to the web processes, which tell their watchers',
   'last-seen': 'Writes changes to PostgreSQL. Failed: rows that it refused',
@@ -44,7 +44,7 @@ export async function boardRoutes(app: FastifyInstance, { lock, queues, writable
   const serverAdapter = new FastifyAdapter().setBasePath(BOARD_PATH);
   createBullBoard({
     queues: queues.map((queue) => {
-      const description = DESCRIPTIONS[queue.name as QueueName];
+      const description = DESCRIPTIONS[kindOf(queue.name as QueueName)];
       return new BullMQAdapter(queue, { readOnlyMode: !writable, description });
     }),
     serverAdapter,

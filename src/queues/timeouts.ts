@@ -1,0 +1,96 @@
+import type { Job, JobsOptions, Queue } from 'bullmq';
+import type { Arm } from '../presence/follow-up.ts';
+import { type TimeoutJob, timeoutJobId } from './jobs.ts';
+
+/** The states in which a job will still run. */
+const COMING = new Set(['delayed', 'waiting', 'active', 'prioritized', 'waiting-children']);
+
+interface Connection {
+  zmscore(key: string, ...members: string[]): Promise<(string | null)[]>;
+}
+
+/** Whose shard is known. */
+export interface ArmedShard {
+  shard: number;
+  arm: Arm;
+}
+
+/** The timeout jobs: all in one queue, or by the shards of their users in several, each of which may be on a node of its own. */
+export class Timeouts {
+  readonly #queues: readonly Queue[];
+  readonly #connection: Connection;
+  /** For jobs that speak of another time than that in which they are added: they begin a trace. */
+  readonly #apart: Pick<JobsOptions, 'telemetry'>;
+
+  constructor(queues: readonly Queue[], connection: Connection, apart: Pick<JobsOptions, 'telemetry'>) {
+    this.#queues = queues;
+    this.#connection = connection;
+    this.#apart = apart;
+  }
+
+  /** The queue of the users of a shard. */
+  of(shard: number): Queue {
+    return this.#queues[shard % this.#queues.length] as Queue;
+  }
+
+  /** Adds and removes what scripts asked for. */
+  async follow(arms: ArmedShard[]): Promise<void> {
+    const byQueue = Map.groupBy(arms, ({ shard }) => this.of(shard));
+    await Promise.all([...byQueue].flatMap(([queue, some]) => this.#follow(queue, some)));
+  }
+
+  #follow(queue: Queue, some: ArmedShard[]): Promise<unknown>[] {
+    const added = some.flatMap(({ arm }) => (arm.kind === 'remove' ? [] : [this.#job(arm)]));
+    const removed = some.flatMap(({ arm }) => (arm.kind === 'remove' ? [arm] : []));
+    return [
+      ...(added.length > 0 ? [queue.addBulk(added)] : []),
+      ...removed.map(({ userId, number }) => queue.remove(timeoutJobId('check', userId, number))),
+    ];
+  }
+
+  #job(arm: Exclude<Arm, { kind: 'remove' }>) {
+    const due = Date.now() + arm.delayMs;
+    const name = arm.kind === 'check' ? 'check' : arm.why;
+    const data: TimeoutJob = { userId: arm.userId, due: new Date(due).toISOString() };
+    // Two closings of one user are two jobs: an id that is still being finished would swallow the second.
+    const jobId = timeoutJobId(
+      name,
+      arm.userId,
+      arm.kind === 'check' ? arm.number : `${Math.round(due)}x${nextSerial()}`,
+    );
+    // A goodbye is made true by its job; any other job looks at what comes of itself.
+    return { name, data, opts: { jobId, delay: Math.round(arm.delayMs), ...(name === 'closed' ? {} : this.#apart) } };
+  }
+
+  /**
+   * Which of these jobs of users of a shard are still to come. One that is over, though its user's record waits for it (a
+   * failover may take the one back and not the other), makes room for the next of its id.
+   */
+  async coming(shard: number, jobs: { userId: string; number: string }[]): Promise<boolean[]> {
+    const queue = this.of(shard);
+    const ids = jobs.map(({ userId, number }) => timeoutJobId('check', userId, number));
+    if (ids.length === 0) return [];
+    // Nearly all of them sleep, which is known of all in one command.
+    const sleeping = await this.#connection.zmscore(queue.toKey('delayed'), ...ids);
+    return Promise.all(
+      ids.map(async (jobId, n) => {
+        if (sleeping[n] != null) return true;
+        const state = await queue.getJobState(jobId);
+        if (state === 'completed' || state === 'failed') await queue.remove(jobId);
+        return COMING.has(state);
+      }),
+    );
+  }
+}
+
+/** Since when (ms) a job has been due: one that re-arms itself was added long before. */
+export function dueSince({ data, timestamp, delay }: Job): number {
+  const due = Date.parse((data as Partial<TimeoutJob>).due ?? '');
+  return Number.isNaN(due) ? timestamp + delay : due;
+}
+
+let serial = Math.floor(Math.random() * 1e6);
+function nextSerial(): number {
+  serial = (serial + 1) % 1e9;
+  return serial;
+}
