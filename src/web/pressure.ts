@@ -1,8 +1,6 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { LAG_SEEN_EVERY_MS, loopDelay } from '../metrics.ts';
 
 const SAMPLE_MS = 500;
-/** How often the event loop is looked at: often enough for the limits below, and each look costs a process that does nothing. */
-const LOOK_EVERY_MS = 25;
 /** So many samples in a row call for more before anything is shed: a pause of the machine is no load. */
 const PRESSED_SAMPLES = 3;
 /** And so many for less before one level is taken back: recovery must not bring the next wave at once. */
@@ -53,7 +51,6 @@ export class LevelKeeper {
 /** Measures how hard this process and its Redis are pressed, twice a second. */
 export class Pressure {
   readonly #keeper = new LevelKeeper();
-  readonly #delay = monitorEventLoopDelay({ resolution: LOOK_EVERY_MS });
   readonly #redisMs: () => number;
   readonly #changed: (level: Level) => void;
   #timer: NodeJS.Timeout | undefined;
@@ -70,7 +67,7 @@ export class Pressure {
 
   /** The longest delay of the event loop since the last sample, in ms. */
   get loopLagMs(): number {
-    return Math.max(0, this.#delay.max / 1e6 - LOOK_EVERY_MS);
+    return Math.max(0, loopDelay.max / 1e6 - LAG_SEEN_EVERY_MS);
   }
 
   /** How much longer batching windows are now. */
@@ -79,19 +76,20 @@ export class Pressure {
   }
 
   start(): void {
-    this.#delay.enable();
+    loopDelay.enable();
+    loopDelay.reset();
     this.#timer ??= setInterval(() => this.#sample(), SAMPLE_MS);
   }
 
   stop(): void {
     clearInterval(this.#timer);
-    this.#delay.disable();
+    loopDelay.disable();
   }
 
   #sample(): void {
     const before = this.level;
     const level = this.#keeper.sample(levelOf(this.loopLagMs, this.#redisMs()));
-    this.#delay.reset();
+    loopDelay.reset();
     if (level !== before) this.#changed(level);
   }
 }

@@ -45,8 +45,8 @@ export const VARIANTS: Variant[] = [
   {
     name: 'last_seen at detection',
     file: 'src/redis/lua/lib.lua',
-    find: 'if deadline <= now then',
-    replace: 'if deadline <= now then\n      seen(u, now)',
+    find: 'if deadline <= now and not mayBeat(s) then',
+    replace: 'if deadline <= now and not mayBeat(s) then\n      seen(u, now)',
     scene: scenes.goesSilent,
     caughtAs: 'last seen',
   },
