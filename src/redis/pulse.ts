@@ -55,6 +55,7 @@ export class Pulse {
   readonly #onLost: ShardsListener[] = [];
   readonly #onBack: ShardsListener[] = [];
   #isBehind: IsBehind | null = null;
+  #patienceMs = 0;
 
   constructor(redis: RedisClient, keys: Keys, clock: RedisClock) {
     this.#redis = redis;
@@ -94,9 +95,10 @@ export class Pulse {
     this.#onBack.push(listener);
   }
 
-  /** Expiry waits for as long as this says so, asked at every contact. */
-  holdWhile(isBehind: IsBehind): void {
+  /** Expiry waits for as long as this says so, asked at every contact, and for so long without a break at most. */
+  holdWhile(isBehind: IsBehind, patienceMs: number): void {
     this.#isBehind = isBehind;
+    this.#patienceMs = patienceMs;
   }
 
   start(): void {
@@ -148,6 +150,7 @@ export class Pulse {
           this.#process,
           this.#clock.now(shard),
           this.#isBehind ? HOLD_FIRST_MS : 0,
+          this.#patienceMs,
         ],
       );
       this.#clock.learn(Number(reply[0]), sentAt, shard);

@@ -24,6 +24,12 @@ const LOOK_AFTER_MS = 10;
 /** Of more in a second, as when a network is gone, the sweep takes care: many at once are cheaper there. */
 const SILENT_AT_ONCE = 200;
 
+/**
+ * Expiry waits for a process that is behind with beats for a TTL in a row, or so long (ms) where that is less: people who left
+ * must not stay active for as long as Redis cannot cope, and to tell of thousands takes a busy one some seconds.
+ */
+const LEAST_PATIENCE_MS = 10_000;
+
 export interface Newcomer {
   userId: string;
   sessionId: string;
@@ -61,7 +67,8 @@ export class Connections {
     this.#goodbyes = new Goodbyes(services, presence.followUps, config, log);
     const lookEveryMs = Math.min(1000, Math.round(config.ttlMs / 20));
     this.#looking = setInterval(() => this.#lookForSilent(), lookEveryMs);
-    services.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact));
+    const patienceMs = Math.max(config.ttlMs, LEAST_PATIENCE_MS);
+    services.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact), patienceMs);
     services.pulse.onBack((shards) => this.#onBack(shards));
     services.pulse.onLost((shards) => void this.#onLost(shards));
   }

@@ -18,8 +18,6 @@ const LONGEST_MS = 800;
 const BEHIND_PART_OF_MARGIN = 1 / 2;
 /** and all the sooner the longer Redis takes: it has to hear that expiry must wait, and before that what was asked already. */
 const ANSWERS_UNTIL_HEARD = 2;
-/** With a short TTL too, to tell of thousands takes a busy Redis some seconds. */
-const LEAST_PATIENCE_MS = 10_000;
 const RETRY_MS = 200;
 const BEATS_IN_A_CALL = 500;
 /** Where more are owed, as after an outage. Of more at once the answers, and that of the pulse behind them, would be late. */
@@ -47,8 +45,8 @@ interface Debt {
   /** On their way, since when. */
   sent: readonly Entry[];
   sentAt: number;
-  /** Since when expiry is asked to wait. */
-  behindSince: number | null;
+  /** Whether expiry is asked to wait. */
+  asks: boolean;
 }
 
 export interface HeartbeatListener {
@@ -69,7 +67,6 @@ export class Heartbeats {
   readonly #placeOf: Keys['placeOf'];
   readonly #followUps: FollowUps;
   readonly #listener: HeartbeatListener;
-  readonly #ttlMs: number;
   readonly #marginMs: number;
   readonly #laterMs: number;
   readonly #stretch: () => number;
@@ -88,7 +85,6 @@ export class Heartbeats {
     this.#placeOf = keys.placeOf;
     this.#followUps = followUps;
     this.#listener = listener;
-    this.#ttlMs = ttlMs;
     this.#marginMs = ttlMs - heartbeatIntervalMs;
     this.#laterMs = Math.min(LATER_MS, this.#marginMs * PART_OF_MARGIN);
     this.#stretch = stretch;
@@ -99,7 +95,7 @@ export class Heartbeats {
       due: 0,
       sent: [],
       sentAt: 0,
-      behindSince: null,
+      asks: false,
     }));
   }
 
@@ -126,22 +122,16 @@ export class Heartbeats {
   /**
    * Whether expiry in these shards (all those of a node) has to wait: some beats were kept while Redis was away, or have
    * waited for so long that their sessions may be overdue there. Once it waits it does so until answers are quick enough again
-   * for the next beats to be in time. For no longer than a TTL in a row (ten seconds where it is shorter): people who left must
-   * not stay active for as long as Redis cannot cope. Where it was not reachable, what has been kept shows once it is.
+   * for the next beats to be in time. Where it was not reachable, what has been kept shows once it is.
    *
    * `answerMs`: how long Redis took to answer last.
    */
   isBehind([shard = 0]: readonly number[], reachable: boolean, answerMs: number): boolean {
     if (!reachable) return true;
     const debt = this.#debts[this.#placeOf(shard)] as Debt;
-    const now = performance.now();
-    const waits = debt.behindSince !== null && this.#spareMs(answerMs) === 0;
-    if (!waits && !this.#isLate(debt, now, answerMs)) {
-      debt.behindSince = null;
-      return false;
-    }
-    debt.behindSince ??= now;
-    return now - debt.behindSince < Math.max(this.#ttlMs, LEAST_PATIENCE_MS);
+    const stays = debt.asks && this.#spareMs(answerMs) === 0;
+    debt.asks = stays || this.#isLate(debt, performance.now(), answerMs);
+    return debt.asks;
   }
 
   /** How long a beat may wait before its session is in danger. */
@@ -165,11 +155,9 @@ export class Heartbeats {
     for (const tell of told ?? []) tell();
   }
 
-  /** Redis can be reached again: what is owed goes now, and may take its time from now on. */
+  /** Redis can be reached again: what is owed goes now. */
   catchUp([shard = 0]: readonly number[]): void {
-    const debt = this.#debts[this.#placeOf(shard)] as Debt;
-    debt.behindSince = null;
-    this.#flush(debt);
+    this.#flush(this.#debts[this.#placeOf(shard)] as Debt);
   }
 
   async stop(): Promise<void> {
@@ -231,7 +219,7 @@ export class Heartbeats {
     debt.sent = [];
     debt.sending = null;
     const now = performance.now();
-    if (debt.behindSince !== null && !this.#isLate(debt, now, now - debt.sentAt)) this.#listener.caughtUp();
+    if (debt.asks && !this.#isLate(debt, now, now - debt.sentAt)) this.#listener.caughtUp();
     // What came meanwhile is owed too, even where nobody of a call that failed is here any more.
     if (owed.size > 0) this.#schedule(debt, taken.includes(false) ? RETRY_MS : SOON_MS * this.#stretch());
   }

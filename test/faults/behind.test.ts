@@ -6,7 +6,6 @@ import { readConfig } from '../../src/config.ts';
 import { openServices, type Services } from '../../src/services.ts';
 import type { Connection } from '../../src/web/connection.ts';
 import { Connections } from '../../src/web/connections.ts';
-import { Heartbeats } from '../../src/web/heartbeats.ts';
 import { Presence } from '../../src/web/presence.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
 import { privateRedis } from '../support/stores.ts';
@@ -98,28 +97,4 @@ test('a Redis that comes back so slow that a web needs seconds to tell of the be
     10_000,
   );
   expect((await leftMeanwhile(world)).slice(0, 5)).toEqual(['silent']);
-});
-
-test('a web whose beats Redis never takes stops asking expiry to wait after ten seconds', async () => {
-  const world = await start('behind for ever');
-  const connection = await open(world, 'somebody');
-  const config = readConfig({ ...world.rollcall.env, PRESENCE_TTL_SECONDS: '2' });
-  const listener = { missing: () => {}, ended: () => {}, caughtUp: () => {} };
-  const { followUps } = new Presence(world.services, config.ttlMs, LOG);
-  const heartbeats = new Heartbeats(world.services, followUps, listener, config, () => 1);
-  ending.push(() => heartbeats.stop());
-  expect(heartbeats.isBehind([0], true, 5)).toBe(false);
-  await world.redis.kill('SIGSTOP');
-  heartbeats.beat(connection, null, null);
-  const isBehind = async () => heartbeats.isBehind([0], true, 5);
-  await eventually(isBehind, (behind) => behind);
-  const from = performance.now();
-  await eventually(isBehind, (behind) => !behind, 15_000);
-  expect(performance.now() - from).toBeGreaterThan(9900);
-  await world.redis.kill('SIGCONT');
-  heartbeats.owe(connection);
-  await eventually(
-    async () => heartbeats.isBehind([0], true, 5),
-    (behind) => !behind,
-  );
 });

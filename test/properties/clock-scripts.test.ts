@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { shardOf } from '../../src/redis/keys.ts';
 import { runScript } from '../../src/redis/scripts.ts';
+import { eventually } from '../support/deployment.ts';
 import { openRoom, type Room, TTL_MS } from './room.ts';
 
 let room: Room;
@@ -19,10 +20,10 @@ beforeEach(async () => {
   await room.redis.del(pulse(shard), hold(shard), holds(shard), due(shard), epoch(shard));
 });
 
-async function pulse(name: string, behindMs = 0, process = 'a process', sentAt = 0) {
+async function pulse(name: string, behindMs = 0, process = 'a process', sentAt = 0, patienceMs = 60_000) {
   const { redis, keys } = room;
   const own = [keys.pulse(shard), keys.hold(shard), keys.epoch(shard), keys.server(shard), keys.holds(shard)];
-  const reply = await runScript(redis, 'pulse', own, [1000, name, behindMs, process, sentAt, 5000]);
+  const reply = await runScript(redis, 'pulse', own, [1000, name, behindMs, process, sentAt, 5000, patienceMs]);
   return { now: Number(reply[0]), epoch: String(reply[1]) };
 }
 
@@ -120,6 +121,36 @@ test('expiry waits for as long as any process is behind with its beats, and not 
   await pulse('x', 0, 'one');
   expect(await left(), 'what is left of the second after a gap').toBeGreaterThan(0);
   expect(await left()).toBeLessThanOrEqual(1000);
+});
+
+test('who said goodbye while nothing could expire is seen to while expiry waits for the beats of a process', async () => {
+  const { redis, keys, store } = room;
+  await pulse('x');
+  await silence(1600);
+  await pulse('x');
+  const { session } = await room.comes(userId);
+  await store.close(session, 0, 0);
+  const expire = async () => (await store.expire(shard, [{ userId, number: '' }])).users[0];
+  expect(await expire(), 'nothing expires').toMatchObject({ announced: null });
+  await redis.del(keys.hold(shard), keys.holds(shard));
+  await pulse('x', 9000);
+  expect((await room.index.sweep([shard], 10))[0]?.overdue).toEqual([userId]);
+  expect(await expire()).toMatchObject({ announced: 'inactive' });
+});
+
+test('expiry waits no longer in a row for a process than it may, and waits for it again once it had caught up', async () => {
+  const { redis, keys } = room;
+  const isHeld = () => redis.exists(keys.hold(shard));
+  const ask = async () => {
+    await pulse('x', 9000, 'one', 0, 300);
+    return isHeld();
+  };
+  expect(await ask()).toBe(1);
+  expect(await redis.pttl(keys.hold(shard))).toBeLessThanOrEqual(300);
+  await eventually(ask, (held) => held === 0);
+  expect(await ask(), 'for good').toBe(0);
+  await pulse('x', 0, 'one');
+  expect(await ask()).toBe(1);
 });
 
 test('a contact that was on its way while Redis stood still has expiry wait for its process', async () => {

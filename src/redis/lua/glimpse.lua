@@ -1,11 +1,11 @@
 -- What others may know of some users, of whom most need nothing to be settled first.
 -- KEYS  1 any of the shard's; in a cluster its `never` behind it
 -- ARGV  5 viewer, '' for one who sees everything  6.. users
--- Returns { status, lastSeen, version, detail, sight, … } five per user as in lib-glimpse.lua; a status of -3 where `snapshot` has
---   to be asked
+-- Returns { status, lastSeen, version, detail, sight, … } five per user as in lib-glimpse.lua; where the status is -3 `snapshot`
+--   has to be asked
 local result = {}
 for n = 6, #ARGV do
   local status, lastSeen, version, detail, privacy = glimpse(ARGV[n])
-  show(result, ARGV[5], ARGV[n], privacy, status or -3, lastSeen, version, detail)
+  show(result, ARGV[5], ARGV[n], privacy, status, lastSeen, version, detail)
 end
 return result

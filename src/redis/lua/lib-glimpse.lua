@@ -21,9 +21,11 @@ local function glimpse(id)
 end
 
 -- Puts what a viewer may know of a user behind the others: five values, the last of which is what the viewer may see of it:
--- 2 all, 1 only the status, 0 nothing; less 10 where not everybody sees the same.
+-- 2 all, 1 only the status, 0 nothing; less 10 where not everybody sees the same. A status of -3 where the user has to be
+-- settled; for whom nothing is to be seen that must not take longer than for somebody who never came.
 local function show(result, viewer, id, privacy, status, lastSeen, version, detail)
-  local n = #result
-  result[n + 1], result[n + 2], result[n + 3], result[n + 4] = status, lastSeen, version, detail
-  result[n + 5] = sightOf(viewer, id, privacy) - (privacy and 10 or 0)
+  local n, sight = #result, sightOf(viewer, id, privacy)
+  result[n + 1] = status or (sight == NOTHING and 0 or -3)
+  result[n + 2], result[n + 3], result[n + 4] = lastSeen, version, detail
+  result[n + 5] = sight - (privacy and 10 or 0)
 end

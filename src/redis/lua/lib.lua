@@ -3,8 +3,8 @@
 -- KEYS  1 due          sorted set: user → the moment (ms) this user has to be looked at again
 --       2 outbox       stream of changes, read by the groups `deliver` and `record`
 --       3 pulse        when a process last reached this Redis (ms)
---       4 hold         'all' while nothing may be expired, because Redis was out of reach; 'beats' while nobody may be for
---                      silence, because a web is behind with beats
+--       4 hold         'all' while nothing may be expired, because Redis was out of reach; 'beats' while nobody may be taken
+--                      for silent, because a web is behind with beats
 --       5 unrecorded   set: users whose changes the outbox had to drop before they were recorded
 --       6 unseeded     set: users whose choices are unknown because PostgreSQL was away
 --       7 wakeDeliver  exists while a wake-up of the group `deliver` is on its way
@@ -418,6 +418,8 @@ local function save(u)
   end
 
   local at = nextDue(u)
+  -- Overdue, and not to be taken for silent: the sweep looks again in a while.
+  if at and at <= now and next(u.sessions) and hold() == 'beats' then at = now + 1000 end
   if wasApart or u.hiddenUntil or u.detailUntil or u.unseeded then noteCount(u, isVisible(u) and latest, at) end
   if at then
     redis.call('ZADD', due, whole(at), u.id)

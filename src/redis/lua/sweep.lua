@@ -6,7 +6,8 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local beat = tonumber(redis.call('GET', KEYS[1]) or '')
-local held = (beat and now - beat > 1500) or redis.call('EXISTS', KEYS[2]) == 1
+-- Where a web is behind with beats there is still to be seen to who said goodbye, and to whatever else is due.
+local held = (beat and now - beat > 1500) or (redis.call('GET', KEYS[2]) or 'beats') ~= 'beats'
 
 -- What the groups have still to do, as bits: 1 deliver, 2 record; each only where no wake-up is on its way.
 local function wakeUps(outbox, wakeDeliver, wakeRecord)
