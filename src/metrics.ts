@@ -1,4 +1,3 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type ScriptRun, scriptRuns } from './script-runs.ts';
 
@@ -35,14 +34,9 @@ const SCRIPT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.
 /** Of events that should take no time, and may take a while: from 5 ms to half a minute. */
 export const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30];
 
-/** How late the event loop is, for whoever judges the process by it. */
-export const loopDelay = monitorEventLoopDelay({ resolution: LAG_SEEN_EVERY_MS });
-
 /** The measurements of one process, those that every process has included: its own health, and its calls of scripts. */
 export function createRegistry(): Registry {
   const registry = new Registry();
-  // Begun in the same turn, both look in the same moments.
-  loopDelay.enable();
   collectDefaultMetrics({ register: registry, prefix: 'rollcall_', eventLoopMonitoringPrecision: LAG_SEEN_EVERY_MS });
   const seconds = new Histogram({
     name: 'rollcall_redis_script_seconds',

@@ -1,10 +1,14 @@
-import { LAG_SEEN_EVERY_MS, loopDelay } from '../metrics.ts';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { LAG_SEEN_EVERY_MS } from '../metrics.ts';
 
 const SAMPLE_MS = 500;
 /** So many samples in a row call for more before anything is shed: a pause of the machine is no load. */
 const PRESSED_SAMPLES = 3;
 /** And so many for less before one level is taken back: recovery must not bring the next wave at once. */
 const CALM_SAMPLES = 4;
+
+/** Enabled in the turn in which the default metrics begin to look, it looks in the same moments: one waking for both. */
+export const loopDelay = monitorEventLoopDelay({ resolution: LAG_SEEN_EVERY_MS });
 
 /** From these on (ms) a process lengthens its batching windows, and then refuses newcomers. */
 const LIMITS = [

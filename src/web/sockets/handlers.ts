@@ -17,11 +17,12 @@ import { iso } from '../shown.ts';
 import { parse } from '../validation.ts';
 import { type Audience, answerOf } from './audience.ts';
 import { closeSocket } from './closing.ts';
+import { leave } from './handshake.ts';
 import { HeartbeatLimit, type Verdict } from './heartbeat-limit.ts';
 import { EventLimits } from './limits.ts';
 import { hearQuickBeats } from './quick-beats.ts';
 import type { Talks } from './talks.ts';
-import { TokenWatch } from './token-watch.ts';
+import { type TokenBearer, unwatchToken, watchToken } from './token-watch.ts';
 import type { PresenceSocket } from './types.ts';
 
 export interface HandlerDeps {
@@ -39,11 +40,9 @@ export interface HandlerDeps {
 }
 
 /** What is kept of a client that speaks. The handlers are shared by all of them: there may be very many. */
-interface Speaker {
-  readonly socket: PresenceSocket;
+interface Speaker extends TokenBearer {
   readonly heartbeats: HeartbeatLimit;
   readonly allowed: EventLimits;
-  readonly tokens: TokenWatch;
   /** One after the other: the last that was said is the one that holds, */
   detailsInOrder: InOrder | null;
   /** and who starts to type right behind a join is in. */
@@ -101,13 +100,16 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
       socket,
       heartbeats: new HeartbeatLimit(deps.config.heartbeatMinIntervalMs),
       allowed: new EventLimits(socket, limits),
-      tokens: new TokenWatch(socket, () => closeSocket(socket, 'token_expired')),
+      tokenExpiresAt: 0,
+      tokenTimer: undefined,
       detailsInOrder: null,
       talksInOrder: null,
     };
-    from.tokens.follow(socket.data.caller.expiresAt);
-    socket.once('disconnect', () => {
-      from.tokens.stop();
+    watchToken(from, socket.data.caller.expiresAt);
+    // `on`, as it comes once: of what is heard only once Node keeps twice as much.
+    socket.on('disconnect', (reason) => {
+      leave(socket, deps.connections, reason);
+      unwatchToken(from);
       // What cannot be told now ends by itself within seconds.
       talks.end(socket).catch(() => {});
     });
@@ -213,7 +215,8 @@ function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Ha
       await talking(from)(() => talks.stop(from.socket, conversationId, kind));
       return undefined;
     },
-    authenticate: async ({ socket, tokens }, { token }) => {
+    authenticate: async (from, { token }) => {
+      const { socket } = from;
       const { caller } = socket.data;
       const fresh = await auth.verify(token);
       if (fresh.userId !== caller.userId) {
@@ -227,7 +230,7 @@ function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Ha
       }
       requireReader(fresh);
       socket.data.caller = fresh;
-      tokens.follow(fresh.expiresAt);
+      watchToken(from, fresh.expiresAt);
       return undefined;
     },
   };

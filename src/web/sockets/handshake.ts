@@ -58,13 +58,10 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
     watching: options.watch ? new Set() : null,
     batch: options.batch ?? false,
   };
-  const data: Partial<SocketData> = socket.data;
-  data.caller = caller;
-  data.viewer = viewer;
-  data.talks = new Map();
-  data.connection = null;
-  socket.conn.once('close', () => audience.forget(viewer));
-  if (!caller.service) data.connection = await openSession(socket, caller, options, deps);
+  const data: SocketData = { caller, viewer, talks: null, connection: null, welcome: null };
+  socket.data = data;
+  leaveWhenClosed(socket, audience, connections);
+  if (!caller.service) await openSession(socket, caller, options, deps);
   try {
     const everyone = config.audience === 'everyone';
     const picture = options.watch || everyone ? await audience.look(viewer, options.watch ?? null) : null;
@@ -95,7 +92,7 @@ async function openSession(
   { userId, claims }: SocketData['caller'],
   options: ConnectOptions,
   { connections, metrics }: AdmitDeps,
-): Promise<Connection> {
+): Promise<void> {
   const connection = await connections.open({
     userId,
     sessionId: options.deviceId === undefined ? anonymousSession() : sessionOf(userId, options.deviceId),
@@ -107,9 +104,7 @@ async function openSession(
       if (socket.connected) closeSocket(socket, reason);
     },
   });
-  // Every way in which the client may leave ends the session; the first of them counts.
-  socket.conn.once('close', (reason: string) => connections.leave(connection, reason === 'ping timeout'));
-  socket.once('disconnect', (reason) => connections.leave(connection, reason === 'ping timeout'));
+  socket.data.connection = connection;
   if (options.heartbeat === 'pong') {
     socket.conn.on('heartbeat', () => {
       metrics.heartbeat('accepted');
@@ -120,7 +115,11 @@ async function openSession(
     connections.leave(connection);
     throw wentAway();
   }
-  return connection;
+}
+
+/** Every way in which the client may leave ends the session; the first of them counts. */
+export function leave({ data }: PresenceSocket, connections: Connections, reason: string): void {
+  if (data.connection) connections.leave(data.connection, reason === 'ping timeout');
 }
 
 function welcomeOf(connection: Connection | null, userId: string, config: Config, picture: Picture | null): Ready {
@@ -134,13 +133,21 @@ function welcomeOf(connection: Connection | null, userId: string, config: Config
   };
 }
 
+/** On its own: a listener keeps alive what any function beside it names, and above that is the token. */
+function leaveWhenClosed(socket: PresenceSocket, audience: Audience, connections: Connections): void {
+  socket.conn.on('close', (reason: string) => {
+    audience.forget(socket.data.viewer);
+    leave(socket, connections, reason);
+  });
+}
+
 /** What a client that was let in is told first. Nothing of its handshake is kept after that, its token least of all. */
-export function takeWelcome(socket: PresenceSocket): SocketData['welcome'] {
+export function takeWelcome(socket: PresenceSocket): NonNullable<SocketData['welcome']> {
   const { welcome } = socket.data;
-  Object.assign(socket.data, { welcome: undefined });
+  socket.data.welcome = null;
   Object.assign(socket.conn, { request: undefined });
   Object.assign(socket, { handshake: undefined });
-  return welcome;
+  return welcome as NonNullable<typeof welcome>;
 }
 
 /** The picture of a client that is shown nothing. */

@@ -34,13 +34,15 @@ export class Talks {
 
   /** Joins, for members only; returns what others are doing there now. Throws FORBIDDEN, INVALID_REQUEST or UNAVAILABLE. */
   async join(socket: PresenceSocket, conversationId: string): Promise<IndicatorChange[]> {
-    const { caller, talks } = socket.data;
-    if (!talks.has(conversationId) && talks.size >= MAX_TALKS) {
+    const { caller } = socket.data;
+    const { talks } = socket.data;
+    if (talks && !talks.has(conversationId) && talks.size >= MAX_TALKS) {
       const message = `A connection can be in ${MAX_TALKS} conversations at most; leave some first.`;
       throw new RollcallError('INVALID_REQUEST', { message });
     }
     if (caller.service || !(await this.#conversations.isMember(conversationId, caller.userId))) throw notMember();
-    talks.set(conversationId, talks.get(conversationId) ?? new Map());
+    socket.data.talks ??= new Map();
+    socket.data.talks.set(conversationId, socket.data.talks.get(conversationId) ?? new Map());
     void socket.join(talkOf(conversationId));
     // Whoever joins again sees again who is typing.
     this.#forgetShown(socket, conversationId);
@@ -82,13 +84,13 @@ export class Talks {
   }
 
   async leave(socket: PresenceSocket, conversationId: string): Promise<void> {
-    const mine = socket.data.talks.get(conversationId);
+    const mine = socket.data.talks?.get(conversationId);
     this.#forget(socket, conversationId);
     for (const kind of mine?.keys() ?? []) await this.#stop(socket, conversationId, kind);
   }
 
   async start(socket: PresenceSocket, conversationId: string, kind: Doing): Promise<void> {
-    const mine = socket.data.talks.get(conversationId);
+    const mine = socket.data.talks?.get(conversationId);
     if (!mine) throw notJoined();
     const now = performance.now();
     if (now - (mine.get(kind) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
@@ -97,14 +99,14 @@ export class Talks {
   }
 
   async stop(socket: PresenceSocket, conversationId: string, kind: Doing): Promise<void> {
-    const mine = socket.data.talks.get(conversationId);
+    const mine = socket.data.talks?.get(conversationId);
     if (!mine) throw notJoined();
     if (mine.delete(kind)) await this.#stop(socket, conversationId, kind);
   }
 
   /** The client is gone: whatever it was doing has ended. */
   async end(socket: PresenceSocket): Promise<void> {
-    for (const conversationId of [...socket.data.talks.keys()]) await this.leave(socket, conversationId);
+    for (const conversationId of [...(socket.data.talks?.keys() ?? [])]) await this.leave(socket, conversationId);
   }
 
   /** Tells those in the conversation who may see the user. */
@@ -205,7 +207,7 @@ export class Talks {
   }
 
   #forget(socket: PresenceSocket, conversationId: string): void {
-    socket.data.talks.delete(conversationId);
+    socket.data.talks?.delete(conversationId);
     this.#forgetShown(socket, conversationId);
     void socket.leave(talkOf(conversationId));
   }

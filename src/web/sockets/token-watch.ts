@@ -1,3 +1,4 @@
+import { closeSocket } from './closing.ts';
 import type { PresenceSocket } from './types.ts';
 
 const AHEAD_MS = 60_000;
@@ -7,37 +8,43 @@ const COARSE_FROM_MS = 10_000;
 /** setTimeout takes no more. */
 const LONGEST_MS = 2 ** 31 - 1;
 
-/** Tells a client that its token is about to expire, and hands the socket to `expired` when it has. */
-export class TokenWatch {
-  readonly #socket: PresenceSocket;
-  readonly #expired: () => void;
-  #timer: NodeJS.Timeout | undefined;
+/** A client whose token is watched. The functions are shared by all: there may be very many. */
+export interface TokenBearer {
+  readonly socket: PresenceSocket;
+  tokenExpiresAt: number;
+  tokenTimer: NodeJS.Timeout | undefined;
+}
 
-  constructor(socket: PresenceSocket, expired: () => void) {
-    this.#socket = socket;
-    this.#expired = expired;
-  }
+/**
+ * Tells a client that its token is about to expire, and closes its socket when it has; with a fresh token anew. `expiresAt`
+ * in ms of this machine's clock, by which tokens are judged.
+ */
+export function watchToken(bearer: TokenBearer, expiresAt: number): void {
+  bearer.tokenExpiresAt = expiresAt;
+  wait(bearer, expiresAt - AHEAD_MS, warn);
+}
 
-  /** Begins, or begins anew with a fresh token. `expiresAt` in ms of this machine's clock, by which tokens are judged. */
-  follow(expiresAt: number): void {
-    this.stop();
-    this.#wait(expiresAt - AHEAD_MS, () => {
-      this.#socket.emit('token_expiring', { expiresAt: new Date(expiresAt).toISOString() });
-      this.#wait(expiresAt + AFTER_MS, this.#expired);
-    });
-  }
+export function unwatchToken(bearer: TokenBearer): void {
+  clearTimeout(bearer.tokenTimer);
+}
 
-  stop(): void {
-    clearTimeout(this.#timer);
-  }
+function warn(bearer: TokenBearer): void {
+  bearer.socket.emit('token_expiring', { expiresAt: new Date(bearer.tokenExpiresAt).toISOString() });
+  wait(bearer, bearer.tokenExpiresAt + AFTER_MS, close);
+}
 
-  #wait(until: number, then: () => void): void {
-    const exact = until - Date.now();
-    // To a second: Node keeps a list for each length of time, and there are many sockets.
-    const left = exact > COARSE_FROM_MS ? Math.ceil(exact / 1000) * 1000 : exact;
-    this.#timer = setTimeout(
-      () => (left > LONGEST_MS ? this.#wait(until, then) : then()),
-      Math.min(Math.max(left, 0), LONGEST_MS),
-    );
-  }
+function close({ socket }: TokenBearer): void {
+  closeSocket(socket, 'token_expired');
+}
+
+function goOn(bearer: TokenBearer): void {
+  watchToken(bearer, bearer.tokenExpiresAt);
+}
+
+function wait(bearer: TokenBearer, until: number, then: (bearer: TokenBearer) => void): void {
+  clearTimeout(bearer.tokenTimer);
+  const exact = until - Date.now();
+  // To a second: Node keeps a list for each length of time, and there are many sockets.
+  const left = exact > COARSE_FROM_MS ? Math.ceil(exact / 1000) * 1000 : exact;
+  bearer.tokenTimer = setTimeout(left > LONGEST_MS ? goOn : then, Math.min(Math.max(left, 0), LONGEST_MS), bearer);
 }

@@ -10,10 +10,10 @@ export interface SocketData {
   /** null: an observer, who has no presence of its own. */
   connection: Connection | null;
   viewer: Viewer;
-  /** The conversations it has joined, and when it last said what it is doing there (performance.now()). */
-  talks: Map<string, Map<Doing, number>>;
-  /** What the handshake found out, told first thing after connecting. */
-  welcome: { ready: Ready; picture: Picture | null };
+  /** The conversations it has joined, and when it last said what it is doing there (performance.now()); null: none yet. */
+  talks: Map<string, Map<Doing, number>> | null;
+  /** What the handshake found out, told first thing after connecting; null from then on. */
+  welcome: { ready: Ready; picture: Picture | null } | null;
 }
 
 export type PresenceServer = Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>;
