@@ -217,8 +217,11 @@ export class Queues {
       if (this.all.has(name)) continue;
       if ((await this.#connection.exists(`${this.#keys.queuePrefix(name)}:${name}:meta`)) === 0) continue;
       const queue = this.#open(name);
-      await queue.obliterate({ force: true });
-      await queue.close();
+      try {
+        await queue.obliterate({ force: true });
+      } finally {
+        await queue.close();
+      }
       left.push(name);
     }
     return left;

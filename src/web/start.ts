@@ -25,6 +25,12 @@ import { attachSockets, type Gateway } from './sockets/gateway.ts';
 /** Upgraded connections keep a server open until somebody closes them, and a drain tells every client first. */
 const HTTP_STOP_LIMIT_MS = 15_000;
 
+/**
+ * How many connections may wait to be accepted; the system allows as many as its own limit (`net.core.somaxconn`, 4096 as a
+ * rule). Whoever finds no room in a crowd that comes back in one moment is heard after 1, 3, 7 or 15 s, which is too late.
+ */
+const BACKLOG = 65_535;
+
 export interface WebExtras {
   /** Routes of this process alone, beside those of every web process. */
   routes?: (app: FastifyInstance) => Promise<void> | void;
@@ -87,7 +93,7 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
   const http: Service = {
     name: 'http',
     start: async () => {
-      await app.listen({ port: config.port, host: config.host });
+      await app.listen({ port: config.port, host: config.host, backlog: BACKLOG });
     },
     stop: () => app.close(),
     stopLimitMs: HTTP_STOP_LIMIT_MS,
