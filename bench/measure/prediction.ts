@@ -6,16 +6,16 @@ type Micros = Record<'web' | 'worker' | 'redis' | 'postgres', number>;
  * user is one at a TTL of 60 s and a heartbeat in 30 s; a change is a coming or a going that nobody is told of.
  */
 const COSTS = {
-  idleUser: { web: 7.4, worker: 0, redis: 2.2, postgres: 0.3 } satisfies Micros,
+  idleUser: { web: 6.3, worker: 0, redis: 1.3, postgres: 0.2 } satisfies Micros,
   measuredAt: { ttlSeconds: 60, intervalSeconds: 30 },
-  change: { web: 1200, worker: 700, redis: 800, postgres: 300 } satisfies Micros,
+  change: { web: 1000, worker: 600, redis: 700, postgres: 200 } satisfies Micros,
   /** An event told to one watcher. */
   told: { web: 20 },
   /** One job of a user comes round in ten TTLs; its part of what an idle user costs Redis. */
   timeoutJob: { redis: 80, ttls: 10 },
-  webKiB: 43,
-  redisKiB: 2.1,
-  walBytesOfChange: 8500,
+  webKiB: 40,
+  redisKiB: 1.6,
+  walBytesOfChange: 8700,
 };
 
 export interface Habits {
