@@ -28,7 +28,7 @@ export interface StoreFigures {
 export const FIGURES_KEPT_MS = 3000;
 const PATIENCE_MS = 2000;
 /** Each look wakes the process: a hundred a second, as is the custom, cost more than all else that an idle one does. */
-export const LAG_SEEN_EVERY_MS = 50;
+const LAG_SEEN_EVERY_MS = 50;
 const SCRIPT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3];
 
 /** Of events that should take no time, and may take a while: from 5 ms to half a minute. */

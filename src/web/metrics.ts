@@ -9,7 +9,6 @@ import type { DeliveryListener } from '../redis/delivery.ts';
 import { readStoreFigures, type Services } from '../services.ts';
 import { receiverOf } from '../webhook-settings.ts';
 import { operatorOnly } from './board.ts';
-import { loopDelay } from './pressure.ts';
 
 /** What is measured by being looked at. */
 export interface SocketFigures {
@@ -43,7 +42,6 @@ export class WebMetrics {
   });
 
   constructor(services: Services, { webhook }: Pick<Config, 'webhook'>) {
-    loopDelay.enable();
     const beats = this.#heartbeats;
     new Counter({
       name: 'rollcall_heartbeats_total',

@@ -1,14 +1,10 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { LAG_SEEN_EVERY_MS } from '../metrics.ts';
-
 const SAMPLE_MS = 500;
+/** How often the event loop is looked at: often enough for the limits below, and each look wakes a process that does nothing. */
+const LOOK_EVERY_MS = 50;
 /** So many samples in a row call for more before anything is shed: a pause of the machine is no load. */
 const PRESSED_SAMPLES = 3;
 /** And so many for less before one level is taken back: recovery must not bring the next wave at once. */
 const CALM_SAMPLES = 4;
-
-/** Enabled in the turn in which the default metrics begin to look, it looks in the same moments: one waking for both. */
-export const loopDelay = monitorEventLoopDelay({ resolution: LAG_SEEN_EVERY_MS });
 
 /** From these on (ms) a process lengthens its batching windows, and then refuses newcomers. */
 const LIMITS = [
@@ -52,9 +48,45 @@ export class LevelKeeper {
   }
 }
 
+/**
+ * How late timers of this process are. Node's own histogram forgets, when it is reset, since when it waits, so of a process
+ * that is held still again and again it may see nothing.
+ */
+class LoopLag {
+  #timer: NodeJS.Timeout | undefined;
+  #due = 0;
+  #longest = 0;
+
+  start(): void {
+    this.#due = performance.now() + LOOK_EVERY_MS;
+    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** The longest (ms) since it was forgotten last, that which goes on included. */
+  get longestMs(): number {
+    return this.#timer === undefined ? 0 : Math.max(0, this.#longest, performance.now() - this.#due);
+  }
+
+  forget(): void {
+    this.#longest = 0;
+  }
+
+  #look(): void {
+    const now = performance.now();
+    this.#longest = Math.max(this.#longest, now - this.#due);
+    this.#due = now + LOOK_EVERY_MS;
+  }
+}
+
 /** Measures how hard this process and its Redis are pressed, twice a second. */
 export class Pressure {
   readonly #keeper = new LevelKeeper();
+  readonly #lag = new LoopLag();
   readonly #redisMs: () => number;
   readonly #changed: (level: Level) => void;
   #timer: NodeJS.Timeout | undefined;
@@ -71,7 +103,7 @@ export class Pressure {
 
   /** The longest delay of the event loop since the last sample, in ms. */
   get loopLagMs(): number {
-    return Math.max(0, loopDelay.max / 1e6 - LAG_SEEN_EVERY_MS);
+    return this.#lag.longestMs;
   }
 
   /** How much longer batching windows are now. */
@@ -80,20 +112,19 @@ export class Pressure {
   }
 
   start(): void {
-    loopDelay.enable();
-    loopDelay.reset();
+    this.#lag.start();
     this.#timer ??= setInterval(() => this.#sample(), SAMPLE_MS);
   }
 
   stop(): void {
     clearInterval(this.#timer);
-    loopDelay.disable();
+    this.#lag.stop();
   }
 
   #sample(): void {
     const before = this.level;
     const level = this.#keeper.sample(levelOf(this.loopLagMs, this.#redisMs()));
-    loopDelay.reset();
+    this.#lag.forget();
     if (level !== before) this.#changed(level);
   }
 }
