@@ -153,6 +153,17 @@ test('expiry waits no longer in a row for a process than it may, and waits for i
   expect(await ask()).toBe(1);
 });
 
+test('the wait for a process that died while it was behind ends by itself, and who is silent is told inactive', async () => {
+  await pulse('x', 400, 'dead');
+  await overdue(5000);
+  const expire = async () => {
+    await pulse('x', 0, 'other');
+    return (await room.store.expire(shard, [{ userId, number: '' }])).users[0];
+  };
+  expect(await expire(), 'while it is waited for').toMatchObject({ announced: null });
+  await eventually(expire, (user) => user?.announced === 'inactive');
+});
+
 test('a contact that was on its way while Redis stood still has expiry wait for its process', async () => {
   const { redis, keys } = room;
   const { now } = await pulse('x');
