@@ -9,7 +9,8 @@ import { parseSync } from 'vite';
  * well. A room is a folder of src/, the foundation is what lies directly in src/.
  */
 const stores = ['presence', 'foundation'];
-const everythingBehindTheDoors = ['presence', 'protocol', 'foundation', 'redis', 'postgres', 'queues', 'services'];
+const stocked = ['presence', 'protocol', 'foundation', 'redis', 'postgres', 'queues', 'services'];
+const everythingBehindTheDoors = [...stocked, 'usecases'];
 const mayUse: Record<string, string[]> = {
   presence: [],
   protocol: ['presence'],
@@ -18,6 +19,8 @@ const mayUse: Record<string, string[]> = {
   postgres: stores,
   queues: ['protocol', 'presence', 'foundation'],
   services: ['presence', 'foundation', 'redis', 'postgres', 'queues'],
+  // What the service does, whoever asks for it: it knows no transport.
+  usecases: stocked,
   web: everythingBehindTheDoors,
   workers: everythingBehindTheDoors,
   client: ['protocol', 'presence'],

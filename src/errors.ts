@@ -35,6 +35,13 @@ export const ERRORS = {
   PAYLOAD_TOO_LARGE: { statusCode: 413, retry: false, reconnect: false, message: 'The payload is too large.' },
   TOO_MANY_WATCHED: { statusCode: 400, retry: false, reconnect: false, message: 'Too many users are being watched.' },
   TOO_MANY_SESSIONS: { statusCode: 409, retry: false, reconnect: false, message: 'This user has too many sessions.' },
+  TOO_MANY_BLOCKS: { statusCode: 409, retry: false, reconnect: false, message: 'This user blocks too many others.' },
+  TOO_MANY_FRIENDS: {
+    statusCode: 409,
+    retry: false,
+    reconnect: false,
+    message: 'This user has too many friends for settings that say friends.',
+  },
   HEARTBEAT_TOO_SOON: { statusCode: 429, retry: true, reconnect: true, message: 'The last heartbeat is too recent.' },
   RATE_LIMITED: { statusCode: 429, retry: true, reconnect: true, message: 'Too many requests.' },
   UNAVAILABLE: { statusCode: 503, retry: true, reconnect: true, message: 'The answer cannot be known right now.' },

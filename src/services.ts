@@ -3,9 +3,6 @@ import type { Config } from './config.ts';
 import type { Logger } from './log.ts';
 import type { StoreFigures } from './metrics.ts';
 import { connectPostgres } from './postgres/connect.ts';
-import { loadMemories } from './postgres/users.ts';
-import type { FollowUp } from './presence/follow-up.ts';
-import type { Privacy } from './presence/visibility.ts';
 import { Queues } from './queues/queues.ts';
 import { ActiveIndex } from './redis/active-index.ts';
 import { Alerts } from './redis/alerts.ts';
@@ -15,6 +12,7 @@ import { Indicators } from './redis/indicators.ts';
 import { createKeys, type Keys } from './redis/keys.ts';
 import { Outbox } from './redis/outbox.ts';
 import { PresenceStore } from './redis/presence-store.ts';
+import { PrivacyCache } from './redis/privacy-cache.ts';
 import { Pulse } from './redis/pulse.ts';
 import { SeenIndex } from './redis/seen-index.ts';
 import { NO_TRACING, type Tracing } from './tracing.ts';
@@ -29,6 +27,7 @@ export interface Services {
   clock: RedisClock;
   pulse: Pulse;
   store: PresenceStore;
+  privacy: PrivacyCache;
   outbox: Outbox;
   index: ActiveIndex;
   seen: SeenIndex;
@@ -89,6 +88,7 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
     clock,
     pulse,
     store: new PresenceStore(redis, keys, clock, config.ttlMs, tracing),
+    privacy: new PrivacyCache(redis, keys, clock, config.ttlMs, tracing),
     outbox: new Outbox(redis, keys),
     index: new ActiveIndex(redis, keys),
     seen: new SeenIndex(redis, keys),
@@ -116,21 +116,4 @@ export async function readStoreFigures({ index, queues, outbox }: Services): Pro
     outbox.waiting(),
   ]);
   return { activeUsers, queues: queueFigures, outbox: outboxFigures };
-}
-
-/**
- * Tells Redis, and with it every watcher, who may see the user from now on. PostgreSQL has it already; the one way for
- * doors and workers. The caller owes the follow-up to the queues. Errors are those of either store where it is away.
- */
-export async function applyPrivacy(
-  { store, db }: Pick<Services, 'store' | 'db'>,
-  userId: string,
-  privacy: Privacy,
-): Promise<FollowUp> {
-  let applied = await store.setPrivacy(userId, privacy, null);
-  if (applied.code === 'seed') {
-    const memory = (await loadMemories(db, [userId])).get(userId) ?? 'new';
-    applied = await store.setPrivacy(userId, privacy, memory);
-  }
-  return applied.followUp;
 }

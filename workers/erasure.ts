@@ -3,7 +3,6 @@ import { eraseUser } from '../src/postgres/erasure.ts';
 import { loadMemories } from '../src/postgres/users.ts';
 import type { Change } from '../src/presence/change.ts';
 import type { EraseTracesJob } from '../src/queues/jobs.ts';
-import { shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
 
 /**
@@ -16,15 +15,18 @@ export async function erase(services: Services, { userId, version }: Change): Pr
     await indicators.forgetMember(conversationId, userId);
     await queues.follow(await indicators.expel(conversationId, userId));
   }
+  await dropTraces(services, userId);
   // Jobs that are at work now leave their traces a moment later.
   await queues.addEraseTraces(userId);
 }
 
 /** Removes what queues and indexes still hold of somebody who was erased, unless they have come back. */
 export async function eraseTraces(services: Services, { data: { userId } }: Job<EraseTracesJob>) {
-  const { db, index, queues } = services;
-  const [lost] = await index.withoutRecord([userId]);
-  const back = lost === undefined || (await loadMemories(db, [userId])).size > 0;
-  if (!back) await index.drop(shardOf(userId), userId);
-  return { jobs: await queues.forget(userId, { keepTimeouts: back }) };
+  const back = !(await dropTraces(services, userId));
+  return { jobs: await services.queues.forget(userId, { keepTimeouts: back }) };
+}
+
+/** False: they have come back. */
+async function dropTraces({ db, store }: Services, userId: string): Promise<boolean> {
+  return !(await loadMemories(db, [userId])).has(userId) && (await store.dropTraces(userId));
 }

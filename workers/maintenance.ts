@@ -7,6 +7,7 @@ import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
 import { eraseTraces } from './erasure.ts';
+import { comparePrivacy } from './privacy.ts';
 import { dropOld, preparePartitions } from './retention.ts';
 import { completeSeen, pruneSeen } from './seen-index.ts';
 import { noteMinute } from './timeline.ts';
@@ -27,6 +28,8 @@ export async function runMaintenance(services: Services, config: Config, job: Jo
         return await restoreJobs(services);
       case 'settle-lost':
         return await settleLost(services, config);
+      case 'compare-privacy':
+        return await comparePrivacy(services);
       case 'complete-seen':
         return await completeSeen(services);
       case 'prune-seen':

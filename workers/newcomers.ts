@@ -1,10 +1,7 @@
-import { loadMemories } from '../src/postgres/users.ts';
+import { loadSeeds, NOBODY } from '../src/postgres/users.ts';
 import type { Services } from '../src/services.ts';
 
 const AT_ONCE = 500;
-
-/** Never a memory: somebody who is new to PostgreSQL. */
-const NEW = { version: 0, lastSeen: null, status: 'inactive', hidden: null, detail: null } as const;
 
 /** Users who came while PostgreSQL was away: once it answers, their choice is known and they are shown or not. */
 export class Newcomers {
@@ -27,8 +24,8 @@ export class Newcomers {
     this.#waiting.clear();
     for (const shard of shards) {
       const userIds = await index.unseeded(shard, AT_ONCE);
-      const memories = await loadMemories(db, userIds);
-      const users = userIds.map((userId) => ({ userId, memory: memories.get(userId) ?? NEW }));
+      const memories = await loadSeeds(db, userIds);
+      const users = userIds.map((userId) => ({ userId, memory: memories.get(userId) ?? NOBODY }));
       if (users.length > 0) await queues.follow(await store.adopt(shard, users));
     }
   }

@@ -11,7 +11,7 @@ import { Beside } from './beside.ts';
 import { FeedKeeper } from './change-feed.ts';
 import { Choices } from './choices.ts';
 import { Newcomers } from './newcomers.ts';
-import { PrivacyKeeper } from './privacy.ts';
+import { PrivacyComparer, PrivacyKeeper } from './privacy.ts';
 
 const EVERY_MS = 250;
 /** Of one shard; where there are more the next pass begins at once. Redis does nothing else meanwhile. */
@@ -55,12 +55,14 @@ export class Sweep {
     this.#newcomers = new Newcomers(services);
     const choices = new Choices(services, log);
     const privacy = new PrivacyKeeper(services);
+    const comparer = new PrivacyComparer(services);
     const feed = new FeedKeeper(services, config);
     const welcome = () => this.#newcomers.pass();
     this.#welcoming = new Beside(NEWCOMERS_EVERY_MS, welcome, log, 'Newcomers could not be made known');
     this.#beside = [
       new Beside(CHOICES_EVERY_MS, () => choices.pass(), log, 'Choices could not be checked'),
       new Beside(PRIVACY_EVERY_MS, () => privacy.pass(), log, 'A change of privacy could not be told'),
+      new Beside(PRIVACY_EVERY_MS, () => comparer.pass(), log, 'Who may see whom could not be compared'),
       new Beside(FEED_EVERY_MS, () => feed.pass(), log, 'The change feed could not be kept'),
     ];
   }

@@ -1,4 +1,5 @@
 import type { Knex } from 'knex';
+import type { PrivacyStep } from '../presence/visibility.ts';
 import { query } from './connect.ts';
 
 /** A change of privacy that Redis has to hear of. */
@@ -7,8 +8,11 @@ export interface PrivacyChange {
   revision: number;
 }
 
+/** `step` null: more than one change has gathered. */
+export type NotedChange = PrivacyChange & { step: PrivacyStep | null };
+
 /** Changes that wait for longer than their maker needs to tell Redis, the oldest first. */
-export function untoldChanges(db: Knex, olderThanMs: number, limit: number): Promise<PrivacyChange[]> {
+export function untoldChanges(db: Knex, olderThanMs: number, limit: number): Promise<NotedChange[]> {
   return select(
     db,
     `WHERE applied_at IS NULL AND made_at <= now() - ?::bigint * interval '1 millisecond'
@@ -18,7 +22,7 @@ export function untoldChanges(db: Knex, olderThanMs: number, limit: number): Pro
 }
 
 /** Changes that Redis heard of a while ago, the oldest first. */
-export function toldChanges(db: Knex, longerAgoThanMs: number, limit: number): Promise<PrivacyChange[]> {
+export function toldChanges(db: Knex, longerAgoThanMs: number, limit: number): Promise<NotedChange[]> {
   return select(
     db,
     `WHERE applied_at <= now() - ?::bigint * interval '1 millisecond'
@@ -27,13 +31,13 @@ export function toldChanges(db: Knex, longerAgoThanMs: number, limit: number): P
   );
 }
 
-async function select(db: Knex, condition: string, bindings: number[]): Promise<PrivacyChange[]> {
-  const rows = await query<{ user_id: string; revision: string }>(
+async function select(db: Knex, condition: string, bindings: number[]): Promise<NotedChange[]> {
+  const rows = await query<{ user_id: string; revision: string; step: PrivacyStep | null }>(
     db,
-    `SELECT user_id, revision FROM privacy_changes ${condition}`,
+    `SELECT user_id, revision, step FROM privacy_changes ${condition}`,
     bindings,
   );
-  return rows.map((row) => ({ userId: row.user_id, revision: Number(row.revision) }));
+  return rows.map(({ user_id, revision, step }) => ({ userId: user_id, revision: Number(revision), step }));
 }
 
 /** Notes that Redis has heard; a change that came meanwhile goes on waiting. */

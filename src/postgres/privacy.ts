@@ -1,46 +1,139 @@
-import type { Privacy } from '../presence/visibility.ts';
-import type { Ask } from './transaction.ts';
+import type { Knex } from 'knex';
+import {
+  asksForFriends,
+  type Difference,
+  NO_DIFFERENCE,
+  OPEN,
+  type Privacy,
+  type PrivacyStep,
+} from '../presence/visibility.ts';
+import { type Ask, asking } from './transaction.ts';
 
-/** Whose privacy has changed without Redis being sure to know, and what it has become. */
-export type Untold = Map<string, Privacy>;
+/** Whose privacy Redis has to hear of: what it is now and, where that is known, what was done to it. */
+export interface PrivacyNews {
+  privacy: Privacy;
+  /** null: nothing was changed just now, or more than one change has gathered. */
+  step: PrivacyStep | null;
+}
+
+export type Untold = Map<string, PrivacyNews>;
 
 interface PrivacyRow {
   id: string;
-  privacy_revision: string;
+  revision: string;
   visibility: Privacy['visibility'];
   last_seen_visibility: Privacy['lastSeenVisibility'];
-  friends: string[];
-  blocks: string[];
+  blocks: boolean;
 }
 
-/** One statement: what it reads is true of one moment, of which the revision is the name. */
+/** Milliseconds of PostgreSQL's clock at this moment, not at the transaction's begin. */
+const NOW_MS = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
+
+/**
+ * The revision of a user's privacy. Who has no row, or a row that is younger than a block of theirs, was restricted by whoever
+ * blocked them.
+ */
+export const REVISION_OF_BLOCKED =
+  '(SELECT floor(extract(epoch FROM max(blocks.created_at)) * 1000)::bigint FROM blocks WHERE blocked_id = ';
+const HAS_BLOCKS = (id: string) =>
+  `(EXISTS (SELECT FROM blocks WHERE blocks.user_id = ${id}) OR EXISTS (SELECT FROM blocks WHERE blocked_id = ${id}))`;
+
+/**
+ * Who may see these users, without the lists. Who never restricted anything, and whom nobody blocks, has revision 0, known or
+ * not.
+ */
 export async function readPrivacy(ask: Ask, userIds: readonly string[]): Promise<Map<string, Privacy>> {
   const rows = await ask<PrivacyRow>(
-    `SELECT users.id, users.privacy_revision,
+    `SELECT asked.id,
+            COALESCE(NULLIF(users.privacy_revision, 0), ${REVISION_OF_BLOCKED} asked.id), 0) AS revision,
             COALESCE(visibility, 'everyone') AS visibility,
             COALESCE(last_seen_visibility, 'everyone') AS last_seen_visibility,
-            CASE WHEN 'friends' IN (visibility, last_seen_visibility)
-                 THEN ARRAY(SELECT friend_id FROM friendships WHERE friendships.user_id = users.id ORDER BY friend_id)
-                 ELSE '{}' END AS friends,
-            ARRAY(SELECT blocked_id FROM blocks WHERE blocks.user_id = users.id
-                  UNION SELECT blocks.user_id FROM blocks WHERE blocked_id = users.id
-                  ORDER BY 1) AS blocks
-       FROM users LEFT JOIN user_settings ON user_settings.user_id = users.id
-      WHERE users.id = ANY(?::text[])`,
+            ${HAS_BLOCKS('asked.id')} AS blocks
+       FROM unnest(?::text[]) AS asked (id)
+       LEFT JOIN users ON users.id = asked.id
+       LEFT JOIN user_settings ON user_settings.user_id = asked.id`,
     [[...userIds]],
   );
   return new Map(
-    rows.map((row) => [
-      row.id,
-      {
-        revision: Number(row.privacy_revision),
-        visibility: row.visibility,
-        lastSeenVisibility: row.last_seen_visibility,
-        friends: row.friends,
-        blocks: row.blocks,
-      },
-    ]),
+    rows.map((row) => {
+      const openness = { visibility: row.visibility, lastSeenVisibility: row.last_seen_visibility };
+      const open = row.visibility === OPEN.visibility && row.last_seen_visibility === OPEN.lastSeenVisibility;
+      return [row.id, { ...openness, revision: Number(row.revision), open: open && !row.blocks }];
+    }),
   );
+}
+
+/** Who may see these users, without the lists. */
+export function privaciesOf(db: Knex, userIds: readonly string[]): Promise<Map<string, Privacy>> {
+  return userIds.length === 0 ? Promise.resolve(new Map()) : readPrivacy(asking(db), userIds);
+}
+
+/** Who may see this user, without the lists. */
+export async function privacyOf(db: Knex, userId: string): Promise<Privacy> {
+  return (await readPrivacy(asking(db), [userId])).get(userId) ?? { ...OPEN, revision: 0, open: true };
+}
+
+/**
+ * A page of whoever decides over who sees the user: `friends`, or `blocks` in either direction. In the order of ids; begin
+ * with ''.
+ */
+export async function privacyList(
+  db: Knex,
+  userId: string,
+  list: 'friends' | 'blocks',
+  afterId: string,
+  limit: number,
+): Promise<string[]> {
+  const rows =
+    list === 'friends'
+      ? await asking(db)<{ id: string }>(
+          'SELECT friend_id AS id FROM friendships WHERE user_id = ? AND friend_id > ? ORDER BY 1 LIMIT ?',
+          [userId, afterId, limit],
+        )
+      : await asking(db)<{ id: string }>(
+          `(SELECT blocked_id AS id FROM blocks WHERE user_id = ? AND blocked_id > ? ORDER BY 1 LIMIT ?)
+           UNION (SELECT user_id FROM blocks WHERE blocked_id = ? AND user_id > ? ORDER BY 1 LIMIT ?)
+           ORDER BY 1 LIMIT ?`,
+          [userId, afterId, limit, userId, afterId, limit, limit],
+        );
+  return rows.map((row) => row.id);
+}
+
+/** Users who ever restricted anything, by revision, a page in the order of ids; begin with ''. */
+export async function restrictedUsers(
+  db: Knex,
+  afterId: string,
+  limit: number,
+): Promise<{ userId: string; privacy: Privacy }[]> {
+  const ids = await asking(db)<{ id: string }>(
+    `(SELECT id FROM users WHERE privacy_revision <> 0 AND id > ? ORDER BY 1 LIMIT ?)
+     UNION (SELECT DISTINCT blocked_id FROM blocks WHERE blocked_id > ? ORDER BY 1 LIMIT ?)
+     ORDER BY 1 LIMIT ?`,
+    [afterId, limit, afterId, limit, limit],
+  );
+  const privacies = await readPrivacy(
+    asking(db),
+    ids.map((row) => row.id),
+  );
+  return ids.flatMap(({ id }) => {
+    const privacy = privacies.get(id);
+    return privacy ? [{ userId: id, privacy }] : [];
+  });
+}
+
+/**
+ * Makes the user's revision greater than one that stands in Redis: this PostgreSQL is older than that (restored, or a standby
+ * that was promoted), and what it says is what counts. Returns what it says, with that revision.
+ */
+export async function raiseAbove(db: Knex, userId: string, standing: number): Promise<Privacy> {
+  const ask = asking(db);
+  await ask(
+    `UPDATE users SET privacy_revision = GREATEST(?::bigint + 1, ${NOW_MS}) WHERE id = ? AND privacy_revision <= ?::bigint`,
+    [standing, userId, standing],
+  );
+  const privacy = await privacyOf(db, userId);
+  // Who has no row, or nothing that was ever restricted, is remembered by Redis alone, for as long as it needs.
+  return { ...privacy, revision: Math.max(privacy.revision, standing + 1) };
 }
 
 /**
@@ -60,31 +153,66 @@ export async function lock(ask: Ask, userIds: string[]): Promise<void> {
   await ask('SELECT FROM users WHERE id = ANY(?::text[]) ORDER BY id FOR NO KEY UPDATE', [userIds]);
 }
 
+/** What was done to one user's lists, or (with neither) settings. */
+export interface ListsChanged {
+  userId: string;
+  own: boolean;
+  friends?: Difference;
+  blocks?: Difference;
+}
+
 /**
- * Gives what has become of the privacy of those who changed its next revision, and notes that Redis has to hear of it.
- * Returns what Redis may not have heard of all who are concerned: whoever repeats a change that was made but not told has
- * it told.
+ * Gives what has become of the privacy of those who changed its next revision, and notes that Redis has to hear of it, for as
+ * long as it may not have. `before` is what `readPrivacy` said before the change, in the same transaction. Returns what
+ * Redis is to be told of all who are concerned, changed or not: whoever repeats a change has it told again.
  */
-export async function raise(ask: Ask, concerned: string[], changed: string[]): Promise<Untold> {
-  if (changed.length > 0) {
-    await ask(
-      `WITH raised AS (
-         UPDATE users SET privacy_revision = privacy_revision + 1 WHERE id = ANY(?::text[])
-         RETURNING id, privacy_revision
-       )
-       INSERT INTO privacy_changes (user_id, revision) SELECT id, privacy_revision FROM raised ORDER BY id
-       ON CONFLICT (user_id) DO UPDATE SET revision = excluded.revision, made_at = now(), applied_at = NULL`,
-      [changed],
-    );
+export async function raise(
+  ask: Ask,
+  before: ReadonlyMap<string, Privacy>,
+  changed: readonly ListsChanged[],
+): Promise<Untold> {
+  const now = await readPrivacy(ask, [...before.keys()]);
+  const asked = [...before].filter(([, privacy]) => asksForFriends(privacy)).map(([userId]) => userId);
+  const beginners = new Set([...now].flatMap(([userId, privacy]) => (asksForFriends(privacy) ? userId : [])));
+  for (const userId of asked) beginners.delete(userId);
+  const steps = new Map<string, PrivacyStep>();
+  for (const { userId, own, friends = NO_DIFFERENCE, blocks = NO_DIFFERENCE } of changed) {
+    const { revision: previous, open: wasOpen } = before.get(userId) ?? { revision: 0, open: true };
+    steps.set(userId, { previous, wasOpen, own, friendsBegin: beginners.has(userId), friends, blocks });
   }
-  const untold = await ask<{ user_id: string }>(
-    'SELECT user_id FROM privacy_changes WHERE user_id = ANY(?::text[]) AND applied_at IS NULL',
-    [concerned],
+  const raised = new Map<string, number>();
+  if (steps.size > 0) {
+    const previous = [...steps.values()].map((step) => step.previous);
+    // Of those without a row, who were blocked or are no longer.
+    const current = [...steps.keys()].map((userId) => now.get(userId)?.revision ?? 0);
+    const rows = await ask<{ user_id: string; revision: string }>(
+      `WITH named AS (
+         SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::text[]) AS named (id, previous, current, step)
+       ), revised AS (
+         UPDATE users SET privacy_revision = GREATEST(privacy_revision + 1, previous + 1, ${NOW_MS})
+           FROM named WHERE users.id = named.id RETURNING users.id, privacy_revision
+       )
+       INSERT INTO privacy_changes (user_id, revision, step)
+       SELECT named.id, COALESCE(privacy_revision, GREATEST(previous + 1, COALESCE(NULLIF(current, 0), ${NOW_MS}))), named.step::jsonb
+         FROM named LEFT JOIN revised ON revised.id = named.id ORDER BY named.id
+       ON CONFLICT (user_id) DO UPDATE SET revision = GREATEST(excluded.revision, privacy_changes.revision + 1),
+         made_at = now(), applied_at = NULL,
+         step = CASE WHEN privacy_changes.applied_at IS NULL THEN NULL ELSE excluded.step END
+       RETURNING user_id, revision`,
+      [[...steps.keys()], previous, current, [...steps.values()].map((step) => JSON.stringify(step))],
+    );
+    for (const row of rows) raised.set(row.user_id, Number(row.revision));
+  }
+  const unchanged = [...now.keys()].filter((userId) => !steps.has(userId));
+  const notes = await ask<{ user_id: string; revision: string }>(
+    'SELECT user_id, revision FROM privacy_changes WHERE user_id = ANY(?::text[]) AND applied_at IS NULL',
+    [unchanged],
   );
-  return untold.length === 0
-    ? new Map()
-    : readPrivacy(
-        ask,
-        untold.map((change) => change.user_id),
-      );
+  for (const row of notes) raised.set(row.user_id, Number(row.revision));
+  return new Map(
+    [...now].map(([userId, privacy]) => [
+      userId,
+      { privacy: { ...privacy, revision: raised.get(userId) ?? privacy.revision }, step: steps.get(userId) ?? null },
+    ]),
+  );
 }

@@ -1,8 +1,37 @@
 import type { Knex } from 'knex';
-import { OPEN, type Openness, type Privacy, type Sight } from '../presence/visibility.ts';
+import {
+  asksForFriends,
+  OPEN,
+  type Openness,
+  type Privacy,
+  type Relation,
+  type Sight,
+} from '../presence/visibility.ts';
 import { query } from './connect.ts';
 import { lock, makeKnownAndLock, raise, readPrivacy, type Untold } from './privacy.ts';
 import { type Ask, asking, inTransaction } from './transaction.ts';
+
+/** So many may one user block; it bounds what a change of privacy costs. */
+export const MAX_BLOCKS = 1000;
+/** So many friends may a user have whose settings say friends. */
+export const MAX_FRIENDS = 5000;
+
+/** Nothing was changed: the list is as long as it may be. */
+export class ListFull extends Error {
+  readonly list: 'blocks' | 'friends';
+
+  constructor(list: 'blocks' | 'friends') {
+    super(`The list of ${list} is full`);
+    this.list = list;
+  }
+}
+
+/** A part of a list in the order of ids. */
+export interface ListPage {
+  afterId: string;
+  limit: number;
+}
+const WHOLE: ListPage = { afterId: '', limit: 2 ** 31 - 1 };
 
 export type Alert = 'never' | 'once' | 'always';
 
@@ -12,11 +41,6 @@ export interface Settings extends Openness {
 }
 
 const DEFAULTS: Settings = { ...OPEN, alertFriends: true };
-
-/** The privacy of those of these users that are known; who is missing has the default. */
-export async function loadPrivacy(db: Knex, userIds: readonly string[]): Promise<Map<string, Privacy>> {
-  return userIds.length === 0 ? new Map() : readPrivacy(asking(db), userIds);
-}
 
 /**
  * What a viewer may see of these users; who is missing is seen whole. It follows `sightOf`, and looks up the same things
@@ -51,43 +75,85 @@ export async function sights(db: Knex, viewerId: string, userIds: readonly strin
   return new Map(rows.map((row) => [row.id, row.sight]));
 }
 
+/** What is between a user and each of these viewers, in their order, as `sights` sees it. */
+export async function relationsOf(
+  db: Knex,
+  userId: string,
+  viewerIds: readonly string[],
+): Promise<Openness & { relations: Pick<Relation, 'friend' | 'blocked'>[] }> {
+  const ask = asking(db);
+  const privacy = (await readPrivacy(ask, [userId])).get(userId) ?? OPEN;
+  const rows = await ask<{ friend: boolean; blocked: boolean }>(
+    `SELECT EXISTS (SELECT FROM friendships WHERE user_id = ? AND friend_id = viewer.id) AS friend,
+            EXISTS (SELECT FROM blocks WHERE user_id = ? AND blocked_id = viewer.id)
+              OR EXISTS (SELECT FROM blocks WHERE user_id = viewer.id AND blocked_id = ?) AS blocked
+       FROM unnest(?::text[]) WITH ORDINALITY AS viewer (id, place) ORDER BY place`,
+    [userId, userId, userId, [...viewerIds]],
+  );
+  const { visibility, lastSeenVisibility } = privacy;
+  return { visibility, lastSeenVisibility, relations: rows };
+}
+
 export interface Friend {
   userId: string;
   alert: Alert;
 }
 
-/** All friends of a user, in the order of their ids, and whether the user wants to hear when each becomes active. */
-export async function friendsOf(db: Knex, userId: string): Promise<Friend[]> {
+/** Friends of a user in the order of their ids, all or a page, and whether the user wants to hear when each becomes active. */
+export async function friendsOf(db: Knex, userId: string, { afterId, limit }: ListPage = WHOLE): Promise<Friend[]> {
   const rows = await query<{ friend_id: string; alert: Alert }>(
     db,
-    'SELECT friend_id, alert FROM friendships WHERE user_id = ? ORDER BY friend_id',
-    [userId],
+    'SELECT friend_id, alert FROM friendships WHERE user_id = ? AND friend_id > ? ORDER BY friend_id LIMIT ?',
+    [userId, afterId, limit],
   );
   return rows.map((row) => ({ userId: row.friend_id, alert: row.alert }));
 }
 
-/** Makes both friends. Ids that nobody ever heard of become users who never came. */
+/**
+ * Makes both friends. Ids that nobody ever heard of become users who never came. Throws ListFull where one of the two has
+ * too many friends already to ask for them in the settings.
+ */
 export function befriend(db: Knex, userId: string, friendId: string): Promise<Untold> {
+  const both = [userId, friendId];
   return inTransaction(db, async (ask) => {
-    await makeKnownAndLock(ask, [userId, friendId]);
-    const made = await ask<{ user_id: string }>(
+    await makeKnownAndLock(ask, both);
+    const before = await readPrivacy(ask, both);
+    const made = await ask<{ user_id: string; friend_id: string }>(
       `INSERT INTO friendships (user_id, friend_id) VALUES (?, ?), (?, ?)
-       ON CONFLICT DO NOTHING RETURNING user_id`,
+       ON CONFLICT DO NOTHING RETURNING user_id, friend_id`,
       [userId, friendId, friendId, userId],
     );
-    return raise(ask, [userId, friendId], await whereFriendsCount(ask, made));
+    const concerned = made.filter((row) => countsFriends(before, row.user_id));
+    for (const row of concerned) await boundFriends(ask, row.user_id);
+    return raise(
+      ask,
+      before,
+      concerned.map((row) => {
+        return { userId: row.user_id, own: false, friends: { added: [row.friend_id], removed: [] } };
+      }),
+    );
   });
 }
 
 /** Ends it for both. */
 export function unfriend(db: Knex, userId: string, friendId: string): Promise<Untold> {
+  const both = [userId, friendId];
   return inTransaction(db, async (ask) => {
-    await lock(ask, [userId, friendId]);
-    const ended = await ask<{ user_id: string }>(
-      `DELETE FROM friendships WHERE (user_id, friend_id) IN ((?, ?), (?, ?)) RETURNING user_id`,
+    await lock(ask, both);
+    const before = await readPrivacy(ask, both);
+    const ended = await ask<{ user_id: string; friend_id: string }>(
+      `DELETE FROM friendships WHERE (user_id, friend_id) IN ((?, ?), (?, ?)) RETURNING user_id, friend_id`,
       [userId, friendId, friendId, userId],
     );
-    return raise(ask, [userId, friendId], await whereFriendsCount(ask, ended));
+    return raise(
+      ask,
+      before,
+      ended
+        .filter((row) => countsFriends(before, row.user_id))
+        .map((row) => {
+          return { userId: row.user_id, own: false, friends: { added: [], removed: [row.friend_id] } };
+        }),
+    );
   });
 }
 
@@ -101,42 +167,59 @@ export async function setAlert(db: Knex, userId: string, friendId: string, alert
   return rows.length > 0;
 }
 
-/** Whom the user blocks, in the order of ids; not those who block the user, which is theirs to know. */
-export async function blocksOf(db: Knex, userId: string): Promise<string[]> {
+/** Whom the user blocks in the order of ids, all or a page; not those who block the user, which is theirs to know. */
+export async function blocksOf(db: Knex, userId: string, { afterId, limit }: ListPage = WHOLE): Promise<string[]> {
   const rows = await query<{ blocked_id: string }>(
     db,
-    'SELECT blocked_id FROM blocks WHERE user_id = ? ORDER BY blocked_id',
-    [userId],
+    'SELECT blocked_id FROM blocks WHERE user_id = ? AND blocked_id > ? ORDER BY blocked_id LIMIT ?',
+    [userId, afterId, limit],
   );
   return rows.map((row) => row.blocked_id);
 }
 
-/** From now on neither sees the other. Nothing changes for either where the other has blocked already. */
+/**
+ * From now on neither sees the other. Nothing changes for either where the other has blocked already. Who is blocked need
+ * not be known, and does not become so. Throws ListFull.
+ */
 export function block(db: Knex, userId: string, blockedId: string): Promise<Untold> {
+  const both = [userId, blockedId];
   return inTransaction(db, async (ask) => {
-    await makeKnownAndLock(ask, [userId, blockedId]);
+    // In the order of ids, as everybody takes them.
+    if (blockedId < userId) await lock(ask, [blockedId]);
+    await makeKnownAndLock(ask, [userId]);
+    if (blockedId > userId) await lock(ask, [blockedId]);
+    const before = await readPrivacy(ask, both);
     const [made] = await ask<{ mutual: boolean }>(
-      `INSERT INTO blocks (user_id, blocked_id) VALUES (?, ?) ON CONFLICT DO NOTHING
+      `INSERT INTO blocks (user_id, blocked_id, created_at) VALUES (?, ?, clock_timestamp()) ON CONFLICT DO NOTHING
        RETURNING EXISTS (SELECT FROM blocks AS other WHERE other.user_id = ? AND other.blocked_id = ?) AS mutual`,
       [userId, blockedId, blockedId, userId],
     );
-    const both = [userId, blockedId];
-    return raise(ask, both, made && !made.mutual ? both : []);
+    if (made && (await countOf(ask, 'blocks', userId)) > MAX_BLOCKS) throw new ListFull('blocks');
+    return raise(ask, before, made && !made.mutual ? bothWays(userId, blockedId, true) : []);
   });
 }
 
 /** Ends the block of this user; that of the other, where there is one, stays. */
 export function unblock(db: Knex, userId: string, blockedId: string): Promise<Untold> {
+  const both = [userId, blockedId];
   return inTransaction(db, async (ask) => {
-    await lock(ask, [userId, blockedId]);
+    await lock(ask, both);
+    const before = await readPrivacy(ask, both);
     const [ended] = await ask<{ mutual: boolean }>(
       `DELETE FROM blocks WHERE user_id = ? AND blocked_id = ?
        RETURNING EXISTS (SELECT FROM blocks AS other WHERE other.user_id = ? AND other.blocked_id = ?) AS mutual`,
       [userId, blockedId, blockedId, userId],
     );
-    const both = [userId, blockedId];
-    return raise(ask, both, ended && !ended.mutual ? both : []);
+    return raise(ask, before, ended && !ended.mutual ? bothWays(userId, blockedId, false) : []);
   });
+}
+
+function bothWays(userId: string, blockedId: string, came: boolean) {
+  const difference = (id: string) => (came ? { added: [id], removed: [] } : { added: [], removed: [id] });
+  return [
+    { userId, own: true, blocks: difference(blockedId) },
+    { userId: blockedId, own: false, blocks: difference(userId) },
+  ];
 }
 
 export async function settingsOf(db: Knex, userId: string): Promise<Settings> {
@@ -154,7 +237,7 @@ async function readSettings(ask: Ask, userId: string): Promise<Settings> {
 
 export type SettingsChange = { [Name in keyof Settings]?: Settings[Name] | undefined };
 
-/** Changes what is named and leaves the rest. */
+/** Changes what is named and leaves the rest. Throws ListFull where the friends are too many to be asked for. */
 export function changeSettings(
   db: Knex,
   userId: string,
@@ -162,10 +245,12 @@ export function changeSettings(
 ): Promise<{ settings: Settings; untold: Untold }> {
   return inTransaction(db, async (ask) => {
     await makeKnownAndLock(ask, [userId]);
+    const privacy = await readPrivacy(ask, [userId]);
     const before = await readSettings(ask, userId);
     const visibility = wanted.visibility ?? before.visibility;
     const lastSeenVisibility = wanted.lastSeenVisibility ?? before.lastSeenVisibility;
     const alertFriends = wanted.alertFriends ?? before.alertFriends;
+    if (asksForFriends({ visibility, lastSeenVisibility }) && !asksForFriends(before)) await boundFriends(ask, userId);
     await ask(
       `INSERT INTO user_settings (user_id, visibility, last_seen_visibility, alert_friends) VALUES (?, ?, ?, ?)
        ON CONFLICT (user_id) DO UPDATE SET visibility = excluded.visibility,
@@ -175,18 +260,22 @@ export function changeSettings(
     const same = visibility === before.visibility && lastSeenVisibility === before.lastSeenVisibility;
     return {
       settings: { visibility, lastSeenVisibility, alertFriends },
-      untold: await raise(ask, [userId], same ? [] : [userId]),
+      untold: await raise(ask, privacy, same ? [] : [{ userId, own: true }]),
     };
   });
 }
 
-/** Those of the users for whom it matters who their friends are. */
-async function whereFriendsCount(ask: Ask, users: { user_id: string }[]): Promise<string[]> {
-  if (users.length === 0) return [];
-  const rows = await ask<{ user_id: string }>(
-    `SELECT user_id FROM user_settings
-      WHERE user_id = ANY(?::text[]) AND 'friends' IN (visibility, last_seen_visibility)`,
-    [users.map((user) => user.user_id)],
-  );
-  return rows.map((row) => row.user_id);
+function countsFriends(privacies: ReadonlyMap<string, Privacy>, userId: string): boolean {
+  const privacy = privacies.get(userId);
+  return privacy !== undefined && asksForFriends(privacy);
+}
+
+async function boundFriends(ask: Ask, userId: string): Promise<void> {
+  if ((await countOf(ask, 'friendships', userId)) > MAX_FRIENDS) throw new ListFull('friends');
+}
+
+/** Cheap for as long as the bounds hold: the index alone is read. */
+async function countOf(ask: Ask, table: 'blocks' | 'friendships', userId: string): Promise<number> {
+  const [row] = await ask<{ count: string }>(`SELECT count(*) FROM ${table} WHERE user_id = ?`, [userId]);
+  return Number(row?.count);
 }

@@ -1,8 +1,7 @@
 import type { Knex } from 'knex';
 import type { Detail, Memory, Status } from '../presence/change.ts';
-import type { Privacy } from '../presence/visibility.ts';
 import { query } from './connect.ts';
-import { loadPrivacy } from './social.ts';
+import { REVISION_OF_BLOCKED } from './privacy.ts';
 import { msOf, timestampOf } from './time.ts';
 
 interface MemoryRow {
@@ -10,26 +9,24 @@ interface MemoryRow {
   version: string;
   last_seen: Date | null;
   status: Status;
-  restricted: boolean;
+  privacy_revision: string;
   hidden: boolean;
   remaining_ms: string | null;
   detail: Detail | null;
   detail_remaining_ms: string | null;
 }
 
-/**
- * What is remembered of these users; ids that nobody ever heard of are missing. Their privacy is left out where it is not
- * `wanted`: that is one question more, and takes its time.
- */
-export async function loadMemories(
-  db: Knex,
-  ids: readonly string[],
-  wanted: (id: string) => boolean = () => true,
-): Promise<Map<string, Memory>> {
+/** What is remembered of these users; ids that nobody ever heard of are missing. */
+export async function loadMemories(db: Knex, ids: readonly string[]): Promise<Map<string, Memory>> {
   const rows = await query<MemoryRow>(
     db,
     `SELECT id, version, last_seen, status,
-            privacy_revision <> 0 AS restricted,
+            CASE WHEN privacy_revision = 0 THEN COALESCE(${REVISION_OF_BLOCKED} id), 0)
+                 WHEN EXISTS (SELECT FROM user_settings
+                               WHERE user_id = id AND (visibility, last_seen_visibility) <> ('everyone', 'everyone'))
+                   OR EXISTS (SELECT FROM blocks WHERE blocks.user_id = id)
+                   OR EXISTS (SELECT FROM blocks WHERE blocked_id = id) THEN privacy_revision
+                 ELSE 0 END AS privacy_revision,
             hidden AND (hidden_until IS NULL OR hidden_until > now()) AS hidden,
             ceil(extract(epoch FROM hidden_until - now()) * 1000)::bigint AS remaining_ms,
             detail, ceil(extract(epoch FROM detail_until - now()) * 1000)::bigint AS detail_remaining_ms
@@ -37,19 +34,45 @@ export async function loadMemories(
       WHERE id = ANY(?::text[])`,
     [[...ids]],
   );
-  const restricted = rows.filter((row) => row.restricted && wanted(row.id)).map((row) => row.id);
-  const privacies = restricted.length > 0 ? await loadPrivacy(db, restricted) : null;
-  return new Map(rows.map((row) => [row.id, memoryOf(row, privacies?.get(row.id))]));
+  return new Map(rows.map((row) => [row.id, memoryOf(row)]));
 }
 
-function memoryOf(row: MemoryRow, privacy: Privacy | undefined): Memory {
+/**
+ * The same for those who are about to have a record in Redis: of whom nobody heard, but whom somebody blocks, at least that is
+ * known. Who is missing is new.
+ */
+export async function loadSeeds(db: Knex, ids: readonly string[]): Promise<Map<string, Memory>> {
+  const seeds = await loadMemories(db, ids);
+  const unknown = ids.filter((id) => !seeds.has(id));
+  if (unknown.length === 0) return seeds;
+  const rows = await query<{ id: string; revision: string }>(
+    db,
+    `SELECT blocked_id AS id, floor(extract(epoch FROM max(created_at)) * 1000)::bigint AS revision
+       FROM blocks WHERE blocked_id = ANY(?::text[]) GROUP BY blocked_id`,
+    [unknown],
+  );
+  for (const { id, revision } of rows) seeds.set(id, { ...NOBODY, privacyRevision: Number(revision) });
+  return seeds;
+}
+
+/** Never a memory: somebody who is new to PostgreSQL. */
+export const NOBODY: Memory = {
+  version: 0,
+  lastSeen: null,
+  status: 'inactive',
+  hidden: null,
+  detail: null,
+  privacyRevision: 0,
+};
+
+function memoryOf(row: MemoryRow): Memory {
   return {
     version: Number(row.version),
     lastSeen: msOf(row.last_seen),
     status: row.status,
     hidden: row.hidden ? { remainingMs: numberOf(row.remaining_ms) } : null,
     detail: row.detail === null ? null : { shown: row.detail, remainingMs: numberOf(row.detail_remaining_ms) },
-    ...(privacy ? { privacy } : {}),
+    privacyRevision: Number(row.privacy_revision),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { Openness, Privacy } from './visibility.ts';
+import type { Openness } from './visibility.ts';
 
 /** What the world may be told about a user. */
 export type Status = 'active' | 'inactive';
@@ -47,14 +47,19 @@ export interface Change {
   /** Not everybody may see it. */
   restricted?: boolean;
   /** Of a change of cause `privacy` or `erased`: what was allowed until now. */
-  before?: PrivacyBefore;
+  before?: PrivacyBefore | PrivacyUnknown;
 }
 
 /** What a user allowed before, and who came to the two lists and went from them since. */
 export interface PrivacyBefore extends Openness {
   friends: { added: string[]; removed: string[] };
   blocks: { added: string[]; removed: string[] };
+  /** Somebody came to the lists or went, and nothing else changed. */
+  onlyLists: boolean;
 }
+
+/** Nobody knows who could see the user before: everybody is told what is true for them. */
+export type PrivacyUnknown = 'unknown';
 
 /** The name and picture that a user's own token carried. */
 export interface Claims {
@@ -72,6 +77,6 @@ export interface Memory {
   hidden: { remainingMs: number | null } | null;
   /** `remainingMs` null means until further notice; 0 or less: over, which others may not have been told. */
   detail: { shown: Detail; remainingMs: number | null } | null;
-  /** Who may see the user, where that was ever restricted. */
-  privacy?: Privacy;
+  /** Revision of what decides who may see the user; 0: everybody may see everything. */
+  privacyRevision: number;
 }

@@ -37,6 +37,12 @@ export interface Person {
   detail: { shown: Detail; until: number | null } | null;
   /** What others were told of it last; null: not known, for the store had lost it. */
   toldDetail: Detail | null;
+  /** What others were told by the user's own choices, lately; null: nothing. */
+  spent: { count: number; since: number; last: number } | null;
+  /** When what was too much to tell has to be told; null: nothing waits. */
+  owed: number | null;
+  /** What waits is that the user is to be shown again. */
+  showing: boolean;
   /** A logout ends a choice, also one that has not been read from PostgreSQL yet. */
   loggedOut: boolean;
   /** Connections that were ended, and until when they are refused: what they still send comes too late. */
@@ -99,6 +105,9 @@ export function stranger(userId: string, lastSeen: number | null = null): Person
     end: null,
     detail: null,
     toldDetail: {},
+    spent: null,
+    owed: null,
+    showing: false,
     loggedOut: false,
     refused: new Map(),
   };
@@ -151,7 +160,7 @@ export function nextLook(person: Person, { now, ttlMs }: Circumstances): number 
   // A choice that ends shows who is here, and what they say of themselves.
   const concerned = deadline !== null || detail !== null;
   const shownAt = typeof appearInactive === 'object' && concerned ? appearInactive.until : null;
-  const all = [deadline, shownAt, detail?.until ?? null].filter((at) => at !== null);
+  const all = [deadline, shownAt, detail?.until ?? null, person.owed].filter((at) => at !== null);
   return all.length === 0 ? null : Math.min(...all);
 }
 
@@ -160,18 +169,50 @@ export function heard(person: Person, moment: number): void {
   if (person.appearInactive === 'no') person.lastSeen = Math.max(moment, person.lastSeen ?? 0);
 }
 
+/**
+ * What others are told by a user's own choices (detail, appearing inactive and back, who may see them): thirty in ten seconds
+ * as they come, beyond that the newest once a second. Comings and goings never wait, and neither does what hides something.
+ */
+const TOLD_AT_ONCE = 30;
+const TOLD_WINDOW_MS = 10_000;
+const GATHERED_FOR_MS = 1000;
+const OF_CHOICE = new Set<Cause>(['detail', 'manual', 'privacy']);
+
+function budget({ person, now }: Turn): NonNullable<Person['spent']> {
+  const { spent } = person;
+  return spent && now - spent.since < TOLD_WINDOW_MS ? spent : { count: 0, since: now, last: spent?.last ?? 0 };
+}
+
+/** Whether a choice may be told now; where not, it is owed. */
+function mayTell(turn: Turn): boolean {
+  const { count, last } = budget(turn);
+  const may = count < TOLD_AT_ONCE || turn.now - last >= GATHERED_FOR_MS;
+  turn.person.owed = may ? null : last + GATHERED_FOR_MS;
+  return may;
+}
+
 /** Tells others what is true now, where it differs from what they were told. */
 export function tell(turn: Turn, causes: { active: Cause; inactive: Cause }): void {
+  const { person } = turn;
+  person.owed = null;
+  tellStatus(turn, causes);
+  person.showing = statusOf(person) === 'active' && person.told === 'inactive';
+}
+
+function tellStatus(turn: Turn, causes: { active: Cause; inactive: Cause }): void {
   const { person } = turn;
   if (person.appearInactive === 'unknown') return;
   const status = statusOf(person);
   if (status === person.told && !person.toldBeforeLoss) {
-    if (!isSame(detailOf(person), person.toldDetail)) announce(turn, 'detail');
+    if (isSame(detailOf(person), person.toldDetail)) return;
+    if (person.toldDetail === null || mayTell(turn)) announce(turn, 'detail');
     return;
   }
   let cause = causes[status];
+  if (status === 'active' && person.showing) cause = 'manual';
   if (status === 'active' && person.toldBeforeLoss) cause = 'restored';
   if (person.appearInactive !== 'no') cause = 'manual';
+  if (status === 'active' && cause === 'manual' && !mayTell(turn)) return;
   person.told = status;
   person.toldBeforeLoss = false;
   person.loggedOut = false;
@@ -180,7 +221,12 @@ export function tell(turn: Turn, causes: { active: Cause; inactive: Cause }): vo
 }
 
 /** Everything that is told has a version of its own, and carries the detail where that is new to others. */
-export function announce({ person, now, changes }: Turn, cause: Cause, more: Pick<Change, 'awaySince'> = {}): void {
+export function announce(turn: Turn, cause: Cause, more: Pick<Change, 'awaySince'> = {}): void {
+  const { person, now, changes } = turn;
+  if (OF_CHOICE.has(cause)) {
+    const { count, since } = budget(turn);
+    person.spent = { count: count + 1, since, last: now };
+  }
   person.version = Math.max(now, person.version + 1);
   const { userId, told: status, lastSeen, version } = person;
   const detail = detailOf(person);

@@ -18,16 +18,42 @@ export interface Relation {
 /** `all`; `status`: the real status, but no last seen and no version it could be read from; `nothing`: as if never come. */
 export type Sight = 'all' | 'status' | 'nothing';
 
-/** All that decides over who sees a user, as of a revision; `friends` only where a setting asks for them. */
+/** What decides over who sees a user, as of a revision, but for the lists of friends and blocks. */
 export interface Privacy extends Openness {
-  /** Grows with every change; 0: never changed. */
+  /** Grows with every change: at least the one before + 1, at least now in ms. 0: nothing was ever restricted. */
   revision: number;
-  friends: readonly string[];
-  /** Whom the user blocks, and who blocks the user. */
-  blocks: readonly string[];
+  /** Everybody may see everything: both settings say everyone, and nobody blocks anybody. */
+  open: boolean;
+}
+
+/** Who came to a list and who went. */
+export interface Difference {
+  added: readonly string[];
+  removed: readonly string[];
+}
+
+export const NO_DIFFERENCE: Difference = { added: [], removed: [] };
+
+/** What a change of privacy did to the revision before it. */
+export interface PrivacyStep {
+  /** The revision that the differences are from. */
+  previous: number;
+  /** Whether everything was open then. */
+  wasOpen: boolean;
+  /** Whether the user did it; a block does it to two. */
+  own: boolean;
+  /** It did not matter who the friends are, and now it does: all of them count, and `friends` does not name them. */
+  friendsBegin: boolean;
+  friends: Difference;
+  blocks: Difference;
 }
 
 export const OPEN: Openness = { visibility: 'everyone', lastSeenVisibility: 'everyone' };
+
+/** Whether it matters who a user's friends are. */
+export function asksForFriends({ visibility, lastSeenVisibility }: Openness): boolean {
+  return visibility === 'friends' || lastSeenVisibility === 'friends';
+}
 
 function allows(visibility: Visibility, friend: boolean): boolean {
   return visibility === 'everyone' || (visibility === 'friends' && friend);

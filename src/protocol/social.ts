@@ -18,21 +18,40 @@ export const NewBlockParams = BlockParams.refine(({ id, blockedId }) => id !== b
   path: ['blockedId'],
 });
 
+/** How long a page may be; without either all of it comes at once. */
+export const ListQuery = z.object({
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(1000)
+    .optional()
+    .meta({ description: 'At most so many; then `nextCursor` leads on' }),
+  cursor: z.string().max(1000).optional().meta({ description: '`nextCursor` of the page before' }),
+});
+const NextCursor = z
+  .string()
+  .nullable()
+  .optional()
+  .meta({ description: 'Where `limit` or `cursor` was given: leads to the next page; null: this is the last' });
+
 export const Alert = z.enum(['never', 'once', 'always']).meta({
   description: 'Whether the user is told when the friend becomes active; `once` falls back to `never` when sent',
 });
 
-export const FriendsAnswer = z.object({ friends: z.array(StatusPayload.extend({ alert: Alert })) }).meta({
-  examples: [
-    { friends: [{ userId: 'grace', status: 'active', lastSeen: '2026-01-31T12:00:00.000Z', alert: 'never' }] },
-  ],
-});
+export const FriendsAnswer = z
+  .object({ friends: z.array(StatusPayload.extend({ alert: Alert })), nextCursor: NextCursor })
+  .meta({
+    examples: [
+      { friends: [{ userId: 'grace', status: 'active', lastSeen: '2026-01-31T12:00:00.000Z', alert: 'never' }] },
+    ],
+  });
 export type FriendView = z.infer<typeof FriendsAnswer>['friends'][number];
 
 export const AlertBody = z.object({ alert: Alert }).meta({ examples: [{ alert: 'always' }] });
 
 export const BlocksAnswer = z
-  .object({ blocks: z.array(z.object({ userId: UserId })) })
+  .object({ blocks: z.array(z.object({ userId: UserId })), nextCursor: NextCursor })
   .meta({ examples: [{ blocks: [{ userId: 'mallory' }] }] });
 
 const Visibility = z.enum(VISIBILITIES);

@@ -86,6 +86,7 @@ export interface EraseTracesJob {
 
 /**
  * `record-active`: last seen of those who stay; `restore-jobs`: missing timeout jobs; `settle-lost`: ghosts of a lost store;
+ * `compare-privacy`: who may see whom, in Redis as in PostgreSQL;
  * `complete-seen`: who was seen before the store was lost; `prune-seen`: who was not seen for 30 days; `note-minute`: the
  * timeline; `make-partitions`: room for the history of the next days; `drop-old`: history beyond its retention.
  * `erase-traces` comes once, after an erasure.
@@ -94,6 +95,7 @@ export type MaintenanceJobName =
   | 'record-active'
   | 'restore-jobs'
   | 'settle-lost'
+  | 'compare-privacy'
   | 'complete-seen'
   | 'prune-seen'
   | 'note-minute'

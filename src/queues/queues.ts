@@ -31,6 +31,7 @@ const MAINTENANCE_EVERY_MS: Record<MaintenanceJobName, number> = {
   // "Within a minute" holds with one run missed.
   'restore-jobs': 20_000,
   'settle-lost': 10_000,
+  'compare-privacy': 600_000,
   'complete-seen': 5000,
   'prune-seen': 3_600_000,
   // More than once in a minute, so that none is skipped by a run that comes a little late.

@@ -117,12 +117,6 @@ export class ActiveIndex {
     return userIds.map((userId) => lastSeen.get(userId) ?? null);
   }
 
-  /** Takes somebody out of what is kept of users who are gone. */
-  async drop(shard: number, userId: string): Promise<void> {
-    await this.#redis.zrem(this.#keys.seen(shard), userId);
-    await this.#redis.del(this.#keys.lastSeen(userId));
-  }
-
   /** The number of each user's waiting timeout job, null where none is noted. */
   async jobNumbers(userIds: string[]): Promise<(string | null)[]> {
     return Promise.all(userIds.map((userId) => this.#redis.hget(this.#keys.record(userId), 'j')));

@@ -2,7 +2,7 @@ import type { Glimpse } from './presence-types.ts';
 import { parseDetail } from './record.ts';
 import type { Reply } from './scripts.ts';
 
-const SIGHTS = ['nothing', 'status', 'all'] as const;
+const SIGHTS = ['nothing', 'status', 'all', 'unknown'] as const;
 /** How many values a script answers for a user (lib-glimpse.lua), */
 export const PER_GLIMPSE = 5;
 /** and the first of them where the user has to be settled before anything can be said. */

@@ -37,8 +37,10 @@ export function createKeys(prefix: string, cluster: boolean) {
     /** When the user signed out everywhere last, for as long as somebody may not have heard of it. */
     signedOut: (userId: string) => `${prefix}user:signed_out:${tag(shardOf(userId))}${userId}`,
     privacy: (userId: string) => `${prefix}user:privacy:${tag(shardOf(userId))}${userId}`,
-    friends: (userId: string) => `${prefix}user:friends:${tag(shardOf(userId))}${userId}`,
-    blocks: (userId: string) => `${prefix}user:blocks:${tag(shardOf(userId))}${userId}`,
+    /** Where lists that decide who may see somebody of the shard are gathered before they are put in place. */
+    stagedPrivacy: (shard: number, token: string) => `${prefix}privacy:staged:${tag(shard)}${token}`,
+    /** Who ever restricted anything, and '' where that is everybody who did. */
+    restricted: (shard: number) => `${prefix}users:restricted${cluster ? `:{s${shard}}` : ''}`,
     due: (shard: number) => ofShard('due', shard),
     outbox: (shard: number) => ofShard('outbox', shard),
     /** Everybody by when they were last seen, for 30 days. */

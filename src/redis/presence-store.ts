@@ -1,30 +1,14 @@
 import type { Claims, Detail, Memory, Status } from '../presence/change.ts';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
-import type { Openness, Privacy } from '../presence/visibility.ts';
-import { isRecorded, NO_TRACING, type Tracing } from '../tracing.ts';
+import { NO_TRACING } from '../tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { glimpsesIn, PER_GLIMPSE, toMs, UNSETTLED } from './glimpses.ts';
 import { type Keys, shardOf } from './keys.ts';
+import { memoryArgs, PresenceScripts, seedArgs } from './presence-scripts.ts';
 import type { Beat, Chosen, Ended, Glimpse, OpenCode, OpenRequest, Seed, SignedOut } from './presence-types.ts';
-import { visibilityOf } from './privacy.ts';
 import { detailText, parseRecord, type UserRecord } from './record.ts';
-import { followUpOf, type Reply, runScript } from './scripts.ts';
 import { type Left, letter, touchPlain } from './touch-plain.ts';
-
-function seedArgs(seed: Seed | null): (string | number)[] {
-  if (seed === null) return ['', '', '', '', '', '', '', ''];
-  if (seed === 'away') return ['away', '', '', '', '', '', '', ''];
-  if (seed === 'new') return ['known', 0, '', 0, '', '', '', ''];
-  return ['known', ...memoryArgs(seed)];
-}
-
-function memoryArgs(memory: Memory): (string | number)[] {
-  const hidden = memory.hidden === null ? '' : Math.round(memory.hidden.remainingMs ?? -1);
-  const detail = memory.detail === null ? ['', ''] : [detailText(memory.detail.shown), memory.detail.remainingMs ?? ''];
-  const privacy = memory.privacy ? JSON.stringify(memory.privacy) : '';
-  return [memory.version, memory.lastSeen ?? '', memory.status === 'active' ? 1 : 0, hidden, ...detail, privacy];
-}
 
 interface Touched {
   refused: { beat: number; code: 'missing' | Ended }[];
@@ -41,51 +25,21 @@ export class PresenceStore {
   readonly #keys: Keys;
   readonly #clock: RedisClock;
   readonly #ttlMs: number;
-  readonly #tracing: Tracing;
+  readonly #scripts: PresenceScripts;
 
   constructor(redis: RedisClient, keys: Keys, clock: RedisClock, ttlMs: number, tracing = NO_TRACING) {
     this.#redis = redis;
     this.#keys = keys;
     this.#clock = clock;
     this.#ttlMs = ttlMs;
-    this.#tracing = tracing;
-  }
-
-  async #run(
-    script: string,
-    shard: number,
-    args: (string | number)[],
-    trace = this.#tracing.current(),
-  ): Promise<{ reply: Reply[]; followUp: FollowUp }> {
-    const keys = this.#keys;
-    const reply = await runScript(
-      this.#redis,
-      script,
-      [
-        keys.due(shard),
-        keys.outbox(shard),
-        keys.pulse(shard),
-        keys.hold(shard),
-        keys.unrecorded(shard),
-        keys.unseeded(shard),
-        keys.wake('deliver', shard),
-        keys.wake('record', shard),
-        keys.seen(shard),
-        keys.apartDue(shard),
-        keys.apartActive(shard),
-        keys.erased(shard),
-        ...keys.guard(shard),
-      ],
-      [keys.stem, keys.tag(shard), this.#ttlMs, this.#clock.now(shard), ...args, isRecorded(trace) ? trace : ''],
-    );
-    return { reply, followUp: followUpOf(shard, reply[0], trace) };
+    this.#scripts = new PresenceScripts(redis, keys, clock, ttlMs, tracing);
   }
 
   async open(
     request: OpenRequest,
     seed: Seed | null,
   ): Promise<{ code: OpenCode; version: number; followUp: FollowUp }> {
-    const { reply, followUp } = await this.#run('open-session', shardOf(request.userId), [
+    const { reply, followUp } = await this.#scripts.run('open-session', shardOf(request.userId), [
       request.userId,
       request.sessionId,
       request.conn,
@@ -130,7 +84,7 @@ export class PresenceStore {
         return [userId, sessionId, conn, moment, letter(state)];
       });
       // Beats of many together: what one of them changes is nobody else's doing.
-      const { reply, followUp } = await this.#run('touch-sessions', shard, args, '');
+      const { reply, followUp } = await this.#scripts.run('touch-sessions', shard, args, '');
       for (let n = 1; n + 1 < reply.length; n += 2) {
         const { beat } = some[Number(reply[n]) - 1] as Left;
         refused.push({ beat, code: reply[n + 1] as 'missing' | Ended });
@@ -146,7 +100,7 @@ export class PresenceStore {
     ageMs: number,
     graceMs: number,
   ): Promise<{ late: boolean; followUp: FollowUp }> {
-    const { reply, followUp } = await this.#run('close-session', shardOf(session.userId), [
+    const { reply, followUp } = await this.#scripts.run('close-session', shardOf(session.userId), [
       session.userId,
       session.sessionId,
       session.conn,
@@ -166,7 +120,7 @@ export class PresenceStore {
     handoverMs: number,
   ): Promise<FollowUp> {
     const args = sessions.flatMap((session) => [session.userId, session.sessionId, session.conn]);
-    const { reply, followUp } = await this.#run('hand-over', shard, [handoverMs, ...args]);
+    const { reply, followUp } = await this.#scripts.run('hand-over', shard, [handoverMs, ...args]);
     for (let n = 1; n + 1 < reply.length; n += 2) {
       const delayMs = Math.max(0, Number(reply[n + 1]));
       followUp.arms.push({ kind: 'once', userId: String(reply[n]), why: 'handover', delayMs });
@@ -184,7 +138,7 @@ export class PresenceStore {
     choice: { expiresInMs: number | null; cleared: boolean; claims: Claims | null },
     seed: Seed | null,
   ): Promise<Chosen> {
-    const { reply, followUp } = await this.#run('set-status', shardOf(userId), [
+    const { reply, followUp } = await this.#scripts.run('set-status', shardOf(userId), [
       userId,
       status,
       choice.expiresInMs === null ? -1 : Math.round(choice.expiresInMs),
@@ -211,7 +165,7 @@ export class PresenceStore {
     seed: Seed | null,
   ): Promise<{ code: 'ok' | 'seed'; followUp: FollowUp }> {
     const args = [userId, detailText(detail), expiresInMs ?? -1, ...seedArgs(seed)];
-    const { reply, followUp } = await this.#run('set-detail', shardOf(userId), args);
+    const { reply, followUp } = await this.#scripts.run('set-detail', shardOf(userId), args);
     const ends = Number(reply[2]);
     if (ends >= 0) followUp.arms.push({ kind: 'once', userId, why: 'detail-ends', delayMs: ends });
     return { code: reply[1] as 'ok' | 'seed', followUp };
@@ -228,7 +182,7 @@ export class PresenceStore {
   }
 
   async #signOut(userId: string, args: (string | number)[]): Promise<SignedOut> {
-    const { reply, followUp } = await this.#run('log-out', shardOf(userId), [userId, ...args]);
+    const { reply, followUp } = await this.#scripts.run('log-out', shardOf(userId), [userId, ...args]);
     const delayMs = Number(reply[2]);
     if (delayMs > 0) followUp.arms.push({ kind: 'once', userId, why: 'closed', delayMs });
     return { found: reply[1] === 'ok', conns: String(reply[3]), followUp };
@@ -246,7 +200,7 @@ export class PresenceStore {
     followUp: FollowUp;
   }> {
     const args = users.flatMap((user) => [user.userId, user.number]);
-    const { reply, followUp } = await this.#run('expire-users', shard, args);
+    const { reply, followUp } = await this.#scripts.run('expire-users', shard, args);
     return {
       users: users.map(({ userId }, n) => ({
         userId,
@@ -258,42 +212,17 @@ export class PresenceStore {
     };
   }
 
-  /**
-   * Who may see the user has changed, as PostgreSQL has it; an older revision changes nothing. `seed`: Redis has no record
-   * of the user, and PostgreSQL has to be asked first.
-   */
-  async setPrivacy(
-    userId: string,
-    privacy: Privacy,
-    seed: Seed | null,
-  ): Promise<{ code: 'ok' | 'seed'; followUp: FollowUp }> {
-    const args = [userId, JSON.stringify(privacy), ...seedArgs(seed)];
-    const { reply, followUp } = await this.#run('set-privacy', shardOf(userId), args);
-    return { code: reply[1] as 'ok' | 'seed', followUp };
-  }
-
-  /** What the user allows, and what stands between the user and each of these viewers, in their order. */
-  async relations(
-    userId: string,
-    viewerIds: string[],
-  ): Promise<Openness & { relations: { friend: boolean; blocked: boolean }[] }> {
-    const { reply } = await this.#run('relations', shardOf(userId), [userId, ...viewerIds]);
-    return {
-      visibility: visibilityOf(reply[1]),
-      lastSeenVisibility: visibilityOf(reply[2]),
-      relations: reply
-        .slice(3)
-        .map((bits) => ({ friend: (Number(bits) & 1) !== 0, blocked: (Number(bits) & 2) !== 0 })),
-    };
-  }
-
   /** What a viewer (null: one who sees everything) may know of users of one shard, and up to which outbox entry that is true. */
   async snapshot(
     shard: number,
     userIds: string[],
     viewerId: string | null = null,
   ): Promise<{ users: Glimpse[]; position: string; followUp: FollowUp }> {
-    const { reply, followUp } = await this.#run('snapshot', shard, [viewerId ?? '', ...userIds]);
+    return this.#snapshot(shard, userIds, viewerId, 1);
+  }
+
+  async #snapshot(shard: number, userIds: string[], viewerId: string | null, watches: 0 | 1) {
+    const { reply, followUp } = await this.#scripts.run('snapshot', shard, [viewerId ?? '', watches, ...userIds]);
     return { users: glimpsesIn(reply, 2, userIds), position: String(reply[1]), followUp };
   }
 
@@ -303,13 +232,11 @@ export class PresenceStore {
     userIds: string[],
     viewerId: string | null,
   ): Promise<{ users: Glimpse[]; followUp: FollowUp | null }> {
-    const keys = [this.#keys.due(shard), ...this.#keys.guard(shard)];
-    const begin = [this.#keys.stem, this.#keys.tag(shard), this.#ttlMs, this.#clock.now(shard)];
-    const reply = await runScript(this.#redis, 'glimpse', keys, [...begin, viewerId ?? '', ...userIds]);
+    const reply = await this.#scripts.read('glimpse', shard, [viewerId ?? '', ...userIds]);
     const users = glimpsesIn(reply, 0, userIds);
     const unsettled = userIds.filter((_, n) => reply[n * PER_GLIMPSE] === UNSETTLED);
     if (unsettled.length === 0) return { users, followUp: null };
-    const settled = await this.snapshot(shard, unsettled, viewerId);
+    const settled = await this.#snapshot(shard, unsettled, viewerId, 0);
     const byId = new Map(settled.users.map((user) => [user.userId, user]));
     return { users: users.map((user) => byId.get(user.userId) ?? user), followUp: settled.followUp };
   }
@@ -322,13 +249,19 @@ export class PresenceStore {
 
   /** Forgets the user here, tells watchers, and makes a worker erase them from PostgreSQL when it comes to `position`. */
   async erase(userId: string): Promise<{ position: string; followUp: FollowUp }> {
-    const { reply, followUp } = await this.#run('erase', shardOf(userId), [userId]);
+    const { reply, followUp } = await this.#scripts.run('erase', shardOf(userId), [userId]);
     return { position: String(reply[1]), followUp };
+  }
+
+  /** PostgreSQL has erased the user: drops what was made of them since `erase`. False: they are here again. */
+  async dropTraces(userId: string): Promise<boolean> {
+    const { reply } = await this.#scripts.run('drop-traces', shardOf(userId), [userId]);
+    return reply[1] === 1;
   }
 
   /** One user's record, settled; null where there is none. `now` is Redis's time. */
   async inspect(userId: string): Promise<{ now: number; record: UserRecord | null; followUp: FollowUp }> {
-    const { reply, followUp } = await this.#run('inspect', shardOf(userId), [userId]);
+    const { reply, followUp } = await this.#scripts.run('inspect', shardOf(userId), [userId]);
     const flat = reply.slice(2).map(String);
     return { now: Number(reply[1]), record: flat.length > 0 ? parseRecord(flat) : null, followUp };
   }
@@ -336,7 +269,7 @@ export class PresenceStore {
   /** Tells users of one shard what PostgreSQL knows: those made without it, and those Redis lost while they were active. */
   async adopt(shard: number, users: { userId: string; memory: Memory }[]): Promise<FollowUp> {
     const args = users.flatMap(({ userId, memory }) => [userId, ...memoryArgs(memory)]);
-    const { reply, followUp } = await this.#run('adopt', shard, args);
+    const { reply, followUp } = await this.#scripts.run('adopt', shard, args);
     for (let n = 1; n + 2 < reply.length; n += 3) {
       arm(followUp.arms, String(reply[n]), String(reply[n + 1]), Number(reply[n + 2]));
     }
@@ -345,7 +278,7 @@ export class PresenceStore {
 
   /** Drops the cached last seen of users whose logout is in PostgreSQL, unless they have come back. */
   async forget(shard: number, users: { userId: string; version: number }[]): Promise<void> {
-    await this.#run(
+    await this.#scripts.run(
       'forget',
       shard,
       users.flatMap(({ userId, version }) => [userId, version]),

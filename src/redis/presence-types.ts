@@ -50,8 +50,11 @@ export interface Glimpse {
   unseeded: boolean;
   /** What others may see of it, where Redis has a record. */
   detail: Detail | null;
-  /** How much of this the viewer that was named may see. The rest is the truth all the same. */
-  sight: Sight;
+  /**
+   * How much of this the viewer that was named may see; `unknown`: PostgreSQL has to be asked, and nothing is shown until
+   * then. The rest is the truth all the same.
+   */
+  sight: Sight | 'unknown';
   /** Not everybody sees the same. */
   restricted: boolean;
 }

@@ -1,8 +1,10 @@
-import type { PrivacyBefore } from '../presence/change.ts';
+import type { PrivacyBefore, PrivacyUnknown } from '../presence/change.ts';
 import type { Visibility } from '../presence/visibility.ts';
 
 /** How the scripts spell what a user allows. */
 const VISIBILITY_OF: Record<string, Visibility> = { e: 'everyone', f: 'friends', n: 'nobody' };
+
+export const LETTER_OF: Record<Visibility, string> = { everyone: 'e', friends: 'f', nobody: 'n' };
 
 /** Of a letter that nobody wrote nothing is shown. */
 export function visibilityOf(letter: unknown): Visibility {
@@ -14,13 +16,15 @@ function list(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-/** What lib-privacy.lua noted of a user's privacy before it changed. */
-export function parseBefore(json: string): PrivacyBefore {
-  const { v, l, fa, fr, ba, br } = JSON.parse(json) as Record<string, unknown>;
+/** What the scripts noted of a user's privacy before it changed. */
+export function parseBefore(json: string): PrivacyBefore | PrivacyUnknown {
+  const { u, s, v, l, fa, fr, ba, br } = JSON.parse(json) as Record<string, unknown>;
+  if (u) return 'unknown';
   return {
     visibility: visibilityOf(v),
     lastSeenVisibility: visibilityOf(l),
     friends: { added: list(fa), removed: list(fr) },
     blocks: { added: list(ba), removed: list(br) },
+    onlyLists: s === true,
   };
 }

@@ -1,18 +1,18 @@
 import { addMember, isMember, removeMember } from '../postgres/conversations.ts';
 import { sightOf } from '../presence/visibility.ts';
-import type { FollowUps } from '../queues/follow-ups.ts';
 import type { Indicator } from '../redis/indicators.ts';
 import type { Services } from '../services.ts';
 import { guarded } from './guarded.ts';
+import type { Presence } from './presence.ts';
 
 /** Who belongs to which conversation, and who is typing or recording there. Throws UNAVAILABLE where a store is away. */
 export class Conversations {
   readonly #services: Services;
-  readonly #followUps: FollowUps;
+  readonly #people: Pick<Presence, 'followUps' | 'relations'>;
 
-  constructor(services: Services, followUps: FollowUps) {
+  constructor(services: Services, people: Pick<Presence, 'followUps' | 'relations'>) {
     this.#services = services;
-    this.#followUps = followUps;
+    this.#people = people;
   }
 
   async addMember(conversationId: string, userId: string): Promise<void> {
@@ -29,7 +29,7 @@ export class Conversations {
     await guarded(async () => {
       await removeMember(db, conversationId, userId);
       await indicators.setMember(conversationId, userId, false);
-      this.#followUps.add(await indicators.expel(conversationId, userId));
+      this.#people.followUps.add(await indicators.expel(conversationId, userId));
     });
   }
 
@@ -47,15 +47,15 @@ export class Conversations {
 
   /** Who is doing what there now, as far as the viewer may see them. */
   async doing(conversationId: string, viewerId: string) {
-    const { indicators, store } = this.#services;
+    const { indicators } = this.#services;
     return guarded(async () => {
       const all = await indicators.doing(conversationId);
       const seen = await Promise.all(
         all.map(async ({ userId }) => {
           if (userId === viewerId) return true;
-          const { relations, ...openness } = await store.relations(userId, [viewerId]);
-          const [between] = relations;
-          return between !== undefined && sightOf(openness, { self: false, ...between }) !== 'nothing';
+          const known = await this.#people.relations(userId, [viewerId]);
+          const [between] = known?.relations ?? [];
+          return known && between && sightOf(known, { self: false, ...between }) !== 'nothing';
         }),
       );
       return all.filter((_, n) => seen[n]);
@@ -66,13 +66,13 @@ export class Conversations {
     await guarded(async () => {
       // Who appears inactive is not seen typing either.
       if (await this.#services.store.isHidden(indicator.userId)) return;
-      this.#followUps.add(await this.#services.indicators.start(indicator));
+      this.#people.followUps.add(await this.#services.indicators.start(indicator));
     });
   }
 
   async stop(indicator: Indicator): Promise<void> {
     await guarded(async () => {
-      this.#followUps.add(await this.#services.indicators.stop(indicator));
+      this.#people.followUps.add(await this.#services.indicators.stop(indicator));
     });
   }
 }

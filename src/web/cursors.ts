@@ -11,6 +11,7 @@ export interface SeenCursor {
 
 const ms = z.int().nonnegative();
 const Seen = z.tuple([z.literal('seen'), ms, ms, UserId]);
+const List = z.tuple([z.literal('list'), UserId]);
 const History = z.tuple([z.literal('history'), Version]);
 
 export function writeSeenCursor({ oldest, after }: SeenCursor): string {
@@ -20,6 +21,15 @@ export function writeSeenCursor({ oldest, after }: SeenCursor): string {
 export function readSeenCursor(cursor: string): SeenCursor {
   const [, oldest, lastSeen, userId] = read(Seen, cursor);
   return { oldest, after: { lastSeen, userId } };
+}
+
+/** The last id on a page of a list of users. */
+export function writeListCursor(userId: string): string {
+  return write(['list', userId]);
+}
+
+export function readListCursor(cursor: string): string {
+  return read(List, cursor)[1];
 }
 
 /** The version of the last transition on a page. */

@@ -1,6 +1,8 @@
 import { isConnectionError } from '../postgres/errors.ts';
-import { loadMemories } from '../postgres/users.ts';
+import { relationsOf, sights } from '../postgres/social.ts';
+import { loadMemories, loadSeeds } from '../postgres/users.ts';
 import type { Memory } from '../presence/change.ts';
+import type { Sight } from '../presence/visibility.ts';
 import type { Seed } from '../redis/presence-types.ts';
 import type { Services } from '../services.ts';
 
@@ -35,14 +37,18 @@ export class Memories {
   }
 
   /** Those of these users that are known; null where PostgreSQL cannot be asked. */
-  async load(userIds: string[], privacyWanted?: (userId: string) => boolean): Promise<Map<string, Memory> | null> {
-    if (userIds.length === 0) return new Map();
-    try {
-      return await loadMemories(this.#db, userIds, privacyWanted);
-    } catch (error) {
-      if (isConnectionError(error)) return null;
-      throw error;
-    }
+  load(userIds: string[]): Promise<Map<string, Memory> | null> {
+    return userIds.length === 0 ? Promise.resolve(new Map()) : orNull(() => loadMemories(this.#db, userIds));
+  }
+
+  /** What the viewer may see of those of these users of whom it may not see all; null where PostgreSQL cannot be asked. */
+  sights(viewerId: string, userIds: string[]): Promise<Map<string, Sight> | null> {
+    return userIds.length === 0 ? Promise.resolve(new Map()) : orNull(() => sights(this.#db, viewerId, userIds));
+  }
+
+  /** What is between a user and these viewers; null where PostgreSQL cannot be asked. */
+  relations(userId: string, viewerIds: string[]) {
+    return orNull(() => relationsOf(this.#db, userId, viewerIds));
   }
 
   async #ask(): Promise<void> {
@@ -53,9 +59,10 @@ export class Memories {
       const batch = [...this.#waiting].slice(0, AT_ONCE);
       for (const [userId] of batch) this.#waiting.delete(userId);
       try {
-        const memories = await this.load(batch.map(([userId]) => userId));
+        const userIds = batch.map(([userId]) => userId);
+        const seeds = await orNull(() => loadSeeds(this.#db, userIds));
         for (const [userId, waiting] of batch) {
-          const seed = memories === null ? 'away' : (memories.get(userId) ?? 'new');
+          const seed = seeds === null ? 'away' : (seeds.get(userId) ?? 'new');
           for (const { resolve } of waiting) resolve(seed);
         }
       } catch (error) {
@@ -63,5 +70,15 @@ export class Memories {
       }
     }
     this.#asking = false;
+  }
+}
+
+/** null where PostgreSQL is away. */
+async function orNull<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isConnectionError(error)) return null;
+    throw error;
   }
 }

@@ -1,6 +1,6 @@
 import type { Detail, Memory } from '../presence/change.ts';
 import type { Why } from '../presence/status.ts';
-import { type Sight, sightOf, stricter } from '../presence/visibility.ts';
+import type { Sight } from '../presence/visibility.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import type { Glimpse } from '../redis/presence-types.ts';
@@ -19,14 +19,6 @@ export function recalled(glimpse: Glimpse, memory: Memory | undefined): WatchedU
 
 export function versioned({ userId, status, lastSeen, detail }: Glimpse, version: number): WatchedUser {
   return { userId, status, lastSeen: isoOrNull(lastSeen), version, ...(detail === null ? {} : { detail }) };
-}
-
-/** What a viewer (null: one who sees everything) may see of a user whom Redis has no record of. */
-export function sightInMemory(glimpse: Glimpse, memory: Memory | undefined, viewerId: string | null): Sight {
-  if (viewerId === null || !memory?.privacy) return glimpse.sight;
-  const { privacy } = memory;
-  const between = { friend: privacy.friends.includes(viewerId), blocked: privacy.blocks.includes(viewerId) };
-  return stricter(glimpse.sight, sightOf(privacy, { self: viewerId === glimpse.userId, ...between }));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { RollcallError } from '../errors.ts';
 import { isConnectionError } from '../postgres/errors.ts';
+import type { Untold } from '../postgres/privacy.ts';
 import { markTold, type PrivacyChange } from '../postgres/privacy-changes.ts';
 import {
   type Alert,
@@ -8,16 +9,20 @@ import {
   blocksOf,
   changeSettings,
   friendsOf,
+  ListFull,
+  type ListPage,
+  MAX_BLOCKS,
+  MAX_FRIENDS,
   type SettingsChange,
   setAlert,
   settingsOf,
   unblock,
   unfriend,
 } from '../postgres/social.ts';
-import type { Privacy } from '../presence/visibility.ts';
 import type { FriendView, Settings } from '../protocol/social.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
-import { applyPrivacy, type Services } from '../services.ts';
+import type { Services } from '../services.ts';
+import { tellPrivacy } from '../usecases/privacy.ts';
 import { guarded } from './guarded.ts';
 import type { PresenceApi } from './presence-api.ts';
 
@@ -33,17 +38,17 @@ interface People extends Pick<PresenceApi, 'statuses'> {
  * Throws UNAVAILABLE where a store is away.
  */
 export class Social {
-  readonly #services: Pick<Services, 'db' | 'store'>;
+  readonly #services: Pick<Services, 'db' | 'privacy'>;
   readonly #people: People;
 
-  constructor(services: Pick<Services, 'db' | 'store'>, people: People) {
+  constructor(services: Pick<Services, 'db' | 'privacy'>, people: People) {
     this.#services = services;
     this.#people = people;
   }
 
-  /** All friends, as the user may see each of them. */
-  async friends(userId: string): Promise<FriendView[]> {
-    const friends = await guarded(() => friendsOf(this.#services.db, userId));
+  /** Friends in the order of their ids, all or a page, as the user may see each of them. */
+  async friends(userId: string, page?: ListPage): Promise<FriendView[]> {
+    const friends = await guarded(() => friendsOf(this.#services.db, userId, page));
     const views: FriendView[] = [];
     for (let from = 0; from < friends.length; from += FRIENDS_AT_ONCE) {
       const page = friends.slice(from, from + FRIENDS_AT_ONCE);
@@ -55,6 +60,7 @@ export class Social {
     return views;
   }
 
+  /** Throws TOO_MANY_FRIENDS. */
   async befriend(userId: string, friendId: string): Promise<void> {
     await this.#change(() => befriend(this.#services.db, userId, friendId));
   }
@@ -69,10 +75,12 @@ export class Social {
     if (!areFriends) throw new RollcallError('USER_NOT_FOUND', { message: 'These two are not friends.' });
   }
 
-  async blocks(userId: string): Promise<string[]> {
-    return guarded(() => blocksOf(this.#services.db, userId));
+  /** Whom the user blocks, in the order of ids, all or a page. */
+  async blocks(userId: string, page?: ListPage): Promise<string[]> {
+    return guarded(() => blocksOf(this.#services.db, userId, page));
   }
 
+  /** Throws TOO_MANY_BLOCKS. */
   async block(userId: string, blockedId: string): Promise<void> {
     await this.#change(() => block(this.#services.db, userId, blockedId));
   }
@@ -85,26 +93,26 @@ export class Social {
     return guarded(() => settingsOf(this.#services.db, userId));
   }
 
-  /** Changes what is named; answers with all of them. */
+  /** Changes what is named; answers with all of them. Throws TOO_MANY_FRIENDS. */
   async changeSettings(userId: string, wanted: SettingsChange): Promise<Settings> {
     return guarded(async () => {
-      const { settings, untold } = await changeSettings(this.#services.db, userId, wanted);
+      const { settings, untold } = await changeSettings(this.#services.db, userId, wanted).catch(refuseFull);
       await this.#tell(untold);
       return settings;
     });
   }
 
-  async #change(make: () => Promise<Map<string, Privacy>>): Promise<void> {
-    await guarded(async () => this.#tell(await make()));
+  async #change(make: () => Promise<Untold>): Promise<void> {
+    await guarded(async () => this.#tell(await make().catch(refuseFull)));
   }
 
   /** What could not be told goes on waiting in PostgreSQL. */
-  async #tell(untold: Map<string, Privacy>): Promise<void> {
+  async #tell(untold: Untold): Promise<void> {
     const told: PrivacyChange[] = [];
     const attempts = await Promise.allSettled(
-      [...untold].map(async ([userId, privacy]) => {
-        this.#people.followUps.add(await applyPrivacy(this.#services, userId, privacy));
-        told.push({ userId, revision: privacy.revision });
+      [...untold].map(async ([userId, news]) => {
+        this.#people.followUps.add(await tellPrivacy(this.#services, userId, news));
+        told.push({ userId, revision: news.privacy.revision });
       }),
     );
     try {
@@ -115,4 +123,16 @@ export class Social {
     }
     for (const attempt of attempts) if (attempt.status === 'rejected') throw attempt.reason;
   }
+}
+
+function refuseFull(error: unknown): never {
+  if (!(error instanceof ListFull)) throw error;
+  if (error.list === 'blocks') {
+    throw new RollcallError('TOO_MANY_BLOCKS', {
+      message: `A user can block ${MAX_BLOCKS} others at most; end a block first.`,
+    });
+  }
+  throw new RollcallError('TOO_MANY_FRIENDS', {
+    message: `With more than ${MAX_FRIENDS} friends a user's settings cannot say friends; end a friendship or choose another setting first.`,
+  });
 }

@@ -55,7 +55,7 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
   const services = openServices(config, log, tracing);
   const auth = createAuthenticator(config, log);
   const presence = new Presence(services, config.ttlMs, log);
-  const conversations = new Conversations(services, presence.followUps);
+  const conversations = new Conversations(services, presence);
   const metrics = new WebMetrics(services, config);
   const changes = new ChangeFeed(services);
   let sockets: Gateway | undefined;

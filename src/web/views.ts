@@ -2,7 +2,7 @@ import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { lastTransition } from '../postgres/history.ts';
 import { bestFirst, explain, ruleOfEnd } from '../presence/status.ts';
-import type { Sight } from '../presence/visibility.ts';
+import { type Sight, stricter } from '../presence/visibility.ts';
 import type { Extra, StatusAnswer } from '../protocol/http.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
@@ -10,10 +10,11 @@ import { FollowUps } from '../queues/follow-ups.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { Glimpse } from '../redis/presence-types.ts';
 import type { Services } from '../services.ts';
+import { PrivacyMender } from '../usecases/privacy.ts';
 import { guarded, unavailable } from './guarded.ts';
 import { Memories } from './memories.ts';
 import type { Look } from './presence-api.ts';
-import { detailOf, iso, isoOrNull, payloadOf, recalled, sightInMemory, versioned, visibleTo, whyOf } from './shown.ts';
+import { detailOf, iso, isoOrNull, payloadOf, recalled, versioned, visibleTo, whyOf } from './shown.ts';
 
 /** Up to which outbox entry of each shard a snapshot is true, and what it shows. */
 export interface Snapshot {
@@ -40,12 +41,14 @@ export class Views {
   protected readonly memories: Memories;
   readonly #ttlMs: number;
   readonly followUps: FollowUps;
+  readonly #mender: PrivacyMender;
 
   constructor(services: Services, ttlMs: number, log: Logger) {
     this.services = services;
     this.memories = new Memories(services.db);
     this.#ttlMs = ttlMs;
     this.followUps = new FollowUps(services.queues, log);
+    this.#mender = new PrivacyMender(services, this.followUps, log);
   }
 
   async status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer> {
@@ -76,9 +79,15 @@ export class Views {
     return { users, pending, positions, restricted, unsure };
   }
 
-  /** What a user allows, and what stands between the user and each of these viewers. Throws UNAVAILABLE. */
-  relations(userId: string, viewerIds: string[]) {
-    return guarded(() => this.services.store.relations(userId, viewerIds));
+  /**
+   * What a user allows, and what stands between the user and each of these viewers; null: it cannot be known while
+   * PostgreSQL is away. Throws UNAVAILABLE.
+   */
+  async relations(userId: string, viewerIds: string[]) {
+    const known = await guarded(() => this.services.privacy.relations(userId, viewerIds));
+    if (known) return known;
+    this.#mender.mend([userId]);
+    return guarded(() => this.memories.relations(userId, viewerIds));
   }
 
   async #look(userId: string, blind: boolean): Promise<Look> {
@@ -103,7 +112,7 @@ export class Views {
 
   /** For a user Redis has no record of: what PostgreSQL remembers. */
   async #lookBack(userId: string, now: number): Promise<Look> {
-    const memories = await this.memories.load([userId], () => false);
+    const memories = await this.memories.load([userId]);
     if (memories === null) throw unavailable();
     const memory = memories.get(userId);
     if (!memory) throw new RollcallError('USER_NOT_FOUND');
@@ -140,39 +149,49 @@ export class Views {
       ),
     );
     const users: WatchedUser[] = [];
-    const asked: Glimpse[] = [];
     const pending: string[] = [];
     const restricted = new Set<string>();
     const blind = new Set<string>();
+    const unknown = new Set<string>();
+    const unsure = new Set<string>();
     const show = (user: WatchedUser, sight: Sight) => {
       if (sight === 'nothing') blind.add(user.userId);
       users.push(visibleTo(sight, user));
     };
+    const asked: Glimpse[] = [];
     for (const glimpse of glimpses.flat()) {
       if (glimpse.restricted) restricted.add(glimpse.userId);
       if (glimpse.unseeded) pending.push(glimpse.userId);
-      // Of whom the viewer may see nothing PostgreSQL is asked too, as it is about somebody who never came.
-      else if (glimpse.version === null || glimpse.sight === 'nothing') asked.push(glimpse);
-      else show(versioned(glimpse, glimpse.version), glimpse.sight);
-    }
-    const unknown = new Set<string>();
-    const unsure = new Set<string>();
-    // Of whom Redis shows nothing that is all there is to know, and it must not take longer to say so.
-    const hidden = new Set(asked.filter((glimpse) => glimpse.sight === 'nothing').map((glimpse) => glimpse.userId));
-    const memories = await this.memories.load(
-      asked.map((glimpse) => glimpse.userId),
-      (userId) => !hidden.has(userId),
-    );
-    for (const glimpse of asked) {
-      const memory = memories?.get(glimpse.userId);
-      if (memory?.privacy) restricted.add(glimpse.userId);
-      if (memory?.status === 'active') unsure.add(glimpse.userId);
-      if (!glimpse.known && memories === null) pending.push(glimpse.userId);
-      else {
-        if (!glimpse.known && !memory) unknown.add(glimpse.userId);
-        show(recalled(glimpse, memory), sightInMemory(glimpse, memory, viewerId));
+      else if (glimpse.version !== null && (glimpse.sight === 'all' || glimpse.sight === 'status')) {
+        show(versioned(glimpse, glimpse.version), glimpse.sight);
       }
+      // Of whom the viewer may see nothing PostgreSQL is asked too, as it is about somebody who never came.
+      else asked.push(glimpse);
     }
+    const askedIds = asked.map((glimpse) => glimpse.userId);
+    const [memories, sights] = await Promise.all([
+      this.memories.load(askedIds),
+      viewerId === null ? new Map<string, Sight>() : this.memories.sights(viewerId, askedIds),
+    ]);
+    const lost: string[] = [];
+    for (const glimpse of asked) {
+      const { userId, known, version } = glimpse;
+      const memory = memories?.get(userId);
+      if (version !== null && glimpse.sight === 'unknown') lost.push(userId);
+      // Where PostgreSQL cannot say who may see the user, nobody is shown anything.
+      const sight = glimpse.sight === 'unknown' ? sights && 'all' : glimpse.sight;
+      if (sight === null || (!known && memories === null)) {
+        pending.push(userId);
+        continue;
+      }
+      if (memory?.privacyRevision) restricted.add(userId);
+      if (version === null && memory?.status === 'active') unsure.add(userId);
+      if (!known && !memory) unknown.add(userId);
+      const seen = stricter(sight, sights?.get(userId) ?? 'all');
+      const isRecorded = version !== null && seen !== 'nothing';
+      show(isRecorded ? versioned(glimpse, version) : recalled(glimpse, memory), seen);
+    }
+    this.#mender.mend(lost);
     return { users, pending, positions, unknown, restricted, unsure, blind };
   }
 }

@@ -4,7 +4,14 @@ import { adopt, chooseActive, logOut, setDetail } from '../../src/presence/happe
 import { nextLook, recall, stranger } from '../../src/presence/person.ts';
 import { Ann, moment, TTL } from './people.ts';
 
-const nothing: Memory = { version: 0, lastSeen: null, status: 'inactive', hidden: null, detail: null };
+const nothing: Memory = {
+  version: 0,
+  lastSeen: null,
+  status: 'inactive',
+  hidden: null,
+  detail: null,
+  privacyRevision: 0,
+};
 
 test('appearing inactive is told at once and hides everything after, also leaving', () => {
   const ann = new Ann();
@@ -96,6 +103,7 @@ test('who was there all along when the store was lost is restored and does not c
     status: 'active',
     hidden: null,
     detail: null,
+    privacyRevision: 0,
   };
   const ann = new Ann(recall(stranger('ann'), memory, moment(0)));
   const { told, changes } = ann.opens('1', { mode: 'restore' });
@@ -104,14 +112,28 @@ test('who was there all along when the store was lost is restored and does not c
 });
 
 test('who left while the store was lost does not stay active in anybody’s eyes', () => {
-  const memory: Memory = { version: 5, lastSeen: moment(-500), status: 'active', hidden: null, detail: null };
+  const memory: Memory = {
+    version: 5,
+    lastSeen: moment(-500),
+    status: 'active',
+    hidden: null,
+    detail: null,
+    privacyRevision: 0,
+  };
   const ann = new Ann();
   expect(ann.does((person, when) => adopt(person, memory, when)).told).toEqual(['inactive: timeout']);
   expect(ann.lastSeen).toBe(-500);
 });
 
 test('who had chosen to appear inactive is told inactive for that reason after a loss', () => {
-  const memory: Memory = { version: 5, lastSeen: null, status: 'active', hidden: { remainingMs: 1000 }, detail: null };
+  const memory: Memory = {
+    version: 5,
+    lastSeen: null,
+    status: 'active',
+    hidden: { remainingMs: 1000 },
+    detail: null,
+    privacyRevision: 0,
+  };
   const ann = new Ann(recall(stranger('ann'), memory, moment(0)));
   expect(ann.opens('1').told).toEqual(['inactive: manual']);
 });

@@ -12,7 +12,9 @@ import {
   touch,
 } from '../../src/presence/happenings.ts';
 import type { Person } from '../../src/presence/person.ts';
+import { NO_DIFFERENCE } from '../../src/presence/visibility.ts';
 import type { Chosen, OpenRequest, Seed } from '../../src/redis/presence-types.ts';
+import type { Staged } from '../../src/redis/privacy-cache.ts';
 import { adoptUsers, inspect, look, record, snapshot, sweep, work } from './keeping.ts';
 import { HANDOVER_MS, MAX_SESSIONS, type Step, TTL_MS } from './steps.ts';
 import { type Connection, SHARD, type World } from './world.ts';
@@ -206,13 +208,23 @@ async function restrict(world: World, { user }: Of<'restrict'>): Promise<void> {
   const userId = world.user(user);
   const person = world.person(userId);
   const outcome = changePrivacy(person ?? world.remembered(userId), world.circumstances);
-  const revision = ++world.revision;
-  const privacy = { revision, visibility: 'friends', lastSeenVisibility: 'nobody', friends: ['cyd'] } as const;
   // Somebody else is blocked every time, so every time it is a change.
-  const blocks = [`b${revision}`];
-  let set = await world.store.setPrivacy(userId, { ...privacy, blocks }, null);
+  const previous = world.memory.revisions.get(userId) ?? 0;
+  const revision = ++world.revision;
+  const blocks = { added: [`b${revision}`], removed: [] };
+  const step = { previous, wasOpen: previous === 0, own: true, friendsBegin: false, friends: NO_DIFFERENCE, blocks };
+  const privacy = { revision, visibility: 'everyone', lastSeenVisibility: 'nobody', open: false } as const;
+  world.memory.revisions.set(userId, revision);
+  const tell = (staged: Staged | null, seed: Seed | null) => world.privacy.set(userId, privacy, step, staged, seed);
+  let set = await tell(null, null);
   expect(set.code === 'seed').toBe(!person);
-  if (set.code === 'seed') set = await world.store.setPrivacy(userId, { ...privacy, blocks }, seedOf(world, userId));
+  const seed = person ? null : seedOf(world, userId);
+  if (set.code === 'seed') set = await tell(null, seed);
+  if (set.code === 'whole') {
+    await world.privacy.stage(userId, 'staged', 'blocks', blocks.added);
+    set = await tell({ token: 'staged', size: 1 }, seed);
+  }
+  expect(set.code).toBe('ok');
   world.owe(set.followUp);
   if (!person) world.leaveChoiceToSweep(outcome.person);
   world.follow(outcome);

@@ -16,6 +16,8 @@ interface Row {
  */
 export class MemoryOfUsers {
   readonly #rows = new Map<string, Row>();
+  /** Of those who ever restricted anything. */
+  readonly revisions = new Map<string, number>();
 
   of(userId: string): Readonly<Row> | undefined {
     return this.#rows.get(userId);
@@ -24,13 +26,22 @@ export class MemoryOfUsers {
   /** As the stores are told of it. */
   memory(userId: string, now: number): Memory {
     const row = this.#rows.get(userId);
-    if (!row) return { version: 0, lastSeen: null, status: 'inactive', hidden: null, detail: null };
+    const privacyRevision = this.revisions.get(userId) ?? 0;
+    if (!row) return { version: 0, lastSeen: null, status: 'inactive', hidden: null, detail: null, privacyRevision };
     const { version, lastSeen, status, hidden } = row;
     const ends = row.detail?.until ?? null;
     const detail = row.detail && { shown: row.detail.shown, remainingMs: ends === null ? null : ends - now };
     const until = hidden?.until ?? null;
-    if (hidden === null || (until !== null && until <= now)) return { version, lastSeen, status, hidden: null, detail };
-    return { version, lastSeen, status, hidden: { remainingMs: until === null ? null : until - now }, detail };
+    if (hidden === null || (until !== null && until <= now))
+      return { version, lastSeen, status, hidden: null, detail, privacyRevision };
+    return {
+      version,
+      lastSeen,
+      status,
+      hidden: { remainingMs: until === null ? null : until - now },
+      detail,
+      privacyRevision,
+    };
   }
 
   record(entry: OutboxEntry, now: number): void {

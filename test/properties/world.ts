@@ -13,7 +13,9 @@ import { ActiveIndex } from '../../src/redis/active-index.ts';
 import { createKeys, type Keys, shardOf } from '../../src/redis/keys.ts';
 import { Outbox } from '../../src/redis/outbox.ts';
 import { PresenceStore } from '../../src/redis/presence-store.ts';
+import { PrivacyCache } from '../../src/redis/privacy-cache.ts';
 import { runScript } from '../../src/redis/scripts.ts';
+import { NO_TRACING } from '../../src/tracing.ts';
 import { agree, type Expected } from './agreement.ts';
 import { MemoryOfUsers } from './memory.ts';
 import { LateClock, type ModelTime } from './model-time.ts';
@@ -53,6 +55,7 @@ export interface Waiting {
  */
 export class World {
   readonly store: PresenceStore;
+  readonly privacy: PrivacyCache;
   readonly index: ActiveIndex;
   readonly outbox: Outbox;
   readonly keys: Keys;
@@ -76,6 +79,7 @@ export class World {
     this.keys = createKeys(prefix, false);
     this.#clock = new LateClock(time);
     this.store = new PresenceStore(time.redis, this.keys, this.#clock, TTL_MS);
+    this.privacy = new PrivacyCache(time.redis, this.keys, this.#clock, TTL_MS, NO_TRACING);
     this.index = new ActiveIndex(time.redis, this.keys);
     this.outbox = new Outbox(time.redis, this.keys);
     this.expected = this.#nothing();
@@ -257,12 +261,10 @@ export class World {
       ...[keys.due, keys.outbox, keys.pulse, keys.hold, keys.holds, keys.epoch, keys.unrecorded, keys.unseeded].map(
         (key) => key(SHARD),
       ),
-      ...[keys.seen, keys.apartDue, keys.apartActive].map((key) => key(SHARD)),
+      ...[keys.seen, keys.apartDue, keys.apartActive, keys.restricted].map((key) => key(SHARD)),
       ...(['deliver', 'record'] as const).flatMap((group) => [keys.wake(group, SHARD), keys.lease(group, SHARD)]),
       ...userIds.flatMap((userId) =>
-        [keys.status, keys.lastSeen, keys.record, keys.signedOut, keys.privacy, keys.friends, keys.blocks].map((key) =>
-          key(userId),
-        ),
+        [keys.status, keys.lastSeen, keys.record, keys.signedOut, keys.privacy].map((key) => key(userId)),
       ),
     );
     this.#pulse = null;

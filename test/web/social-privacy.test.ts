@@ -114,6 +114,7 @@ test('while Redis is away a change is kept, answered with 503, and told once Red
   await waitFor(2);
   await expect(world.keeper.pass()).rejects.toThrow();
   expect(await waiting()).toEqual(['jon']);
+  await expect.poll(() => redis.status).toBe('end');
   await redis.connect();
   await expect.poll(() => redis.status).toBe('ready');
   expect(await world.keeper.pass()).toEqual({ told: 1, confirmed: 0 });
@@ -125,6 +126,7 @@ test('who asks again after a 503 needs no worker', async () => {
   await world.comes('kay');
   redis.disconnect();
   expect(refused(await world.host('PUT', '/users/kay/blocks/leo'))).toEqual([503, 'UNAVAILABLE']);
+  await expect.poll(() => redis.status).toBe('end');
   await redis.connect();
   await expect.poll(() => redis.status).toBe('ready');
   expect(await statusOf('leo', 'kay')).toEqual(active('kay'));

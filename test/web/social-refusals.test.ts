@@ -88,7 +88,7 @@ test.each([
 test('without PostgreSQL nothing is guessed and nothing is promised', async () => {
   const { presence, services } = world;
   const db = connectPostgres({ databaseUrl: 'postgres://127.0.0.1:1/nowhere', databaseSsl: 'by-url' });
-  const social = new Social({ db, store: services.store }, presence);
+  const social = new Social({ db, privacy: services.privacy }, presence);
   await world.comes('ada');
   const { app, ask } = await openWorld({}, { presence, social, profiles: new Profiles({ ...services, db }, presence) });
   for (const { method, url, body } of routes) {

@@ -14,14 +14,12 @@ for conn in pairs(u.tombs) do conns[#conns + 1] = conn end
 refuseFromNow(conns)
 
 -- Who could see them is told; what is still on its way from before is for nobody any more.
-local _, visibility, lastSeen = readPrivacy(redis.call('GET', privacyKey(id)))
-local before = { v = visibility, l = lastSeen, fa = {}, fr = redis.call('SMEMBERS', friendsKey(id)), ba = {},
-  br = redis.call('SMEMBERS', blocksKey(id)) }
+local visibility, lastSeen = closeToAll(id, u.fresh and NO_RECORD or u.mark)
+local before = { v = visibility, l = lastSeen, fa = {}, fr = {}, ba = {}, br = {} }
 append(u, 's', '0', 'l', '', 'v', whole(math.max(now, u.version + 1)), 'a', whole(now), 'c', 'erased', 'z', '1',
   'b', cjson.encode(before), 'd', '{}')
 
-redis.call('DEL', u.key, statusKey(id), lastSeenKey(id), signedOutKey(id), friendsKey(id), blocksKey(id))
-closeToAll(id)
+redis.call('DEL', u.key, statusKey(id), lastSeenKey(id), signedOutKey(id))
 for _, key in ipairs({ due, KEYS[9], KEYS[10], KEYS[11] }) do redis.call('ZREM', key, id) end
 redis.call('SREM', KEYS[5], id)
 redis.call('SREM', KEYS[6], id)

@@ -5,7 +5,7 @@
 --   has to be asked
 local result = {}
 for n = 6, #ARGV do
-  local status, lastSeen, version, detail, privacy = glimpse(ARGV[n])
-  show(result, ARGV[5], ARGV[n], privacy, status, lastSeen, version, detail)
+  local status, lastSeen, version, detail, mark = glimpse(ARGV[n])
+  show(result, ARGV[5], ARGV[n], mark, status, lastSeen, version, detail)
 end
 return result

@@ -20,9 +20,9 @@ local taken, lastSeenKeys = {}, {}
 local function takePlainly(shard, id, sid, conn, age, state)
   if age > 1000 then return false end
   local key = recordKey(id)
-  local known = redis.call('HMGET', key, 's:' .. sid, 'b:' .. sid, 'x')
+  local known = redis.call('HMGET', key, 's:' .. sid, 'b:' .. sid, 'x', 'o')
   local value, heardBefore, detailUntil = known[1], tonumber(known[2] or ''), tonumber(known[3] or '')
-  local plain = value and (heardBefore or 0) + ttl > now and string.sub(value, 1, #conn + 3) == conn .. '|l|'
+  local plain = value and not known[4] and (heardBefore or 0) + ttl > now and string.sub(value, 1, #conn + 3) == conn .. '|l|'
     and (state == '' or string.match(value, '^[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|([^|]*)|') == state)
   -- `XX` fails where the user's deadline has passed or they appear inactive.
   if not plain or not redis.call('SET', statusKey(id), 'active', 'PX', ARGV[3], 'XX') then return false end

@@ -1,84 +1,97 @@
--- Who may see a user. Stands before lib.lua in every script that begins with it.
+-- Who may see a user. Stands behind lib-time.lua.
 --
--- `user:privacy:<id>` is `revision|visibility|lastSeenVisibility`, the two as e (everyone), f (friends) or n (nobody).
--- It is missing where nothing was ever restricted. Beside it `user:friends:<id>`, kept only where one of the two is f,
--- and `user:blocks:<id>`: whom the user blocks and who blocks the user. The rule itself: presence/visibility.ts.
+-- `user:privacy:<id>` is a hash, so that it is lost whole or not at all:
+--   r           revision of PostgreSQL of which this is true
+--   v, l        visibility and lastSeenVisibility: e (everyone), f (friends) or n (nobody)
+--   f:<friend>  friends, kept where one of the two is f   s  1: as they were when one of the two last was f
+--   b:<other>   whom the user blocks, and who blocks the user
+--   x           after an erasure: until when it hides what is still on its way (ms)
+-- The user's record has in `r` the revision that it relies on (the mark); '0' where everything is open to everybody. Where the
+-- mark is another, or the hash is missing, nobody knows who may see the user, and PostgreSQL has to be asked: so a lost key
+-- hides, and never shows. `users:restricted` has everybody who ever restricted anything, for users without a record, and the
+-- member '' as long as that is all of them. The rule itself: presence/visibility.ts.
 
-local ALL, STATUS, NOTHING = 2, 1, 0
+local ALL, STATUS, NOTHING, UNKNOWN = 2, 1, 0, 3
+local UNMARKED, NO_RECORD = '?', ''
 -- What is open again is remembered for a while, so that an older revision that comes late is refused.
 local OPEN_REMEMBERED_MS = 3600000
+local ERASED_MS = 30000
 
-local function privacyKey(id) return ARGV[1] .. 'user:privacy:' .. ARGV[2] .. id end
-local function friendsKey(id) return ARGV[1] .. 'user:friends:' .. ARGV[2] .. id end
-local function blocksKey(id) return ARGV[1] .. 'user:blocks:' .. ARGV[2] .. id end
+local function privacyKey(id) return stem .. 'user:privacy:' .. tag .. id end
+local restrictedKey = stem .. 'users:restricted' .. (tag == '' and '' or ':' .. string.sub(tag, 1, -2))
+
+-- Some fields of the hash; none where something of an older form stands in the key.
+local function privacyFields(id, ...)
+  local values = redis.pcall('HMGET', privacyKey(id), ...)
+  return values.err and {} or values
+end
 
 -- revision, visibility, lastSeenVisibility of what stands in the key; revision 0 where nothing does.
-local function readPrivacy(text)
-  local revision, visibility, lastSeen = string.match(text or '', '^(%d+)|(%a)|(%a)$')
+local function readPrivacy(id)
+  local revision, visibility, lastSeen, closedUntil = unpack(privacyFields(id, 'r', 'v', 'l', 'x'), 1, 4)
   if not revision then return 0, 'e', 'e' end
+  if closedUntil and tonumber(closedUntil) <= now then visibility, lastSeen = 'e', 'e' end
   return tonumber(revision), visibility, lastSeen
 end
 
--- What a viewer ('' sees everything) may see of a user whose privacy key holds `text`.
-local function sightOf(viewer, id, text)
-  if not text or viewer == '' or viewer == id then return ALL end
-  if redis.call('SISMEMBER', blocksKey(id), viewer) == 1 then return NOTHING end
-  local _, visibility, lastSeen = readPrivacy(text)
-  local friend
-  local function allows(letter)
-    if letter ~= 'f' then return letter == 'e' end
-    if friend == nil then friend = redis.call('SISMEMBER', friendsKey(id), viewer) == 1 end
-    return friend
+-- Whether it is certain that everybody may see all of a user with this mark.
+local function isOpen(id, mark)
+  if mark ~= NO_RECORD then return mark == '0' end
+  local known = redis.call('SMISMEMBER', restrictedKey, '', id)
+  return known[1] == 1 and known[2] == 0 and redis.call('EXISTS', privacyKey(id)) == 0
+end
+
+-- The letters of what a user with this mark allows, and for each viewer 1 (friend) + 2 (blocked); nothing where it is not
+-- known. Of somebody who is open again it still says who were friends.
+local function relationsOf(id, mark, viewers)
+  local revision, visibility, lastSeen = readPrivacy(id)
+  local open = isOpen(id, mark)
+  if not open and (revision == 0 or (mark ~= NO_RECORD and mark ~= whole(revision))) then return nil end
+  local names, bits = {}, {}
+  for n, viewer in ipairs(viewers) do
+    names[2 * n - 1] = 'f:' .. viewer
+    names[2 * n] = 'b:' .. viewer
   end
+  for from = 1, #names, 2000 do
+    local to = math.min(from + 1999, #names)
+    local values = privacyFields(id, unpack(names, from, to))
+    for n = 1, to - from + 1, 2 do bits[#bits + 1] = (values[n] and 1 or 0) + (values[n + 1] and 2 or 0) end
+  end
+  if open then return 'e', 'e', bits end
+  return visibility, lastSeen, bits
+end
+
+-- What a viewer ('' sees everything) may see of a user with this mark.
+local function sightOf(viewer, id, mark)
+  if viewer == '' or viewer == id or mark == '0' then return ALL end
+  local visibility, lastSeen, bits = relationsOf(id, mark, { viewer })
+  if not visibility then return UNKNOWN end
+  local bit = bits[1]
+  if bit >= 2 then return NOTHING end
+  local function allows(letter) return letter == 'e' or (letter == 'f' and bit == 1) end
   if not allows(visibility) then return NOTHING end
   return allows(lastSeen) and ALL or STATUS
 end
 
--- Makes a set hold exactly these members. Returns who came and who went.
-local function replaceSet(key, members)
-  local wanted, added, removed = {}, {}, {}
-  for _, member in ipairs(members) do wanted[member] = true end
-  for _, member in ipairs(redis.call('SMEMBERS', key)) do
-    if wanted[member] then wanted[member] = nil
-    else
-      removed[#removed + 1] = member
-      redis.call('SREM', key, member)
-    end
-  end
-  for _, member in ipairs(members) do
-    if wanted[member] then
-      added[#added + 1] = member
-      redis.call('SADD', key, member)
-    end
-  end
-  return added, removed
+-- The mark of a record that is made with what PostgreSQL remembers: its revision, 0 where everything is open. Something
+-- newer may have been told meanwhile.
+local function markFor(id, revision)
+  local standing, closedUntil = unpack(privacyFields(id, 'r', 'x'), 1, 2)
+  -- Somebody who was erased begins anew.
+  if closedUntil and revision == 0 then return '0' end
+  if standing and tonumber(standing) > revision then return standing end
+  return whole(revision)
 end
 
--- For a moment after an erasure: nobody may see what is still on its way. Any revision replaces it.
-local function closeToAll(id)
-  redis.call('SET', privacyKey(id), '0|n|n', 'PX', 30000)
-end
-
--- Somebody comes back, or begins anew, without ever having restricted anything.
-local function openToAll(id)
-  local text = redis.call('GET', privacyKey(id))
-  if text and string.sub(text, 1, 2) == '0|' then redis.call('DEL', privacyKey(id)) end
-end
-
-local letterOf = { everyone = 'e', friends = 'f', nobody = 'n' }
-
--- Takes over what PostgreSQL says (JSON of presence/visibility.ts), unless something newer stands here.
--- Returns what was before and who came and went, or nil where it is old.
-local function writePrivacy(id, json)
-  local wanted = cjson.decode(json)
-  local revision, visibility, lastSeen = readPrivacy(redis.call('GET', privacyKey(id)))
-  if wanted.revision <= revision then return nil end
-  local before = { v = visibility, l = lastSeen }
-  before.fa, before.fr = replaceSet(friendsKey(id), wanted.friends)
-  before.ba, before.br = replaceSet(blocksKey(id), wanted.blocks)
-  local v, l = letterOf[wanted.visibility], letterOf[wanted.lastSeenVisibility]
-  redis.call('SET', privacyKey(id), string.format('%.0f|%s|%s', wanted.revision, v, l))
-  if v == 'e' and l == 'e' and #wanted.blocks == 0 then redis.call('PEXPIRE', privacyKey(id), OPEN_REMEMBERED_MS) end
-  before.changed = v ~= visibility or l ~= lastSeen or #before.fa + #before.fr + #before.ba + #before.br > 0
-  return before
+-- After an erasure nobody may see what is still on its way, and whatever was decided before it is refused. Who was blocked
+-- stays for that long: it decides who is told. Returns what was allowed until now.
+local function closeToAll(id, mark)
+  local revision, visibility, lastSeen = readPrivacy(id)
+  local known = mark == '0' or (revision > 0 and (mark == NO_RECORD or mark == whole(revision)))
+  if privacyFields(id, 'r')[1] == nil then redis.call('DEL', privacyKey(id)) end
+  redis.call('HSET', privacyKey(id), 'r', whole(math.max(now, revision)), 'v', 'n', 'l', 'n', 'x', whole(now + ERASED_MS))
+  redis.call('PEXPIRE', privacyKey(id), ERASED_MS)
+  redis.call('SREM', restrictedKey, id)
+  if not known or mark == '0' then return 'e', 'e' end
+  return visibility, lastSeen
 end

@@ -27,6 +27,8 @@
 --   j   number of the waiting timeout job
 --   e   cause|session of a close whose transition is still to be made
 --   f   1 after a logout whose traces are gone, until there is a session again
+--   r   the mark: revision of the privacy that decides who may see this (lib-privacy.lua)
+--   m, o, n  see lib-budget.lua
 --   s:<session>  conn|standing|deadline|connectedAt|kind|state|name    b:<session>  last sign of life
 --   t:<conn>     tombstone: until when this connection is refused
 -- `standing` is l (live), p (made by a POST), g (closed, in its grace) or h (handed over by a draining web).
@@ -91,7 +93,7 @@ end
 local function newUser(id)
   -- `known`: the record as it was read.
   return { id = id, key = recordKey(id), version = 0, announced = false, sessions = {}, tombs = {}, dirty = {}, gone = {},
-    toldDetail = '', fresh = true, known = {} }
+    toldDetail = '', fresh = true, known = {}, mark = '0' }
 end
 
 -- A sign of life others may know of; while the user appears inactive they may not.
@@ -133,6 +135,8 @@ local function load(id)
   u.causeSession = known.i
   u.since = tonumber(known.w)
   u.forgotten = known.f and true
+  u.mark = known.r or UNMARKED
+  readBudget(u)
   if known.e then u.endedCause, u.endedSession = string.match(known.e, '^(%a+)|(.*)$') end
   u.before = u.lastSeen
   u.hadSession = next(u.sessions) ~= nil
@@ -224,13 +228,14 @@ local function tell(u, cause, extra)
   local function add(name, value) fields[#fields + 1] = name; fields[#fields + 1] = value end
   for name, value in pairs(extra or {}) do add(name, value) end
   -- Not everybody may see it: who may is looked up where it is told.
-  if redis.call('EXISTS', privacyKey(u.id)) == 1 then add('z', '1') end
+  if u.mark ~= '0' or (extra and extra.b) then add('z', '1') end
   if u.claims then add('m', u.claims) end
   local detail = detailShown(u)
   if detail ~= u.toldDetail then add('d', detail == '' and '{}' or detail) end
   if u.falselyAway then add('y', u.falselyAway) end
   if u.endedAt and not u.announced and endedBy[cause] then add('o', whole(u.endedAt)) end
   u.claims, u.untold, u.toldDetail, u.falselyAway = nil, nil, detail, nil
+  spend(u, cause)
   append(u, unpack(fields))
 end
 
@@ -255,8 +260,17 @@ local function announce(u, active, cause, sid)
 end
 
 -- Tells that other people may see the user from now on; `before` says who could until now. The detail is told to those
--- who get to see it, and taken from those who no longer do.
-local function tellPrivacy(u, before)
+-- who get to see it, and taken from those who no longer do. Whoever loses sight is told at once; that others gain it may wait,
+-- where the user changes that again and again. What somebody else did is little, and no doing of this user's.
+local function tellPrivacy(u, before, own)
+  if u.gathered then before = mergeBefore(cjson.decode(u.gathered), before) end
+  local _, visibility, lastSeen = readPrivacy(u.id)
+  u.gathered = nil
+  if isUndone(before, visibility, lastSeen) then return end
+  if own and not takesSight(before, visibility, lastSeen) and not mayTell(u) then
+    u.gathered = cjson.encode(before)
+    return
+  end
   if detailShown(u) ~= '' then u.toldDetail = '?' end
   tell(u, 'privacy', { b = cjson.encode(before) })
 end
@@ -277,11 +291,17 @@ end
 -- Announces what is true now where it differs from what was announced last.
 local function edge(u, cause, sid)
   local visible = isVisible(u)
-  if visible and not u.announced then announce(u, true, u.lost and 'restored' or cause, sid)
+  u.owed = nil
+  if visible and not u.announced then
+    -- Whoever shows and hides themselves again and again is shown a little later; hiding never waits.
+    if u.showing then cause = 'manual' end
+    if u.lost or cause ~= 'manual' or mayTell(u) then announce(u, true, u.lost and 'restored' or cause, sid) end
   elseif not visible and (u.announced or (u.lost and not u.unseeded)) then
     announce(u, false, u.hiddenUntil and 'manual' or cause, sid)
-  elseif not u.unseeded and detailShown(u) ~= u.toldDetail then tell(u, 'detail')
+  elseif not u.unseeded and detailShown(u) ~= u.toldDetail and (u.toldDetail == '?' or mayTell(u)) then tell(u, 'detail')
   end
+  if u.gathered and not u.unseeded and mayTell(u) then tellPrivacy(u, NO_CHANGE, true) end
+  u.showing = isVisible(u) and not u.announced
   if not u.unseeded then u.lost = nil end
 end
 
@@ -310,7 +330,7 @@ local function settle(u)
   end
   if hiddenUntil and u.lastSeen ~= known then u.untold = true end
   -- What has just been read from PostgreSQL is told with what happens now.
-  if u.lost or (u.toldDetail == '?' and isVisible(u) == u.announced) then return end
+  if u.lost or (u.toldDetail == '?' and isVisible(u) == u.announced and not u.gathered) then return end
   edge(u, isVisible(u) and (hiddenUntil and 'manual' or 'connect') or u.endedCause or 'timeout')
 end
 
@@ -333,6 +353,7 @@ local function nextDue(u)
   local hiddenUntil = u.hiddenUntil and u.hiddenUntil >= 0 and u.hiddenUntil
   if hiddenUntil and (at or u.detail) then at = math.min(at or hiddenUntil, hiddenUntil) end
   if u.detailUntil then at = math.min(at or u.detailUntil, u.detailUntil) end
+  if u.owed then at = math.min(at or u.owed, u.owed) end
   return at
 end
 
@@ -367,7 +388,7 @@ local function save(u)
   local lastSeen, wasForgotten = u.lastSeen and whole(u.lastSeen) or nil, known.f
   local moved = lastSeen ~= known.l
   -- As they stand, or as heartbeats in the meantime had reason to write them.
-  local wasApart, wasUnseeded = known.h or known.x or known.p, known.p
+  local wasApart, wasUnseeded = known.h or known.x or known.p or known.o, known.p
   field('v', whole(u.version))
   field('a', u.announced and '1' or '0')
   field('l', lastSeen)
@@ -383,6 +404,10 @@ local function save(u)
   field('i', u.causeSession)
   field('w', u.since and whole(u.since) or nil)
   field('f', u.forgotten and '1' or nil)
+  field('r', u.mark)
+  field('m', budgetKept(u))
+  field('o', u.owed and whole(u.owed) .. (u.showing and '|s' or '') or nil)
+  field('n', u.gathered)
   -- Kept only while the transition is still to be made.
   local ending = u.announced and u.endedCause and next(u.sessions) == nil
   field('e', ending and u.endedCause .. '|' .. (u.endedSession or '') or nil)
@@ -420,7 +445,7 @@ local function save(u)
   local at = nextDue(u)
   -- Overdue, and not to be taken for silent: the sweep looks again in a while.
   if at and at <= now and next(u.sessions) and hold() == 'beats' then at = now + 1000 end
-  if wasApart or u.hiddenUntil or u.detailUntil or u.unseeded then noteCount(u, isVisible(u) and latest, at) end
+  if wasApart or u.hiddenUntil or u.detailUntil or u.unseeded or u.owed then noteCount(u, isVisible(u) and latest, at) end
   if at then
     redis.call('ZADD', due, whole(at), u.id)
     if not u.fresh and not u.hadSession then redis.call('PERSIST', u.key) end
@@ -450,14 +475,16 @@ end
 
 -- What PostgreSQL knows, for a user Redis has no record of.
 -- seed = { version, lastSeen or nil, announced 1|0, hidden: nil | -1 | ms left, detail (JSON) or '', ms it has left or nil,
--- privacy (JSON) or '' }, or 'away'.
+-- revision of the privacy, 0: open }, or 'away'.
 local function applySeed(u, seed)
   local known = fromIso(redis.call('GET', lastSeenKey(u.id)) or '')
   if known and (not u.lastSeen or known > u.lastSeen) then u.lastSeen = known end
   if seed == 'away' then
     u.unseeded = true
+    if u.fresh then u.mark = UNMARKED end
     return
   end
+  if u.fresh or u.mark == UNMARKED then u.mark = markFor(u.id, seed[7]) end
   u.unseeded = nil
   u.version = math.max(u.version, seed[1])
   if seed[2] and (not u.lastSeen or seed[2] > u.lastSeen) then u.lastSeen = seed[2] end
@@ -472,22 +499,23 @@ local function applySeed(u, seed)
     -- Told or not, and perhaps over by now: others are told what is true, be it once more. The hidden tell nothing.
     if not u.hiddenUntil then u.toldDetail = '?' end
   end
-  if seed[7] ~= '' then writePrivacy(u.id, seed[7]) else openToAll(u.id) end
   u.before = u.lastSeen
   if u.meanwhile then seen(u, u.meanwhile) end
   if u.lastSeen ~= u.before then u.untold = true end
 end
 
 -- What PostgreSQL remembers, seven arguments from position n: version, lastSeen, announced, hidden, detail, ms it has
--- left, privacy.
+-- left, revision of the privacy.
 local function memoryAt(n)
   return { tonumber(ARGV[n]), tonumber(ARGV[n + 1]), tonumber(ARGV[n + 2]), tonumber(ARGV[n + 3]), ARGV[n + 4],
-    tonumber(ARGV[n + 5]), ARGV[n + 6] }
+    tonumber(ARGV[n + 5]), tonumber(ARGV[n + 6]) }
 end
 
--- Reads a seed out of ARGV from position n: mode ('' none given, 'away', 'known') and the memory.
+-- Reads a seed out of ARGV from position n: mode ('' none given, 'away', 'known', 'new') and the memory.
 local function seedAt(n)
   if ARGV[n] == '' then return nil end
   if ARGV[n] == 'away' then return 'away' end
-  return memoryAt(n + 1)
+  local memory = memoryAt(n + 1)
+  memory.isNew = ARGV[n] == 'new'
+  return memory
 end

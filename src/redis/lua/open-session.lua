@@ -2,7 +2,7 @@
 -- ARGV  5 user  6 session  7 conn  8 age of this sign of life (ms)  9 age of the connection (ms)
 --      10 kind  11 state (a|i)  12 name  13 sessions allowed  14 mode: connect | restore  15 claims (JSON) or ''
 --      16 seed mode: '' | away | known  17 version  18 lastSeen  19 announced 1|0  20 hidden: '' | -1 | ms left
---      21 detail (JSON) or ''  22 ms it has left or ''  23 privacy (JSON) or ''
+--      21 detail (JSON) or ''  22 ms it has left or ''  23 revision of the privacy
 -- Returns { wake, code, version, active 1|0, number of the timeout job to add or '', its delay (ms) }
 --   code: ok | seed (ask PostgreSQL first) | full (too many sessions) | replaced, logout (this connection was ended)
 --         stale (restore: its last sign of life is older than a TTL)

@@ -1,23 +1,95 @@
--- Who may see the user has changed, as PostgreSQL has it. Told like a change, with a version of its own, so that every
--- watcher who loses or regains sight is told so.
--- ARGV  5 user  6 privacy (JSON)
---       7 seed mode  8 version  9 lastSeen  10 announced  11 hidden  12 detail  13 ms it has left  14 privacy
--- Returns { wake, code }
---   code: ok | seed (ask PostgreSQL first; nothing has been done)
-local id = ARGV[5]
+-- Who may see the user, as PostgreSQL has it. Where it is news it is told like a change, with a version of its own, so that
+-- every watcher who loses or regains sight is told so.
+-- ARGV  5 user  6 what PostgreSQL has (JSON): revision, v, l (letters), open (nothing is restricted), previous (revision of
+--         which the lists below are the differences, 0: not known), wasOpen, change (somebody made it just now, and it may be
+--         told), own (the user did), fa, fr, ba, br (friends and blocks, added and removed)
+--       7 where the whole lists are gathered, or '' for the differences  8 how many entries there have to be
+--       9 seed mode  10 version  11 lastSeen  12 announced  13 hidden  14 detail  15 ms it has left  16 revision
+-- Returns { wake, code, revision that stands here }
+--   code: ok | seed (ask PostgreSQL first; nothing has been done) | whole (the whole lists are needed) | old (what stands
+--         here is newer)
+local id, wanted, staged = ARGV[5], cjson.decode(ARGV[6]), ARGV[7]
 local u = load(id)
-local seed = seedAt(7)
-if not u and not seed then return { 0, 'seed' } end
-if type(seed) == 'table' then seed[7] = '' end
-local before = writePrivacy(id, ARGV[6])
+local seed = seedAt(9)
+if not u and not seed then return { 0, 'seed', '0' } end
+
+local key = privacyKey(id)
+local standing, visibility, lastSeen = readPrivacy(id)
+local mark = u and u.mark or standing > 0 and whole(standing) or NO_RECORD
+local newMark = wanted.open and '0' or whole(wanted.revision)
+if wanted.revision < standing then return { 0, 'old', whole(standing) } end
+
+-- Somebody who was erased and came back begins anew: what the hash still has is of before.
+local isOfBefore = privacyFields(id, 'x')[1]
+if mark == '0' then visibility, lastSeen = 'e', 'e' end
+
+-- Of whom Redis knows that everybody may see them, and PostgreSQL says the same, there is nothing to keep.
+local nothing = wanted.open and standing == 0 and (mark == '0' or mark == NO_RECORD)
+local isKnown = (standing > 0 and standing == wanted.previous) or (wanted.wasOpen and (mark == '0' or (not u and standing == 0)))
+local isSame = standing > 0 and standing == wanted.revision
+if not nothing then
+  if staged ~= '' then
+    -- What was gathered may have gone meanwhile.
+    if redis.call('HLEN', staged) ~= tonumber(ARGV[8]) then return { 0, 'whole', whole(standing) } end
+    redis.call('UNLINK', key)
+    if tonumber(ARGV[8]) > 0 then
+      redis.call('RENAME', staged, key)
+      redis.call('PERSIST', key)
+    end
+  elseif isSame then
+    -- Friends who count no more are let go of once everybody has heard of it.
+    if not wanted.change and privacyFields(id, 's')[1] then return { 0, 'whole', whole(standing) } end
+  else
+    if not isKnown then return { 0, 'whole', whole(standing) } end
+    if standing == 0 or isOfBefore then redis.call('UNLINK', key) end
+  end
+  local fields = { 'r', whole(wanted.revision), 'v', wanted.v, 'l', wanted.l }
+  local function add(prefix, list)
+    for _, other in ipairs(list) do
+      fields[#fields + 1] = prefix .. other
+      fields[#fields + 1] = '1'
+    end
+  end
+  if staged == '' and not isSame then
+    add('f:', wanted.fa)
+    add('b:', wanted.ba)
+    for _, other in ipairs(wanted.fr) do redis.call('HDEL', key, 'f:' .. other) end
+    for _, other in ipairs(wanted.br) do redis.call('HDEL', key, 'b:' .. other) end
+    -- Who were friends is needed for a while, to tell those who lose sight.
+    local counted = visibility == 'f' or lastSeen == 'f'
+    local counts = wanted.v == 'f' or wanted.l == 'f'
+    if counted and not counts then fields[#fields + 1], fields[#fields + 2] = 's', '1' end
+  end
+  redis.call('HDEL', key, 'x')
+  redis.call('HSET', key, unpack(fields))
+  if wanted.open then
+    redis.call('PEXPIRE', key, OPEN_REMEMBERED_MS)
+    redis.call('SREM', restrictedKey, id)
+  else
+    redis.call('PERSIST', key)
+    redis.call('SADD', restrictedKey, id)
+  end
+end
+
+local news = not isSame and mark ~= newMark and (wanted.change or (mark ~= UNMARKED and mark ~= NO_RECORD))
 if not u then
-  if not before or not before.changed then return { 0, 'ok' } end
+  -- Somebody nobody has heard of has no watchers either; the hash is read when they come.
+  if seed.isNew and not nothing and not wanted.open then redis.call('PEXPIRE', key, OPEN_REMEMBERED_MS) end
+  if not news or seed.isNew then return { 0, 'ok', whole(wanted.revision) } end
   u = newUser(id)
   applySeed(u, seed)
 end
+u.mark = newMark
 settle(u)
 edge(u, next(u.sessions) and 'connect' or u.endedCause or 'timeout')
 -- Of whom PostgreSQL could not tell whether they appear inactive nobody was told anything.
-if before and before.changed and not u.unseeded then tellPrivacy(u, before) end
+if news and not u.unseeded then
+  local before = { u = true }
+  if isKnown then
+    before = { v = visibility, l = lastSeen, fa = wanted.fa, fr = wanted.fr, ba = wanted.ba, br = wanted.br,
+      s = visibility == wanted.v and lastSeen == wanted.l }
+  end
+  tellPrivacy(u, before, wanted.own)
+end
 save(u)
-return wake({ 0, 'ok' })
+return wake({ 0, 'ok', whole(wanted.revision) })

@@ -1,7 +1,7 @@
 -- The user chooses: appear inactive, or be active again.
 -- ARGV  5 user  6 status: active | inactive  7 ms until the choice ends, -1: never  8 claims (JSON) or ''
 --       9 1 where PostgreSQL has already dropped the earlier choice
---      10 seed mode  11 version  12 lastSeen  13 announced  14 hidden  15 detail  16 ms it has left  17 privacy
+--      10 seed mode  11 version  12 lastSeen  13 announced  14 hidden  15 detail  16 ms it has left  17 revision of the privacy
 -- Returns { wake, code, active 1|0, lastSeen (ms) or '', version, timeout job to add or '', its delay, delay of the choice's end or -1 }
 --   code: ok | seed (ask PostgreSQL first) | clear (drop the earlier choice in PostgreSQL first)
 local u = load(ARGV[5])

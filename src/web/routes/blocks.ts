@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
-import { BlockParams, BlocksAnswer, NewBlockParams } from '../../protocol/social.ts';
+import { BlockParams, BlocksAnswer, ListQuery, NewBlockParams } from '../../protocol/social.ts';
 import { access, refusals } from '../docs.ts';
 import { callerOf, requireSelf } from '../rights.ts';
 import type { Social } from '../social.ts';
+import { nextCursorOf, pageOf } from './list-pages.ts';
 
 export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' | 'block' | 'unblock'>): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
@@ -19,14 +20,16 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
         summary: 'Whom a user blocks',
         ...access('self', 'read'),
         params: UserParams,
+        querystring: ListQuery,
         response: { 200: BlocksAnswer, ...refusals(400, 401, 403, 503) },
       },
     },
     async (request) => {
       const { id } = request.params;
       requireSelf(callerOf(request), id, 'read');
-      const blocked = await social.blocks(id);
-      return { blocks: blocked.map((userId) => ({ userId })) };
+      const page = pageOf(request.query);
+      const blocks = (await social.blocks(id, page)).map((userId) => ({ userId }));
+      return { blocks, ...nextCursorOf(page, blocks) };
     },
   );
 
@@ -38,7 +41,7 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
         summary: 'Block a user: neither sees the other any more',
         ...access('self', 'write'),
         params: NewBlockParams,
-        response,
+        response: { 204: NoContent, ...refusals(400, 401, 403, 409, 503) },
       },
     },
     async (request, reply) => {

@@ -1,10 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
-import { AlertBody, FriendParams, FriendsAnswer, NewFriendParams } from '../../protocol/social.ts';
+import { AlertBody, FriendParams, FriendsAnswer, ListQuery, NewFriendParams } from '../../protocol/social.ts';
 import { access, refusals } from '../docs.ts';
 import { callerOf, requireSelf, requireService } from '../rights.ts';
 import type { Social } from '../social.ts';
+import { nextCursorOf, pageOf } from './list-pages.ts';
 
 /** The host application tells who is whose friend; a user may end it, and say whom to be told of. */
 export function friendRoutes(
@@ -22,13 +23,16 @@ export function friendRoutes(
         summary: 'All friends of a user, as the user may see them',
         ...access('self', 'read'),
         params: UserParams,
+        querystring: ListQuery,
         response: { 200: FriendsAnswer, ...refusals(400, 401, 403, 503) },
       },
     },
     async (request) => {
       const { id } = request.params;
       requireSelf(callerOf(request), id, 'read');
-      return { friends: await social.friends(id) };
+      const page = pageOf(request.query);
+      const friends = await social.friends(id, page);
+      return { friends, ...nextCursorOf(page, friends) };
     },
   );
 
@@ -40,7 +44,7 @@ export function friendRoutes(
         summary: 'Make two users friends',
         ...access('service', 'write'),
         params: NewFriendParams,
-        response: { 204: NoContent, ...refusals(400, 401, 403, 503) },
+        response: { 204: NoContent, ...refusals(400, 401, 403, 409, 503) },
       },
     },
     async (request, reply) => {

@@ -37,7 +37,7 @@ export function settingsRoutes(app: FastifyInstance, social: Pick<Social, 'setti
         ...access('self', 'write'),
         params: UserParams,
         body: SettingsBody,
-        response: { 200: Settings, ...refusals(400, 401, 403, 413, 503) },
+        response: { 200: Settings, ...refusals(400, 401, 403, 409, 413, 503) },
       },
     },
     async (request) => {

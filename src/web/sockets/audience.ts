@@ -1,4 +1,5 @@
 import { RollcallError } from '../../errors.ts';
+import type { Change } from '../../presence/change.ts';
 import type { StatusChange, WatchAnswer } from '../../protocol/socket.ts';
 import type { VersionedStatus } from '../../protocol/vocabulary.ts';
 import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
@@ -10,7 +11,7 @@ import type { Rooms } from './rooms.ts';
 import { Sights } from './sights.ts';
 import type { Talks } from './talks.ts';
 import type { Picture, Viewer } from './types.ts';
-import { changeOf, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
+import { changeOf, onlyConcerned, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
 
 const RESYNC_AT_ONCE = 500;
 const ASK_AGAIN_MS = 1000;
@@ -146,17 +147,33 @@ export class Audience implements DeliveryListener {
     const indicators = items.filter((item) => item.kind === 'indicator');
     if (restricted.length + indicators.length === 0) return;
     await sights.learn(() => {
-      const wanted = this.#viewersOf(restricted.map((change) => change.userId));
+      const wanted = this.#concernedBy(restricted);
       for (const { conversationId, userId } of indicators) {
         const viewerIds = wanted.get(userId) ?? new Set();
         for (const viewerId of this.#deps.talks.listeners(conversationId)) viewerIds.add(viewerId);
         wanted.set(userId, viewerIds);
       }
-      for (const { userId } of restricted) {
-        for (const viewerId of this.#deps.talks.listenersTo(userId)) wanted.get(userId)?.add(viewerId);
-      }
       return wanted;
     });
+    // Those who may see them are told once it is known who that is.
+    this.#awaitKnown([...sights.unknown]);
+  }
+
+  /** Who is to be told of these changes, or is shown a picture of the user. */
+  #concernedBy(changes: readonly Change[]): Map<string, Set<string>> {
+    const wanted = this.#viewersOf(changes.map((change) => change.userId));
+    for (const { userId } of changes) {
+      for (const viewerId of this.#deps.talks.listenersTo(userId)) wanted.get(userId)?.add(viewerId);
+    }
+    // A block or a friend concerns the two of them, however many look on.
+    for (const [userId, ofUser] of Map.groupBy(changes, (change) => change.userId)) {
+      const pairs = ofUser.map(onlyConcerned);
+      if (!pairs.every((pair) => pair !== null)) continue;
+      const concerned = new Set(pairs.flat());
+      const viewerIds = [...(wanted.get(userId) ?? [])].filter((viewerId) => concerned.has(viewerId));
+      wanted.set(userId, new Set(viewerIds));
+    }
+    return wanted;
   }
 
   onBatch({ shard, items }: DeliveryBatch): void {
@@ -263,6 +280,9 @@ export class Audience implements DeliveryListener {
       const snapshot = await presence.snapshot(userIds, null);
       const sights = new Sights(presence);
       await sights.learn(() => this.#viewersOf(snapshot.restricted));
+      // Nothing is said of those of whom it is not known who may see them.
+      snapshot.users = snapshot.users.filter((user) => !sights.unknown.has(user.userId));
+      snapshot.pending.push(...sights.unknown);
       this.#tellSnapshot(snapshot, meanwhile, sights);
     } finally {
       this.#readings.delete(meanwhile);

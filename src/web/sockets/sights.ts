@@ -2,6 +2,8 @@ import type { PrivacyBefore } from '../../presence/change.ts';
 import { type Openness, type Relation, type Sight, sightOf } from '../../presence/visibility.ts';
 import type { Presence } from '../presence.ts';
 
+const NOBODY_MAY = { visibility: 'nobody', lastSeenVisibility: 'nobody', relations: [] } as const;
+
 type Between = Pick<Relation, 'friend' | 'blocked'>;
 
 interface Known {
@@ -16,6 +18,8 @@ interface Known {
 export class Sights {
   readonly #presence: Presence;
   readonly #known = new Map<string, Known>();
+  /** Of whom nobody can say who may see them: they are shown to nobody, and asked about again. */
+  readonly unknown = new Set<string>();
 
   constructor(presence: Presence) {
     this.#presence = presence;
@@ -43,7 +47,8 @@ export class Sights {
   }
 
   /** What the viewer could see before a change of the user's privacy. */
-  before(userId: string, viewerId: string | null, { friends, blocks, ...openness }: PrivacyBefore): Sight {
+  before(userId: string, viewerId: string | null, privacy: PrivacyBefore): Sight {
+    const { friends, blocks, ...openness } = privacy;
     const was = (id: string, now: boolean, { added, removed }: { added: string[]; removed: string[] }) =>
       removed.includes(id) || (now && !added.includes(id));
     return this.#sight(userId, viewerId, (known, id) => ({
@@ -68,7 +73,9 @@ export class Sights {
   }
 
   async #ask(userId: string, viewerIds: string[]): Promise<void> {
-    const { relations, ...openness } = await this.#presence.relations(userId, viewerIds);
+    const answer = await this.#presence.relations(userId, viewerIds);
+    if (answer === null) this.unknown.add(userId);
+    const { relations, ...openness } = answer ?? NOBODY_MAY;
     const between = this.#known.get(userId)?.between ?? new Map<string, Between>();
     for (const [n, viewerId] of viewerIds.entries()) {
       between.set(viewerId, relations[n] ?? { friend: false, blocked: true });

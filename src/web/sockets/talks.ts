@@ -127,12 +127,13 @@ export class Talks {
   follow({ userId, status, cause, before }: Change, sights: Sights): void {
     if (cause === 'manual' && status === 'inactive') this.#endOwn(userId);
     if (!before) return;
+    const saw = (viewerId: string) => before !== 'unknown' && sights.before(userId, viewerId, before) !== 'nothing';
     for (const [conversationId, kinds] of this.#doing.get(userId) ?? []) {
       for (const kind of kinds) {
         for (const active of [true, false]) {
           this.#emit({ conversationId, userId, kind, active }, (viewerId) => {
             const sees = sights.of(userId, viewerId) !== 'nothing';
-            return sees === active && sees !== (sights.before(userId, viewerId, before) !== 'nothing');
+            return sees === active && (before === 'unknown' || sees !== saw(viewerId));
           });
         }
       }

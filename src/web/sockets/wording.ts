@@ -16,12 +16,25 @@ export function changeOf({ userId, status, lastSeen, version, detail }: Change):
   return detail === undefined ? told : { ...told, detail };
 }
 
+/**
+ * Of a change that only moved somebody in or out of the lists: whom it may concern, which is nobody else. null: it may concern
+ * anybody.
+ */
+export function onlyConcerned({ cause, before, restricted }: Change): string[] | null {
+  if (!restricted || cause !== 'privacy' || before === undefined || before === 'unknown' || !before.onlyLists)
+    return null;
+  const { friends, blocks } = before;
+  return [...friends.added, ...friends.removed, ...blocks.added, ...blocks.removed];
+}
+
 /** null: everybody hears the same. */
 export function wordingOf(change: Change, sights: Sights): Wording | null {
   if (!change.restricted) return null;
   const { userId, before } = change;
   const wordings = wordingsOf(changeOf(change));
   return (viewer) => {
+    // Nobody knows what could be seen until now: everybody is told what is true for them.
+    if (before === 'unknown') return wordings[sights.of(userId, viewer.userId)];
     if (before && change.cause === 'erased') {
       return sights.before(userId, viewer.userId, before) === 'nothing' ? null : wordings.nothing;
     }

@@ -1,0 +1,117 @@
+import { randomUUID } from 'node:crypto';
+import type { Logger } from '../log.ts';
+import { isConnectionError } from '../postgres/errors.ts';
+import { type PrivacyNews, privacyList, privacyOf, raiseAbove } from '../postgres/privacy.ts';
+import { loadSeeds } from '../postgres/users.ts';
+import type { FollowUp } from '../presence/follow-up.ts';
+import { asksForFriends, type Privacy, type PrivacyStep } from '../presence/visibility.ts';
+import type { FollowUps } from '../queues/follow-ups.ts';
+import { isRedisAway } from '../redis/connect.ts';
+import type { Seed } from '../redis/presence-types.ts';
+import type { Staged } from '../redis/privacy-cache.ts';
+import type { Services } from '../services.ts';
+
+/** Of a list that is read from PostgreSQL and gathered in Redis: neither stands still for long. */
+const LIST_PAGE = 1000;
+/** Each attempt begins with what PostgreSQL says by then; who changes faster than that is told by whoever makes the last change. */
+const ATTEMPTS = 10;
+const MENDING_AT_ONCE = 100;
+
+type Stores = Pick<Services, 'privacy' | 'db'>;
+
+/**
+ * Tells Redis, and with it every watcher, who may see the user from now on. PostgreSQL has it already; the one way for doors
+ * and workers. `news` null: nothing was changed, Redis is to have what PostgreSQL says. Returns what is owed to the queues.
+ * Errors are those of either store where it is away; nothing is half-told then.
+ */
+export async function tellPrivacy(stores: Stores, userId: string, news: PrivacyNews | null): Promise<FollowUp> {
+  const { privacy: cache, db } = stores;
+  let privacy = news?.privacy ?? (await privacyOf(db, userId));
+  let step = news?.step ?? null;
+  let wantsWhole = step?.friendsBegin ?? false;
+  let seed: Seed | null = null;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    let staged: Staged | null = null;
+    if (wantsWhole) {
+      const whole = await stageWhole(stores, userId, privacy, step);
+      ({ privacy, step, staged } = whole);
+    }
+    const set = await cache.set(userId, privacy, step, staged, seed);
+    if (set.code === 'ok') return set.followUp;
+    if (set.code === 'seed') seed = (await loadSeeds(db, [userId])).get(userId) ?? 'new';
+    if (set.code === 'whole') wantsWhole = true;
+    if (set.code === 'old') {
+      // Somebody has told a newer one; or this PostgreSQL is older than Redis, and has to go on from there.
+      privacy = await privacyOf(db, userId);
+      if (privacy.revision < set.standing) privacy = await raiseAbove(db, userId, set.standing);
+      step = null;
+      wantsWhole = false;
+    }
+  }
+  throw new Error('Who may see a user changed faster than it could be told; it is tried again');
+}
+
+/** Gathers in Redis all that decides, true of one revision: of `privacy` where nothing has changed since, else of a newer one. */
+async function stageWhole(
+  { privacy: cache, db }: Stores,
+  userId: string,
+  privacy: Privacy,
+  step: PrivacyStep | null,
+): Promise<{ privacy: Privacy; step: PrivacyStep | null; staged: Staged }> {
+  let wanted = privacy;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const staged = { token: randomUUID(), size: 0 };
+    for (const list of ['friends', 'blocks'] as const) {
+      if (list === 'friends' && !asksForFriends(wanted)) continue;
+      for (let after = ''; ; ) {
+        const page = await privacyList(db, userId, list, after, LIST_PAGE);
+        await cache.stage(userId, staged.token, list, page);
+        staged.size += page.length;
+        if (page.length < LIST_PAGE) break;
+        after = page.at(-1) ?? '';
+      }
+    }
+    const now = await privacyOf(db, userId);
+    // Lists of a user without a row have no revision of their own that would tell of a change; theirs are short-lived.
+    if (now.revision <= wanted.revision) return { privacy: wanted, step: wanted === privacy ? step : null, staged };
+    wanted = now;
+  }
+  throw new Error('Who may see a user changed faster than it could be read; it is tried again');
+}
+
+/**
+ * Mends the cache in Redis of users of whom it does not know who may see them: lost, or of another revision. In the
+ * background, each user once at a time; whoever meets them next asks again.
+ */
+export class PrivacyMender {
+  readonly #stores: Stores;
+  readonly #followUps: FollowUps;
+  readonly #log: Logger;
+  readonly #mending = new Set<string>();
+
+  constructor(stores: Stores, followUps: FollowUps, log: Logger) {
+    this.#stores = stores;
+    this.#followUps = followUps;
+    this.#log = log;
+  }
+
+  mend(userIds: Iterable<string>): void {
+    for (const userId of userIds) {
+      if (this.#mending.has(userId) || this.#mending.size >= MENDING_AT_ONCE) continue;
+      this.#mending.add(userId);
+      void this.#mendOne(userId);
+    }
+  }
+
+  async #mendOne(userId: string): Promise<void> {
+    try {
+      this.#followUps.add(await tellPrivacy(this.#stores, userId, null));
+    } catch (error) {
+      if (!isRedisAway(error) && !isConnectionError(error)) {
+        this.#log.error({ err: error, userId }, 'Who may see a user could not be told to Redis');
+      }
+    } finally {
+      this.#mending.delete(userId);
+    }
+  }
+}

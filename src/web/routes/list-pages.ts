@@ -1,0 +1,19 @@
+import type { z } from 'zod';
+import type { ListPage } from '../../postgres/social.ts';
+import type { ListQuery } from '../../protocol/social.ts';
+import { readListCursor, writeListCursor } from '../cursors.ts';
+
+const MOST = 1000;
+
+/** What was asked for of a list of users: all of it (undefined) or a page. Throws INVALID_REQUEST for a garbled cursor. */
+export function pageOf({ limit, cursor }: z.infer<typeof ListQuery>): ListPage | undefined {
+  if (limit === undefined && cursor === undefined) return undefined;
+  return { afterId: cursor === undefined ? '' : readListCursor(cursor), limit: limit ?? MOST };
+}
+
+/** What leads on from a page that ends with this user; nothing where all was asked for. */
+export function nextCursorOf(page: ListPage | undefined, found: readonly { userId: string }[]) {
+  if (page === undefined) return {};
+  const last = found.at(-1);
+  return { nextCursor: last && found.length === page.limit ? writeListCursor(last.userId) : null };
+}
