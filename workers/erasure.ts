@@ -1,5 +1,5 @@
 import type { Job } from 'bullmq';
-import { eraseUser } from '../src/postgres/erasure.ts';
+import { erasedAgo, eraseUser, isAnybodyErased } from '../src/postgres/erasure.ts';
 import { loadMemories } from '../src/postgres/users.ts';
 import type { Change } from '../src/presence/change.ts';
 import type { EraseTracesJob } from '../src/queues/jobs.ts';
@@ -29,4 +29,33 @@ export async function eraseTraces(services: Services, { data: { userId } }: Job<
 /** False: they have come back. */
 async function dropTraces({ db, store }: Services, userId: string): Promise<boolean> {
   return !(await loadMemories(db, [userId])).has(userId) && (await store.dropTraces(userId));
+}
+
+/**
+ * A Redis that came back with older data has people again who were erased since: they are erased once more. Bounded passes;
+ * mostly nobody was erased within the last day, and there is nothing to look for. Returns how many.
+ */
+export async function eraseAgain(services: Services): Promise<number> {
+  const { db, seen, store, queues } = services;
+  if (!(await isAnybodyErased(db))) return 0;
+  let count = 0;
+  for await (const userIds of seen.everybody()) {
+    const erased = [...(await erasedAgo(db, userIds)).keys()];
+    const back = await loadMemories(db, erased);
+    for (const userId of erased.filter((id) => !back.has(id))) {
+      // Who came back a moment ago may not be recorded yet.
+      if (await hasComeBack(services, userId)) continue;
+      await queues.follow((await store.erase(userId)).followUp);
+      count++;
+    }
+  }
+  return count;
+}
+
+/** Whether somebody connected under the id after it was erased. */
+async function hasComeBack({ db, store, queues }: Services, userId: string): Promise<boolean> {
+  const { record, now, followUp } = await store.inspect(userId);
+  await queues.follow(followUp);
+  const agoMs = (await erasedAgo(db, [userId])).get(userId) ?? 0;
+  return record?.sessions.some((session) => now - session.connectedAt < agoMs) ?? false;
 }

@@ -11,6 +11,7 @@ import type { Privacy } from '../src/presence/visibility.ts';
 import type { Standing } from '../src/redis/privacy-cache.ts';
 import type { Services } from '../src/services.ts';
 import { tellPrivacy } from '../src/usecases/privacy.ts';
+import { eraseAgain } from './erasure.ts';
 
 /** So long a web has to tell Redis of a change itself. */
 const LEFT_TO_THE_WEB_MS = 1000;
@@ -110,6 +111,7 @@ export class PrivacyComparer {
     this.#due = false;
     try {
       await comparePrivacy(this.#services);
+      await eraseAgain(this.#services);
     } catch (error) {
       this.#due = true;
       throw error;

@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../src/config.ts';
 import { dropChangesOfFeed } from '../src/postgres/change-feed.ts';
+import { dropErasures } from '../src/postgres/erasure.ts';
 import { isBusy, isUnpermitted } from '../src/postgres/errors.ts';
 import { dropPartitions, makePartitions } from '../src/postgres/partitions.ts';
 import { dropMinutes, dropTransitions } from '../src/postgres/retention.ts';
@@ -38,6 +39,7 @@ export async function dropOld(services: Services, { historyRetentionDays }: Rete
   const minutes = await inPortions((limit) => dropMinutes(db, timelineDays, limit));
   const feed = { days: Math.min(FEED_DAYS, historyRetentionDays), rows: FEED_ROWS };
   const changes = await inPortions((limit) => dropChangesOfFeed(db, feed, limit));
+  await dropErasures(db);
   return { partitions, transitions, minutes, changes };
 }
 

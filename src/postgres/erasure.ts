@@ -1,7 +1,10 @@
 import type { Knex } from 'knex';
 import { eraseFromFeed } from './change-feed.ts';
+import { query } from './connect.ts';
 import { type ListsChanged, lock, raise, readPrivacy } from './privacy.ts';
 import { type Ask, inTransaction } from './transaction.ts';
+
+const HASH_OF = `sha256(convert_to(?, 'UTF8'))`;
 
 /** Somebody who was not concerned when the rows were to be locked is by now: all of it once more. */
 const CHANGED_MEANWHILE = Symbol('concerned meanwhile');
@@ -53,6 +56,11 @@ async function eraseOnce(ask: Ask, userId: string, version: number): Promise<str
   // The history goes with the row, by a trigger.
   const known = await ask('DELETE FROM users WHERE id = ? RETURNING 1', [userId]);
   await eraseFromFeed(ask, userId, known.length > 0 ? version : null);
+  await ask(
+    `INSERT INTO erasures (id_hash, erased_at) VALUES (${HASH_OF}, clock_timestamp())
+     ON CONFLICT (id_hash) DO UPDATE SET erased_at = excluded.erased_at`,
+    [userId],
+  );
   await raise(ask, before, [...changed.values()]);
   return left.map((row) => row.conversation_id);
 }
@@ -66,4 +74,26 @@ async function concernedBy(ask: Ask, userId: string): Promise<string[]> {
     [userId, userId, userId],
   );
   return others.map((other) => other.id);
+}
+
+/** Which of these ids were erased within the last day, and how long ago (ms). */
+export async function erasedAgo(db: Knex, userIds: readonly string[]): Promise<Map<string, number>> {
+  if (userIds.length === 0) return new Map();
+  const rows = await query<{ id: string; ago: string }>(
+    db,
+    `SELECT named.id, ceil(extract(epoch FROM clock_timestamp() - erased_at) * 1000)::bigint AS ago
+       FROM unnest(?::text[]) AS named (id) JOIN erasures ON id_hash = sha256(convert_to(named.id, 'UTF8'))`,
+    [[...userIds]],
+  );
+  return new Map(rows.map((row) => [row.id, Number(row.ago)]));
+}
+
+/** Whether anybody was erased lately: mostly there is nothing to look for. */
+export async function isAnybodyErased(db: Knex): Promise<boolean> {
+  return (await query(db, 'SELECT 1 FROM erasures LIMIT 1', [])).length > 0;
+}
+
+/** Drops what was noted of erasures that are older than a day. */
+export async function dropErasures(db: Knex): Promise<void> {
+  await query(db, `DELETE FROM erasures WHERE erased_at < now() - interval '24 hours'`, []);
 }

@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Detail, Memory, Status } from '../presence/change.ts';
 import { query } from './connect.ts';
+import { erasedAgo } from './erasure.ts';
 import { REVISION_OF_BLOCKED } from './privacy.ts';
 import { msOf, timestampOf } from './time.ts';
 
@@ -38,8 +39,8 @@ export async function loadMemories(db: Knex, ids: readonly string[]): Promise<Ma
 }
 
 /**
- * The same for those who are about to have a record in Redis: of whom nobody heard, but whom somebody blocks, at least that is
- * known. Who is missing is new.
+ * The same for those who are about to have a record in Redis: of whom nobody heard, but whom somebody blocks or who was erased
+ * lately, at least that is known. Who is missing is new.
  */
 export async function loadSeeds(db: Knex, ids: readonly string[]): Promise<Map<string, Memory>> {
   const seeds = await loadMemories(db, ids);
@@ -51,7 +52,10 @@ export async function loadSeeds(db: Knex, ids: readonly string[]): Promise<Map<s
        FROM blocks WHERE blocked_id = ANY(?::text[]) GROUP BY blocked_id`,
     [unknown],
   );
-  for (const { id, revision } of rows) seeds.set(id, { ...NOBODY, privacyRevision: Number(revision) });
+  for (const { id, revision } of rows) seeds.set(id, { ...NOBODY, privacyRevision: Number(revision), unknown: true });
+  for (const [id, erasedAgoMs] of await erasedAgo(db, unknown)) {
+    seeds.set(id, { ...NOBODY, ...seeds.get(id), unknown: true, erasedAgoMs });
+  }
   return seeds;
 }
 

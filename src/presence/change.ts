@@ -79,4 +79,8 @@ export interface Memory {
   detail: { shown: Detail; remainingMs: number | null } | null;
   /** Revision of what decides who may see the user; 0: everybody may see everything. */
   privacyRevision: number;
+  /** Nobody ever heard of them, but somebody blocks them already. */
+  unknown?: true;
+  /** They were erased so long ago: connections from before are not theirs any more. */
+  erasedAgoMs?: number;
 }

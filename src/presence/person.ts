@@ -171,7 +171,7 @@ export function heard(person: Person, moment: number): void {
 
 /**
  * What others are told by a user's own choices (detail, appearing inactive and back, who may see them): thirty in ten seconds
- * as they come, beyond that the newest once a second. Comings and goings never wait, and neither does what hides something.
+ * as they come, beyond that the newest once a second. Comings and goings never wait, and neither does appearing inactive.
  */
 const TOLD_AT_ONCE = 30;
 const TOLD_WINDOW_MS = 10_000;

@@ -13,7 +13,7 @@ export function seedArgs(seed: Seed | null): (string | number)[] {
   if (seed === null) return ['', '', '', '', '', '', '', ''];
   if (seed === 'away') return ['away', '', '', '', '', '', '', ''];
   if (seed === 'new') return ['new', 0, '', 0, '', '', '', 0];
-  return ['known', ...memoryArgs(seed)];
+  return [seed.unknown ? 'new' : 'known', ...memoryArgs(seed)];
 }
 
 /** What lua/lib.lua's `memoryAt` reads. */

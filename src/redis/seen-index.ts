@@ -7,6 +7,7 @@ import { timeOf } from './time.ts';
 /** As in lua/lib.lua: after so long without contact nothing expires until the webs have told of their beats. */
 const OUT_OF_REACH_MS = 1500;
 const PRUNED_AT_ONCE = 1000;
+const SCANNED_AT_ONCE = 500;
 const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 
 export interface Standing {
@@ -84,6 +85,19 @@ export class SeenIndex {
         this.#redis.zadd(this.#keys.seen(shard), 'GT', ...some.flatMap(({ userId, lastSeen }) => [lastSeen, userId])),
       ),
     );
+  }
+
+  /** Everybody who is in it, some at a time. */
+  async *everybody(): AsyncGenerator<string[]> {
+    for (const shard of ALL_SHARDS) {
+      let cursor = '0';
+      do {
+        const [next, flat] = await this.#redis.zscan(this.#keys.seen(shard), cursor, 'COUNT', SCANNED_AT_ONCE);
+        cursor = next;
+        const userIds = flat.filter((_, n) => n % 2 === 0);
+        if (userIds.length > 0) yield userIds;
+      } while (cursor !== '0');
+    }
   }
 
   /** Drops those who were seen last before `moment` (ms), a bounded number in each command; returns how many. */

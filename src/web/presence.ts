@@ -42,6 +42,12 @@ export class Presence extends Views implements PresenceApi {
         if (code !== 'seed') return code;
       }
       const seed = await this.memories.seed(request.userId);
+      const waitedMs = performance.now() - from;
+      // Nothing is made of an erased user by a connection of theirs, also where Redis has lost that it was ended.
+      const erasedAgoMs = typeof seed === 'object' ? seed.erasedAgoMs : undefined;
+      if (request.mode === 'restore' && erasedAgoMs !== undefined && request.connectedAgeMs + waitedMs >= erasedAgoMs) {
+        return 'logout';
+      }
       return (await openWith(seed, performance.now() - from)) as Exclude<OpenCode, 'seed'>;
     });
   }

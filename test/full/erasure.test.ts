@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { shardOf } from '../../src/redis/keys.ts';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
 import { ownRedis, privatePostgres } from '../support/stores.ts';
@@ -35,18 +36,18 @@ async function call(method: string, path: string, body?: unknown) {
 }
 
 /** Everything in both stores, as text, that names the user. */
-async function traces(): Promise<string[]> {
+async function traces(spellings = SPELLINGS): Promise<string[]> {
   const found: string[] = [];
   const { redis: client, db } = rollcall;
   for (const key of await client.keys('*')) {
     const text = JSON.stringify([key, await read(key)]);
-    if (SPELLINGS.some((spelling) => text.includes(spelling))) found.push(`Redis ${key}`);
+    if (spellings.some((spelling) => text.includes(spelling))) found.push(`Redis ${key}`);
   }
   const tables = await db.raw<{ rows: { name: string }[] }>(
     `SELECT table_name AS name FROM information_schema.tables WHERE table_schema = 'public'`,
   );
   for (const { name } of tables.rows) {
-    for (const spelling of SPELLINGS) {
+    for (const spelling of spellings) {
       const { rows } = await db.raw(`SELECT 1 FROM ?? AS t WHERE position(? IN t::text) > 0 LIMIT 1`, [name, spelling]);
       if (rows.length > 0) found.push(`PostgreSQL ${name}`);
     }
@@ -122,6 +123,75 @@ test('of an erased user nothing is left in any store a minute later, watchers sa
   expect(await call('GET', `/users/${path}`)).toMatchObject({ displayName: null });
   for (const client of [again, watcher, friend]) client.leave();
 }, 150_000);
+
+test('changes that are made while somebody is erased leave nothing of them in any store a minute later', async () => {
+  const people = Array.from({ length: 8 }, (_, n) => `busy:erased:${n}~`);
+  const quietly = async (method: string, path: string, body?: unknown) => {
+    await rest(rollcall.url, method, path, body === undefined ? { token: host } : { token: host, body });
+  };
+  await Promise.all(
+    people.map(async (userId, n) => {
+      const [path, other] = [encodeURIComponent(userId), `bystander-${n}`];
+      await call('PUT', `/users/${other}/settings`, { visibility: 'friends' });
+      await call('PUT', `/users/${path}/friends/${other}`);
+      await call('PUT', `/users/${path}/blocks/enemy`);
+      const socket = await TestClient.connect(rollcall.web(n % 2).url, userId, { deviceId: 'phone' });
+      const changes = [
+        () => quietly('PUT', `/users/${path}/settings`, { visibility: n % 2 === 0 ? 'nobody' : 'friends' }),
+        () => quietly('PUT', `/users/${other}/blocks/${path}`),
+        () => quietly('DELETE', `/users/${path}/blocks/enemy`),
+        () => quietly('PUT', `/users/${path}/blocks/another`),
+        () => quietly('PUT', `/users/${path}/friends/${other}`),
+      ];
+      // In a burst that the erasure falls into.
+      const all = changes.slice(0, 1 + (n % changes.length)).map((change) => change());
+      await Promise.all([quietly('DELETE', `/users/${path}`), ...all, socket.beat().catch(() => {})]);
+      // What was made after the erasure is a life of its own: it ends as it is asked to.
+      await quietly('DELETE', `/users/${other}/blocks/${path}`);
+      await quietly('DELETE', `/users/${path}`);
+      socket.leave();
+    }),
+  );
+  const erasedAt = performance.now();
+  for (const userId of people) {
+    const spellings = [userId, userId.replaceAll(':', '!'), encodeURIComponent(userId)];
+    const left = await eventually(
+      () => traces(spellings),
+      (found) => found.length === 0,
+      Math.max(1000, 60_000 - (performance.now() - erasedAt)),
+    ).catch(() => traces(spellings));
+    expect(left, userId).toEqual([]);
+  }
+}, 150_000);
+
+test('somebody who was erased is not there again with a Redis that comes back older than that', async () => {
+  const userId = 'older:erased';
+  const socket = await TestClient.connect(rollcall.url, userId, { deviceId: 'phone' });
+  await eventually(
+    () => rollcall.db('users').where({ id: userId }).first(),
+    (row) => row?.status === 'active',
+  );
+  const { redis: client } = rollcall;
+  const keys = [`user:sessions:${userId}`, `user:status:${userId}`, `user:last_seen:${userId}`].map((key) =>
+    rollcall.key(key),
+  );
+  const dumps = await Promise.all(keys.map((key) => client.dumpBuffer(key)));
+  await call('DELETE', `/users/${userId}`);
+  expect(await socket.isClosed()).toMatchObject({ reason: 'logout' });
+  for (const [n, key] of keys.entries()) await client.restore(key, 60_000, dumps[n] ?? '', 'REPLACE');
+  for (const index of ['seen', 'due']) {
+    const shard = shardOf(userId);
+    await client.zadd(rollcall.key(`presence:${index}:s${shard}`), Date.now() + (index === 'due' ? 60_000 : 0), userId);
+  }
+  expect((await rest(rollcall.url, 'GET', `/users/${userId}/status`, { token: host })).status).toBe(200);
+  await Promise.all(rollcall.workers.splice(0).map((worker) => worker.end()));
+  await rollcall.addWorker();
+  await eventually(
+    async () => (await rest(rollcall.url, 'GET', `/users/${userId}/status`, { token: host })).status,
+    (status) => status === 404,
+  );
+  expect(await client.exists(...keys)).toBe(0);
+});
 
 test('what a connection of an erased user still says makes nothing of them again', async () => {
   const late = 'late:erased';

@@ -1,16 +1,15 @@
 -- What others are told of one user by the user's own choices: detail, appearing inactive and back, and who may see them. Stands
 -- behind lib-privacy.lua. Thirty in ten seconds are told as they come; what is more is gathered, and the newest told once a
--- second. Comings and goings are never held back, and neither is whatever hides something from somebody.
+-- second. Comings and goings are never held back, neither is appearing inactive, and what takes sight from somebody has some more.
 --
 -- In the user's record:
 --   m   how many were told since when, and when the last: count|since|last (ms)
 --   o   when what is gathered has to be told (ms), with |s where the user is to be shown again
 --   n   who could see the user when the first gathered change of privacy was made (JSON)
-local TOLD_AT_ONCE, TOLD_WINDOW, GATHERED_FOR = 30, 10000, 1000
+local TOLD_AT_ONCE, KEPT_FOR_LOSSES, TOLD_WINDOW, GATHERED_FOR = 30, 10, 10000, 1000
 -- Lists that are merged are short, or not kept.
 local MERGED_AT_MOST = 500
 local OF_CHOICE = { detail = true, manual = true, privacy = true }
-local NO_CHANGE = { fa = {}, fr = {}, ba = {}, br = {}, s = true }
 
 local function readBudget(u)
   u.spent = u.known.m
@@ -27,9 +26,9 @@ local function budgetOf(u)
 end
 
 -- Whether a choice may be told now. Where not, it is owed.
-local function mayTell(u)
+local function mayTell(u, isLoss)
   local count, _, last = budgetOf(u)
-  if count < TOLD_AT_ONCE or now - last >= GATHERED_FOR then
+  if count < TOLD_AT_ONCE + (isLoss and KEPT_FOR_LOSSES or 0) or now - last >= GATHERED_FOR then
     u.owed = nil
     return true
   end
@@ -49,9 +48,17 @@ local function budgetKept(u)
   return count > 0 and u.spent or nil
 end
 
--- Two changes of privacy as one: who could see the user before the first, and who came to the lists and went since.
-local function mergeBefore(first, second)
-  if first.u or second.u then return { u = true } end
+-- Whether somebody may lose sight of something.
+local STRICTNESS = { e = 0, f = 1, n = 2 }
+local function takesSight(before, visibility, lastSeen)
+  return before.u or STRICTNESS[visibility] > STRICTNESS[before.v] or STRICTNESS[lastSeen] > STRICTNESS[before.l]
+    or #before.ba > 0 or #before.fr > 0
+end
+
+-- Two changes of privacy as one: who could see the user before the first, and who came to the lists and went since. Where the
+-- second takes sight from somebody, they may have been told of something in between: everybody is told what is true.
+local function mergeBefore(first, second, takes)
+  if first.u or second.u or takes then return { u = true } end
   local total = 0
   local function merge(added, removed, nextAdded, nextRemoved)
     local came, went = {}, {}
@@ -71,15 +78,8 @@ local function mergeBefore(first, second)
   return total > MERGED_AT_MOST and { u = true } or merged
 end
 
--- Whether things are again as they were told last.
-local function isUndone(before, visibility, lastSeen)
-  return not before.u and before.v == visibility and before.l == lastSeen
-    and #before.fa + #before.fr + #before.ba + #before.br == 0
-end
-
--- Whether somebody may lose sight of something.
-local STRICTNESS = { e = 0, f = 1, n = 2 }
-local function takesSight(before, visibility, lastSeen)
-  return before.u or STRICTNESS[visibility] > STRICTNESS[before.v] or STRICTNESS[lastSeen] > STRICTNESS[before.l]
-    or #before.ba > 0 or #before.fr > 0
+-- A change of privacy that is none.
+local function nothingChanged(u)
+  local _, visibility, lastSeen = readPrivacy(u.id)
+  return { v = visibility, l = lastSeen, fa = {}, fr = {}, ba = {}, br = {}, s = true }
 end

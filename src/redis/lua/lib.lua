@@ -260,19 +260,19 @@ local function announce(u, active, cause, sid)
 end
 
 -- Tells that other people may see the user from now on; `before` says who could until now. The detail is told to those
--- who get to see it, and taken from those who no longer do. Whoever loses sight is told at once; that others gain it may wait,
--- where the user changes that again and again. What somebody else did is little, and no doing of this user's.
+-- who get to see it, and taken from those who no longer do. Where the user changes that again and again it is gathered. What
+-- somebody else did is little, and no doing of this user's.
 local function tellPrivacy(u, before, own)
-  if u.gathered then before = mergeBefore(cjson.decode(u.gathered), before) end
   local _, visibility, lastSeen = readPrivacy(u.id)
+  local takes = takesSight(before, visibility, lastSeen)
+  if u.gathered then before = mergeBefore(cjson.decode(u.gathered), before, takes) end
+  u.gathered = cjson.encode(before)
+  if own and not mayTell(u, takes) then return end
   u.gathered = nil
-  if isUndone(before, visibility, lastSeen) then return end
-  if own and not takesSight(before, visibility, lastSeen) and not mayTell(u) then
-    u.gathered = cjson.encode(before)
-    return
-  end
   if detailShown(u) ~= '' then u.toldDetail = '?' end
+  local spent = u.spent
   tell(u, 'privacy', { b = cjson.encode(before) })
+  if not own then u.spent = spent end
 end
 
 -- Tells the webs to close connections that are no longer welcome.
@@ -300,7 +300,7 @@ local function edge(u, cause, sid)
     announce(u, false, u.hiddenUntil and 'manual' or cause, sid)
   elseif not u.unseeded and detailShown(u) ~= u.toldDetail and (u.toldDetail == '?' or mayTell(u)) then tell(u, 'detail')
   end
-  if u.gathered and not u.unseeded and mayTell(u) then tellPrivacy(u, NO_CHANGE, true) end
+  if u.gathered and not u.unseeded and mayTell(u) then tellPrivacy(u, nothingChanged(u), true) end
   u.showing = isVisible(u) and not u.announced
   if not u.unseeded then u.lost = nil end
 end
