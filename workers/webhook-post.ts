@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { WebhookDelivery } from '../src/protocol/changes.ts';
+import { retryAfterMs } from '../src/retry-after.ts';
 import type { WebhookSettings } from '../src/webhook-settings.ts';
 
 /** The receiver has ten seconds, and is not to pay for the way there and back. */
@@ -47,15 +48,7 @@ function outcomeOf({ ok, status, headers }: Response): WebhookOutcome {
   if (ok) return { kind: 'taken' };
   const reason = `The receiver answered ${status}`;
   if (REFUSED.has(status)) return { kind: 'refused', reason, retryAfterMs: null, tooLarge: status === TOO_LARGE };
-  return { kind: 'later', reason, retryAfterMs: msUntil(headers.get('retry-after')) };
-}
-
-/** Seconds, or a date; null: neither. */
-function msUntil(retryAfter: string | null): number | null {
-  if (retryAfter === null) return null;
-  if (/^\d+$/.test(retryAfter)) return Number(retryAfter) * 1000;
-  const date = Date.parse(retryAfter);
-  return Number.isNaN(date) ? null : Math.max(0, date - Date.now());
+  return { kind: 'later', reason, retryAfterMs: retryAfterMs(headers.get('retry-after')) };
 }
 
 /** fetch says why only in the cause. */

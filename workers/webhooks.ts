@@ -154,11 +154,11 @@ function deliveryOf({ feed, after, through }: WebhookBatch, changes: Parameters<
   return { id: `${feed}-${after}-${through}`, changes: changes.map(feedChange), nextCursor };
 }
 
-/** Twice as long as before up to a limit, never the same for two; or as long as the receiver says. */
+/** Twice as long as before up to a limit, never the same for two; or as long as the receiver says, where that is longer. */
 function retryDelay(failures: number, retryAfterMs: number | null): number {
-  if (retryAfterMs !== null) return Math.min(retryAfterMs, LONGEST_PAUSE_MS);
   const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10));
-  return Math.round(longest * (0.5 + Math.random() / 2));
+  const own = longest * (0.5 + Math.random() / 2);
+  return Math.round(Math.max(own, Math.min(retryAfterMs ?? 0, LONGEST_PAUSE_MS)));
 }
 
 /** First run: fails at once, which is what puts the batch on the board. A retry from there sends what is left of it. */

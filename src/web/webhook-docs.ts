@@ -60,7 +60,7 @@ export function describeWebhook() {
           '422': { description: 'As 410' },
           default: {
             description:
-              'Sent again, with the same `id`, after a second and then twice as long each time up to a minute, or after `Retry-After`; for ever',
+              'Sent again, with the same `id`, after a second and then twice as long each time up to a minute, or after `Retry-After` where that is longer; for ever',
           },
         },
       },

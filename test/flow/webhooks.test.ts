@@ -29,6 +29,13 @@ test('transitions come signed, in batches and in order, once each, from one of t
   for (let round = 0; round < 2; round++) {
     await Promise.all(users.map((userId) => world.comes(userId)));
     for (const userId of users) world.goes(userId);
+    // Whoever comes before they are known to have left has not left.
+    const recorded = 2 + 60 * 2 * (round + 1);
+    await eventually(
+      async () => (await world.transitions()).length,
+      (count) => count === recorded,
+      LONG_MS,
+    );
   }
   await world.allTold(2 + 60 * 2 * 2);
   receiver.standing = { status: 204 };
@@ -73,6 +80,19 @@ test('a receiver says when it wants to be called again', async () => {
   const [refused, taken] = calls();
   expect((taken?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThan(5950);
   await eventually(behind, (seconds) => seconds === 0);
+});
+
+test('a receiver that has nothing to wait for is called no more often than one that does not say', async () => {
+  const said = ['0', new Date(Date.now() - 5000).toUTCString(), '0.5', '-1'];
+  world.receiver.reactions = said.map((value) => ({ status: 503, headers: { 'retry-after': value } }));
+  await world.comes('hasty');
+  await world.hearsOf('hasty', 1);
+  const at = calls().map((call) => call.at);
+  expect(at).toHaveLength(5);
+  // A second and twice as long each time, less up to half of it.
+  for (const [n, least] of [450, 950, 1950, 3950].entries()) {
+    expect((at[n + 1] ?? 0) - (at[n] ?? 0), `before call ${n + 2}`).toBeGreaterThan(least);
+  }
 });
 
 test('a batch that the receiver refuses is put aside, for the board to send again, and the others go on', async () => {
