@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns';
+import { Resolver } from 'node:dns/promises';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 
 /**
@@ -78,14 +78,42 @@ export class PrivateAddressError extends Error {
   }
 }
 
-/** Resolves names as ever, without the addresses that may not be called; nothing is asked twice, so nothing can change. */
-export const lookupPublic: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, { ...options, all: true }, (error, found) => {
-    if (error) return callback(error, []);
-    const addresses = found.filter(({ address }) => !isPrivateAddress(address));
-    const [first] = addresses;
-    if (!first) return callback(new PrivateAddressError(hostname), []);
-    if (options.all) callback(null, addresses);
-    else callback(null, first.address, first.family);
-  });
-};
+/** Beyond both a name is as good as unknown; a push service has five seconds for everything. */
+const NAME_LIMIT = { timeout: 1000, tries: 2 };
+
+/**
+ * Resolves names without the addresses that may not be called; nothing is asked twice, so nothing can change. It asks the
+ * name servers itself (`servers`, or those of the system). The system's own way would wait in one of the process's four
+ * threads, and a few names whose servers are silent would hold up every other name and all else that threads do.
+ */
+export function publicLookup(servers?: readonly string[]): LookupFunction {
+  return (hostname, options, callback) => {
+    resolvePublic(hostname, servers).then(
+      (addresses) => {
+        const [first] = addresses;
+        if (options.all) callback(null, addresses);
+        else callback(null, first?.address ?? '', first?.family);
+      },
+      (error) => callback(error, []),
+    );
+  };
+}
+
+export const lookupPublic = publicLookup();
+
+async function resolvePublic(hostname: string, servers: readonly string[] | undefined) {
+  if (LOCAL_NAME.test(hostname)) throw new PrivateAddressError(hostname);
+  // Made anew each time, for the system's servers may have changed.
+  const resolver = new Resolver(NAME_LIMIT);
+  if (servers) resolver.setServers(servers);
+  const [v4, v6] = await Promise.allSettled([resolver.resolve4(hostname), resolver.resolve6(hostname)]);
+  const found = [
+    ...(v4.status === 'fulfilled' ? v4.value : []).map((address) => ({ address, family: 4 })),
+    ...(v6.status === 'fulfilled' ? v6.value : []).map((address) => ({ address, family: 6 })),
+  ];
+  // A name that has addresses of one kind only is known by those.
+  if (found.length === 0 && v4.status === 'rejected') throw v4.reason;
+  const addresses = found.filter(({ address }) => !isPrivateAddress(address));
+  if (addresses.length === 0) throw new PrivateAddressError(hostname);
+  return addresses;
+}

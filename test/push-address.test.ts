@@ -1,6 +1,14 @@
+import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
-import { describe, expect, test } from 'vitest';
-import { isPrivateAddress, lookupPublic, PrivateAddressError, pushAddressProblem } from '../src/push-address.ts';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  isPrivateAddress,
+  lookupPublic,
+  PrivateAddressError,
+  publicLookup,
+  pushAddressProblem,
+} from '../src/push-address.ts';
+import { NameServer } from './support/name-server.ts';
 
 describe('an address of the network', () => {
   test.each([
@@ -93,5 +101,45 @@ describe('where a subscription may lead', () => {
     expect(error).toBeInstanceOf(PrivateAddressError);
     const single = await new Promise((resolve) => lookupPublic('localhost', {}, resolve));
     expect(single).toBeInstanceOf(PrivateAddressError);
+  });
+});
+
+describe('the name of a push service', () => {
+  let server: NameServer;
+  beforeAll(async () => {
+    server = await NameServer.start({
+      'push.example': ['8.8.8.8', '9.9.9.9'],
+      'inside.example': ['10.0.0.1', '127.0.0.1'],
+      'both.example': ['192.168.0.1', '8.8.4.4'],
+      'silent.example': 'silence',
+    });
+  });
+  afterAll(() => server?.close());
+
+  const ask = (name: string, all = true) =>
+    new Promise((resolve) => {
+      publicLookup([server.address])(name, { all }, (error, found) => resolve(error ?? found));
+    });
+
+  test('stands for its public addresses', async () => {
+    const v4 = (...addresses: string[]) => addresses.map((address) => ({ address, family: 4 }));
+    expect(await ask('push.example')).toEqual(v4('8.8.8.8', '9.9.9.9'));
+    expect(await ask('push.example', false)).toBe('8.8.8.8');
+    expect(await ask('both.example')).toEqual(v4('8.8.4.4'));
+  });
+
+  test('is refused where it leads into a private network, and unknown where nobody knows it', async () => {
+    expect(await ask('inside.example')).toBeInstanceOf(PrivateAddressError);
+    expect(await ask('nobody.example')).toMatchObject({ code: 'ENOTFOUND' });
+  });
+
+  test('of which its name server says nothing holds up no other name, and no other work of the process', async () => {
+    let ended = 0;
+    const silent = Array.from({ length: 50 }, (_, n) => ask(`${n}.silent.example`).finally(() => ended++));
+    await server.asked(100);
+    expect(await ask('push.example')).toHaveLength(2);
+    expect((await readFile('package.json', 'utf8')).length).toBeGreaterThan(0);
+    expect(ended).toBe(0);
+    for (const error of await Promise.all(silent)) expect(error).toMatchObject({ code: 'ETIMEOUT' });
   });
 });
