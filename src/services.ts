@@ -14,6 +14,7 @@ import { Outbox } from './redis/outbox.ts';
 import { PresenceStore } from './redis/presence-store.ts';
 import { PrivacyCache } from './redis/privacy-cache.ts';
 import { Pulse } from './redis/pulse.ts';
+import { PushPlaces } from './redis/push-places.ts';
 import { SeenIndex } from './redis/seen-index.ts';
 import { NO_TRACING, type Tracing } from './tracing.ts';
 
@@ -33,6 +34,7 @@ export interface Services {
   seen: SeenIndex;
   indicators: Indicators;
   alerts: Alerts;
+  pushPlaces: PushPlaces;
   db: Knex;
   queues: Queues;
   tracing: Tracing;
@@ -94,6 +96,7 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
     seen: new SeenIndex(redis, keys),
     indicators: new Indicators(redis, keys, clock, tracing),
     alerts: new Alerts(redis, keys, config.ttlMs, tracing),
+    pushPlaces: new PushPlaces(redis, keys),
     db,
     queues,
     tracing,

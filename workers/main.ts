@@ -12,7 +12,8 @@ import { runLastSeen } from './last-seen.ts';
 import { isJobLost } from './lost-jobs.ts';
 import { runMaintenance } from './maintenance.ts';
 import { metricsServer, WorkerMetrics } from './metrics.ts';
-import { retryDelay, runNotification } from './notifications.ts';
+import { runNotification } from './notifications.ts';
+import { type PushListener, retryPushAfter, runPush } from './pushes.ts';
 import { Sweep } from './sweep.ts';
 import { runTimeout } from './timeouts.ts';
 import { retryWebhookAfter, runWebhook } from './webhooks.ts';
@@ -39,6 +40,10 @@ async function assemble(): Promise<ProcessPlan> {
   const followUps = new FollowUps(services.queues, log);
   const sweep = new Sweep(services, config, log, followUps);
   const metrics = new WorkerMetrics(services, config);
+  const pushListener: PushListener = {
+    pushed: (result) => metrics.pushed(result),
+    leftAlone: (host) => log.warn({ host }, 'A push service does not answer and is left alone for some minutes'),
+  };
   const queue = (name: QueueName, options: Partial<WorkerOptions>, processor: Processor) =>
     queueService(name, { connection, services, log, options, processor });
   return {
@@ -56,8 +61,11 @@ async function assemble(): Promise<ProcessPlan> {
           runTimeout(services, followUps, job, token),
         ),
       ),
-      queue('notifications', { ...LONG, ...concurrencyOf(config), ...RETRIES }, (job) =>
+      queue('notifications', { ...LONG, ...concurrencyOf(config), ...PUSH_RETRIES }, (job) =>
         runNotification(services, config, job),
+      ),
+      queue('pushes', { ...FOREIGN, concurrency: pushesAtOnce(config), ...PUSH_RETRIES }, (job, token) =>
+        runPush(services, config, pushListener, job, token),
       ),
       queue('webhooks', { ...FOREIGN, concurrency: 1, settings: { backoffStrategy: retryWebhookAfter } }, (job) =>
         runWebhook(services, config, metrics, job),
@@ -68,9 +76,13 @@ async function assemble(): Promise<ProcessPlan> {
   };
 }
 
-const RETRIES = { settings: { backoffStrategy: retryDelay } };
+const PUSH_RETRIES = { settings: { backoffStrategy: retryPushAfter } };
 
 const concurrencyOf = (config: Config) => ({ concurrency: config.workerConcurrency });
+
+/** They wait for other people's servers and cost little, so a small number of jobs at once is no reason to send few. */
+const PUSHES_AT_ONCE = 64;
+const pushesAtOnce = ({ workerConcurrency }: Config) => Math.max(PUSHES_AT_ONCE, workerConcurrency);
 
 interface QueueSetup {
   connection: RedisClient;

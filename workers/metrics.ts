@@ -12,12 +12,21 @@ import { CAUSES, type Cause } from '../src/presence/change.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
 import { readStoreFigures, type Services } from '../src/services.ts';
 import { receiverOf } from '../src/webhook-settings.ts';
+import type { PushResult } from './pushes.ts';
 
 /** The causes after which a quick return on the same device says that nobody had really left. */
 const ENDED_BY = ['timeout', 'disconnect', 'handover'] as const satisfies Cause[];
 
 /** By what became of a post. */
 const RESULTS = { taken: 'taken', refused: 'refused', later: 'failed' } as const;
+/** By what became of a push. */
+const PUSH_RESULTS = {
+  sent: 'sent',
+  gone: 'gone',
+  refused: 'refused',
+  later: 'failed',
+  waiting: 'waiting',
+} as const satisfies Record<PushResult, string>;
 
 /** What a worker counts while it hands changes on. A drain that repeats what a dead one left counts it again. */
 export class WorkerMetrics {
@@ -48,6 +57,13 @@ export class WorkerMetrics {
     values: Object.values(RESULTS),
   });
 
+  readonly #pushes = countersFrom(this.registry, {
+    name: 'rollcall_pushes_total',
+    help: 'Tries to send a Web Push, by what became of them',
+    label: 'result',
+    values: Object.values(PUSH_RESULTS),
+  });
+
   constructor(services: Services, { webhook }: Pick<Config, 'webhook'>) {
     addStoreMetrics(this.registry, () => readStoreFigures(services));
     addFeedMetrics(this.registry, () => feedFigures(services.db, webhook && receiverOf(webhook)));
@@ -55,6 +71,10 @@ export class WorkerMetrics {
 
   posted(kind: keyof typeof RESULTS): void {
     this.#posts.inc({ result: RESULTS[kind] });
+  }
+
+  pushed(result: PushResult): void {
+    this.#pushes.inc({ result: PUSH_RESULTS[result] });
   }
 
   delivered(entries: readonly OutboxEntry[]): void {

@@ -5,6 +5,8 @@ import type { Config } from '../src/config.ts';
 import type { PushSubscription } from '../src/postgres/push-subscriptions.ts';
 import type { PushMessage } from '../src/protocol/push.ts';
 import { lookupPublic, PrivateAddressError, pushAddressProblem } from '../src/push-address.ts';
+import { type HostBehaviour, PROMPT_MS } from '../src/redis/push-places.ts';
+import { retryAfterMs } from '../src/retry-after.ts';
 
 /** How long a push service keeps a message for a browser that is not there: nobody wants to hear of it later. */
 export const PUSH_TTL_SECONDS = 600;
@@ -19,6 +21,13 @@ export type PushOutcome =
   | { kind: 'gone' }
   | { kind: 'refused'; reason: string }
   | { kind: 'later'; reason: string; retryAfterMs: number | null };
+
+/** What became of a try, what it says of the push service, and how long (ms) it waited for it. */
+export interface PushTry {
+  outcome: PushOutcome;
+  behaviour: HostBehaviour;
+  tookMs: number;
+}
 
 export interface PushOptions {
   vapid: NonNullable<Config['vapid']>;
@@ -39,9 +48,9 @@ export async function sendPush(
   { endpoint, p256dh, auth }: PushSubscription,
   message: PushMessage,
   { vapid, allowPrivate, topic, limitMs = LIMIT_MS }: PushOptions,
-): Promise<PushOutcome> {
+): Promise<PushTry> {
   const problem = pushAddressProblem(endpoint, allowPrivate);
-  if (problem !== null) return { kind: 'refused', reason: `The address of the subscription ${problem}` };
+  if (problem !== null) return notSent(`The address of the subscription ${problem}`);
   let details: ReturnType<typeof webPush.generateRequestDetails>;
   try {
     details = webPush.generateRequestDetails({ endpoint, keys: { p256dh, auth } }, JSON.stringify(message), {
@@ -51,37 +60,36 @@ export async function sendPush(
       contentEncoding: 'aes128gcm',
     });
   } catch {
-    return { kind: 'refused', reason: 'The keys of the subscription are no keys' };
+    return notSent('The keys of the subscription are no keys');
   }
   const url = new URL(endpoint);
+  const begun = performance.now();
+  const took = () => performance.now() - begun;
   try {
     const { status, retryAfter } = await post(url, details, { allowPrivate, limitMs });
-    return outcomeOf(url, status, retryAfter);
+    return { outcome: outcomeOf(url, status, retryAfter), behaviour: 'answered', tookMs: took() };
   } catch (error) {
-    if (error instanceof PrivateAddressError) return { kind: 'refused', reason: error.message };
-    const reason = error instanceof Error ? error.message : String(error);
-    return { kind: 'later', reason: `${url.host} cannot be reached: ${reason}`, retryAfterMs: null };
+    if (error instanceof PrivateAddressError) return notSent(error.message);
+    const reason = `${url.host} cannot be reached: ${error instanceof Error ? error.message : String(error)}`;
+    const tookMs = took();
+    // Who refuses a connection does so at once, and holds up nobody.
+    const behaviour = tookMs > PROMPT_MS ? 'silent' : 'unknown';
+    return { outcome: { kind: 'later', reason, retryAfterMs: null }, behaviour, tookMs };
   }
 }
+
+const notSent = (reason: string): PushTry => ({
+  outcome: { kind: 'refused', reason },
+  behaviour: 'unknown',
+  tookMs: 0,
+});
 
 function outcomeOf(url: URL, status: number, retryAfter: string | undefined): PushOutcome {
   if (status >= 200 && status < 300) return { kind: 'sent' };
   if (status === 404 || status === 410) return { kind: 'gone' };
   const reason = `${url.host} answered ${status}`;
   if (status !== 429 && status !== 408 && status < 500) return { kind: 'refused', reason };
-  const retryAfterMs = retryAfter === undefined ? null : msUntil(retryAfter);
-  if (retryAfterMs !== null && retryAfterMs > PUSH_TTL_SECONDS * 1000) {
-    return { kind: 'refused', reason: `${reason}, and not to come back before it is no news any more` };
-  }
-  return { kind: 'later', reason, retryAfterMs };
-}
-
-/** Seconds, or a date. Null: neither. */
-function msUntil(retryAfter: string): number | null {
-  const seconds = /^\d+$/.test(retryAfter) ? Number(retryAfter) : Number.NaN;
-  if (!Number.isNaN(seconds)) return seconds * 1000;
-  const date = Date.parse(retryAfter);
-  return Number.isNaN(date) ? null : Math.max(0, date - Date.now());
+  return { kind: 'later', reason, retryAfterMs: retryAfterMs(retryAfter) };
 }
 
 /** Redirects are not followed: the address was looked at, what it would lead to was not. */

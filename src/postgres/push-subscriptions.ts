@@ -9,8 +9,17 @@ export interface PushSubscription {
 
 /** So many browsers listen for a user; a further one takes the place of the one that subscribed longest ago. */
 export const SUBSCRIPTIONS_KEPT = 20;
+/**
+ * A subscription that could not be given so many messages in a row goes: at once where it never took one, else only once
+ * the first of them is a day old, for a push service may be away for hours.
+ */
+export const FAILURES_KEPT = 10;
+const FAILING_KEPT = '1 day';
 
-/** Keeps a subscription. Its endpoint belongs to whoever brought it last: a browser may be signed in as somebody else. */
+/**
+ * Keeps a subscription, which begins anew with it. Its endpoint belongs to whoever brought it last: a browser may be signed
+ * in as somebody else.
+ */
 export async function saveSubscription(db: Knex, userId: string, subscription: PushSubscription): Promise<void> {
   const { endpoint, p256dh, auth } = subscription;
   await query(
@@ -18,7 +27,8 @@ export async function saveSubscription(db: Knex, userId: string, subscription: P
     `WITH saved AS (
        INSERT INTO push_subscriptions (endpoint, user_id, p256dh, auth) VALUES (?, ?, ?, ?)
        ON CONFLICT (endpoint) DO UPDATE
-          SET user_id = excluded.user_id, p256dh = excluded.p256dh, auth = excluded.auth, created_at = now()
+          SET user_id = excluded.user_id, p256dh = excluded.p256dh, auth = excluded.auth, created_at = now(),
+              failures = 0, failing_since = NULL
      )
      DELETE FROM push_subscriptions
       WHERE endpoint IN (SELECT endpoint FROM push_subscriptions
@@ -32,6 +42,35 @@ export async function saveSubscription(db: Knex, userId: string, subscription: P
 /** Somebody else's, or none: nothing happens. */
 export async function removeSubscription(db: Knex, userId: string, endpoint: string): Promise<void> {
   await query(db, 'DELETE FROM push_subscriptions WHERE user_id = ? AND endpoint = ?', [userId, endpoint]);
+}
+
+/** The subscription has taken a message: what failed before is forgotten. Writes only where that is news. */
+export async function noteTaken(db: Knex, userId: string, endpoint: string): Promise<void> {
+  await query(
+    db,
+    `UPDATE push_subscriptions SET failures = 0, failing_since = NULL, taken_at = now()
+      WHERE user_id = ? AND endpoint = ? AND (failures > 0 OR taken_at IS NULL)`,
+    [userId, endpoint],
+  );
+}
+
+/** A message for the subscription was given up. Returns whether that was one too many, and the subscription is gone. */
+export async function noteGivenUp(db: Knex, userId: string, endpoint: string): Promise<boolean> {
+  await query(
+    db,
+    `UPDATE push_subscriptions SET failures = failures + 1, failing_since = coalesce(failing_since, now())
+      WHERE user_id = ? AND endpoint = ?`,
+    [userId, endpoint],
+  );
+  const gone = await query(
+    db,
+    `DELETE FROM push_subscriptions
+      WHERE user_id = ? AND endpoint = ? AND failures >= ?
+        AND (taken_at IS NULL OR failing_since <= now() - ?::interval)
+      RETURNING endpoint`,
+    [userId, endpoint, FAILURES_KEPT, FAILING_KEPT],
+  );
+  return gone.length > 0;
 }
 
 export async function subscriptionsOf(

@@ -23,8 +23,8 @@ export interface RejectedJob {
 }
 
 /**
- * `friend-active`: somebody came back, and friends asked to hear of it; `push`: one of them is to hear of it by Web Push,
- * on one browser.
+ * `friend-active`: somebody came back, and friends asked to hear of it. `push` is what stood here before pushes had a queue
+ * of their own, and goes there.
  */
 export type NotificationJobName = 'friend-active' | 'push';
 
@@ -38,6 +38,7 @@ export interface FriendActiveJob {
   telling?: string[];
 }
 
+/** One of them is to hear of it by Web Push, on one browser. */
 export interface PushJob {
   /** Who is told that `userId` became active. */
   to: string;
@@ -102,7 +103,7 @@ export type MaintenanceJobName =
   | 'make-partitions'
   | 'drop-old';
 
-export const OTHER_QUEUES = ['broadcasts', 'last-seen', 'notifications', 'webhooks', 'maintenance'] as const;
+export const OTHER_QUEUES = ['broadcasts', 'last-seen', 'notifications', 'pushes', 'webhooks', 'maintenance'] as const;
 type OtherQueue = (typeof OTHER_QUEUES)[number];
 export type TimeoutQueue = 'timeouts' | `timeouts-${number}`;
 export type QueueName = TimeoutQueue | OtherQueue;
@@ -130,6 +131,7 @@ export const KEEP = {
   broadcasts: { completed: 50, failed: 200 },
   'last-seen': { completed: 50, failed: 1000 },
   notifications: { completed: 200, failed: 1000 },
+  pushes: { completed: 200, failed: 1000 },
   webhooks: { completed: 50, failed: 1000 },
   maintenance: { completed: 50, failed: 100 },
 } as const satisfies Record<QueueKind, { completed: number; failed: number }>;

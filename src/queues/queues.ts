@@ -43,7 +43,7 @@ const MAINTENANCE_EVERY_MS: Record<MaintenanceJobName, number> = {
 
 /** For as long as PostgreSQL is away, up to eight minutes; an alert is no news after that. */
 const FRIEND_ACTIVE_TRIES = { attempts: 10, backoff: { type: 'exponential', delay: 1000 } };
-/** About two minutes, unless the push service says when. The worker knows the way (`retry-after`). */
+/** About two minutes, longer where the push service asks for it. The worker knows the way (`retry-after`). */
 const PUSH_TRIES = { attempts: 8, backoff: { type: 'retry-after' } };
 
 /** Without end: the order of the feed leaves nothing to go on to. The worker knows how long to wait (`as-told`). */
@@ -154,7 +154,7 @@ export class Queues {
 
   /** Messages for browsers, each with an id that stands for browser and activation. Added twice, they are one. */
   async addPushes(jobs: readonly { id: string; data: PushJob }[]): Promise<void> {
-    await this.queue('notifications').addBulk(
+    await this.queue('pushes').addBulk(
       jobs.map(({ id, data }) => ({ name: 'push', data, opts: { jobId: `push-${id}`, ...PUSH_TRIES } })),
     );
   }

@@ -81,6 +81,9 @@ export function createKeys(prefix: string, cluster: boolean) {
     sweepLease: (place: number) => (cluster ? `${sweepLease}:{s${place}}` : sweepLease),
     /** How much the web processes have let through in a window; lives no longer than that. */
     limit: (name: string, whom: string) => `${prefix}presence:limit:${name}:${whom}`,
+    /** What is known of a host that takes Web Pushes, and the tries in flight to it or for a user; all in one slot. */
+    pushHost: (host: string) => `${prefix}presence:{push}:host:${host}`,
+    pushFlights: (of: 'host' | 'user', whom: string) => `${prefix}presence:{push}:flights-${of}:${whom}`,
     delivery: `${prefix}presence:{delivery}`,
     deliveryCount: `${prefix}presence:{delivery}:count`,
     placeOf: (shard: number) => (cluster ? shard : 0),

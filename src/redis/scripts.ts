@@ -22,6 +22,8 @@ const ALONE = new Set([
   'count-seen',
   'page-seen',
   'reserve',
+  'take-push-place',
+  'return-push-place',
   'time',
 ]);
 

@@ -15,7 +15,8 @@ const DESCRIPTIONS: Record<QueueKind, string> = {
   timeouts: 'One delayed check per active user, due when they would have been silent for too long',
   broadcasts: 'Hands changes to the web processes, which tell their watchers',
   'last-seen': 'Writes changes to PostgreSQL. Failed: rows that it refused',
-  notifications: 'Tells friends that somebody became active. Failed: messages that a push service refused',
+  notifications: 'Tells friends that somebody became active',
+  pushes: 'Sends Web Push, a message for a browser each. Failed: messages that a push service refused or never took',
   webhooks: 'Posts changes to WEBHOOK_URL. Failed: batches that the receiver refused',
   maintenance: 'Repairs, cleans up and counts, each at its own interval',
 };

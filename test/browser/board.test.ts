@@ -65,7 +65,7 @@ const openBoard = (web: WebProgram, path = ''): Promise<Page> => browser.open(`$
 
 test('an operator who signs in sees all queues with what they are for, and the way to API and metrics', async () => {
   const page = await openBoard(rollcall.web(0));
-  for (const name of ['timeouts', 'broadcasts', 'last-seen', 'notifications', 'webhooks', 'maintenance']) {
+  for (const name of ['timeouts', 'broadcasts', 'last-seen', 'notifications', 'pushes', 'webhooks', 'maintenance']) {
     await page
       .getByRole('link', { name: new RegExp(name) })
       .first()
@@ -99,8 +99,8 @@ test('a queue says what it is for, and a timeout whose it is and when it is due'
   expect(browser.complaints.splice(0)).toEqual([]);
 });
 
-test('a notification that failed can be tried again on a board that may write, and on no other', async () => {
-  const reading = await openBoard(rollcall.web(0), '/queue/notifications?status=failed');
+test('a push that failed can be tried again on a board that may write, and on no other', async () => {
+  const reading = await openBoard(rollcall.web(0), '/queue/pushes?status=failed');
   await reading
     .getByText(/^push-/)
     .first()
@@ -114,7 +114,7 @@ test('a notification that failed can be tried again on a board that may write, a
   ).toBe('Error');
   await reading.close();
 
-  const page = await openBoard(writable, '/queue/notifications?status=failed');
+  const page = await openBoard(writable, '/queue/pushes?status=failed');
   await page
     .getByText(/^push-/)
     .first()

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { BRISK, CALM, Deployment, eventually, Program, type WebProgram } from '../support/deployment.ts';
 
-const QUEUES = ['broadcasts', 'last-seen', 'maintenance', 'notifications', 'timeouts', 'webhooks'];
+const QUEUES = ['broadcasts', 'last-seen', 'maintenance', 'notifications', 'pushes', 'timeouts', 'webhooks'];
 let rollcall: Deployment;
 let guarded: WebProgram;
 

@@ -31,9 +31,9 @@ beforeAll(async () => {
       PUSH_ALLOW_PRIVATE: 'true',
     },
   });
-  queue = new Queue('notifications', {
+  queue = new Queue('pushes', {
     connection: rollcall.redis,
-    prefix: rollcall.queuePrefix('notifications'),
+    prefix: rollcall.queuePrefix('pushes'),
     skipVersionCheck: true,
   });
 });
@@ -174,6 +174,23 @@ describe.concurrent('a push service that', () => {
     expect(browser.messages).toHaveLength(1);
   });
 
+  test.each([
+    ['in 0 seconds', () => '0'],
+    ['at a moment that has passed', () => new Date(Date.now() - 5000).toUTCString()],
+    ['after a fraction of a second', () => '0.2'],
+    ['after less than nothing', () => '-3'],
+    ['in words', () => 'soon'],
+  ])('asks to be asked again %s has no more tries used up than one that says nothing', async (_, says) => {
+    const { asker, friend, browser } = await pair();
+    browser.reactions = [0, 1].map(() => ({ status: 429, headers: { 'retry-after': says() } }));
+    await comes(friend);
+    await gets(browser);
+    const [first = 0, second = 0, third = 0] = browser.calledAt;
+    expect(second - first).toBeGreaterThan(950);
+    expect(third - second).toBeGreaterThan(1950);
+    expect((await jobTo(asker, 'completed')).attemptsMade).toBe(3);
+  });
+
   test('fails is tried again, and again', async () => {
     const { asker, friend, browser } = await pair();
     browser.reactions = [{ status: 500 }, { status: 502 }];
@@ -219,7 +236,14 @@ describe.concurrent('a push service that', () => {
     const silent = await pair();
     slow.browser.reactions = [{ status: 201, afterMs: 1500 }];
     silent.browser.reactions = [null];
-    await Promise.all([comes(slow.friend), comes(silent.friend)]);
+    await comes(silent.friend);
+    await eventually(
+      () => silent.browser.calls,
+      (calls) => calls === 1,
+      20_000,
+    );
+    // That the service answers others meanwhile says that it is the endpoint that is silent.
+    await comes(slow.friend);
     await gets(silent.browser);
     expect(silent.browser.calls).toBe(2);
     await jobTo(slow.asker, 'completed');

@@ -1,7 +1,10 @@
 import type { Knex } from 'knex';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import {
+  FAILURES_KEPT,
+  noteGivenUp,
+  noteTaken,
   removeSubscription,
   SUBSCRIPTIONS_KEPT,
   saveSubscription,
@@ -53,4 +56,48 @@ test('beyond the limit the one that subscribed longest ago goes; subscribing aga
   const kept = all.filter((_, n) => n !== 1 && n !== 2);
   expect(await endpointsOf('dee')).toEqual(kept);
   expect(await endpointsOf('ada')).toHaveLength(1);
+});
+
+describe('a subscription whose messages are given up, one after the other,', () => {
+  async function fails(endpoint: string, times: number): Promise<boolean[]> {
+    const gone: boolean[] = [];
+    for (let n = 0; n < times; n++) gone.push(await noteGivenUp(db, 'eve', endpoint));
+    return gone;
+  }
+  const nine = Array(FAILURES_KEPT - 1).fill(false);
+
+  test('goes after ten where it never took one', async () => {
+    await saveSubscription(db, 'eve', at('https://e/never'));
+    await saveSubscription(db, 'eve', at('https://e/other'));
+    expect(await fails('https://e/never', FAILURES_KEPT)).toEqual([...nine, true]);
+    expect(await endpointsOf('eve')).toEqual(['https://e/other']);
+    expect(await fails('https://e/never', 1)).toEqual([false]);
+  });
+
+  test('goes after ten and a day where it has taken some, for its push service may be away', async () => {
+    await saveSubscription(db, 'eve', at('https://e/worked'));
+    await noteTaken(db, 'eve', 'https://e/worked');
+    expect(await fails('https://e/worked', 3 * FAILURES_KEPT)).not.toContain(true);
+    const yesterday = db.raw("now() - interval '1 day'");
+    await db('push_subscriptions').where({ endpoint: 'https://e/worked' }).update({ failing_since: yesterday });
+    expect(await fails('https://e/worked', 1)).toEqual([true]);
+    expect(await endpointsOf('eve')).not.toContain('https://e/worked');
+  });
+
+  test.each([
+    ['a message is taken', () => noteTaken(db, 'eve', 'https://e/again')],
+    ['it is subscribed again', () => saveSubscription(db, 'eve', at('https://e/again'))],
+  ])('begins anew once %s', async (_, happens) => {
+    await saveSubscription(db, 'eve', at('https://e/again'));
+    expect(await fails('https://e/again', FAILURES_KEPT - 1)).toEqual(nine);
+    await happens();
+    expect(await fails('https://e/again', FAILURES_KEPT - 1)).toEqual(nine);
+    expect(await endpointsOf('eve')).toContain('https://e/again');
+  });
+
+  test('is not somebody else’s to lose', async () => {
+    await saveSubscription(db, 'fay', at('https://f/1'));
+    expect(await fails('https://f/1', FAILURES_KEPT)).not.toContain(true);
+    expect(await endpointsOf('fay')).toEqual(['https://f/1']);
+  });
 });

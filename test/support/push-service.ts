@@ -21,18 +21,36 @@ export interface Received {
   at: number;
 }
 
+/** Calls of one or more push services. */
+export class Traffic {
+  calls = 0;
+  /** The most that were open at once. A call that was given up is open until its server has heard of that. */
+  mostAtOnce = 0;
+  #open = 0;
+
+  begins(response: ServerResponse): void {
+    this.calls++;
+    this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#open);
+    response.once('close', () => this.#open--);
+  }
+}
+
 /** A small push service (RFC 8030) with the browsers that listen to it. */
 export class PushService {
   readonly port: number;
+  readonly traffic: Traffic;
+  /** How it answers calls to browsers that have no reaction of their own. */
+  standing: Reaction = { status: 201 };
   readonly #browsers = new Map<string, Browser>();
   #server: Server | null = null;
 
-  private constructor(port: number) {
+  private constructor(port: number, traffic: Traffic) {
     this.port = port;
+    this.traffic = traffic;
   }
 
-  static async start(): Promise<PushService> {
-    const service = new PushService(await freePort());
+  static async start(traffic = new Traffic()): Promise<PushService> {
+    const service = new PushService(await freePort(), traffic);
     await service.open();
     return service;
   }
@@ -66,14 +84,15 @@ export class PushService {
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.traffic.begins(response);
     const browser = this.#browsers.get(request.url ?? '');
     const body = await buffer(request);
     if (!browser || request.method !== 'POST') {
       response.writeHead(404).end();
       return;
     }
-    browser.calls++;
-    const reaction = browser.reactions.length > 0 ? browser.reactions.shift() : { status: 201 };
+    browser.calledAt.push(performance.now());
+    const reaction = browser.reactions.length > 0 ? browser.reactions.shift() : this.standing;
     if (!reaction) return;
     // Only what was taken reaches the browser.
     if (reaction.status < 300) browser.received.push(await receive(browser, request, body, this.origin));
@@ -86,9 +105,10 @@ export class PushService {
 export class Browser {
   readonly endpoint: string;
   readonly received: Received[] = [];
-  /** For the next calls, in order; after that all is well. */
+  /** For the next calls, in order; after that the service's usual one. */
   reactions: Reaction[] = [];
-  calls = 0;
+  /** performance.now() of each call, taken or not. */
+  readonly calledAt: number[] = [];
   readonly #pair = createECDH('prime256v1');
   readonly #auth = randomBytes(16);
 
@@ -101,6 +121,10 @@ export class Browser {
   get subscription() {
     const keys = { p256dh: this.#pair.getPublicKey().toString('base64url'), auth: this.#auth.toString('base64url') };
     return { endpoint: this.endpoint, expirationTime: null, keys };
+  }
+
+  get calls(): number {
+    return this.calledAt.length;
   }
 
   get messages(): unknown[] {
