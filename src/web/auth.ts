@@ -7,6 +7,7 @@ import type { Logger } from '../log.ts';
 import type { Claims } from '../presence/change.ts';
 import { isValidId } from '../presence/ids.ts';
 import { createJwks } from './jwks.ts';
+import { LONGEST_TOKEN, reasonOf, reasonOfExpiry, type TokenRefusalReason, TokenRefusals } from './token-refusals.ts';
 
 /** Who speaks, as far as the token proves it. */
 export interface Caller {
@@ -19,12 +20,17 @@ export interface Caller {
 }
 
 export interface Authenticator {
-  /** Throws a RollcallError: UNAUTHENTICATED, TOKEN_EXPIRED, INVALID_USER_ID or UNAVAILABLE. */
-  verify(token: string): Promise<Caller>;
+  /**
+   * Who speaks, by a token as it came, which with `leftMs` has to be good for so long yet. Throws a RollcallError that says
+   * why not: UNAUTHENTICATED, TOKEN_EXPIRED, PAYLOAD_TOO_LARGE or INVALID_USER_ID; UNAVAILABLE while that cannot be known.
+   */
+  verify(token: string, leftMs?: number): Promise<Caller>;
+  /** What is thrown where no token came at all. */
+  missing(): RollcallError;
 }
 
+/** How far clocks may differ: every door takes a token for so long after its `exp`, and no socket outlives it by more. */
 export const CLOCK_SKEW_MS = 5000;
-const LONGEST_TOKEN = 16_384;
 const CACHED_TOKENS = 10_000;
 /** A key that was withdrawn goes on opening doors for this long, at most, to tokens that were seen before. */
 const LONGEST_CACHE_MS = 300_000;
@@ -35,27 +41,40 @@ export function createAuthenticator(
   config: { jwt: JwtConfig },
   log: Logger,
   now: () => number = Date.now,
+  refused: (reason: TokenRefusalReason) => void = () => {},
 ): Authenticator {
-  const check = createTokenCheck(config.jwt, log, now);
+  const refusals = new TokenRefusals(log, now, refused);
+  const check = createTokenCheck(config.jwt, log, now, refusals);
   // By a hash, so that a heap dump holds no tokens; a reconnecting crowd brings the same ones again.
   const seen = new LRUCache<string, { caller: Caller; until: number }>({ max: CACHED_TOKENS });
+  const find = async (token: string): Promise<Caller> => {
+    const key = createHash('sha256').update(token).digest('base64');
+    const known = seen.get(key);
+    if (known !== undefined && now() < known.until) return known.caller;
+    const caller = callerOf(await check(token), now(), refusals);
+    seen.set(key, { caller, until: now() + LONGEST_CACHE_MS });
+    return caller;
+  };
   return {
-    async verify(token) {
-      if (typeof token !== 'string' || token === '' || token.length > LONGEST_TOKEN) {
-        throw new RollcallError('UNAUTHENTICATED');
-      }
-      const key = createHash('sha256').update(token).digest('base64');
-      const known = seen.get(key);
-      if (known !== undefined && now() < known.until) return known.caller;
-      const caller = callerOf(await check(token));
-      seen.set(key, { caller, until: Math.min(caller.expiresAt + CLOCK_SKEW_MS, now() + LONGEST_CACHE_MS) });
+    missing: () => refusals.refuse('missing'),
+    async verify(token, leftMs = 0) {
+      if (token === '') throw refusals.refuse('missing');
+      if (token.length > LONGEST_TOKEN) throw refusals.refuse('too_long');
+      const caller = await find(token);
+      // jose counts whole seconds; here is the one place that decides.
+      if (now() + leftMs >= caller.expiresAt + CLOCK_SKEW_MS) throw refusals.refuse('expired');
       return caller;
     },
   };
 }
 
 /** The signature and what jose knows to check, with our codes for whatever fails. */
-function createTokenCheck({ key, issuer, audience }: JwtConfig, log: Logger, now: () => number) {
+function createTokenCheck(
+  { key, issuer, audience }: JwtConfig,
+  log: Logger,
+  now: () => number,
+  refusals: TokenRefusals,
+) {
   const getKey: JWTVerifyGetKey = key.kind === 'jwks' ? createJwks(key.url, log, now) : () => key.key;
   const fixed = {
     algorithms: key.kind === 'fixed' ? [key.algorithm] : ['RS256', 'ES256', 'EdDSA'],
@@ -69,9 +88,7 @@ function createTokenCheck({ key, issuer, audience }: JwtConfig, log: Logger, now
     try {
       return await verifyWithAny(token, getKey, options);
     } catch (error) {
-      if (error instanceof RollcallError) throw error;
-      if (error instanceof errors.JWTExpired) throw new RollcallError('TOKEN_EXPIRED', { cause: error });
-      throw new RollcallError('UNAUTHENTICATED', { cause: error });
+      throw error instanceof RollcallError ? error : refusals.refuse(reasonOf(error), error);
     }
   };
 }
@@ -94,13 +111,17 @@ async function verifyWithAny(token: string, getKey: JWTVerifyGetKey, options: JW
   }
 }
 
-function callerOf(payload: JWTPayload): Caller {
-  const { sub, exp } = payload;
-  if (!isValidId(sub)) throw new RollcallError('INVALID_USER_ID', { message: 'The sub of the token is no user id.' });
-  const expiresAt = Math.floor((exp ?? Number.NaN) * 1000);
-  // JSON allows 1e400, which no timer can wait for.
-  if (!Number.isSafeInteger(expiresAt)) throw new RollcallError('UNAUTHENTICATED');
-  return { userId: sub, expiresAt, service: serviceRights(payload.scope), claims: claimsOf(payload) };
+function callerOf(payload: JWTPayload, now: number, refusals: TokenRefusals): Caller {
+  const { sub, exp = Number.NaN } = payload;
+  if (!isValidId(sub)) throw refusals.refuse('sub_invalid');
+  const wrong = reasonOfExpiry(exp, now + CLOCK_SKEW_MS);
+  if (wrong !== null) throw refusals.refuse(wrong);
+  return {
+    userId: sub,
+    expiresAt: Math.floor(exp * 1000),
+    service: serviceRights(payload.scope),
+    claims: claimsOf(payload),
+  };
 }
 
 /** Any `presence:` scope makes a service token, also one we do not know: it must not pass for an end user's. */

@@ -1,6 +1,7 @@
 import { ERRORS } from '../errors.ts';
 import { LIMITS } from '../protocol/vocabulary.ts';
 import { PER_TEN_SECONDS } from './limits.ts';
+import { LONGEST_TOKEN } from './token-refusals.ts';
 
 const codes = Object.entries(ERRORS).map(
   ([code, { statusCode, retry, message }]) =>
@@ -18,8 +19,10 @@ Who is active, and when they were last seen. Live changes come by Socket.IO at t
 The host application signs them with the key that Rollcall was set up with: HS256 with the shared secret, else RS256, ES256 or
 EdDSA with its own private key.
 
-- \`sub\` is the user id (1 to 128 characters out of \`A-Z a-z 0-9 . _ - @ | + : ~\`) and \`exp\` the end, both required; \`iss\`
-  and \`aud\` are checked where that is set up. Clocks may differ by 5 seconds.
+- \`sub\` is the user id (1 to 128 characters out of \`A-Z a-z 0-9 . _ - @ | + : ~\`) and \`exp\` the end, in seconds since 1970 and at
+  most a year ahead, both required; \`iss\` and \`aud\` are checked where that is set up. Clocks may differ by 5 seconds.
+- A token has at most ${LONGEST_TOKEN} characters, and a request 16 kB of address and headers; many proxies allow 8 kB.
+- A refused one is told what is wrong with it, in \`message\` and in \`WWW-Authenticate\` (RFC 6750).
 - Without a \`scope\` of Rollcall's it is an *end user*, who acts as their \`sub\` alone.
 - \`scope: "presence:read"\` makes it a *service*, which may read anyone; \`scope: "presence:write"\` may act for anyone, and read.
   Every route says whom it is for.

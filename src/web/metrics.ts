@@ -2,13 +2,14 @@ import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Config } from '../config.ts';
 import { addFeedMetrics } from '../feed-metrics.ts';
-import { addStoreMetrics, createRegistry, LATENCY_BUCKETS } from '../metrics.ts';
+import { addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../metrics.ts';
 import type { OperatorLock } from '../operator.ts';
 import { feedFigures } from '../postgres/change-feed-figures.ts';
 import type { DeliveryListener } from '../redis/delivery.ts';
 import { readStoreFigures, type Services } from '../services.ts';
 import { receiverOf } from '../webhook-settings.ts';
 import { operatorOnly } from './board.ts';
+import { TOKEN_REFUSALS, type TokenRefusalReason } from './token-refusals.ts';
 
 /** What is measured by being looked at. */
 export interface SocketFigures {
@@ -28,6 +29,12 @@ export class WebMetrics {
     help: 'Handshakes that were refused, by error code',
     labelNames: ['code'],
     registers: [this.registry],
+  });
+  readonly #tokens = countersFrom(this.registry, {
+    name: 'rollcall_tokens_refused_total',
+    help: 'Tokens that were refused, by REST and sockets, by reason',
+    label: 'reason',
+    values: Object.keys(TOKEN_REFUSALS),
   });
   readonly #slow = new Counter({
     name: 'rollcall_slow_readers_closed_total',
@@ -65,6 +72,10 @@ export class WebMetrics {
 
   refused(code: string): void {
     this.#refused.inc({ code });
+  }
+
+  tokenRefused(reason: TokenRefusalReason): void {
+    this.#tokens.inc({ reason });
   }
 
   slowReaderClosed(): void {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { httpErrorBody, RollcallError, retryAfterSeconds, toRollcallError } from '../errors.ts';
+import { TokenRefusal } from './token-refusals.ts';
 
 /** Everything that is refused, and everything that fails, leaves in one shape. */
 export function refuseInOurShape(app: FastifyInstance): void {
@@ -19,13 +20,21 @@ export function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyR
 export function sendError(reply: FastifyReply, error: RollcallError): FastifyReply {
   const retryAfter = retryAfterSeconds(error);
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
-  if (error.statusCode === 401 && !reply.hasHeader('www-authenticate')) reply.header('www-authenticate', 'Bearer');
+  if (error.statusCode === 401 && !reply.hasHeader('www-authenticate')) {
+    reply.header('www-authenticate', challengeOf(error));
+  }
   // Serialized here, for not every refusal stands among the answers of every route.
   return reply
     .code(error.statusCode)
     .type('application/json; charset=utf-8')
     .serializer(JSON.stringify)
     .send(httpErrorBody(error));
+}
+
+/** As RFC 6750 has it: who sent no token is told no error. */
+function challengeOf(error: RollcallError): string {
+  if (!(error instanceof TokenRefusal) || error.reason === 'missing') return 'Bearer';
+  return `Bearer error="invalid_token", error_description="${error.message}"`;
 }
 
 /** What Fastify and its plugins refuse has a 4xx of its own, of which the table of errors knows some. */
@@ -47,6 +56,11 @@ const MESSAGES = new Map([
   ['FST_ERR_CTP_INVALID_CONTENT_LENGTH', 'The body is not as long as it claims to be.'],
 ]);
 
+const NO_HTTP = new RollcallError('INVALID_REQUEST');
+/** Node's own bound (`maxHeaderSize`). Only a token gets a client that far. */
+const HEADERS_TOO_LARGE = new RollcallError('PAYLOAD_TOO_LARGE', {
+  message: 'The address and the headers of a request, its token among them, may have 16 kB together.',
+});
 const LINGER_MS = 1000;
 /** Thousands may be too slow at the same moment. */
 const LATE_A_TURN = 10;
@@ -55,7 +69,8 @@ const late: Socket[] = [];
 /** What is not even HTTP, or has headers without end, never becomes a request. */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET') return;
-  if (error.code !== 'ERR_HTTP_REQUEST_TIMEOUT') refuseUnread(socket);
+  if (error.code === 'HPE_HEADER_OVERFLOW') refuseUnread(socket, HEADERS_TOO_LARGE);
+  else if (error.code !== 'ERR_HTTP_REQUEST_TIMEOUT') refuseUnread(socket);
   else if (late.push(socket) === 1) setImmediate(refuseSomeLate);
 }
 
@@ -64,16 +79,17 @@ function refuseSomeLate(): void {
   if (late.length > 0) setImmediate(refuseSomeLate);
 }
 
-function refuseUnread(socket: Socket): void {
+function refuseUnread(socket: Socket, refusal = NO_HTTP): void {
   if (socket.destroyed) return;
   if (!socket.writable) {
     socket.destroy();
     return;
   }
-  const body = JSON.stringify(httpErrorBody(new RollcallError('INVALID_REQUEST')));
+  const told = httpErrorBody(refusal);
+  const body = JSON.stringify(told);
   // Not at once, which could cut off the answer; not never, for the other side may keep its half open.
   socket.setTimeout(LINGER_MS, () => socket.destroy());
   socket.end(
-    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${told.statusCode} ${told.error}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
   );
 }

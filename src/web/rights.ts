@@ -12,7 +12,7 @@ declare module 'fastify' {
 export function identify(auth: Authenticator) {
   return async (request: FastifyRequest): Promise<void> => {
     const token = bearerOf(request);
-    if (token === null) throw new RollcallError('UNAUTHENTICATED');
+    if (token === null) throw auth.missing();
     request.caller = await auth.verify(token);
   };
 }

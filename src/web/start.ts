@@ -53,10 +53,10 @@ export async function startWeb(env: NodeJS.ProcessEnv, extras: WebExtras = {}): 
 async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Promise<ProcessPlan> {
   const tracing = await openTracing(config, 'web', log);
   const services = openServices(config, log, tracing);
-  const auth = createAuthenticator(config, log);
+  const metrics = new WebMetrics(services, config);
+  const auth = createAuthenticator(config, log, Date.now, (reason) => metrics.tokenRefused(reason));
   const presence = new Presence(services, config.ttlMs, log);
   const conversations = new Conversations(services, presence);
-  const metrics = new WebMetrics(services, config);
   const changes = new ChangeFeed(services);
   let sockets: Gateway | undefined;
   const limits = new Limits(config, new SharedLimits(services.redis, services.keys));

@@ -67,7 +67,7 @@ test.each<[string, () => Promise<Record<string, unknown>>, string]>([
   ['an empty token', async () => ({ token: '' }), 'UNAUTHENTICATED'],
   ['a token that is no text', async () => ({ token: { toString: 'x' } }), 'UNAUTHENTICATED'],
   ['garbage for a token', async () => ({ token: 'a.b.c' }), 'UNAUTHENTICATED'],
-  ['a token of a megabyte, nearly', async () => ({ token: 'x'.repeat(200_000) }), 'UNAUTHENTICATED'],
+  ['a token of a megabyte, nearly', async () => ({ token: 'x'.repeat(200_000) }), 'PAYLOAD_TOO_LARGE'],
   ['an expired token', async () => ({ token: await tokenFor('eve', { expiresInSeconds: -10 }) }), 'TOKEN_EXPIRED'],
   [
     'a token signed with another secret',

@@ -96,8 +96,9 @@ describe('a token that proves nothing is refused', () => {
     const good = await sign({});
     const [header, , signature] = good.split('.');
     const other = Buffer.from(JSON.stringify({ sub: 'bob', exp })).toString('base64url');
-    const tokens = ['', 'abc', 'a.b.c', `${header}.${other}.${signature}`, `${good}x`, 'x'.repeat(20_000)];
+    const tokens = ['', 'abc', 'a.b.c', `${header}.${other}.${signature}`, `${good}x`];
     for (const token of tokens) await expectRefusal(auth.verify(token), 'UNAUTHENTICATED');
+    await expectRefusal(auth.verify('x'.repeat(20_000)), 'PAYLOAD_TOO_LARGE');
     const foreign = createSecretKey(Buffer.from('another secret of more than thirty-two bytes'));
     await expectRefusal(auth.verify(await sign({}, foreign)), 'UNAUTHENTICATED');
   });
@@ -148,6 +149,25 @@ describe('the clock', () => {
     const token = await sign({ exp: start / 1000 });
     expect((await expiring(4999).verify(token)).expiresAt).toBe(start);
     await expectRefusal(expiring(5000).verify(token), 'TOKEN_EXPIRED');
+  });
+
+  test('a token that ends within a second is good for as long, to the millisecond', async () => {
+    const token = forge({ alg: 'HS256' }, { sub: 'ann', exp: start / 1000 + 0.25 }, secret);
+    expect((await expiring(5249).verify(token)).expiresAt).toBe(start + 250);
+    await expectRefusal(expiring(5250).verify(token), 'TOKEN_EXPIRED');
+  });
+
+  test('where a token has to be good for a while yet, it is refused by so much sooner, seen before or not', async () => {
+    let now = start;
+    const auth = authenticator({ JWT_SECRET: secret }, () => now);
+    const token = await sign({ exp: start / 1000 });
+    for (const seen of [false, true]) {
+      now = start + 4000;
+      await expectRefusal(auth.verify(token, 1000), 'TOKEN_EXPIRED');
+      expect([seen, (await auth.verify(token)).userId]).toEqual([seen, 'ann']);
+      now = start + 3999;
+      expect((await auth.verify(token, 1000)).userId).toBe('ann');
+    }
   });
 
   test('a token that was seen before expires all the same', async () => {

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { InjectOptions } from 'fastify';
@@ -164,13 +165,18 @@ test.each(['/users/%zz/status', '/users/%/status', '/users/%ff/status'])(
   },
 );
 
-test('what is not even HTTP is answered in the same shape', async () => {
+test('what is not even HTTP, or has too much before its body, is answered in the same shape', async () => {
   const address = await world.app.listen({ port: 0, host: '127.0.0.1' });
-  for (const sent of ['HELLO\r\n\r\n', `GET / HTTP/1.1\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`]) {
+  const refused: [sent: string, statusCode: number, code: string][] = [
+    ['HELLO\r\n\r\n', 400, 'INVALID_REQUEST'],
+    [`GET / HTTP/1.1\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`, 413, 'PAYLOAD_TOO_LARGE'],
+    [`GET /${'x'.repeat(40_000)} HTTP/1.1\r\n\r\n`, 413, 'PAYLOAD_TOO_LARGE'],
+  ];
+  for (const [sent, statusCode, code] of refused) {
     const socket = connect(Number(new URL(address).port), '127.0.0.1');
     socket.write(sent);
     const [head, body] = (await text(socket)).split('\r\n\r\n');
-    expect(head).toMatch(/^HTTP\/1\.1 400 Bad Request/);
-    expect(JSON.parse(body ?? '')).toMatchObject({ statusCode: 400, code: 'INVALID_REQUEST' });
+    expect(head).toContain(`HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode]}`);
+    expect(JSON.parse(body ?? '')).toMatchObject({ statusCode, code, error: STATUS_CODES[statusCode] });
   }
 });

@@ -41,7 +41,7 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
   const address = deps.addressOf(socket.request);
   await limits.connectFrom(address);
   const { token, ...rest } = socket.handshake.auth as Record<string, unknown>;
-  if (typeof token !== 'string') throw new RollcallError('UNAUTHENTICATED');
+  if (typeof token !== 'string') throw auth.missing();
   const caller = await limits.checkToken(address, () => auth.verify(token));
   await limits.connect(caller, token);
   const options = parse(ConnectOptions, rest);
