@@ -227,6 +227,19 @@ describe('the key of the tokens', () => {
     ]);
   });
 
+  test('an address of keys may hold a user and a password, if they can be sent', () => {
+    const JWKS_URL = 'https://a%40b:p%25%3A@id.example.com/keys';
+    expect(readConfig({ ...withoutKey, JWKS_URL }).jwt.key).toEqual({ kind: 'jwks', url: JWKS_URL });
+    for (const address of ['https://hush%:p@x.example', 'https://u:hush%zz@x.example', 'https://u:hush%ff@x.example']) {
+      expect(problems({ ...withoutKey, JWKS_URL: address })).toEqual([
+        'JWKS_URL has a % in its user or password that is not part of an encoding: write it as %25',
+      ]);
+    }
+    expect(problems({ ...withoutKey, JWKS_URL: 'https://hush%3Ax:p@x.example' })).toEqual([
+      'JWKS_URL may not have a colon in its user, for HTTP Basic ends the user there',
+    ]);
+  });
+
   test('printing the settings shows no key', () => {
     expect(JSON.stringify(read().jwt)).not.toContain(secret);
   });

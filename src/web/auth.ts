@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
 import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import type { JwtConfig } from '../config.ts';
@@ -6,7 +6,7 @@ import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import type { Claims } from '../presence/change.ts';
 import { isValidId } from '../presence/ids.ts';
-import { createJwks } from './jwks.ts';
+import { createJwks, type KeySet } from './jwks.ts';
 import { LONGEST_TOKEN, reasonOf, reasonOfExpiry, type TokenRefusalReason, TokenRefusals } from './token-refusals.ts';
 
 /** Who speaks, as far as the token proves it. */
@@ -75,7 +75,7 @@ function createTokenCheck(
   now: () => number,
   refusals: TokenRefusals,
 ) {
-  const getKey: JWTVerifyGetKey = key.kind === 'jwks' ? createJwks(key.url, log, now) : () => key.key;
+  const keys: KeySet = key.kind === 'jwks' ? createJwks(key.url, log, now) : justOne(key.key);
   const fixed = {
     algorithms: key.kind === 'fixed' ? [key.algorithm] : ['RS256', 'ES256', 'EdDSA'],
     requiredClaims: ['sub', 'exp'],
@@ -86,11 +86,26 @@ function createTokenCheck(
   return async (token: string): Promise<JWTPayload> => {
     const options: JWTVerifyOptions = { ...fixed, currentDate: new Date(now()) };
     try {
-      return await verifyWithAny(token, getKey, options);
+      return await verifyWithNewest(token, keys, options);
     } catch (error) {
       throw error instanceof RollcallError ? error : refusals.refuse(reasonOf(error), error);
     }
   };
+}
+
+function justOne(key: KeyObject): KeySet {
+  return { getKey: async () => key, version: 0, renew: async () => false };
+}
+
+/** A key may be replaced under its old name, or under none: then a signature that does not fit is all that tells of it. */
+async function verifyWithNewest(token: string, keys: KeySet, options: JWTVerifyOptions): Promise<JWTPayload> {
+  const { version } = keys;
+  try {
+    return await verifyWithAny(token, keys.getKey, options);
+  } catch (error) {
+    if (!(error instanceof errors.JWSSignatureVerificationFailed) || !(await keys.renew(version))) throw error;
+    return await verifyWithAny(token, keys.getKey, options);
+  }
 }
 
 /** A key set may hold several keys that fit a token without a `kid`: each is tried in turn. */

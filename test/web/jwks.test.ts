@@ -1,55 +1,10 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import { SignJWT } from 'jose';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { createLogger } from '../../src/log.ts';
 import { type Authenticator, createAuthenticator } from '../../src/web/auth.ts';
+import { KeyServer, key, start } from '../support/key-server.ts';
 
-/** An identity provider that can rotate its keys, fail and go away. */
-class KeyServer {
-  keys: JWK[] = [];
-  fetches = 0;
-  broken = false;
-  readonly #server: Server = createServer((_request, response) => {
-    this.fetches += 1;
-    response.statusCode = this.broken ? 500 : 200;
-    response.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: this.keys }));
-  });
-  #port = 0;
-
-  async open(): Promise<string> {
-    this.#server.listen(this.#port, '127.0.0.1');
-    await once(this.#server, 'listening');
-    this.#port = (this.#server.address() as AddressInfo).port;
-    return `http://127.0.0.1:${this.#port}/jwks.json`;
-  }
-
-  async close(): Promise<void> {
-    if (!this.#server.listening) return;
-    this.#server.close();
-    this.#server.closeAllConnections();
-    await once(this.#server, 'close');
-  }
-}
-
-type Signer = (sub: string) => Promise<string>;
-
-/** A new key, published under this id (or without one), and who signs with it. */
-async function key(
-  kid: string | null,
-  alg: 'RS256' | 'ES256' | 'EdDSA' = 'ES256',
-): Promise<{ jwk: JWK; sign: Signer }> {
-  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
-  const jwk = { ...(await exportJWK(publicKey)), alg, use: 'sig', ...(kid === null ? {} : { kid }) };
-  const header = kid === null ? { alg } : { alg, kid };
-  const sign: Signer = (sub) =>
-    new SignJWT({ sub, exp: start / 1000 + 86_400 }).setProtectedHeader(header).sign(privateKey);
-  return { jwk, sign };
-}
-
-const start = 1_800_000_000_000;
 let now: number;
 let server: KeyServer;
 let auth: Authenticator;
