@@ -31,7 +31,9 @@ const SERVER_SAYS: Record<ServerEvent, string> = {
   user_status_change: 'A user has changed, as far as the client may see. Drop what is not newer than what you have.',
   user_status_changes: 'Several changes at once, to clients that asked for batches, and then instead of single ones.',
   indicator_change: 'Somebody else in a joined conversation begins or ends to type or record.',
-  token_expiring: 'The token ends soon: send `authenticate`, or the socket is closed.',
+  token_expiring:
+    'The token ends in 60 s, or in a third of what it had left where that is less: send `authenticate`, or the socket is closed ' +
+    'within 5 s after `expiresAt`. Said once for a token.',
   friend_active: 'A friend whom the user asked to hear of has become active and stayed.',
   session_closed: 'Just before the server closes the socket: why, and whether and when to come back.',
 };

@@ -22,7 +22,7 @@ import { HeartbeatLimit, type Verdict } from './heartbeat-limit.ts';
 import { EventLimits } from './limits.ts';
 import { hearQuickBeats } from './quick-beats.ts';
 import type { Talks } from './talks.ts';
-import { type TokenBearer, unwatchToken, watchToken } from './token-watch.ts';
+import { LEAST_LEFT_MS, type TokenBearer, unwatchToken, watchToken } from './token-watch.ts';
 import type { PresenceSocket } from './types.ts';
 
 export interface HandlerDeps {
@@ -218,7 +218,7 @@ function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Ha
     authenticate: async (from, { token }) => {
       const { socket } = from;
       const { caller } = socket.data;
-      const fresh = await auth.verify(token);
+      const fresh = await auth.verify(token, LEAST_LEFT_MS);
       if (fresh.userId !== caller.userId) {
         const error = new RollcallError('FORBIDDEN', {
           message: 'The token is of somebody else; connect anew with it.',

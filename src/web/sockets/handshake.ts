@@ -15,6 +15,7 @@ import { parse } from '../validation.ts';
 import { nothingSeen } from '../views.ts';
 import type { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
+import { LEAST_LEFT_MS } from './token-watch.ts';
 import type { Picture, PresenceSocket, SocketData, Viewer } from './types.ts';
 
 const NEWCOMERS_WAIT_MS = 2000;
@@ -42,7 +43,7 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
   await limits.connectFrom(address);
   const { token, ...rest } = socket.handshake.auth as Record<string, unknown>;
   if (typeof token !== 'string') throw auth.missing();
-  const caller = await limits.checkToken(address, () => auth.verify(token));
+  const caller = await limits.checkToken(address, () => auth.verify(token, LEAST_LEFT_MS));
   await limits.connect(caller, token);
   const options = parse(ConnectOptions, rest);
   if (caller.service && !caller.service.read) throw new RollcallError('FORBIDDEN');
