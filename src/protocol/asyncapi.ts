@@ -19,7 +19,8 @@ const CLIENT_SAYS: Record<ClientEvent, string> = {
   set_detail: 'What others see beside the status, all of it anew; with nothing in it: nothing any more.',
   logout: 'Ends this session, or all of the user’s.',
   authenticate:
-    'A fresh token of the same kind for the same user. A bad one is refused, and the old one stays in force.',
+    'A fresh token of the same kind for the same user. A bad one is refused, and the old one stays in force. One of another user is ' +
+    '`FORBIDDEN`, and the socket is closed (`session_closed` with `logout`).',
   join_conversation: 'Enters a conversation, for members only. Who is typing there now follows as `indicator_change`.',
   leave_conversation: 'Leaves a conversation; what the client was doing there ends.',
   start_indicator: 'The user types or records. It ends by itself after 6 s unless repeated.',

@@ -85,7 +85,9 @@ test('a fresh token of somebody else ends the connection; the somebody else does
   await watcher.hears('mallory', isActive);
   const answer = await mallory.socket.emitWithAck('authenticate', { token: await tokenFor('alice') });
   expect(answer).toEqual(FORBIDDEN);
-  await mallory.isDisconnected();
+  // It stays away: with its own token it would come back to offer that of somebody else again.
+  expect(await mallory.isClosed()).toEqual({ reason: 'logout', reconnect: false });
+  expect(await mallory.isDisconnected()).toBe('io server disconnect');
   await watcher.hears('mallory', isInactive);
   const { status } = await rest(rollcall.url, 'GET', '/users/alice/status', { token: await reader() });
   expect(status).toBe(404);

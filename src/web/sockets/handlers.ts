@@ -223,7 +223,8 @@ function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Ha
         const error = new RollcallError('FORBIDDEN', {
           message: 'The token is of somebody else; connect anew with it.',
         });
-        return { after: () => socket.disconnect(true), answer: { ok: false, error: socketErrorBody(error) } };
+        // Not one of the reasons to come back: whoever holds two people's tokens would do so for ever.
+        return { after: () => closeSocket(socket, 'logout'), answer: { ok: false, error: socketErrorBody(error) } };
       }
       if ((fresh.service === null) !== (caller.service === null)) {
         throw new RollcallError('FORBIDDEN', { message: 'The token is of another kind; connect anew with it.' });
