@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
@@ -128,4 +130,38 @@ test('whom others block again and again is told of in time', async () => {
   await watcher.hears('eli', (told) => told.detail?.text === `n${AT_ONCE}`);
   expect(watcher.of('eli').slice(before)).toHaveLength(AT_ONCE);
   for (const client of [user, watcher]) client.leave();
+});
+
+/** What is asked of a Redis from now on, line by line; to be called when it is enough. */
+async function monitor(url: string): Promise<() => string[]> {
+  const { hostname, port } = new URL(url.includes('://') ? url : `redis://${url}`);
+  const socket = connect(Number(port), hostname).setEncoding('utf8');
+  let text = '';
+  socket.on('data', (more: string) => {
+    text += more;
+  });
+  socket.write('MONITOR\r\n');
+  await once(socket, 'data');
+  return () => {
+    socket.destroy();
+    return text.split('\r\n');
+  };
+}
+
+test('a block and its end ask about the two of them, and not about everybody who looks on', async () => {
+  const { user, watcher } = await pair('fred');
+  const bystanders = await Promise.all(
+    Array.from({ length: 10 }, (_, n) => TestClient.connect(rollcall.url, `bystander-${n}`, { watch: ['fred'] })),
+  );
+  const monitors = await Promise.all((rollcall.env.REDIS_URL ?? '').split(',').map(monitor));
+  await as('fred', 'PUT', '/users/fred/blocks/watcher-of-fred');
+  await watcher.hears('fred', isInactive);
+  await as('fred', 'DELETE', '/users/fred/blocks/watcher-of-fred');
+  await watcher.hears('fred', isActive, { after: 1 });
+  const asked = monitors.flatMap((stop) => stop());
+  const about = asked.filter((command) => /"evalsha"/i.test(command) && command.includes(' "fred" '));
+  expect(about.some((command) => command.includes('watcher-of-fred'))).toBe(true);
+  expect(about.filter((command) => command.includes('bystander-'))).toEqual([]);
+  for (const client of bystanders) expect(client.of('fred')).toEqual([]);
+  for (const client of [user, watcher, ...bystanders]) client.leave();
 });
