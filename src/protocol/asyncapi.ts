@@ -110,7 +110,9 @@ export function describeSockets(): object {
       version: '1',
       description:
         'Socket.IO 4, namespace `/`. Every event of the client takes an optional acknowledgement. Tokens, user ids and the codes of ' +
-        'errors are those of the [routes](/docs). A client that is told to come back (`session_closed` with `reconnect: true`) waits ' +
+        'errors are those of the [routes](/docs). An event or a field of one that is not known is refused with `INVALID_REQUEST`; ' +
+        'what is not known in a handshake is passed over, so that a newer client can come to an older server. `null` for a field that ' +
+        'may be left out is as if it were. A client that is told to come back (`session_closed` with `reconnect: true`) waits ' +
         '`afterMs` first. With `heartbeat: "pong"` in the handshake the answers to the server’s pings count as heartbeats; else send ' +
         '`heartbeat` every `heartbeatIntervalMs` of `ready`.',
     },

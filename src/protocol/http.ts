@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { request } from './requests.ts';
 import { Detail, DeviceKind, Id, LIMITS, SessionState, StatusPayload, Time, UserId } from './vocabulary.ts';
 
 export const ErrorBody = z.object({ statusCode: z.int(), code: z.string(), error: z.string(), message: z.string() });
@@ -64,9 +65,9 @@ export const StatusAnswer = StatusPayload.extend({
 });
 export type StatusAnswer = z.infer<typeof StatusAnswer>;
 
-export const StatusesRequest = z
-  .object({ userIds: z.array(UserId).min(1).max(LIMITS.idsInList) })
-  .meta({ examples: [{ userIds: ['ada', 'grace'] }] });
+export const StatusesRequest = request({ userIds: z.array(UserId).min(1).max(LIMITS.idsInList) }).meta({
+  examples: [{ userIds: ['ada', 'grace'] }],
+});
 export type StatusesRequest = z.infer<typeof StatusesRequest>;
 
 export const StatusesAnswer = z.object({ users: z.array(StatusPayload) }).meta({
@@ -82,11 +83,10 @@ export const StatusesAnswer = z.object({ users: z.array(StatusPayload) }).meta({
 export type StatusesAnswer = z.infer<typeof StatusesAnswer>;
 
 /** A body may be left out: then every session ends. */
-export const LogoutBody = z
-  .object({
-    sessionId: Id.optional(),
-    userId: UserId.optional().meta({ description: 'Only with a service token, or the own id' }),
-  })
+export const LogoutBody = request({
+  sessionId: Id.optional(),
+  userId: UserId.optional().meta({ description: 'Only with a service token, or the own id' }),
+})
   .nullish()
   .meta({ examples: [{ sessionId: 'd3fW0mT8kQzXn5vJ2hLbYc' }, {}] });
 export type LogoutBody = z.infer<typeof LogoutBody>;

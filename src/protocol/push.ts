@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { request } from './requests.ts';
 
 const LONGEST_ADDRESS = 2048;
 const EXAMPLE_ENDPOINT = 'https://push.example.net/wpush/v2/gAAAAABp';
@@ -16,31 +17,31 @@ const base64url = (bytes: number) => {
   });
 };
 
+const Keys = request({ p256dh: base64url(65), auth: base64url(16) });
+const expirationTime = z
+  .number()
+  .optional()
+  .meta({ description: 'Not needed: the push service says when a subscription has ended' });
+
+const EXAMPLE = {
+  endpoint: EXAMPLE_ENDPOINT,
+  keys: {
+    p256dh: 'BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM',
+    auth: 'tBHItJI5svbpez7KI4CCXg',
+  },
+  expirationTime: null,
+};
+
 /** A `PushSubscription` as its `toJSON()` gives it. */
-export const PushSubscriptionBody = z
-  .object({
-    endpoint: Endpoint,
-    keys: z.object({ p256dh: base64url(65), auth: base64url(16) }),
-    expirationTime: z
-      .number()
-      .nullish()
-      .meta({ description: 'Not needed: the push service says when a subscription has ended' }),
-  })
-  .meta({
-    examples: [
-      {
-        endpoint: EXAMPLE_ENDPOINT,
-        keys: {
-          p256dh: 'BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM',
-          auth: 'tBHItJI5svbpez7KI4CCXg',
-        },
-        expirationTime: null,
-      },
-    ],
-  });
+export const PushSubscriptionBody = request({ endpoint: Endpoint, keys: Keys, expirationTime }).meta({
+  examples: [EXAMPLE],
+});
 export type PushSubscriptionBody = z.infer<typeof PushSubscriptionBody>;
 
-export const PushEndpointBody = z.object({ endpoint: Endpoint }).meta({ examples: [{ endpoint: EXAMPLE_ENDPOINT }] });
+/** The endpoint is enough; the whole subscription is as good, for that is what a browser has at hand. */
+export const PushEndpointBody = request({ endpoint: Endpoint, keys: Keys.optional(), expirationTime }).meta({
+  examples: [{ endpoint: EXAMPLE_ENDPOINT }, EXAMPLE],
+});
 
 export const PushKeyAnswer = z
   .object({

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { VISIBILITIES } from '../presence/visibility.ts';
 import { UserParams } from './http.ts';
+import { request } from './requests.ts';
 import { line, StatusPayload, Time, UserId } from './vocabulary.ts';
 
 /** What a user shows of themselves, who their friends are and who may see them. */
@@ -48,7 +49,7 @@ export const FriendsAnswer = z
   });
 export type FriendView = z.infer<typeof FriendsAnswer>['friends'][number];
 
-export const AlertBody = z.object({ alert: Alert }).meta({ examples: [{ alert: 'always' }] });
+export const AlertBody = request({ alert: Alert }).meta({ examples: [{ alert: 'always' }] });
 
 export const BlocksAnswer = z
   .object({ blocks: z.array(z.object({ userId: UserId })), nextCursor: NextCursor })
@@ -66,7 +67,7 @@ export const Settings = z
 export type Settings = z.infer<typeof Settings>;
 
 /** What is not named stays as it is. */
-export const SettingsBody = Settings.partial()
+export const SettingsBody = request(Settings.partial().shape)
   .refine((body) => Object.values(body).some((value) => value !== undefined), {
     error: `At least one of ${Object.keys(Settings.shape).join(', ')}`,
   })
@@ -106,10 +107,8 @@ export const Profile = z
 export type Profile = z.infer<typeof Profile>;
 
 /** What is not named stays as it is; null, or a name of nothing, takes it away. */
-export const ProfileBody = z
-  .object({
-    displayName: line(LONGEST_NAME).nullable().optional(),
-    avatarUrl: PictureAddress.nullable().optional(),
-  })
-  .meta({ examples: [{ displayName: 'Ada Lovelace', avatarUrl: 'https://example.com/ada.png' }, { avatarUrl: null }] });
+export const ProfileBody = request({
+  displayName: line(LONGEST_NAME).nullable().optional().meta({ description: 'null takes it away' }),
+  avatarUrl: PictureAddress.nullable().optional().meta({ description: 'null takes it away' }),
+}).meta({ examples: [{ displayName: 'Ada Lovelace', avatarUrl: 'https://example.com/ada.png' }, { avatarUrl: null }] });
 export type ProfileBody = z.infer<typeof ProfileBody>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { greeting, request } from './requests.ts';
 import {
   Availability,
   Detail,
@@ -16,29 +17,32 @@ import {
   VersionedStatus,
 } from './vocabulary.ts';
 
-/** What a handshake may say beside the token, which is looked at first. */
-export const ConnectOptions = z.object({
+const CONNECT_OPTIONS = {
   deviceId: Id.optional(),
-  device: z.object({ kind: DeviceKind, name: line(LIMITS.deviceNameCharacters).optional() }).optional(),
+  device: greeting({ kind: DeviceKind, name: line(LIMITS.deviceNameCharacters).optional() }).optional(),
   watch: UserIdList.optional(),
   batch: z.boolean().optional(),
   heartbeat: z.enum(['event', 'pong']).optional(),
-});
+};
+
+/** What a handshake may say beside the token, which is looked at first. */
+export const ConnectOptions = greeting(CONNECT_OPTIONS);
+export const CONNECT_OPTION_NAMES = Object.keys(CONNECT_OPTIONS);
 export type ConnectOptions = z.infer<typeof ConnectOptions>;
 
-export const HandshakeAuth = ConnectOptions.extend({ token: z.string().min(1) });
+export const HandshakeAuth = greeting({ ...CONNECT_OPTIONS, token: z.string().min(1) });
 export type HandshakeAuth = z.infer<typeof HandshakeAuth>;
 
 /** Nothing at all keeps the state last said. */
-export const HeartbeatRequest = z.object({ state: SessionState.optional() }).nullish();
+export const HeartbeatRequest = request({ state: SessionState.optional() }).nullish();
 export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
 const HeartbeatAnswer = z.object({ serverTime: Time, nextInMs: z.number().positive() });
 export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>;
 
-export const WatchRequest = z.object({ userIds: UserIdList.min(1) });
+export const WatchRequest = request({ userIds: UserIdList.min(1) });
 export type WatchRequest = z.infer<typeof WatchRequest>;
 
-export const SetDetailRequest = z.object({
+export const SetDetailRequest = request({
   availability: Availability.optional(),
   text: line(LIMITS.textCharacters).optional(),
   emoji: line(LIMITS.emojiCharacters).optional(),
@@ -46,17 +50,17 @@ export const SetDetailRequest = z.object({
 });
 export type SetDetailRequest = z.infer<typeof SetDetailRequest>;
 
-export const LogoutRequest = z.object({ everywhere: z.boolean().optional() }).nullish();
+export const LogoutRequest = request({ everywhere: z.boolean().optional() }).nullish();
 export type LogoutRequest = z.infer<typeof LogoutRequest>;
 
-export const AuthenticateRequest = z.object({ token: z.string().min(1) });
+export const AuthenticateRequest = request({ token: z.string().min(1) });
 export type AuthenticateRequest = z.infer<typeof AuthenticateRequest>;
 
-export const ConversationRequest = z.object({ conversationId: Id });
+export const ConversationRequest = request({ conversationId: Id });
 export type ConversationRequest = z.infer<typeof ConversationRequest>;
 
 export const IndicatorKind = z.enum(['typing', 'recording_audio']);
-export const IndicatorRequest = ConversationRequest.extend({ kind: IndicatorKind });
+export const IndicatorRequest = request({ conversationId: Id, kind: IndicatorKind });
 export type IndicatorRequest = z.infer<typeof IndicatorRequest>;
 
 /** The payloads of what clients say, by event. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ID_PATTERN } from '../presence/ids.ts';
+import { request } from './requests.ts';
 
 /** Every limit on what may come in. */
 export const LIMITS = {
@@ -79,13 +80,11 @@ export const VersionedStatus = StatusPayload.extend({ version: Version });
 export type VersionedStatus = z.infer<typeof VersionedStatus>;
 
 /** The body of `POST /users/status` and the payload of `set_status`. */
-export const SetStatusRequest = z
-  .object({
-    status: Status,
-    userId: UserId.optional().meta({ description: 'Only with a service token, or the own id' }),
-    expiresInSeconds: ExpirySeconds.optional().meta({
-      description: 'How long to appear inactive; else until further notice',
-    }),
-  })
-  .meta({ examples: [{ status: 'inactive', expiresInSeconds: 3600 }, { status: 'active' }] });
+export const SetStatusRequest = request({
+  status: Status,
+  userId: UserId.optional().meta({ description: 'Only with a service token, or the own id' }),
+  expiresInSeconds: ExpirySeconds.optional().meta({
+    description: 'How long to appear inactive; else until further notice',
+  }),
+}).meta({ examples: [{ status: 'inactive', expiresInSeconds: 3600 }, { status: 'active' }] });
 export type SetStatusRequest = z.infer<typeof SetStatusRequest>;

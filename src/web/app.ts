@@ -36,7 +36,7 @@ import { sessionRoutes } from './routes/sessions.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { statusRoutes } from './routes/status.ts';
 import type { Social } from './social.ts';
-import { compileValidator } from './validation.ts';
+import { compileValidator, refuseUnnamedBodies } from './validation.ts';
 
 const HEADERS_LIMIT_MS = 10_000;
 const REQUEST_LIMIT_MS = 30_000;
@@ -118,6 +118,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   app.decorateRequest('caller', null);
   await app.register(async (known) => {
     limitCallers(known, auth, limits, addressOf);
+    refuseUnnamedBodies(known);
     known.addHook('onRoute', (route) => {
       const answers = { ...refusals(429, 500), ...Object(route.schema?.response) };
       route.schema = { ...route.schema, response: answers };

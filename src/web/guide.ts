@@ -35,6 +35,8 @@ await new SignJWT({ scope: 'presence:write' }).setProtectedHeader({ alg: 'HS256'
 ## Conventions
 
 - JSON in and out. A body may have ${LIMITS.bytes / 1024} KiB and a list ${LIMITS.idsInList} entries. A 204 has no body.
+- A field that is not known is refused in every body, with the name that was probably meant; what is not known in an address is
+  passed over. \`null\` for a field that may be left out is as if it were, except in a profile, where it takes away.
 - Every time is an ISO 8601 string in UTC with milliseconds; names in \`…Ms\` are numbers.
 - Who may not see a user gets the answer for somebody who never came: \`inactive\`, \`lastSeen: null\`. Services see everybody.
 - \`version\` grows with every change of a user and never goes back: drop what is not newer than what you have.

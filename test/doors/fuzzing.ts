@@ -9,7 +9,7 @@ import type { Deployment } from '../support/deployment.ts';
 /** As much of JSON Schema as zod writes. */
 interface Schema {
   $ref?: string;
-  type?: string;
+  type?: string | string[];
   enum?: unknown[];
   const?: unknown;
   pattern?: string;
@@ -96,6 +96,7 @@ function soundly(schema: Schema, refs: Record<string, Schema>, wrong: number): f
   if (schema.enum) return fc.constantFrom(...schema.enum);
   const parts = anyOf ?? allOf;
   if (parts) return fc.oneof(...parts.map((part) => soundly(part, refs, wrong)));
+  if (Array.isArray(type)) return fc.oneof(...type.map((one) => soundly({ ...schema, type: one }, refs, wrong)));
   if (type === 'array') return fc.array(fitting(items ?? {}, refs, wrong), { maxLength: 5 });
   if (type === 'boolean') return fc.boolean();
   if (type === 'null') return fc.constant(null);

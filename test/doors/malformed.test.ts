@@ -37,7 +37,6 @@ const EVENTS: Record<string, [string, unknown][]> = {
   heartbeat: [
     ['an unknown state', { state: 'asleep' }],
     ['a state that is a list', { state: ['idle'] }],
-    ['a state of null', { state: null }],
   ],
   watch: [
     ['nothing', undefined],
@@ -113,19 +112,44 @@ describe.each(Object.entries(EVENTS))('the event %s', (event, wrong) => {
 });
 
 describe('an event', () => {
-  test('with all it needs may carry keys that mean nothing, and they do nothing', async () => {
-    const odd = { ...polluted(',"state":"active"'), ...rebuilt(''), hasOwnProperty: 1, toString: null };
-    expect(await ada.socket.emitWithAck('heartbeat', odd)).toMatchObject({ ok: true });
-    expect(await ada.socket.emitWithAck('watch', { ...polluted(''), userIds: ['bob'] })).toMatchObject({ ok: true });
-    expect(await ada.socket.emitWithAck('unwatch', { ...rebuilt(''), userIds: ['bob'] })).toEqual({ ok: true });
+  test('with all it needs and a key that is special to JavaScript is refused, like with any other too many', async () => {
+    const beat = (odd: object) => ada.socket.emitWithAck('heartbeat', odd);
+    for (const odd of [{ hasOwnProperty: 1 }, { toString: null }, rebuilt(''), polluted(',"state":"active"')]) {
+      expect(await beat(odd)).toEqual({ ok: false, error: refusal });
+    }
+    const watch = { ...rebuilt(''), userIds: ['bob'] };
+    expect(await ada.socket.emitWithAck('watch', watch)).toEqual({ ok: false, error: refusal });
   });
 
-  test('that nobody knows, or whose name is special, is passed over', async () => {
+  const UNKNOWN = ['__proto__', 'constructor', 'toString', 'ready', 'session_closed', 'no such thing', ''];
+
+  test('that nobody knows, or whose name is special, is passed over where no answer is waited for', async () => {
     const socket = ada.socket as unknown as { emit(event: string, ...sent: unknown[]): void };
-    for (const name of ['__proto__', 'constructor', 'toString', 'ready', 'session_closed', 'no such thing', '']) {
-      socket.emit(name, { status: 'inactive' });
-    }
+    for (const name of UNKNOWN) socket.emit(name, { status: 'inactive' });
     expect(await ada.beat()).toMatchObject({ ok: true });
+  });
+
+  test.each([...UNKNOWN, 'x'.repeat(100_000)])(
+    'that nobody knows is refused where an answer is waited for: %.20s',
+    async (name) => {
+      const socket = ada.socket as unknown as { emitWithAck(event: string, ...sent: unknown[]): Promise<unknown> };
+      const answer = (await socket.emitWithAck(name, { status: 'inactive' })) as { error: { message: string } };
+      expect(answer).toEqual({ ok: false, error: { code: 'INVALID_REQUEST', message: expect.any(String) } });
+      expect(answer.error.message).toContain(JSON.stringify(name.slice(0, 40)));
+      expect(answer.error.message.length).toBeLessThan(500);
+    },
+  );
+
+  test('with a name that is nearly right is refused with the name that was meant', async () => {
+    const socket = ada.socket as unknown as { emitWithAck(event: string): Promise<unknown> };
+    for (const [written, meant] of Object.entries({
+      setStatus: 'set_status',
+      heartbeet: 'heartbeat',
+      join: 'join_conversation',
+    })) {
+      const message = expect.stringMatching(`"${written}".*"${meant}"`);
+      expect(await socket.emitWithAck(written)).toMatchObject({ ok: false, error: { message } });
+    }
   });
 
   test('of 300 KiB ends the connection of its sender and of nobody else', async () => {

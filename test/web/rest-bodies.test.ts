@@ -66,7 +66,6 @@ test.each([
   ['not ASCII', ['ädä']],
   ['with a line break', ['ada\n']],
   ['a number', [5]],
-  ['null', [null]],
 ])('a user id that is %s is told from other mistakes', async (_what, userIds) => {
   const answer = await post('/users/status/query', { userIds });
   expect(answer.statusCode).toBe(400);
@@ -77,8 +76,8 @@ test.each([
 
 test('a body of 256 KiB is read, one byte more is refused', async () => {
   const filled = (bytes: number) => {
-    const body = '{"status":"active","filling":""}';
-    return body.replace('""', `"${'x'.repeat(bytes - body.length)}"`);
+    const body = '{"status":"active"}';
+    return body + ' '.repeat(bytes - body.length);
   };
   expect((await post('/users/status', filled(256 * 1024))).statusCode).toBe(200);
   const answer = await post('/users/status', filled(256 * 1024 + 1));
@@ -105,11 +104,6 @@ test('an empty body counts as none, whatever its type says', async () => {
   const removal = { method: 'DELETE' as const, url: '/users/ada/sessions/phone' };
   const answer = await world.ask('ada', { ...removal, headers: { 'content-type': 'application/json' } });
   expect(answer.statusCode).toBe(204);
-});
-
-test('keys we do not know are passed over', async () => {
-  expect((await post('/users/status', { status: 'active', mood: 'sunny' })).statusCode).toBe(200);
-  expect(world.people.asked).toEqual([{ userId: 'ada', choice: { status: 'active', expiresInMs: null }, claims: {} }]);
 });
 
 describe('ids at the limits go through every door', () => {

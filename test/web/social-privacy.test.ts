@@ -25,7 +25,9 @@ test('settings are open from the start, and change by the key', async () => {
   expect(await put({ visibility: 'friends' })).toEqual([200, { ...open, visibility: 'friends' }]);
   expect(await put({ alertFriends: false })).toEqual([200, { ...open, visibility: 'friends', alertFriends: false }]);
   const all = { visibility: 'everyone', lastSeenVisibility: 'nobody', alertFriends: true };
-  expect(await put({ ...all, color: 'green' })).toEqual([200, all]);
+  expect(await put({ ...all, color: 'green' })).toMatchObject([400, { code: 'INVALID_REQUEST' }]);
+  expect(await put({ ...all, alertFriends: null })).toEqual([200, { ...all, alertFriends: false }]);
+  expect(await put(all)).toEqual([200, all]);
   expect(await world.host('GET', '/users/ada/settings')).toEqual([200, all]);
 });
 

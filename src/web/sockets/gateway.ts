@@ -27,6 +27,7 @@ import { createListener } from './handlers.ts';
 import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
 import { Rooms } from './rooms.ts';
 import { SlowReaders } from './slow-readers.ts';
+import { tellStrangeOptions } from './strange-options.ts';
 import { Talks } from './talks.ts';
 import { tracedDelivery } from './traced-delivery.ts';
 import { takeTurns } from './turns.ts';
@@ -138,13 +139,21 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     socket.conn.close(true);
   });
 
+  const tellStrange = tellStrangeOptions(log);
   io.use((socket, next) => {
     const refuse = (error: unknown) => {
       metrics.refused(toRollcallError(error).code);
       next(refusalOf(error));
     };
     if (draining || !reader.placed) return refuse(new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 }));
-    const admission = { ...deps, addressOf, connections, audience, isCrowded: () => pressure.level === 2 };
+    const admission = {
+      ...deps,
+      addressOf,
+      connections,
+      audience,
+      tellStrange,
+      isCrowded: () => pressure.level === 2,
+    };
     services.tracing
       .event('connect', () => admit(socket, admission))
       .then(

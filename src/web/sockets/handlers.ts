@@ -2,7 +2,8 @@ import type { Config } from '../../config.ts';
 import { RollcallError, socketErrorBody } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { SessionState } from '../../presence/session.ts';
-import { CLIENT_EVENTS, type ClientEvent, type ClientRequest } from '../../protocol/socket.ts';
+import { unknownName } from '../../protocol/near-names.ts';
+import { CLIENT_EVENTS, type ClientEvent, type ClientRequest, type SocketError } from '../../protocol/socket.ts';
 import type { Services } from '../../services.ts';
 import type { Activations } from '../activations.ts';
 import type { Authenticator } from '../auth.ts';
@@ -73,8 +74,7 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
   const handlers = createHandlers(deps, beat);
 
   const respond = async (from: Speaker, event: ClientEvent, sent: unknown[]) => {
-    const last = sent.at(-1);
-    const acknowledge = typeof last === 'function' ? (last as Acknowledge) : null;
+    const acknowledge = acknowledgementIn(sent);
     try {
       const said = acknowledge === sent[0] ? undefined : sent[0];
       // To a schema bytes are an object like any other, and would pass for an empty one.
@@ -120,8 +120,20 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
     socket.onAny((event: string, ...sent: unknown[]) => {
       from.allowed.hear();
       if (Object.hasOwn(handlers, event)) void respond(from, event as ClientEvent, sent);
+      else acknowledgementIn(sent)?.({ ok: false, error: unknownEvent(event) });
     });
   };
+}
+
+function acknowledgementIn(sent: unknown[]): Acknowledge | null {
+  const last = sent.at(-1);
+  return typeof last === 'function' ? (last as Acknowledge) : null;
+}
+
+/** A client that waits for an answer is told that there will be none. */
+function unknownEvent(event: string): SocketError {
+  const message = `The event ${unknownName(event, Object.keys(CLIENT_EVENTS))}`;
+  return socketErrorBody(new RollcallError('INVALID_REQUEST', { message }));
 }
 
 type Beat = ReturnType<typeof createBeat>;

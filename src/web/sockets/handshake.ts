@@ -29,6 +29,8 @@ export interface AdmitDeps {
   audience: Audience;
   metrics: WebMetrics;
   services: Pick<Services, 'index'>;
+  /** Hears what each handshake says beside its token. */
+  tellStrange(options: object): void;
   /** Whether there is no room for newcomers right now. */
   isCrowded(): boolean;
 }
@@ -46,6 +48,7 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
   const caller = await limits.checkToken(address, () => auth.verify(token, LEAST_LEFT_MS));
   await limits.connect(caller, token);
   const options = parse(ConnectOptions, rest);
+  deps.tellStrange(rest);
   if (caller.service && !caller.service.read) throw new RollcallError('FORBIDDEN');
   if (deps.isCrowded()) await requireHere(caller, deps);
   if (options.watch && options.watch.length > config.maxWatchedUsers) {
