@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'vite';
+import { writeSbom } from './sbom.ts';
 
 /**
  * `npm run build`: makes dist/client, a package folder ready for `npm publish`: two ES modules (`rollcall/client` and
- * `rollcall/react`), their types, and nothing of the server.
+ * `rollcall/react`), their types, and nothing of the server; and beside it dist/sbom.cdx.json, which is of the server.
  */
 const root = fileURLToPath(new URL('..', import.meta.url));
 const MOST_GZIPPED_BYTES = 6 * 1024;
@@ -121,5 +122,6 @@ async function gzippedSize(folder: string): Promise<number> {
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const { folder, gzippedBytes } = await buildClient();
   console.log(`${folder}: ${gzippedBytes} bytes gzipped, of at most ${MOST_GZIPPED_BYTES}.`);
+  console.log(`${await writeSbom()}: the packages of the server.`);
   process.exitCode = gzippedBytes < MOST_GZIPPED_BYTES ? 0 : 1;
 }

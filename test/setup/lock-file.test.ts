@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 interface LockedPackage {
+  integrity?: string;
   resolved?: string;
   optionalDependencies?: Record<string, string>;
 }
@@ -10,6 +11,13 @@ const packages: Record<string, LockedPackage> = JSON.parse(readFileSync('package
 
 test('the lock file names no download address, so any registry serves it', () => {
   expect(Object.keys(packages).filter((path) => packages[path]?.resolved)).toEqual([]);
+});
+
+test('the lock file holds the hash of every package, those for other platforms included', () => {
+  const unknown = Object.entries(packages).filter(
+    ([path, { integrity = '' }]) => path !== '' && !/^sha512-/.test(integrity),
+  );
+  expect(unknown.map(([path]) => path)).toEqual([]);
 });
 
 test('the lock file knows the optional packages of every platform, without which npm ci refuses it', () => {
