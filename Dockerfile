@@ -12,7 +12,7 @@ RUN npm ci --omit=dev --no-audit --no-fund && node scripts/sbom.ts sbom.cdx.json
 COPY src ./src
 COPY workers ./workers
 COPY migrations ./migrations
-COPY scripts/migrate.ts ./scripts/
+COPY scripts/migrate.ts scripts/compose-secrets.ts ./scripts/
 
 USER node
 EXPOSE 3000

@@ -6,18 +6,15 @@ import type { AddressInfo } from 'node:net';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../../scripts/embedded/programs.ts';
 import { readConfig } from '../../src/config.ts';
-import { copiedIntoImage, procfile } from '../support/deploying.ts';
+import { copiedIntoImage, entriesOf, procfile } from '../support/deploying.ts';
 
-let [dockerfile, compose, ignored] = ['', '', ''];
+let [dockerfile, ignored] = ['', ''];
 let processes: Record<string, string>;
 beforeAll(async () => {
-  const files = ['Dockerfile', 'docker-compose.yml', '.dockerignore'];
-  [dockerfile = '', compose = '', ignored = ''] = await Promise.all(files.map((file) => readFile(file, 'utf8')));
+  const files = ['Dockerfile', '.dockerignore'];
+  [dockerfile = '', ignored = ''] = await Promise.all(files.map((file) => readFile(file, 'utf8')));
   processes = await procfile();
 });
-
-/** The entry points of a text, such as `src/web/main.ts`. */
-const entriesOf = (text: string) => [...new Set(text.match(/\b(?:src|workers|scripts)\/[\w/]+\.ts/g))].sort();
 
 describe('Heroku', () => {
   interface Manifest {
@@ -113,17 +110,4 @@ describe('the image', () => {
     await new Promise((resolve) => server.close(resolve));
     expect((await check()).ok).toBe(false);
   });
-});
-
-test('compose starts the processes of the Procfile, each after the migration, on a Redis that forgets nothing', () => {
-  expect(entriesOf(compose)).toEqual(entriesOf(Object.values(processes).join('\n')));
-  expect(compose.match(/depends_on: (&|\*)after-migration/g)).toHaveLength(2);
-  expect(compose).toContain('condition: service_completed_successfully');
-  expect(compose).toContain('"--maxmemory-policy", "noeviction"');
-  const settings = [...compose.matchAll(/^ {2,6}([A-Z][A-Z_]+): /gm)].map(([, name]) => name ?? '');
-  const seen = new Set<string>();
-  const spy = new Proxy({}, { get: (_, name) => void seen.add(String(name)) });
-  expect(() => readConfig(spy)).toThrow();
-  expect(settings.filter((name) => !name.startsWith('POSTGRES_') && !seen.has(name))).toEqual([]);
-  expect(settings).toEqual(expect.arrayContaining(['DATABASE_URL', 'REDIS_URL', 'JWT_SECRET']));
 });

@@ -15,3 +15,8 @@ export async function procfile(): Promise<Record<string, string>> {
 export function copiedIntoImage(dockerfile: string): string[] {
   return [...dockerfile.matchAll(/^COPY (.+) \S+$/gm)].flatMap(([, sources = '']) => sources.split(' '));
 }
+
+/** The entry points that a text names, such as `src/web/main.ts`. */
+export function entriesOf(text: string): string[] {
+  return [...new Set(text.match(/\b(?:src|workers|scripts)\/[\w/-]+\.ts/g))].sort();
+}
