@@ -1,4 +1,5 @@
 import { createECDH } from 'node:crypto';
+import { readOrigin } from './allowed-origins.ts';
 import { Environment, isUrl, quote } from './environment.ts';
 import { type JwtKey, readJwtKey } from './jwt-key.ts';
 import { readTracing, type TracingSettings } from './tracing-settings.ts';
@@ -232,10 +233,10 @@ function readTrustProxy(from: Environment): Config['trustProxy'] {
 
 function readOrigins(from: Environment): string[] {
   return from.list('CORS_ORIGINS').map((entry) => {
-    const url = URL.parse(entry);
-    if (entry === '*') return entry;
-    if (isUrl(entry, ['http:', 'https:']) && url?.pathname === '/' && !url.search && !url.hash) return url.origin;
-    from.problem('CORS_ORIGINS', `must list origins such as https://example.com, got ${quote(entry)}`);
+    const origin = readOrigin(entry);
+    if (origin !== null) return origin;
+    const examples = 'https://example.com, https://*.example.com (one level), capacitor://localhost, null or *';
+    from.problem('CORS_ORIGINS', `must list origins such as ${examples}, got ${quote(entry)}`);
     return entry;
   });
 }

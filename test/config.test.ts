@@ -299,7 +299,39 @@ describe('stores, doors and transports', () => {
       'http://localhost:5173',
       '*',
     ]);
-    expect(problems({ ...least, CORS_ORIGINS: 'a.example,https://a.example/path' })).toHaveLength(2);
+    const shells = [
+      'capacitor://localhost',
+      'ionic://localhost',
+      'tauri://localhost',
+      'app://-',
+      'chrome-extension://abc',
+      'null',
+    ];
+    expect(read({ CORS_ORIGINS: shells.join() }).corsOrigins).toEqual(shells);
+    expect(read({ CORS_ORIGINS: 'https://*.Example.com:443,App://x/' }).corsOrigins).toEqual([
+      'https://*.example.com',
+      'app://x',
+    ]);
+  });
+
+  test.each([
+    'a.example',
+    'https://a.example/path',
+    'https://a.example?x',
+    'https://*',
+    'https://*.*.example.com',
+    'https://a*.example.com',
+    'https://a.*.com',
+    'app://*.x',
+    'wss://a.example',
+    'https://user@a.example',
+    'capacitor://',
+    'javascript:alert(1)',
+    'NULL',
+  ])('%s names no origin, and what does is said', (entry) => {
+    expect(problems({ ...least, CORS_ORIGINS: entry })).toEqual([
+      expect.stringMatching(/^CORS_ORIGINS must list origins such as https:.*capacitor:.*null or \*, got /),
+    ]);
   });
 
   test('proxies are believed by their number, or all, or none', () => {

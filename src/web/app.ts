@@ -19,6 +19,7 @@ import { describeRoutes, refusals } from './docs.ts';
 import { type HealthProbe, healthRoutes } from './health.ts';
 import type { Limits } from './limits.ts';
 import { metricsRoutes, type Scrape } from './metrics.ts';
+import type { Origins } from './origins.ts';
 import type { PresenceApi } from './presence-api.ts';
 import type { Profiles } from './profiles.ts';
 import type { PushApi } from './push.ts';
@@ -36,6 +37,7 @@ import { sessionRoutes } from './routes/sessions.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { statusRoutes } from './routes/status.ts';
 import type { Social } from './social.ts';
+import { asksForSocket } from './sockets/door.ts';
 import { compileValidator, refuseUnnamedBodies } from './validation.ts';
 
 const HEADERS_LIMIT_MS = 10_000;
@@ -44,13 +46,11 @@ const REQUEST_LIMIT_MS = 30_000;
 const CHECK_EVERY_MS = 200;
 
 export interface AppDeps {
-  config: Pick<
-    Config,
-    'corsOrigins' | 'adminUser' | 'adminPassword' | 'boardWritable' | 'trustProxy' | 'maxConnections'
-  >;
+  config: Pick<Config, 'adminUser' | 'adminPassword' | 'boardWritable' | 'trustProxy' | 'maxConnections'>;
   log: Logger;
   auth: Authenticator;
   limits: Limits;
+  origins: Origins;
   presence: PresenceApi;
   conversations: Pick<Conversations, 'addMember' | 'removeMember'>;
   social: Pick<Social, keyof Social>;
@@ -73,6 +73,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     log,
     auth,
     limits,
+    origins,
     presence,
     conversations,
     social,
@@ -93,7 +94,11 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     bodyLimit: LIMITS.bytes,
     // Whoever dribbles a request is cut off; a client on a bad line needs a few seconds for these few bytes.
     requestTimeout: REQUEST_LIMIT_MS,
-    http: { headersTimeout: HEADERS_LIMIT_MS, connectionsCheckingInterval: CHECK_EVERY_MS },
+    http: {
+      headersTimeout: HEADERS_LIMIT_MS,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
+      shouldUpgradeCallback: asksForSocket,
+    },
     trustProxy: believedHops(config.trustProxy),
     // As long as an address can get: an id above its limit is refused by the rule for ids, not by the router.
     routerOptions: { maxParamLength: 16_384 },
@@ -109,7 +114,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   app.setSerializerCompiler(serializerCompiler);
   refuseInOurShape(app);
   acceptJsonOnly(app);
-  await protectBrowsers(app, config.corsOrigins);
+  await protectBrowsers(app, origins);
   const addressOf = clientAddress(config.trustProxy);
   limitAddresses(app, limits, addressOf);
   await describeRoutes(app);
@@ -162,15 +167,17 @@ function acceptJsonOnly(app: FastifyInstance): void {
   });
 }
 
-async function protectBrowsers(app: FastifyInstance, origins: readonly string[]): Promise<void> {
+async function protectBrowsers(app: FastifyInstance, origins: Origins): Promise<void> {
   await app.register(helmet, {
     // Without upgrading to https: whoever tries the service in a local network has none.
     contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } },
     strictTransportSecurity: { includeSubDomains: false },
   });
-  if (origins.length === 0) return;
+  // What a browser will not show to a page is answered all the same.
+  app.addHook('onRequest', async ({ raw }) => void origins.mayAsk(raw));
+  if (!origins.any) return;
   await app.register(cors, {
-    origin: origins.includes('*') ? '*' : [...origins],
+    origin: origins.cors,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     exposedHeaders: ['Retry-After'],
     maxAge: 600,

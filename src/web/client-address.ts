@@ -16,7 +16,7 @@ export function clientAddress(trustProxy: Config['trustProxy']): (request: Asked
     let hops = trustProxy === true ? forwarded.length : trustProxy;
     for (const entry of forwarded) {
       if (hops-- <= 0) break;
-      const named = entry.trim();
+      const named = withoutPort(entry.trim());
       // What is no address was not written by a proxy: the last believable one stands for it.
       if (isIP(named) === 0) break;
       address = named;
@@ -24,6 +24,12 @@ export function clientAddress(trustProxy: Config['trustProxy']): (request: Asked
     // Asked of the system, so only where nobody named another.
     return address ?? socket.remoteAddress ?? '';
   };
+}
+
+/** Some proxies name the port as well: `192.0.2.1:52044`, `[2001:db8::1]:52044`, and the brackets alone. */
+function withoutPort(entry: string): string {
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\]|([\d.]+))(?::\d{1,5})?$/.exec(entry) ?? [];
+  return bracketed ?? plain ?? entry;
 }
 
 /** Who shares a limit: an IPv4 address, or the /64 network that one customer of an IPv6 provider has to choose from. */

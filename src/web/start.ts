@@ -16,6 +16,7 @@ import { Conversations } from './conversations.ts';
 import { createHealthProbe } from './health-probe.ts';
 import { Limits } from './limits.ts';
 import { scrapeOf, WebMetrics } from './metrics.ts';
+import { Origins } from './origins.ts';
 import { Presence } from './presence.ts';
 import { Profiles } from './profiles.ts';
 import { Push } from './push.ts';
@@ -60,11 +61,13 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
   const changes = new ChangeFeed(services);
   let sockets: Gateway | undefined;
   const limits = new Limits(config, new SharedLimits(services.redis, services.keys));
+  const origins = new Origins(config, log);
   const app = await buildApp({
     config,
     log,
     auth,
     limits,
+    origins,
     presence,
     conversations,
     social: new Social(services, presence),
@@ -87,7 +90,17 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
     changes.drain();
     await sockets?.drain();
   });
-  sockets = attachSockets(app.server, { config, log, auth, limits, presence, conversations, services, metrics });
+  sockets = attachSockets(app.server, {
+    config,
+    log,
+    auth,
+    limits,
+    origins,
+    presence,
+    conversations,
+    services,
+    metrics,
+  });
 
   const stores: Service = { name: 'stores', start: async () => {}, stop: () => services.close() };
   const http: Service = {

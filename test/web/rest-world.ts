@@ -7,6 +7,7 @@ import type { Extra, SessionView } from '../../src/protocol/http.ts';
 import { type AppDeps, buildApp } from '../../src/web/app.ts';
 import { createAuthenticator } from '../../src/web/auth.ts';
 import { Limits } from '../../src/web/limits.ts';
+import { Origins } from '../../src/web/origins.ts';
 import type { Choice, PresenceApi } from '../../src/web/presence-api.ts';
 
 /** For those questions whose tests run on real stores; see social-world.ts. */
@@ -120,6 +121,7 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
     config,
     log,
     auth: createAuthenticator(config, log),
+    origins: new Origins(config, log),
     limits: new Limits(config, { reserve: async () => ({ total: 0, leftMs: 10_000 }) }),
     presence: people,
     conversations: people,

@@ -1,28 +1,43 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { LRUCache } from 'lru-cache';
-import type { Config } from '../../config.ts';
-import { httpErrorBody, type RollcallError, retryAfterSeconds } from '../../errors.ts';
+import { httpErrorBody, RollcallError, retryAfterSeconds } from '../../errors.ts';
 import type { clientAddress } from '../client-address.ts';
 import { networkOf } from '../client-address.ts';
 import { WINDOW_MS } from '../limit.ts';
 import type { Limits } from '../limits.ts';
+import type { Origins } from '../origins.ts';
 
 /** From an address that is over its limits so many handshakes in a window are told so; the rest is not let in to hear it. */
 const TOLD_WHY = 100;
 const REMEMBERED = 20_000;
+
+const FOREIGN = 'Pages of this origin may not connect: CORS_ORIGINS does not name it.';
+
+const SOCKET_PATH = '/socket.io/';
+
+const NO_SOCKETS = 'WebSockets are switched off here (SOCKET_TRANSPORTS).';
+const OUTDATED = 'Engine.IO 4 is spoken here, as Socket.IO clients do from their version 3 on.';
 
 type Decide = (error: string | null | undefined, allowed: boolean) => void;
 
 export interface Door {
   /** For Engine.IO: whether a connection is made at all, decided on its first request, before a socket is opened for it. */
   allowRequest(request: IncomingMessage, decide: Decide): void;
-  /** Stands before Engine.IO, to which even a refused WebSocket is a request to be read. */
-  guard(http: Server): void;
+  /**
+   * Stands before Engine.IO, to which even a refused WebSocket is a request to be read. `outdated` hears of clients that
+   * speak a protocol of the past: Engine.IO would refuse them in the middle of a WebSocket, where nobody can read it.
+   */
+  guard(http: Server, outdated: (request: IncomingMessage) => void): void;
+}
+
+/** Whether a request is meant for Socket.IO's own upgrade; any other offer to upgrade is answered as if it were not made. */
+export function asksForSocket({ url = '', headers }: Pick<IncomingMessage, 'url' | 'headers'>): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket' && url.startsWith(SOCKET_PATH);
 }
 
 export function createDoor(
-  config: Pick<Config, 'corsOrigins' | 'trustProxy'>,
+  origins: Pick<Origins, 'mayAsk'>,
   limits: Limits,
   addressOf: ReturnType<typeof clientAddress>,
 ): Door {
@@ -40,12 +55,13 @@ export function createDoor(
   };
   return {
     allowRequest(request, decide) {
-      if (!isAllowedOrigin(request, config)) decide('This origin is not allowed.', false);
-      // Whoever asks for an upgrade has passed the guard.
-      else if (request.headers.upgrade === undefined && turnedAway(request)) decide('Too many connections.', false);
+      // Whoever asks for a socket has passed the guard.
+      if (asksForSocket(request)) decide(null, true);
+      else if (!origins.mayAsk(request)) decide(FOREIGN, false);
+      else if (turnedAway(request)) decide('Too many connections.', false);
       else decide(null, true);
     },
-    guard(http) {
+    guard(http, outdated) {
       const inside = http.listeners('upgrade');
       http.removeAllListeners('upgrade');
       http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -53,12 +69,14 @@ export function createDoor(
         const known = /[?&]sid=/.test(request.url ?? '');
         const refusal = known ? null : turnedAway(request);
         const letIn = () => {
-          // The answer and Engine.IO's first packet go out with one call to the system.
-          socket.cork();
-          setImmediate(() => socket.uncork());
           for (const listener of inside) listener.call(http, request, socket, head);
         };
         if (refusal) turnAway(socket, refusal);
+        else if (inside.length === 0) turnAway(socket, invalid(NO_SOCKETS));
+        else if (!/[?&]EIO=4(&|$)/.test(request.url ?? '')) {
+          outdated(request);
+          turnAway(socket, invalid(OUTDATED));
+        } else if (!origins.mayAsk(request)) turnAway(socket, new RollcallError('FORBIDDEN', { message: FOREIGN }));
         else if (!known && limits.isSuspicious(addressOf(request))) oneByOne(letIn);
         else letIn();
       });
@@ -78,30 +96,23 @@ function taking(): (work: () => void) => void {
   };
 }
 
+const invalid = (message: string) => new RollcallError('INVALID_REQUEST', { message });
+
 function turnAway(socket: Duplex, refusal: RollcallError): void {
-  const body = JSON.stringify(httpErrorBody(refusal));
+  const { error, ...named } = httpErrorBody(refusal);
+  const body = JSON.stringify({ error, ...named });
+  const wait = retryAfterSeconds(refusal);
   socket.on('error', () => {});
   socket.write(
-    `HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n` +
-      `Retry-After: ${retryAfterSeconds(refusal) ?? 1}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${refusal.statusCode} ${error}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `${wait === undefined ? '' : `Retry-After: ${wait}\r\n`}Connection: close\r\n\r\n${body}`,
   );
   socket.destroy();
 }
 
-/**
- * A browser says which site opens the connection, and asks nobody for leave before it does: a WebSocket knows no CORS.
- * Whatever sends no origin is no browser.
- */
-export function isAllowedOrigin(
-  { headers }: Pick<IncomingMessage, 'headers'>,
-  { corsOrigins, trustProxy }: Pick<Config, 'corsOrigins' | 'trustProxy'>,
-): boolean {
-  const { origin, host } = headers;
-  if (origin === undefined || corsOrigins.includes('*')) return true;
-  const url = URL.parse(origin);
-  if (url === null || url.host === '') return false;
-  if (corsOrigins.includes(url.origin)) return true;
-  const forwarded = trustProxy === 0 ? undefined : [headers['x-forwarded-host'] ?? []].flat()[0];
-  // The scheme is left out: behind a proxy that ends TLS it is known to the browser alone.
-  return [host, forwarded].some((own) => own !== undefined && URL.parse(`${url.protocol}//${own}`)?.host === url.host);
+/** The answer to an upgrade and Engine.IO's first packet go out with one call to the system. */
+export function sendTogether(_headers: unknown, { socket, headers }: IncomingMessage): void {
+  if (headers.upgrade === undefined) return;
+  socket.cork();
+  setImmediate(() => socket.uncork());
 }

@@ -18,11 +18,12 @@ import type { Conversations } from '../conversations.ts';
 import { guarded } from '../guarded.ts';
 import type { Limits } from '../limits.ts';
 import type { WebMetrics } from '../metrics.ts';
+import type { Origins } from '../origins.ts';
 import type { Presence } from '../presence.ts';
 import { Pressure } from '../pressure.ts';
 import { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
-import { createDoor } from './door.ts';
+import { createDoor, sendTogether } from './door.ts';
 import { createListener } from './handlers.ts';
 import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
 import { Rooms } from './rooms.ts';
@@ -42,11 +43,15 @@ const PLACE_LIMIT_MS = 3000;
 /** How long the processes take to tell a store that came back what they know. */
 const RESYNC_MARGIN_MS = 2000;
 
+/** In Engine.IO's words, for whoever listens to what it refuses. */
+const OUTDATED = { code: 5, message: 'Unsupported protocol version' };
+
 export interface GatewayDeps {
   config: Config;
   log: Logger;
   auth: Authenticator;
   limits: Limits;
+  origins: Origins;
   presence: Presence;
   conversations: Conversations;
   services: Services;
@@ -63,10 +68,10 @@ export interface Gateway extends Service {
 
 /** Puts Socket.IO in front of the HTTP server. */
 export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
-  const { config, log, limits, presence, services, metrics } = deps;
+  const { config, log, limits, origins, presence, services, metrics } = deps;
   const addressOf = clientAddress(config.trustProxy);
   const activations = new Activations(presence);
-  const door = createDoor(config, limits, addressOf);
+  const door = createDoor(origins, limits, addressOf);
   const io: PresenceServer = new Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>(http, {
     transports: config.socketTransports,
     pingInterval: Math.min(config.heartbeatIntervalMs, LONGEST_PING_MS),
@@ -77,12 +82,11 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     httpCompression: false,
     serveClient: false,
     allowRequest: door.allowRequest,
-    ...(config.corsOrigins.length > 0
-      ? { cors: { origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins } }
-      : {}),
+    ...(origins.any ? { cors: { origin: origins.cors } } : {}),
   });
-  door.guard(http);
+  door.guard(http, (req) => io.engine.emit('connection_error', { req, ...OUTDATED }));
   takeTurns(io);
+  io.engine.on('headers', sendTogether);
   const pressure = new Pressure(
     () => services.pulse.answerMs,
     (level) => log.warn({ level }, 'The level of what is shed under load has changed'),
