@@ -106,7 +106,13 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
   const http: Service = {
     name: 'http',
     start: async () => {
-      await app.listen({ port: config.port, host: config.host, backlog: BACKLOG });
+      await app.listen({
+        port: config.port,
+        host: config.host,
+        backlog: BACKLOG,
+        // One address on each network of the machine is told.
+        listenTextResolver: (address) => `listening at ${address}`,
+      });
     },
     stop: () => app.close(),
     stopLimitMs: HTTP_STOP_LIMIT_MS,

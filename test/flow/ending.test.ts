@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TestClient } from '../support/client.ts';
+import { TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
+import { RudeClient } from '../support/rude-client.ts';
 
 let rollcall: Deployment;
 const open: Socket[] = [];
@@ -58,4 +59,46 @@ test('a process that is told to end is gone within seconds, whatever is still op
   expect(web.lines.filter((line) => /left behind|failed while stopping/.test(line))).toEqual([]);
   for (const each of [client, poller]) each.leave();
   expect(rollcall.faults).toEqual([]);
+});
+
+test('clients that never end their closing handshake hold no deploy up, and nothing is left behind', async () => {
+  const web = await rollcall.addWeb();
+  const rude = await Promise.all(
+    ['bob', 'carol', 'dave'].map(async (id) => RudeClient.connect(web.url, await tokenFor(id))),
+  );
+  const silent = await RudeClient.connect(web.url, null);
+  const begun = performance.now();
+  web.kill('SIGTERM');
+  await Promise.all(rude.map((client) => client.hears('42["session_closed",{"reason":"draining"')));
+  const told = performance.now();
+  await Promise.all(rude.map((client) => client.isCut()));
+  // Two seconds, and what a busy machine adds.
+  expect(performance.now() - told).toBeLessThan(4000);
+  await silent.isCut();
+  expect((await web.exited).code).toBe(0);
+  expect(performance.now() - begun).toBeLessThan(12_000);
+  const said = web.lines.map((line): { level: string; msg: string } => JSON.parse(line));
+  expect(said.map(({ level, msg }) => [level, msg])).toEqual([
+    ['info', `listening at ${web.url}`],
+    ['info', 'started'],
+    ['info', 'stopping'],
+    ['info', 'Draining: sessions are handed over'],
+    ['info', 'stopped'],
+  ]);
+});
+
+test('a client that is signed out, replaced or told to come back with a fresh token is cut in the same time', async () => {
+  const web = await rollcall.addWeb();
+  const out = await RudeClient.connect(web.url, await tokenFor('erin'));
+  const short = await RudeClient.connect(web.url, await tokenFor('frank', { expiresInSeconds: 3 }));
+  const other = await TestClient.connect(web.url, 'erin');
+  await other.socket.emitWithAck('logout', { everywhere: true });
+  await out.hears('"reason":"logout"');
+  const loggedOut = performance.now();
+  await out.isCut();
+  expect(performance.now() - loggedOut).toBeLessThan(4000);
+  await short.hears('"reason":"token_expired"');
+  const expired = performance.now();
+  await short.isCut();
+  expect(performance.now() - expired).toBeLessThan(4000);
 });

@@ -1,9 +1,9 @@
 import type { CloseReason, SessionClosed } from '../../protocol/socket.ts';
-import { stopReading } from './turns.ts';
+import { rawOf } from './turns.ts';
 import type { PresenceSocket } from './types.ts';
 
-/** A client that does not read its goodbye in this time is cut off without. */
-const FLUSH_LIMIT_MS = 2000;
+/** A client that does not read its goodbye in this time, or does not end the closing handshake, is cut off without. */
+const GOODBYE_LIMIT_MS = 2000;
 
 /**
  * Says why, then closes. Socket.IO's own clients stay away after a disconnect of the namespace and come back after a
@@ -13,9 +13,17 @@ export function closeSocket(socket: PresenceSocket, reason: CloseReason, afterMs
   const reconnect = reason !== 'logout' && reason !== 'replaced';
   const closed: SessionClosed = { reason, reconnect, ...(afterMs === undefined ? {} : { afterMs }) };
   socket.emit('session_closed', closed);
-  if (reason === 'rate_limited') stopReading(socket);
+  const { conn } = socket;
+  const raw = rawOf(conn);
+  // What a client still sends that is being closed for it stays in its own buffers; so does its answer to the closing.
+  const unread = reason === 'rate_limited';
+  if (unread) raw?.pause();
   if (!reconnect) socket.disconnect(true);
-  else socket.conn.close();
-  const cut = setTimeout(() => socket.conn.close(true), FLUSH_LIMIT_MS);
-  socket.conn.once('close', () => clearTimeout(cut));
+  else conn.close();
+  const cut = setTimeout(() => {
+    conn.close(true);
+    if (!unread) raw?.terminate();
+  }, GOODBYE_LIMIT_MS);
+  // The connection counts as closed once that has begun; the WebSocket below it does when it is.
+  (raw ?? conn).once('close', () => clearTimeout(cut));
 }
