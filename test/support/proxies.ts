@@ -23,13 +23,23 @@ interface Kind {
   }): Promise<unknown>;
 }
 
-/** Tells a master to reload, and waits until it has started another worker than those it had. */
+/**
+ * Tells a master to reload until it has started another worker than those it had: HAProxy's does not hear what it is told
+ * while the reload before is coming to its end.
+ */
 async function replaced(server: ServerProcess, signal: NodeJS.Signals): Promise<void> {
   const workers = async () =>
-    (await readFile(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8')).trim().split(' ');
+    (await readFile(`/proc/${server.pid}/task/${server.pid}/children`, 'utf8')).split(' ').filter((pid) => pid !== '');
   const before = new Set(await workers());
-  await server.kill(signal);
-  await eventually(workers, (now) => now.some((pid) => pid !== '' && !before.has(pid)), 60_000);
+  const isReplaced = (now: string[]) => now.some((pid) => !before.has(pid));
+  for (let tries = 1; ; tries++) {
+    await server.kill(signal);
+    const now = await eventually(workers, isReplaced).catch((error) => {
+      if (tries === 10) throw error;
+      return null;
+    });
+    if (now !== null) return;
+  }
 }
 
 /** What the operations guide has a snippet for. */
