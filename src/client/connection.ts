@@ -1,28 +1,43 @@
 import { io as connectSocket, type Socket } from 'socket.io-client';
 import type { Answer, ClientEvent, Ready, SessionClosed, SocketError, TokenExpiring } from '../protocol/socket.ts';
+import { readAddress } from './address.ts';
+import { monotonicMs } from './clock.ts';
+import { createInquiry } from './no-socket.ts';
 import { createSource } from './observable.ts';
-import { PresenceError, toPresenceError } from './presence-error.ts';
-import { createTokens } from './tokens.ts';
+import { FINAL_CODES, PresenceError, SLOW_CODES, toldError, toPresenceError } from './presence-error.ts';
+import { createTokens, type GetToken, isSignedOut, YOUNG_MS } from './tokens.ts';
 import type { ClosedReason, ConnectionState } from './types.ts';
 
 const ANSWER_LIMIT_MS = 10_000;
-/** From the attempt to `ready`. */
+/** From the attempt to `ready`. Socket.IO's own limit lies beyond it. */
 const READY_LIMIT_MS = 20_000;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 15_000;
+/** Where somebody has to do something before it can go well. */
+const LONGEST_DELAY_REFUSED_MS = 300_000;
 /** A connection that lived that long starts the back-off anew when it is lost. */
 const STEADY_AFTER_MS = 10_000;
 /** After waking up: time for a heartbeat to be allowed and answered. A server that says nothing is not there any more. */
 const PROBE_LIMIT_MS = 10_000;
-const RENEW_AGAIN_MS = 5000;
-
-/** Refusals that the same request would only get again. */
-const FINAL_CODES = ['UNAUTHENTICATED', 'FORBIDDEN', 'INVALID_REQUEST', 'INVALID_USER_ID', 'TOO_MANY_SESSIONS'];
+/** So many attempts that came to nothing are looked into; fewer are a server that restarts. */
+const LOOK_INTO = 2;
+/** A token is renewed so long before its end, or a third of its life where that is less. */
+const RENEW_AHEAD_MS = 60_000;
+const RENEW_AGAIN_MS = 1000;
 
 export interface ConnectionOptions {
   url: string;
-  getToken: () => string | Promise<string>;
+  getToken: GetToken;
   io?: typeof connectSocket | undefined;
+}
+
+interface Pause {
+  error?: PresenceError;
+  /** The server spreads its clients itself. */
+  exactMs?: number | undefined;
+  /** The server says when it is of use at the earliest. */
+  leastMs?: number | undefined;
+  atOnce?: boolean | undefined;
 }
 
 interface Hooks {
@@ -43,14 +58,23 @@ interface Hooks {
  */
 export function createConnection(options: ConnectionOptions, hooks: Hooks) {
   const state = createSource<ConnectionState>({ status: 'closed', reason: 'not_started' });
-  const tokens = createTokens(options.getToken);
+  const address = readAddress(options.url);
+  // Anew with every start: whoever connects next may be somebody else.
+  let tokens = createTokens(options.getToken);
+  /** What the server knows us by. */
+  let inForce: string;
+  let renewal: ReturnType<typeof setTimeout> | undefined;
+  /** Anew with every start and every connection. */
+  let inquiry = newInquiry();
+  /** Of the monotonic clock. */
+  let serverAheadMs = Date.now() - monotonicMs();
   let socket: Socket | undefined;
   /** Changes with every start, stop and attempt, so that what comes late can tell. */
   let attempt = 0;
   let failures = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  /** Between two attempts: by our own back-off, which good news may shorten, or as told by the server. */
-  let waiting: 'back-off' | 'told' | undefined;
+  /** Waiting for the next attempt by our own back-off, which good news may shorten, not as told by the server. */
+  let mayHurry = false;
   let openedAt = 0;
   let heardAt = 0;
   let farewell: SessionClosed | undefined;
@@ -58,48 +82,58 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
   async function open(): Promise<void> {
     abandon();
     const mine = attempt;
-    let fresh: boolean;
     let token: string;
     try {
-      ({ token, fresh } = await tokens.current());
+      token = await tokens.get();
     } catch (thrown) {
       if (mine !== attempt) return;
+      if (isSignedOut(thrown)) return end('signed_out');
       const error = toPresenceError(thrown, 'TOKEN_UNAVAILABLE');
       hooks.report(error);
       return retry({ error });
     }
     if (mine !== attempt) return;
-    const opened = (options.io ?? connectSocket)(options.url, {
+    inForce = token;
+    const opened = (options.io ?? connectSocket)(address.server, {
+      path: address.path(failures),
       transports: ['websocket'],
       forceNew: true,
       reconnection: false,
+      timeout: 2 * READY_LIMIT_MS,
       auth: { ...hooks.handshake(), token },
     });
     socket = opened;
-    openedAt = Date.now();
+    openedAt = monotonicMs();
     farewell = undefined;
     timer = setTimeout(
-      () => retry({ error: new PresenceError('TIMEOUT', 'The server did not answer.') }),
+      () => noSocket(new PresenceError('TIMEOUT', 'The server did not answer.'), true),
       READY_LIMIT_MS,
     );
     opened.io.engine.on('packet', () => {
-      heardAt = Date.now();
+      heardAt = monotonicMs();
     });
     opened.io.on('ping', hooks.ping);
     opened.on('ready', (ready: Ready) => isReady(ready, opened));
     opened.on('session_closed', (closed: SessionClosed) => {
       farewell = closed;
     });
-    opened.on('token_expiring', (expiring: TokenExpiring) => void renew(opened, Date.parse(expiring.expiresAt)));
-    opened.on('connect_error', (error: Error & { data?: SocketError }) => refused(error, fresh));
+    opened.on('token_expiring', ({ expiresAt }: TokenExpiring) => {
+      const endsAt = Date.parse(expiresAt);
+      const leftMs = endsAt - now();
+      // Some servers tell of it too early.
+      renewIn(leftMs - Math.min(RENEW_AHEAD_MS, (leftMs + tokens.age()) / 3), opened, endsAt);
+    });
+    opened.on('connect_error', (error: Error & { data?: SocketError }) => refused(error));
     opened.on('disconnect', lost);
   }
 
   function isReady(ready: Ready, opened: Socket): void {
     clearTimeout(timer);
-    openedAt = Date.now();
+    openedAt = monotonicMs();
+    inquiry = newInquiry();
+    serverAheadMs = Date.parse(ready.serverTime) - openedAt;
     const { userId, sessionId, heartbeatIntervalMs, ttlMs } = ready;
-    const clockOffsetMs = Date.parse(ready.serverTime) - openedAt;
+    const clockOffsetMs = now() - Date.now();
     // First the picture, then the news that there is one, then whatever else we want to know.
     hooks.ready(ready, opened);
     if (opened !== socket) return;
@@ -107,52 +141,64 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     if (opened === socket) hooks.connected();
   }
 
-  function refused(error: Error & { data?: SocketError }, tokenWasFresh: boolean): void {
-    const { code = 'NOT_CONNECTED', message = error.message, retryAfterMs } = error.data ?? {};
-    const told = new PresenceError(code, message, retryAfterMs);
-    if (code === 'TOO_MANY_WATCHED') hooks.tooManyWatched(told);
-    // A kept token may be one whose key was replaced: worth one try with a new one.
-    const final = FINAL_CODES.includes(code) && (tokenWasFresh || code !== 'UNAUTHENTICATED');
-    if (code === 'TOKEN_EXPIRED' || code === 'UNAUTHENTICATED') tokens.drop();
-    if (final) end('refused', told);
-    else retry({ error: told, leastMs: retryAfterMs, atOnce: !tokenWasFresh && code === 'TOKEN_EXPIRED' });
+  function refused({ data, message: reason }: Error & { data?: SocketError }): void {
+    if (!data) {
+      noSocket(new PresenceError('NOT_CONNECTED', reason));
+      return;
+    }
+    const error = toldError(data);
+    const { code, retryAfterMs } = error;
+    if (code === 'TOO_MANY_WATCHED') hooks.tooManyWatched(error);
+    tokens.refused(code);
+    if (FINAL_CODES.includes(code)) end('refused', error);
+    else retry({ error, leastMs: retryAfterMs, atOnce: code === 'TOKEN_EXPIRED' && tokens.age() > YOUNG_MS });
+  }
+
+  /** An attempt that came to nothing without a word of the server's. To have hung was pause enough. */
+  function noSocket(error: PresenceError, hung = false): void {
+    const { finding, look } = inquiry;
+    const isWorthALook = hung || failures >= LOOK_INTO;
+    retry({ error: finding() ?? error, atOnce: hung });
+    if (isWorthALook) void look(hung);
+  }
+
+  function newInquiry() {
+    const mine = createInquiry(address.http, (finding) => {
+      const { status } = state.get();
+      if (mine !== inquiry || status === 'connected' || status === 'closed') return;
+      state.set({ status, error: finding });
+      hooks.report(finding);
+    });
+    return mine;
   }
 
   function lost(reason: string): void {
-    if (Date.now() - openedAt >= STEADY_AFTER_MS) failures = 0;
+    if (monotonicMs() - openedAt >= STEADY_AFTER_MS) failures = 0;
     const { reason: said, reconnect, afterMs } = farewell ?? {};
-    if (said === 'token_expired') tokens.drop();
+    if (said === 'token_expired') tokens.refused('TOKEN_EXPIRED');
     if (said && !reconnect) end(said === 'logout' || said === 'replaced' ? said : 'disconnected');
     else if (!said && reason === 'io server disconnect') end('disconnected');
     else retry({ exactMs: afterMs, atOnce: said === 'token_expired' && failures === 0 });
   }
 
-  interface Pause {
-    error?: PresenceError;
-    /** The server spreads its clients itself. */
-    exactMs?: number | undefined;
-    /** The server says when it is of use at the earliest. */
-    leastMs?: number | undefined;
-    atOnce?: boolean;
-  }
-
   function retry({ error, exactMs, leastMs, atOnce }: Pause): void {
-    const before = state.get().status;
+    const before: { status: string; error?: PresenceError | undefined } = state.get();
+    const isSlow = error && SLOW_CODES.includes(error.code);
     abandon();
     // A part of the delay is chance, so that those who were cut off together do not come back together.
-    const longest = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
+    const longest = Math.min(isSlow ? LONGEST_DELAY_REFUSED_MS : LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
     const backOffMs = atOnce ? 0 : longest * (0.5 + Math.random() / 2);
     failures += 1;
-    waiting = exactMs === undefined && leastMs === undefined ? 'back-off' : 'told';
+    mayHurry = exactMs === undefined && leastMs === undefined;
     timer = setTimeout(open, exactMs ?? backOffMs + (leastMs ?? 0));
     // Last: a listener may close us.
-    state.set({ status: before === 'connecting' ? before : 'reconnecting', error });
+    state.set({ status: before.status === 'connecting' ? 'connecting' : 'reconnecting', error });
+    // The same again is no news.
+    if (isSlow && error.code !== before.error?.code) hooks.report(error);
   }
 
   function end(reason: ClosedReason, error?: PresenceError): void {
     abandon();
-    // Whoever connects next may be somebody else.
-    tokens.drop();
     state.set({ status: 'closed', reason, error });
     if (error) hooks.report(error);
   }
@@ -161,7 +207,8 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
   function abandon(): void {
     attempt += 1;
     clearTimeout(timer);
-    waiting = undefined;
+    mayHurry = false;
+    clearTimeout(renewal);
     const old = socket;
     socket = undefined;
     if (!old) return;
@@ -171,41 +218,62 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     hooks.lost();
   }
 
-  async function renew(of: Socket, expiresAt: number): Promise<void> {
+  function renewIn(ms: number, of: Socket, endsAt: number): void {
+    clearTimeout(renewal);
+    // At once, where a hidden page would wait long for a timer.
+    if (ms > 0) renewal = setTimeout(renew, ms, of, endsAt);
+    else void renew(of, endsAt);
+  }
+
+  async function renew(of: Socket, endsAt: number): Promise<void> {
     try {
-      const token = await tokens.next();
+      const token = await tokens.get(inForce);
       if (of !== socket) return;
-      await request('authenticate', { token });
+      if (token !== inForce) {
+        await request('authenticate', { token });
+        inForce = token;
+        return;
+      }
     } catch (thrown) {
       if (of !== socket) return;
-      tokens.drop();
-      hooks.report(toPresenceError(thrown, 'TOKEN_UNAVAILABLE'));
-      if (Date.now() + RENEW_AGAIN_MS < expiresAt)
-        setTimeout(() => of === socket && renew(of, expiresAt), RENEW_AGAIN_MS);
+      if (isSignedOut(thrown)) return end('signed_out');
+      const error = toPresenceError(thrown, 'TOKEN_UNAVAILABLE');
+      tokens.refused(error.code);
+      hooks.report(error);
     }
+    // Until there is one, or the server closes.
+    renewIn(Math.max((endsAt - now()) / 3, RENEW_AGAIN_MS), of, endsAt);
+  }
+
+  /** The server's time, in milliseconds since 1970. */
+  function now(): number {
+    return monotonicMs() + serverAheadMs;
   }
 
   /** Resolves with the server's acknowledgement. */
   function request(event: ClientEvent, payload: object): Promise<object> {
     const current = socket;
     if (!current || state.get().status !== 'connected') {
-      return Promise.reject(new PresenceError('NOT_CONNECTED', 'There is no connection to the server.'));
+      return Promise.reject(new PresenceError('NOT_CONNECTED', 'Not connected to the server.'));
     }
     return new Promise((resolve, reject) => {
       current.timeout(ANSWER_LIMIT_MS).emit(event, payload, (error: Error | null, answer: Answer) => {
         if (error) reject(new PresenceError('TIMEOUT', 'The server did not answer.'));
         else if (answer.ok) resolve(answer);
-        else reject(new PresenceError(answer.error.code, answer.error.message, answer.error.retryAfterMs));
+        else reject(toldError(answer.error));
       });
     });
   }
 
   return {
     state,
+    now,
     request,
     start(): void {
       if (state.get().status !== 'closed') return;
       failures = 0;
+      inquiry = newInquiry();
+      tokens = createTokens(options.getToken);
       state.set({ status: 'connecting' });
       void open();
     },
@@ -219,12 +287,12 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
       if (now.status === 'connected') {
         // An observer sends no heartbeat that would be answered.
         if (now.sessionId === null) return;
-        const since = Date.now();
+        const since = monotonicMs();
         const mine = attempt;
         setTimeout(() => {
           if (mine === attempt && heardAt < since) retry({});
         }, PROBE_LIMIT_MS);
-      } else if (waiting === 'back-off') {
+      } else if (mayHurry) {
         void open();
       }
     },

@@ -1,3 +1,4 @@
+import { monotonicMs } from './clock.ts';
 import { toPresenceError } from './presence-error.ts';
 import type { Activity } from './types.ts';
 
@@ -22,7 +23,7 @@ export function createHeartbeat(send: (activity: Activity) => Promise<unknown>) 
     clearTimers();
     const mine = connection;
     const saying = wanted;
-    allowedAt = Date.now() + usualGapMs(intervalMs);
+    allowedAt = monotonicMs() + usualGapMs(intervalMs);
     standIn = setTimeout(beat, intervalMs * 1.25);
     try {
       await send(saying);
@@ -31,7 +32,7 @@ export function createHeartbeat(send: (activity: Activity) => Promise<unknown>) 
     } catch (error) {
       if (mine !== connection) return;
       // Too soon, where the server's minimum is not the usual one; or it cannot take any right now.
-      allowedAt = Date.now() + (toPresenceError(error, '').retryAfterMs ?? usualGapMs(intervalMs));
+      allowedAt = monotonicMs() + (toPresenceError(error, '').retryAfterMs ?? usualGapMs(intervalMs));
     }
     // Also after a refusal: the change still has to be told.
     if (wanted !== told) whenAllowed();
@@ -39,8 +40,7 @@ export function createHeartbeat(send: (activity: Activity) => Promise<unknown>) 
 
   function whenAllowed(): void {
     if (!intervalMs || delayed) return;
-    // A clock that was set back must not silence us.
-    const waitMs = Math.min(allowedAt - Date.now(), intervalMs);
+    const waitMs = allowedAt - monotonicMs();
     if (waitMs <= 0) void beat();
     else delayed = setTimeout(beat, waitMs);
   }
@@ -68,7 +68,7 @@ export function createHeartbeat(send: (activity: Activity) => Promise<unknown>) 
       clearTimers();
     },
     ping(): void {
-      if (intervalMs && allowedAt <= Date.now()) void beat();
+      if (intervalMs && allowedAt <= monotonicMs()) void beat();
     },
     /** As soon as the server allows one: after waking up, when nobody knows for how long we were away. */
     soon: whenAllowed,

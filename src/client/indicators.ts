@@ -1,4 +1,5 @@
 import type { ClientEvent, IndicatorChange } from '../protocol/socket.ts';
+import { monotonicMs } from './clock.ts';
 import { createSignal } from './observable.ts';
 import { type PresenceError, toPresenceError } from './presence-error.ts';
 import type { Indicator, IndicatorKind } from './types.ts';
@@ -23,7 +24,7 @@ export function createIndicators(
 
   function join(conversationId: string): void {
     request('join_conversation', { conversationId }).catch((thrown) => {
-      const error = toPresenceError(thrown, 'INTERNAL_ERROR');
+      const error = toPresenceError(thrown);
       // It will be joined with the next connection.
       if (error.code !== 'NOT_CONNECTED' && conversations.has(conversationId)) report(error);
     });
@@ -82,11 +83,11 @@ export function createIndicators(
     /** May be called at every key stroke. */
     start(conversationId: string, kind: IndicatorKind): void {
       const key = `${kind} ${conversationId}`;
-      const now = Date.now();
-      if (now - (saidAt.get(key) ?? 0) < REPEAT_MS) return;
+      const now = monotonicMs();
+      if (now - (saidAt.get(key) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
       saidAt.set(key, now);
       request('start_indicator', { conversationId, kind }).catch((thrown) => {
-        const error = toPresenceError(thrown, 'INTERNAL_ERROR');
+        const error = toPresenceError(thrown);
         if (error.code !== 'NOT_CONNECTED') report(error);
       });
     },

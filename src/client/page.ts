@@ -1,5 +1,8 @@
+import { monotonicMs } from './clock.ts';
 import type { Activity } from './types.ts';
 
+/** A page that still runs so long after it was said to go has stayed. */
+const STAYED_MS = 1000;
 const INPUT_EVENTS = ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart'] as const;
 
 interface PageHooks {
@@ -8,20 +11,21 @@ interface PageHooks {
   woke(): void;
   /** The page goes away, for good or into the back/forward cache. */
   left(): void;
-  /** The page came back out of that cache. */
-  restored(): void;
+  /** The page came back out of that cache, or never went: not every link leads away. */
+  stayed(): void;
 }
 
 /** Outside a browser (Node, React Native) there is no page, and nothing is watched. */
 export function watchPage(idleAfterMs: number | false, hooks: PageHooks): () => void {
   if (typeof document === 'undefined' || typeof window === 'undefined' || !document.addEventListener) return () => {};
-  let lastInputAt = Date.now();
+  let lastInputAt = monotonicMs();
   let isIdle = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let leaving: ReturnType<typeof setTimeout> | undefined;
 
   function look(): void {
     clearTimeout(timer);
-    const quietMs = Date.now() - lastInputAt;
+    const quietMs = monotonicMs() - lastInputAt;
     const idle = document.visibilityState === 'hidden' || (idleAfterMs !== false && quietMs >= idleAfterMs);
     if (idle !== isIdle) {
       isIdle = idle;
@@ -32,13 +36,13 @@ export function watchPage(idleAfterMs: number | false, hooks: PageHooks): () => 
 
   // Called for every pixel a pointer moves, so it does next to nothing.
   function onInput(): void {
-    lastInputAt = Date.now();
+    lastInputAt = monotonicMs();
     if (isIdle) look();
   }
 
   function onVisibility(): void {
     if (document.visibilityState === 'visible') {
-      lastInputAt = Date.now();
+      lastInputAt = monotonicMs();
       hooks.woke();
     }
     look();
@@ -52,13 +56,18 @@ export function watchPage(idleAfterMs: number | false, hooks: PageHooks): () => 
   on(document, 'visibilitychange', onVisibility);
   on(document, 'resume', hooks.woke);
   on(window, 'online', hooks.woke);
-  on(window, 'pagehide', hooks.left);
-  on(window, 'pageshow', (event) => {
-    if ((event as PageTransitionEvent).persisted) hooks.restored();
+  on(window, 'pagehide', () => {
+    hooks.left();
+    leaving = setTimeout(hooks.stayed, STAYED_MS);
+  });
+  on(window, 'pageshow', () => {
+    clearTimeout(leaving);
+    hooks.stayed();
   });
   look();
   return () => {
     clearTimeout(timer);
+    clearTimeout(leaving);
     stop.abort();
   };
 }

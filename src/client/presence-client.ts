@@ -8,6 +8,7 @@ import { createSignal } from './observable.ts';
 import { watchPage } from './page.ts';
 import { createPeople, type PresenceListener } from './people.ts';
 import { PresenceError } from './presence-error.ts';
+import type { GetToken } from './tokens.ts';
 import type {
   Activity,
   ConnectionState,
@@ -24,8 +25,8 @@ import { createWatching } from './watching.ts';
 export interface PresenceClientOptions {
   /** Of the Rollcall server, for example `https://presence.example.com`. */
   url: string;
-  /** Asks your own backend for a token. Called again before the token expires and when the server refuses it. */
-  getToken: () => string | Promise<string>;
+  /** Asks your own backend for a token. Called again before the token expires and when the server refuses it, once in a second at most. Null, or a `SignedOutError`: nobody is signed in, which closes the client. */
+  getToken: GetToken;
   /** Names this device for good: its session is found again, and a second connection with the same id replaces this one. Default: a new one for every client, so that tabs don't replace each other. */
   deviceId?: string | undefined;
   device?: { kind: DeviceKind; name?: string | undefined } | undefined;
@@ -45,6 +46,8 @@ export interface PresenceClient {
   /** Says goodbye and stays away until `connect()`. */
   close(): void;
   readonly connection: Observable<ConnectionState>;
+  /** The server's time in milliseconds since 1970, whatever this device's clock says; that clock's before the first connection. */
+  now(): number;
   /** Whom the token named when we last connected. */
   readonly userId: string | undefined;
   /** With `audience: 'everyone'`: all users heard of; otherwise those watched. */
@@ -79,7 +82,7 @@ const DEFAULT_IDLE_AFTER_MS = 300_000;
 /** Nothing is connected before `connect()`, so it may be called anywhere, also while rendering on a server. */
 export function createPresenceClient(options: PresenceClientOptions): PresenceClient {
   const tellsEveryone = options.audience === 'everyone';
-  const deviceId = options.deviceId ?? randomId();
+  const deviceId = options.deviceId ?? `${Math.random()}`;
   const errors = createSignal<PresenceError>();
   const friends = createSignal<FriendActive>();
   const people = createPeople();
@@ -161,8 +164,9 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
         wasUp = connection.state.get().status !== 'closed';
         connection.stop('closed');
       },
-      restored() {
+      stayed() {
         if (wasUp) connection.start();
+        wasUp = false;
       },
     });
     connection.start();
@@ -189,6 +193,7 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
     },
     close,
     connection: connection.state,
+    now: connection.now,
     get userId() {
       return userId;
     },
@@ -233,10 +238,4 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
     indicators: indicators.get,
     watchIndicators: indicators.watch,
   };
-}
-
-/** `crypto.randomUUID` exists only where the page came over TLS, and not everywhere in React Native. */
-function randomId(): string {
-  const digits = () => Math.random().toString(36).slice(2).padEnd(10, '0');
-  return globalThis.crypto?.randomUUID?.() ?? digits() + digits();
 }

@@ -42,10 +42,6 @@ export function awaitAnswer(known: Known): Known {
   return { presence: known.presence, version: -1 };
 }
 
-export function unknownUser(userId: string): Presence {
-  return { userId, status: 'unknown', lastSeen: null, detail: NO_DETAIL };
-}
-
 function keepIfSame(known: Known | undefined, told: Told, detail: Readonly<Detail>): Known {
   const { userId, status, lastSeen, version } = told;
   const old = known?.presence;

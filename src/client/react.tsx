@@ -1,11 +1,12 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useSyncExternalStore } from 'react';
 import type { PresenceClient } from './presence-client.ts';
-import { unknownUser } from './presence-state.ts';
 import type { ConnectionState, Indicator, Presence } from './types.ts';
 
 const ClientContext = createContext<PresenceClient | undefined>(undefined);
 const ON_SERVER: ConnectionState = { status: 'connecting' };
 const NOBODY: readonly Indicator[] = [];
+const NO_DETAIL = Object.freeze({});
+const unknownUser = (userId: string): Presence => ({ userId, status: 'unknown', lastSeen: null, detail: NO_DETAIL });
 
 /** Keeps the client connected for as long as it is mounted. The last provider to go closes it. */
 export function PresenceProvider({ client, children }: { client: PresenceClient; children?: ReactNode }) {

@@ -48,7 +48,7 @@ export type ConnectionState =
       readonly heartbeatIntervalMs: number;
       /** How long the server waits for a sign of life. */
       readonly ttlMs: number;
-      /** Add it to `Date.now()` to get the server's time. */
+      /** What added to `Date.now()` gave the server's time when we connected; `now()` stays right if this device's clock is set. */
       readonly clockOffsetMs: number;
     }
   | { readonly status: 'reconnecting'; readonly error?: PresenceError | undefined }
@@ -56,10 +56,10 @@ export type ConnectionState =
 
 /**
  * `not_started`: before `connect()`; `closed`: by `close()`; `logout`: this session was signed out, here or elsewhere;
- * `replaced`: another connection took this `deviceId`; `refused`: the server will not have us (see `error`);
- * `disconnected`: the server closed without saying why.
+ * `signed_out`: `getToken` said that nobody is signed in; `replaced`: another connection took this `deviceId`; `refused`:
+ * the server will not have us (see `error`); `disconnected`: the server closed without saying why.
  */
-export type ClosedReason = 'not_started' | 'closed' | 'logout' | 'replaced' | 'refused' | 'disconnected';
+export type ClosedReason = 'not_started' | 'closed' | 'logout' | 'signed_out' | 'replaced' | 'refused' | 'disconnected';
 
 /** A value that tells when it changes; fits React's `useSyncExternalStore`. */
 export interface Observable<T> {

@@ -82,7 +82,7 @@ export function createWatching(
     if (mine !== connection) return;
     lettingGo -= 1;
     if (refusal) {
-      const isOwed = laterUnlessFinal(toPresenceError(refusal, 'INTERNAL_ERROR'));
+      const isOwed = laterUnlessFinal(toPresenceError(refusal));
       // Whoever is wanted again meanwhile is not to be let go.
       if (isOwed) for (const userId of userIds) if (!watched.has(userId) && !asked.has(userId)) owed.add(userId);
     } else if (crowded) flush();
@@ -105,7 +105,7 @@ export function createWatching(
       for (const userId of userIds.filter(isOpen)) watched.add(userId);
     } catch (thrown) {
       if (mine !== connection) return;
-      const isOwed = notWatched(userIds, toPresenceError(thrown, 'INTERNAL_ERROR'));
+      const isOwed = notWatched(userIds, toPresenceError(thrown));
       if (isOwed) for (const userId of userIds.filter(isOpen)) owed.add(userId);
     }
     for (const userId of userIds.filter(isOpen)) asked.delete(userId);

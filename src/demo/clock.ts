@@ -1,11 +1,13 @@
 import { useEffect, useState } from 'react';
+import { usePresenceClient } from '../client/react.tsx';
 
-/** The time, again and again, so that "3 minutes ago" does not grow old on the page. */
+/** The server's time, again and again, so that "3 minutes ago" does not grow old on the page. */
 export function useNow(everyMs = 1000): number {
-  const [now, setNow] = useState(Date.now);
+  const client = usePresenceClient();
+  const [now, setNow] = useState(client.now);
   useEffect(() => {
-    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    const timer = setInterval(() => setNow(client.now()), everyMs);
     return () => clearInterval(timer);
-  }, [everyMs]);
+  }, [client, everyMs]);
   return now;
 }

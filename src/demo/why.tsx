@@ -1,6 +1,5 @@
 import { useEffect, useState } from 'react';
 import { formatLastSeen } from '../client/index.ts';
-import { useConnectionState } from '../client/react.tsx';
 import { useNow } from './clock.ts';
 import { type Device, deviceName } from './devices.ts';
 import { Popover } from './popover.tsx';
@@ -43,9 +42,7 @@ export function Why({ answer, settings, rest, devices }: WhyProps) {
 }
 
 function Reasons({ status, why, rest, devices }: Pick<WhyProps, 'rest' | 'devices'> & { status: string; why: Reason }) {
-  const state = useConnectionState();
-  const offsetMs = state.status === 'connected' ? state.clockOffsetMs : 0;
-  const now = useNow(500) + offsetMs;
+  const now = useNow(500);
   const device = useDeviceName(why.sessionId, rest, devices);
   return (
     <dl className="reasons">

@@ -33,8 +33,9 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('the package is under 6 KB, gzipped', () => {
-  expect(built.gzippedBytes).toBeLessThan(6 * 1024);
+test('the client is under 6.5 KB, gzipped, and the hooks under 1 KB', () => {
+  expect(built.gzippedBytes).toBeLessThanOrEqual(6.5 * 1024);
+  expect(built.hooksGzippedBytes).toBeLessThanOrEqual(1024);
 });
 
 test('nothing of the server is in the package, neither in its code nor in its types', async () => {

@@ -10,7 +10,10 @@ import { tokenFor } from '../support/client.ts';
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>A host application</title><link rel="icon" href="data:,"><div id="root"></div>`;
 
-/** A host application: pages built from one script each, and a backend that signs tokens for whoever asks. */
+/**
+ * A host application: pages built from one script each, a backend that signs tokens for whoever asks, and two addresses
+ * that lead nowhere: `/download` is a file, `/nothing` a 204.
+ */
 export class Site {
   readonly #server: Server;
   readonly #files: ReadonlyMap<string, string>;
@@ -52,6 +55,14 @@ export class Site {
       const url = new URL(request.url ?? '/', 'http://site');
       if (request.method === 'POST' && url.pathname === '/presence-token') {
         void tokenFor(url.searchParams.get('user') ?? 'reader').then((token) => response.end(token));
+        return;
+      }
+      if (url.pathname === '/download') {
+        response.writeHead(200, { 'content-disposition': 'attachment; filename="notes.txt"' }).end('Nothing of note.');
+        return;
+      }
+      if (url.pathname === '/nothing') {
+        response.writeHead(204).end();
         return;
       }
       const found = site.#files.get(url.pathname);

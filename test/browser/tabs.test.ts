@@ -143,3 +143,36 @@ test('left with the back button in mind: gone at once, and back out of the cache
   await observer.hears('back', isActive, { after: 2 });
   expect(await page.evaluate(() => (window as { mark?: string }).mark)).toBe('the same page');
 });
+
+test.each(['/download', '/nothing'])('a link to %s leaves the page where it is, and its user active', async (path) => {
+  const user = `clicker-${path.slice(1)}`;
+  const page = await open(user);
+  const answered = page.waitForEvent('response', (response) => new URL(response.url()).pathname === path);
+  await page.evaluate((href) => {
+    const link = document.createElement('a');
+    link.href = href;
+    document.body.append(link);
+    link.click();
+  }, path);
+  await answered;
+  const [{ lastHeartbeat = '' } = {}] = await sessions(user);
+  await eventually(
+    () => sessions(user),
+    ([session]) => Date.parse(session?.lastHeartbeat ?? '') > Date.parse(lastHeartbeat),
+  );
+  expect(observer.statuses(user)).toEqual(['active']);
+});
+
+test('a page that is told it goes, and stays, is connected again by itself', async () => {
+  const page = await open('stayer');
+  await page.evaluate(() => window.dispatchEvent(new PageTransitionEvent('pagehide')));
+  await observer.hears('stayer', isInactive, { withinMs: 2000 });
+  await observer.hears('stayer', isActive, { after: 2 });
+  // Once more, after a client that was closed meanwhile: it stays away.
+  await page.evaluate(() => {
+    window.dispatchEvent(new PageTransitionEvent('pagehide'));
+    window.client.close();
+    window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
+  });
+  expect(await page.evaluate(() => window.client.connection.get())).toMatchObject({ status: 'closed' });
+});

@@ -41,6 +41,15 @@ test('a key stroke every 100 ms is told every three seconds, and the end of it o
   expect(sent.slice(3)).toEqual(['stop_indicator lobby typing']);
 });
 
+test('a clock that is set back by an hour does not silence somebody who types', () => {
+  const { indicators, sent } = world();
+  indicators.start('lobby', 'typing');
+  vi.setSystemTime(Date.now() - 3_600_000);
+  vi.advanceTimersByTime(3000);
+  indicators.start('lobby', 'typing');
+  expect(sent).toHaveLength(2);
+});
+
 test('typing and recording, here and there, are told independently', () => {
   const { indicators, sent } = world();
   indicators.start('lobby', 'typing');

@@ -7,6 +7,8 @@ declare global {
     /** Timers of a hidden page are held back; this one shows it. */
     ticks: number;
     states: string[];
+    /** What `onError` was told. */
+    errors: string[];
   }
 }
 
@@ -18,6 +20,8 @@ const client = createPresenceClient({
 });
 client.connect();
 window.client = client;
+window.errors = [];
+client.onError(({ code, message }) => window.errors.push(`${code}: ${message}`));
 window.states = [];
 client.connection.subscribe(() => window.states.push(client.connection.get().status));
 window.ticks = 0;
