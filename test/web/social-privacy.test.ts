@@ -62,10 +62,13 @@ test('a block hides each from the other, and is listed where it was made', async
   expect([await statusOf('cid', 'dan'), await statusOf('dan', 'cid')]).toEqual([active('dan'), active('cid')]);
 });
 
-test('somebody who never came can be blocked, and is nobody’s news', async () => {
+test('somebody who never came can be blocked, and does not become known by it', async () => {
   expect(await world.host('PUT', '/users/eve/blocks/some:body')).toEqual([204, null]);
-  expect(await statusOf('eve', 'some:body')).toEqual(away('some:body'));
+  expect(refused(await world.host('GET', '/users/some:body/status'))).toEqual([404, 'USER_NOT_FOUND']);
   expect(await world.host('GET', '/users/eve/blocks')).toEqual([200, { blocks: [{ userId: 'some:body' }] }]);
+  await world.comes('some:body');
+  expect(await statusOf('eve', 'some:body')).toEqual(away('some:body'));
+  expect(await statusOf('zoe', 'some:body')).toEqual(active('some:body'));
 });
 
 test('a change that Redis was not told of is told by a worker', async () => {
