@@ -139,20 +139,31 @@ export function close(
   return finish(turn, 'ok');
 }
 
-/** The web that holds the session stops. The client is told to come back, and until `handoverMs` have passed it is here. */
+/**
+ * The web that holds these sessions stops. The clients are told to come back, and until `handoverMs` have passed they are
+ * here. A session that nobody can come back for ends at once, quietly, where another one is live: should that one fall
+ * silent, the client is waited for as before; should it leave, nobody is.
+ */
 export function handOver(
   before: Person,
-  from: Speaker & { handoverMs: number },
+  given: { speakers: readonly Speaker[]; handoverMs: number },
   circumstances: Circumstances,
 ): Outcome {
   const turn = begin(before, circumstances);
   settleFirst(turn);
-  const { person, now } = turn;
-  const session = find(person, from.sessionId);
-  if (session && session.conn === from.conn) {
-    refuse(turn, from.conn);
-    Object.assign(session, { conn: NOBODY, standing: 'handover', lastBeat: now, deadline: now + from.handoverMs });
+  const { person, now, ttlMs } = turn;
+  const leaving = person.sessions
+    .filter(({ sessionId, conn }) => given.speakers.some((one) => one.sessionId === sessionId && one.conn === conn))
+    // The freshest last: where all of them go, it is the one that stays.
+    .toSorted((a, b) => (freshest([a, b]) === a ? 1 : -1));
+  for (const session of leaving) {
+    refuse(turn, session.conn);
+    Object.assign(session, { conn: NOBODY, standing: 'handover', lastBeat: now, deadline: now + given.handoverMs });
     heard(person, now);
+    const heir = canReturn(session.sessionId) ? null : freshest(person.sessions.filter(countsForLimit));
+    if (!heir) continue;
+    heir.lastBeat = Math.max(heir.lastBeat, now + given.handoverMs - ttlMs);
+    drop(person, session);
   }
   return finish(turn, 'ok');
 }

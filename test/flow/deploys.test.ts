@@ -21,6 +21,11 @@ async function why(userId: string) {
   return (await rest(stays.url, 'GET', path, { token: await tokenFor(userId) })).body.why;
 }
 
+async function sessionsOf(userId: string): Promise<string[]> {
+  const { body } = await rest(stays.url, 'GET', `/users/${userId}/sessions`, { token: await tokenFor(userId) });
+  return body.sessions.map((session: { sessionId: string }) => session.sessionId);
+}
+
 async function endsWell(program: Program, ...signals: NodeJS.Signals[]): Promise<number> {
   const from = performance.now();
   for (const signal of signals) program.kill(signal);
@@ -134,6 +139,32 @@ describe('a deploy', () => {
     }
     expect(watcher.statuses(gone)).toEqual(['active', 'inactive']);
     watcher.leave();
+  });
+
+  test('ends a connection without a device id where its user has another one: closing that makes inactive at once', async () => {
+    const users = ['d-both', 'd-two'];
+    const patient = await rollcall.addWeb({ HANDOVER_SECONDS: '15' });
+    const watcher = await TestClient.connect(stays.url, 'd-watcher-2', { watch: users });
+    const elsewhere = await TestClient.connect(stays.url, 'd-both', { deviceId: 'laptop' });
+    const drained: TestClient[] = [];
+    for (const userId of ['d-both', 'd-two', 'd-two']) drained.push(await TestClient.connect(patient.url, userId));
+    for (const userId of users) await watcher.hears(userId, isActive);
+    const ended = endsWell(patient, 'SIGTERM');
+    for (const client of drained) await client.isClosed(2000);
+    expect(await sessionsOf('d-both')).toEqual([elsewhere.sessionId]);
+    elsewhere.leave();
+    const closing = Date.now();
+    const gone = await watcher.hears('d-both', isInactive);
+    expect(Math.abs(Date.parse(gone.lastSeen ?? '') - closing)).toBeLessThan(500);
+    expect(await why('d-both')).toMatchObject({ rule: 'disconnect', sessionId: elsewhere.sessionId });
+    // Of two that go together one is waited for.
+    expect(await sessionsOf('d-two')).toEqual([drained[2]?.sessionId]);
+    const back = await TestClient.connect(stays.url, 'd-two');
+    expect(await sessionsOf('d-two')).toEqual([back.sessionId]);
+    await ended;
+    expect(watcher.statuses('d-both')).toEqual(['active', 'inactive']);
+    expect(watcher.statuses('d-two')).toEqual(['active']);
+    for (const client of [back, watcher]) client.leave();
   });
 
   test('lets nobody in any more and leaves nobody without an answer; a plain Socket.IO client comes back by itself', async () => {

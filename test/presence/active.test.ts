@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest';
-import { handOver } from '../../src/presence/happenings.ts';
 import { nextLook, statusOf } from '../../src/presence/person.ts';
 import { Ann, moment, TTL } from './people.ts';
 
@@ -80,7 +79,7 @@ test('who does not come back within the grace left when they closed', () => {
 test('a deploy is not an absence: who is back within the handover causes no event', () => {
   const ann = new Ann();
   ann.opens('1');
-  ann.at(50_000).does((person, when) => handOver(person, { sessionId: 'c1', conn: '1', handoverMs: 15_000 }, when));
+  ann.at(50_000).drains('1');
   expect(ann.at(64_999).opens('2')).toMatchObject({ told: [] });
   expect(ann.person.sessions.map((session) => session.sessionId)).toEqual(['c2']);
 });
@@ -88,7 +87,7 @@ test('a deploy is not an absence: who is back within the handover causes no even
 test('who is not back after the handover was last seen at the drain', () => {
   const ann = new Ann();
   ann.opens('1');
-  ann.at(50_000).does((person, when) => handOver(person, { sessionId: 'c1', conn: '1', handoverMs: 15_000 }, when));
+  ann.at(50_000).drains('1');
   expect(ann.at(65_000).settles().told).toEqual(['inactive: handover']);
   expect(ann.lastSeen).toBe(50_000);
 });

@@ -67,6 +67,53 @@ test('what nobody can come back for ends quietly with the next session; a device
   expect(ann.person.sessions.map((session) => session.sessionId).sort()).toEqual(['c3', 'd1']);
 });
 
+test('a drained connection without a device id ends where its user is connected elsewhere: whoever closes that is gone', () => {
+  const ann = new Ann();
+  ann.opens('1');
+  ann.opens('2', { sessionId: 'd1' });
+  expect(ann.at(10_000).drains('1').told).toEqual([]);
+  expect(ann.person.sessions.map((session) => session.sessionId)).toEqual(['d1']);
+  ann.at(11_000).closes('2', { sessionId: 'd1' });
+  expect(ann.settles().told).toEqual(['inactive: disconnect']);
+  expect(ann.lastSeen).toBe(11_000);
+});
+
+test('where the connection elsewhere falls silent instead, the drained one is waited for, and last seen is the drain', () => {
+  const ann = new Ann();
+  ann.opens('1');
+  ann.opens('2', { sessionId: 'd1' });
+  ann.at(TTL - 5000).drains('1');
+  expect(ann.at(TTL + 9999).settles().told).toEqual([]);
+  expect(ann.at(TTL + 10_000).settles().told).toEqual(['inactive: timeout']);
+  expect(ann.lastSeen).toBe(TTL - 5000);
+});
+
+test('of connections without a device id that are drained together the freshest is waited for, also if drained apart', () => {
+  for (const drains of [[['1', '2']], [['2', '1']], [['1'], ['2']]]) {
+    const ann = new Ann();
+    ann.opens('1');
+    ann.at(5000).opens('2');
+    for (const conns of drains) expect(ann.at(10_000).drains(...conns).told).toEqual([]);
+    expect(ann.person.sessions.map((session) => session.sessionId)).toEqual(['c2']);
+    expect(ann.at(24_999).settles().told).toEqual([]);
+    expect(ann.at(25_000).settles().told).toEqual(['inactive: handover']);
+    expect(ann.lastSeen).toBe(10_000);
+  }
+});
+
+test('a drained device is waited for whoever else is there, and one that appears inactive is told of to nobody', () => {
+  const ann = new Ann();
+  ann.opens('1', { sessionId: 'd1' });
+  ann.opens('2');
+  ann.at(10_000).drains('1');
+  expect(ann.person.sessions.map((session) => session.sessionId)).toEqual(['d1', 'c2']);
+  ann.opens('3');
+  ann.hides();
+  expect(ann.at(12_000).drains('2').told).toEqual([]);
+  expect(ann.person.sessions.map((session) => session.sessionId)).toEqual(['d1', 'c3']);
+  expect(ann.lastSeen).toBe(10_000);
+});
+
 test('a client without a socket stays active by posting, and its session ends quietly when a socket opens', () => {
   const ann = new Ann();
   const posts = () => ann.does((person, when) => chooseActive(person, false, when));

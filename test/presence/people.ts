@@ -1,4 +1,4 @@
-import { chooseInactive, close, type Hello, open, touch } from '../../src/presence/happenings.ts';
+import { chooseInactive, close, type Hello, handOver, open, touch } from '../../src/presence/happenings.ts';
 import { type Circumstances, type Outcome, type Person, settle, stranger } from '../../src/presence/person.ts';
 
 export const TTL = 60_000;
@@ -49,6 +49,12 @@ export class Ann {
 
   closes(conn: string, { sessionId = `c${conn}`, ageMs = 0, graceMs = 0 } = {}) {
     return this.does((person, when) => close(person, { sessionId, conn, ageMs, graceMs }, when));
+  }
+
+  /** The web that holds these connections stops; the handover is 15 s. */
+  drains(...conns: string[]) {
+    const speakers = conns.flatMap((conn) => this.person.sessions.filter((session) => session.conn === conn));
+    return this.does((person, when) => handOver(person, { speakers, handoverMs: 15_000 }, when));
   }
 
   hides(forMs: number | null = null) {

@@ -169,9 +169,9 @@ async function goodbye(world: World, connection: Connection, { ageMs, graceMs, l
 async function drain(world: World, { conns }: Of<'hand over'>): Promise<void> {
   const all = conns.flatMap((conn) => world.connection(conn));
   world.owe(await world.store.handOver(SHARD, all, HANDOVER_MS));
-  for (const connection of all) {
-    const person = world.person(connection.userId);
-    if (person) world.follow(handOver(person, { ...connection, handoverMs: HANDOVER_MS }, world.circumstances));
+  for (const [userId, speakers] of Map.groupBy(all, (connection) => connection.userId)) {
+    const person = world.person(userId);
+    if (person) world.follow(handOver(person, { speakers, handoverMs: HANDOVER_MS }, world.circumstances));
   }
 }
 
