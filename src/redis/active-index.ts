@@ -4,6 +4,8 @@ import { type Reply, runScript } from './scripts.ts';
 import { timeOf } from './time.ts';
 
 const SWEEP_LEASE_MS = 700;
+/** Users read at once, of all shards together. */
+const PAGE = 800;
 
 export interface SweptShard {
   shard: number;
@@ -73,12 +75,21 @@ export class ActiveIndex {
     return { cursor: next, userIds: flat.filter((_, n) => n % 2 === 0) };
   }
 
-  /** At most `limit` users who have a deadline, over all shards. */
-  async someone(limit: number): Promise<string[]> {
-    const pages = await Promise.all(
-      Array.from({ length: SHARDS }, (_, shard) => this.#redis.zrange(this.#keys.due(shard), '0', String(limit - 1))),
-    );
-    return pages.flat().slice(0, limit);
+  /**
+   * All users who have a deadline, some hundred at a time, those of a random shard first: where not all of them are wanted
+   * none is left out every time. Who has one all the while is among them, perhaps twice.
+   */
+  async *everybody(): AsyncGenerator<string[]> {
+    const first = Math.floor(Math.random() * SHARDS);
+    let left = Array.from({ length: SHARDS }, (_, n) => ({ shard: (first + n) % SHARDS, cursor: '0' }));
+    while (left.length > 0) {
+      const count = Math.ceil(PAGE / left.length);
+      const pages = await Promise.all(left.map(({ shard, cursor }) => this.page(shard, cursor, count)));
+      yield pages.flatMap((page) => page.userIds);
+      left = left
+        .map(({ shard }, n) => ({ shard, cursor: pages[n]?.cursor ?? '0' }))
+        .filter(({ cursor }) => cursor !== '0');
+    }
   }
 
   /** How many users have a deadline ahead of them: whoever has a session, those who appear inactive included. */

@@ -5,8 +5,10 @@ import type { VersionedStatus } from '../../protocol/vocabulary.ts';
 import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
 import { shardOf } from '../../redis/keys.ts';
 import type { Connections } from '../connections.ts';
+import { guarded } from '../guarded.ts';
 import type { Presence } from '../presence.ts';
 import { nothingSeen, type Snapshot } from '../views.ts';
+import { eachOnce, lookedAt, snapshotOfActive } from './everyone.ts';
 import type { Rooms } from './rooms.ts';
 import { Sights } from './sights.ts';
 import type { Talks } from './talks.ts';
@@ -35,8 +37,8 @@ export interface AudienceDeps {
   maxWatched: number;
   /** Up to which outbox entry of a shard everything has been handed to `onBatch`. */
   delivered(shard: number): string;
-  /** Some users who may be active, at most so many. */
-  someone(limit: number): Promise<string[]>;
+  /** All users who may be active, page by page; some may come twice. */
+  everybody(): AsyncIterable<string[]>;
   /** Something was missed: a resync is due. */
   missed(): void;
   /** The clock of Redis (ms), as far as this process knows. */
@@ -71,18 +73,18 @@ export class Audience implements DeliveryListener {
 
   /** Begins a picture of these users (null: everyone who is active). Throws TOO_MANY_WATCHED or UNAVAILABLE. */
   async look(viewer: Viewer, userIds: string[] | null): Promise<Picture> {
-    const { presence, someone, maxWatched } = this.#deps;
+    const { presence, everybody, maxWatched } = this.#deps;
     const wanted = userIds === null ? null : new Set(userIds);
     if (wanted) this.#admit(viewer, wanted);
     const picture: Picture = { viewer, userIds: wanted, held: [], snapshot: nothingSeen() };
     this.#open.add(picture);
     try {
-      const ids = wanted ? [...wanted] : await someone(maxWatched);
-      picture.snapshot = await presence.snapshot(ids, viewer.userId);
+      picture.snapshot = wanted
+        ? await presence.snapshot([...wanted], viewer.userId)
+        : await guarded(() => snapshotOfActive(presence, everybody(), viewer.userId, maxWatched));
       // Whoever came meanwhile is told of by an event, which has to be newer than the picture.
       const { users, unsure } = picture.snapshot;
       for (const user of users) if (unsure.has(user.userId) && user.version > 0) user.version--;
-      if (!wanted) picture.snapshot.users = picture.snapshot.users.filter((user) => user.status === 'active');
       return picture;
     } catch (error) {
       this.#open.delete(picture);
@@ -202,9 +204,11 @@ export class Audience implements DeliveryListener {
 
   /** Tells everybody here who watches what is true now. */
   async resync(): Promise<void> {
-    const { rooms, someone, maxWatched } = this.#deps;
+    const { rooms, everybody, maxWatched } = this.#deps;
     const ids = new Set([...rooms.watched(), ...this.#told]);
-    if (rooms.hasEveryone) for (const userId of await someone(maxWatched)) ids.add(userId);
+    if (rooms.hasEveryone) {
+      for await (const page of eachOnce(everybody(), lookedAt(maxWatched))) for (const userId of page) ids.add(userId);
+    }
     const all = [...ids];
     for (let n = 0; n < all.length; n += RESYNC_AT_ONCE) await this.#retell(all.slice(n, n + RESYNC_AT_ONCE));
   }

@@ -15,7 +15,6 @@ import { clientAddress } from '../client-address.ts';
 import { letConnectionsGo } from '../closing-connections.ts';
 import { Connections } from '../connections.ts';
 import type { Conversations } from '../conversations.ts';
-import { guarded } from '../guarded.ts';
 import type { Limits } from '../limits.ts';
 import type { WebMetrics } from '../metrics.ts';
 import type { Origins } from '../origins.ts';
@@ -102,7 +101,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     everyone: config.audience === 'everyone',
     maxWatched: config.maxWatchedUsers,
     delivered: (shard) => reader.delivered(shard),
-    someone: (limit) => guarded(() => services.index.someone(limit)),
+    everybody: () => services.index.everybody(),
     now: () => services.clock.now(),
     missed: () => {
       resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
