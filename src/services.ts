@@ -10,6 +10,7 @@ import { RedisClock } from './redis/clock.ts';
 import { connectRedis, isRedisAway, type RedisClient, type Temper } from './redis/connect.ts';
 import { Indicators } from './redis/indicators.ts';
 import { createKeys, type Keys } from './redis/keys.ts';
+import { Memberships } from './redis/memberships.ts';
 import { Outbox } from './redis/outbox.ts';
 import { PresenceStore } from './redis/presence-store.ts';
 import { PrivacyCache } from './redis/privacy-cache.ts';
@@ -33,6 +34,7 @@ export interface Services {
   index: ActiveIndex;
   seen: SeenIndex;
   indicators: Indicators;
+  memberships: Memberships;
   alerts: Alerts;
   pushPlaces: PushPlaces;
   db: Knex;
@@ -82,6 +84,11 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
     if (!isRedisAway(error)) log.error({ err: error }, 'A queue failed');
   };
   const queues = new Queues(producers, keys, complain, config.timeoutQueues, tracing);
+  const indicators = new Indicators(redis, keys, clock, tracing);
+  const memberships = new Memberships(redis, keys, indicators);
+  pulse.onBack((shards, first) => {
+    if (!first) memberships.distrust(shards);
+  });
   pulse.start();
 
   return {
@@ -94,7 +101,8 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
     outbox: new Outbox(redis, keys),
     index: new ActiveIndex(redis, keys),
     seen: new SeenIndex(redis, keys),
-    indicators: new Indicators(redis, keys, clock, tracing),
+    indicators,
+    memberships,
     alerts: new Alerts(redis, keys, config.ttlMs, tracing),
     pushPlaces: new PushPlaces(redis, keys),
     db,

@@ -10,10 +10,10 @@ import type { Services } from '../src/services.ts';
  * nothing that comes late brings it back. May be repeated.
  */
 export async function erase(services: Services, { userId, version }: Change): Promise<void> {
-  const { db, indicators, queues } = services;
+  const { db, memberships, queues } = services;
   for (const conversationId of await eraseUser(db, userId, version)) {
-    await indicators.forgetMember(conversationId, userId);
-    await queues.follow(await indicators.expel(conversationId, userId));
+    // At once; should this fail, it is noted with the removal that Redis has to hear of it.
+    await queues.follow(await memberships.remove(conversationId, userId));
   }
   await dropTraces(services, userId);
   // Jobs that are at work now leave their traces a moment later.

@@ -7,6 +7,7 @@ import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
 import { eraseTraces } from './erasure.ts';
+import { compareMemberships } from './memberships.ts';
 import { comparePrivacy } from './privacy.ts';
 import { dropOld, preparePartitions } from './retention.ts';
 import { completeSeen, pruneSeen } from './seen-index.ts';
@@ -40,6 +41,8 @@ export async function runMaintenance(services: Services, config: Config, job: Jo
         return await preparePartitions(services, config);
       case 'drop-old':
         return { ...(await dropOld(services, config)), queues: await services.queues.dropLeft() };
+      case 'compare-members':
+        return await compareMemberships(services);
       case 'erase-traces':
         return await eraseTraces(services, job);
       default:

@@ -10,6 +10,7 @@ import type { Services } from '../src/services.ts';
 import { Beside } from './beside.ts';
 import { FeedKeeper } from './change-feed.ts';
 import { Choices } from './choices.ts';
+import { MembershipKeeper } from './memberships.ts';
 import { Newcomers } from './newcomers.ts';
 import { PrivacyComparer, PrivacyKeeper } from './privacy.ts';
 
@@ -21,6 +22,7 @@ const INDICATORS_AT_ONCE = 200;
 const NEWCOMERS_EVERY_MS = 250;
 const CHOICES_EVERY_MS = 250;
 const PRIVACY_EVERY_MS = 1000;
+const MEMBERSHIPS_EVERY_MS = 1000;
 /** Changes gather for so long before they have positions, and for one webhook. */
 const FEED_EVERY_MS = 250;
 const TRIM_EVERY_MS = 5000;
@@ -56,6 +58,7 @@ export class Sweep {
     const choices = new Choices(services, log);
     const privacy = new PrivacyKeeper(services);
     const comparer = new PrivacyComparer(services);
+    const memberships = new MembershipKeeper(services);
     const feed = new FeedKeeper(services, config);
     const welcome = () => this.#newcomers.pass();
     this.#welcoming = new Beside(NEWCOMERS_EVERY_MS, welcome, log, 'Newcomers could not be made known');
@@ -63,6 +66,12 @@ export class Sweep {
       new Beside(CHOICES_EVERY_MS, () => choices.pass(), log, 'Choices could not be checked'),
       new Beside(PRIVACY_EVERY_MS, () => privacy.pass(), log, 'A change of privacy could not be told'),
       new Beside(PRIVACY_EVERY_MS, () => comparer.pass(), log, 'Who may see whom could not be compared'),
+      new Beside(
+        MEMBERSHIPS_EVERY_MS,
+        () => memberships.pass(),
+        log,
+        'A removal from a conversation could not be told',
+      ),
       new Beside(FEED_EVERY_MS, () => feed.pass(), log, 'The change feed could not be kept'),
     ];
   }

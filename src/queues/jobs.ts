@@ -89,8 +89,9 @@ export interface EraseTracesJob {
  * `record-active`: last seen of those who stay; `restore-jobs`: missing timeout jobs; `settle-lost`: ghosts of a lost store;
  * `compare-privacy`: who may see whom, in Redis as in PostgreSQL;
  * `complete-seen`: who was seen before the store was lost; `prune-seen`: who was not seen for 30 days; `note-minute`: the
- * timeline; `make-partitions`: room for the history of the next days; `drop-old`: history beyond its retention.
- * `erase-traces` comes once, after an erasure.
+ * timeline; `make-partitions`: room for the history of the next days; `drop-old`: history beyond its retention;
+ * `compare-members`: members of conversations that Redis keeps and PostgreSQL does not know. `erase-traces` comes once,
+ * after an erasure.
  */
 export type MaintenanceJobName =
   | 'record-active'
@@ -101,7 +102,8 @@ export type MaintenanceJobName =
   | 'prune-seen'
   | 'note-minute'
   | 'make-partitions'
-  | 'drop-old';
+  | 'drop-old'
+  | 'compare-members';
 
 export const OTHER_QUEUES = ['broadcasts', 'last-seen', 'notifications', 'pushes', 'webhooks', 'maintenance'] as const;
 type OtherQueue = (typeof OTHER_QUEUES)[number];

@@ -39,6 +39,8 @@ const MAINTENANCE_EVERY_MS: Record<MaintenanceJobName, number> = {
   // They reach days ahead.
   'make-partitions': 3_600_000,
   'drop-old': 600_000,
+  // Nothing is kept for longer.
+  'compare-members': 180_000,
 };
 
 /** For as long as PostgreSQL is away, up to eight minutes; an alert is no news after that. */

@@ -17,10 +17,8 @@ export interface Indicator {
 
 /** It ends by itself after this, unless repeated. */
 const LASTS_MS = 6000;
-const MEMBERS_CACHED_SECONDS = 3600;
-const LEFT_REMEMBERED_SECONDS = 30;
 
-/** Who is typing or recording where, and the cached memberships. Nothing of it is kept anywhere else. */
+/** Who is typing or recording where. Nothing of it is kept anywhere else. */
 export class Indicators {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
@@ -70,45 +68,6 @@ export class Indicators {
       if (Number(ends) > now) found.set(JSON.stringify([userId, kind]), { userId, kind });
     }
     return [...found.values()];
-  }
-
-  /** Whether somebody is a member, as far as is cached; null: PostgreSQL has to be asked. */
-  async cachedMember(conversationId: string, userId: string): Promise<boolean | null> {
-    const [left, known] = await Promise.all([
-      this.#redis.hexists(this.#keys.leftMembers(conversationId), userId),
-      this.#redis.hexists(this.#keys.members(conversationId), userId),
-    ]);
-    return left === 1 ? false : known === 1 ? true : null;
-  }
-
-  /** Keeps that PostgreSQL said so; never over what was said here since. */
-  async cacheMember(conversationId: string, userId: string): Promise<void> {
-    const key = this.#keys.members(conversationId);
-    await this.#redis.hset(key, userId, '1');
-    await this.#redis.expire(key, MEMBERS_CACHED_SECONDS);
-    // Left since PostgreSQL was asked.
-    if ((await this.#redis.hexists(this.#keys.leftMembers(conversationId), userId)) === 1)
-      await this.#redis.hdel(key, userId);
-  }
-
-  /** Membership has changed in PostgreSQL. */
-  async setMember(conversationId: string, userId: string, member: boolean): Promise<void> {
-    const [key, left] = [this.#keys.members(conversationId), this.#keys.leftMembers(conversationId)];
-    if (member) {
-      await this.#redis.hdel(left, userId);
-      await this.#redis.hset(key, userId, '1');
-      await this.#redis.expire(key, MEMBERS_CACHED_SECONDS);
-      return;
-    }
-    // Outlives every question that was on its way to PostgreSQL.
-    await this.#redis.hset(left, userId, '1');
-    await this.#redis.expire(left, LEFT_REMEMBERED_SECONDS);
-    await this.#redis.hdel(key, userId);
-  }
-
-  /** Somebody is erased: not even that they left is remembered. */
-  async forgetMember(conversationId: string, userId: string): Promise<void> {
-    await this.#redis.hdel(this.#keys.members(conversationId), userId);
   }
 
   async #indicate(action: string, { conversationId, userId, kind, conn }: Indicator): Promise<FollowUp> {

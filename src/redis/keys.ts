@@ -56,10 +56,9 @@ export function createKeys(prefix: string, cluster: boolean) {
     indicators: (shard: number) => ofShard('indicators', shard),
     /** The same by conversation. */
     doing: (conversationId: string) => `${prefix}conversation:doing:${tag(shardOf(conversationId))}${conversationId}`,
-    members: (conversationId: string) =>
-      `${prefix}conversation:members:${tag(shardOf(conversationId))}${conversationId}`,
-    leftMembers: (conversationId: string) =>
-      `${prefix}conversation:left:${tag(shardOf(conversationId))}${conversationId}`,
+    /** Who PostgreSQL said to be a member of the shard's conversations, and who was removed a moment ago. */
+    members: (shard: number) => ofShard('members', shard),
+    removedMembers: (shard: number) => ofShard('members-removed', shard),
     wake: (group: Group, shard: number) => ofShard(`wake-${group}`, shard),
     lease: (group: Group, shard: number) => ofShard(`lease-${group}`, shard),
     /**

@@ -17,6 +17,7 @@ const ALONE = new Set([
   'lease',
   'backlog',
   'indicate',
+  'membership',
   'tell-alert',
   'waiting',
   'count-seen',

@@ -1,4 +1,6 @@
-import { addMember, isMember, removeMember } from '../postgres/conversations.ts';
+import { addMember, isMember, type Membership, removeMember, withoutMembers } from '../postgres/conversations.ts';
+import { isConnectionError } from '../postgres/errors.ts';
+import { markRemovalsTold, untoldOf } from '../postgres/membership-changes.ts';
 import { sightOf } from '../presence/visibility.ts';
 import type { Indicator } from '../redis/indicators.ts';
 import type { Services } from '../services.ts';
@@ -15,34 +17,45 @@ export class Conversations {
     this.#people = people;
   }
 
+  /** Redis has to hear of nothing: that somebody is no member is kept nowhere. */
   async addMember(conversationId: string, userId: string): Promise<void> {
-    const { db, indicators } = this.#services;
-    await guarded(async () => {
-      await addMember(db, conversationId, userId);
-      await indicators.setMember(conversationId, userId, true);
-    });
+    await guarded(() => addMember(this.#services.db, { conversationId, userId }));
   }
 
-  /** What the user was doing there ends, and its sockets are in the conversation no more. */
+  /**
+   * What the user was doing there ends, and its sockets are in the conversation no more. In PostgreSQL first: where Redis
+   * cannot be told, a worker tells it as soon as it is back.
+   */
   async removeMember(conversationId: string, userId: string): Promise<void> {
-    const { db, indicators } = this.#services;
+    const { db, memberships } = this.#services;
+    const membership = { conversationId, userId };
     await guarded(async () => {
-      await removeMember(db, conversationId, userId);
-      await indicators.setMember(conversationId, userId, false);
-      this.#people.followUps.add(await indicators.expel(conversationId, userId));
+      await removeMember(db, membership);
+      const untold = await untoldOf(db, [membership]);
+      // Told in any case: whoever asks again may have had no answer, or has reason to.
+      this.#people.followUps.add(await memberships.remove(conversationId, userId));
+      try {
+        await markRemovalsTold(db, untold);
+      } catch (error) {
+        // It is told; that it is told once more does no harm.
+        if (!isConnectionError(error)) throw error;
+      }
     });
   }
 
   async isMember(conversationId: string, userId: string): Promise<boolean> {
-    const { db, indicators } = this.#services;
+    const { db, memberships } = this.#services;
     return guarded(async () => {
-      const cached = await indicators.cachedMember(conversationId, userId);
-      if (cached !== null) return cached;
-      if (!(await isMember(db, conversationId, userId))) return false;
-      await indicators.cacheMember(conversationId, userId);
-      // They may have left since.
-      return (await indicators.cachedMember(conversationId, userId)) ?? true;
+      if (await memberships.isKept(conversationId, userId)) return true;
+      if (!(await isMember(db, { conversationId, userId }))) return false;
+      await memberships.keep(conversationId, userId);
+      return true;
     });
+  }
+
+  /** Those of these who are members no more, as PostgreSQL has it now. */
+  async removed(joined: readonly Membership[]): Promise<Membership[]> {
+    return guarded(() => withoutMembers(this.#services.db, joined));
   }
 
   /** Who is doing what there now, as far as the viewer may see them. */

@@ -92,7 +92,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   );
   const connections = new Connections(presence, services, config, log, () => pressure.stretch);
   const rooms = new Rooms(io, () => pressure.stretch);
-  const talks = new Talks(io, deps.conversations);
+  const talks = new Talks(io, deps.conversations, log);
   const audience = new Audience({
     rooms,
     talks,
@@ -127,6 +127,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     clearTimeout(resyncLater);
     // Until all who live have been restored, the store knows less than the watchers do.
     resyncLater = setTimeout(resync, config.ttlMs + config.handoverMs + RESYNC_MARGIN_MS);
+  });
+  services.pulse.onLost(() => talks.checkMembers());
+  services.pulse.onBack((_, first) => {
+    if (!first) talks.checkMembers();
   });
   // A master's replica may not have heard of what was told last. On a single Redis the stream's numbering tells of that.
   if (config.redisCluster) {
@@ -221,6 +225,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       pressure.stop();
       slowReaders.stop();
       audience.stop();
+      await talks.stopChecking();
       await connections.settled();
       await reader.stop();
     },

@@ -1,9 +1,12 @@
 import { RollcallError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import type { Membership } from '../../postgres/conversations.ts';
 import type { Change } from '../../presence/change.ts';
 import type { IndicatorChange } from '../../protocol/socket.ts';
 import type { DeliveryItem } from '../../redis/delivery.ts';
 import type { Doing } from '../../redis/indicators.ts';
 import type { Conversations } from '../conversations.ts';
+import { MemberChecks } from './member-checks.ts';
 import { ownSocketsOf } from './rooms.ts';
 import type { Sights } from './sights.ts';
 import type { PresenceServer, PresenceSocket } from './types.ts';
@@ -27,9 +30,26 @@ export class Talks {
   /** What each socket was told of that has not ended since: at the join or as an event, but once. */
   #shown = new WeakMap<PresenceSocket, Set<string>>();
 
-  constructor(io: PresenceServer, conversations: Conversations) {
+  readonly #checks: MemberChecks;
+
+  constructor(io: PresenceServer, conversations: Conversations, log: Logger) {
     this.#io = io;
     this.#conversations = conversations;
+    this.#checks = new MemberChecks({
+      log,
+      joined: () => this.#joined(),
+      removed: (joined) => conversations.removed(joined),
+      putOut: ({ conversationId, userId }) => this.#putOut(conversationId, userId),
+    });
+  }
+
+  /** Removals may have been missed: whoever is a member no more is put out. */
+  checkMembers(): void {
+    this.#checks.start();
+  }
+
+  stopChecking(): Promise<void> {
+    return this.#checks.stop();
   }
 
   /** Joins, for members only; returns what others are doing there now. Throws FORBIDDEN, INVALID_REQUEST or UNAVAILABLE. */
@@ -77,10 +97,11 @@ export class Talks {
     return new Set(conversations.flatMap((conversationId) => [...this.listeners(conversationId)]));
   }
 
-  /** Ends may have been missed: what is being done is heard of anew. */
+  /** Ends and removals may have been missed: what is being done is heard of anew. */
   missed(): void {
     this.#doing.clear();
     this.#shown = new WeakMap();
+    this.checkMembers();
   }
 
   async leave(socket: PresenceSocket, conversationId: string): Promise<void> {
@@ -140,12 +161,25 @@ export class Talks {
     }
   }
 
+  /** What the user was doing there has ended. */
   expel(conversationId: string, userId: string): void {
-    const { sockets, adapter } = this.#io.of('/');
-    for (const socketId of adapter.rooms.get(ownSocketsOf(userId)) ?? []) {
-      const socket = sockets.get(socketId);
-      if (socket) this.#forget(socket, conversationId);
+    for (const socket of this.#socketsOf(userId)) this.#forget(socket, conversationId);
+  }
+
+  #putOut(conversationId: string, userId: string): void {
+    // What cannot be told now ends by itself within seconds.
+    for (const socket of this.#socketsOf(userId)) this.leave(socket, conversationId).catch(() => {});
+  }
+
+  #joined(): Membership[] {
+    const joined = new Map<string, Membership>();
+    for (const socket of this.#io.of('/').sockets.values()) {
+      const { userId } = socket.data.caller;
+      for (const conversationId of socket.data.talks?.keys() ?? []) {
+        joined.set(`${conversationId} ${userId}`, { conversationId, userId });
+      }
     }
+    return [...joined.values()];
   }
 
   /** Of what ended while nobody here listened nothing was heard: forgotten with the next that is. */
@@ -161,14 +195,12 @@ export class Talks {
   }
 
   #endOwn(userId: string): void {
-    const { sockets, adapter } = this.#io.of('/');
-    for (const socketId of adapter.rooms.get(ownSocketsOf(userId)) ?? []) {
-      const socket = sockets.get(socketId);
-      for (const [conversationId, kinds] of socket?.data.talks ?? []) {
+    for (const socket of this.#socketsOf(userId)) {
+      for (const [conversationId, kinds] of socket.data.talks ?? []) {
         for (const kind of kinds.keys()) {
           kinds.delete(kind);
           // What cannot be told now ends by itself within seconds.
-          if (socket) this.#stop(socket, conversationId, kind).catch(() => {});
+          this.#stop(socket, conversationId, kind).catch(() => {});
         }
       }
     }
@@ -199,8 +231,16 @@ export class Talks {
   }
 
   #socketsIn(conversationId: string): PresenceSocket[] {
+    return this.#inRoom(talkOf(conversationId));
+  }
+
+  #socketsOf(userId: string): PresenceSocket[] {
+    return this.#inRoom(ownSocketsOf(userId));
+  }
+
+  #inRoom(room: string): PresenceSocket[] {
     const { sockets, adapter } = this.#io.of('/');
-    return [...(adapter.rooms.get(talkOf(conversationId)) ?? [])].flatMap((id) => sockets.get(id) ?? []);
+    return [...(adapter.rooms.get(room) ?? [])].flatMap((id) => sockets.get(id) ?? []);
   }
 
   #stop(socket: PresenceSocket, conversationId: string, kind: Doing): Promise<void> {

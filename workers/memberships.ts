@@ -1,0 +1,92 @@
+import { withoutMembers } from '../src/postgres/conversations.ts';
+import {
+  dropRemovals,
+  markRemovalsTold,
+  type Removal,
+  toldRemovals,
+  untoldRemovals,
+} from '../src/postgres/membership-changes.ts';
+import type { FollowUp } from '../src/presence/follow-up.ts';
+import type { Services } from '../src/services.ts';
+
+/** So long a web has to tell Redis of a removal itself. */
+const LEFT_TO_THE_WEB_MS = 1000;
+/** By then a replica of Redis that took over without the removal has done so, and is told once more. */
+const TOLD_ONCE_MORE_AFTER_MS = 30_000;
+const AT_ONCE = 500;
+const SIDE_BY_SIDE = 50;
+
+/**
+ * Tells Redis of removals from conversations that are in PostgreSQL and that no web has told: it died in between, or Redis
+ * was away. Whenever Redis was away, what it keeps of members is compared with PostgreSQL besides.
+ */
+export class MembershipKeeper {
+  readonly #services: Services;
+  #comparesNext = true;
+
+  constructor(services: Services) {
+    this.#services = services;
+    services.pulse.onBack(() => {
+      this.#comparesNext = true;
+    });
+  }
+
+  /** One bounded pass: what waits is told, and what was told a while ago is told once more and forgotten. */
+  async pass(): Promise<{ told: number; confirmed: number }> {
+    const { db, memberships } = this.#services;
+    const untold = await untoldRemovals(db, LEFT_TO_THE_WEB_MS, AT_ONCE);
+    const before = await toldRemovals(db, TOLD_ONCE_MORE_AFTER_MS, AT_ONCE);
+    const first = await this.#tell(untold, async ({ conversationId, userId }) => [
+      await memberships.remove(conversationId, userId),
+    ]);
+    await markRemovalsTold(db, first.told);
+    const again = await this.#tell(before, ({ conversationId, userId, isKnown }) =>
+      memberships.removeAgain(conversationId, userId, !isKnown),
+    );
+    await dropRemovals(db, again.told);
+    for (const { failure } of [first, again]) if (failure !== null) throw failure;
+    if (this.#comparesNext) await this.#compare();
+    return { told: first.told.length, confirmed: again.told.length };
+  }
+
+  /** Where a store is away it stays due. */
+  async #compare(): Promise<void> {
+    this.#comparesNext = false;
+    try {
+      await compareMemberships(this.#services);
+    } catch (error) {
+      this.#comparesNext = true;
+      throw error;
+    }
+  }
+
+  /** One that cannot be told keeps none of the others waiting. */
+  async #tell(removals: Removal[], tell: (removal: Removal) => Promise<FollowUp[]>) {
+    const told: Removal[] = [];
+    const followUps: FollowUp[] = [];
+    let failure: unknown = null;
+    const tellOne = async (removal: Removal) => {
+      // Who is a member again is to be put out of nothing.
+      if (!removal.isMember) followUps.push(...(await tell(removal)));
+      told.push(removal);
+    };
+    for (let from = 0; from < removals.length; from += SIDE_BY_SIDE) {
+      const attempts = await Promise.allSettled(removals.slice(from, from + SIDE_BY_SIDE).map(tellOne));
+      for (const attempt of attempts) if (attempt.status === 'rejected') failure ??= attempt.reason;
+    }
+    await this.#services.queues.follow(...followUps);
+    return { told, failure };
+  }
+}
+
+/** Takes from what Redis keeps of members, page by page, whom PostgreSQL does not know as such; says how many those were. */
+export async function compareMemberships({ db, memberships, queues }: Services): Promise<{ removed: number }> {
+  let count = 0;
+  for await (const page of memberships.kept()) {
+    const removed = await withoutMembers(db, page);
+    const told = removed.map(({ conversationId, userId }) => memberships.removeAgain(conversationId, userId, false));
+    await queues.follow(...(await Promise.all(told)).flat());
+    count += removed.length;
+  }
+  return { removed: count };
+}
