@@ -1,13 +1,16 @@
 import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
 import type { Config } from './config.ts';
+import { repeatsCounted } from './log-repeats.ts';
+import { SECRET_KEY, secretsIn, secretsRemover } from './secrets.ts';
 
 export type { Logger } from 'pino';
 
 const HIDDEN = '[hidden]';
 const TOO_DEEP = '[…]';
-const SECRET_KEY = /token|password|passwd|secret|authorization|cookie|api_?key|private_?key|^auth$/i;
-/** Parameters of a query are what users wrote and can be long: an error's text says enough. */
-const LEFT_OUT_KEY = /^bindings$/;
+/** Parameters of a query and a command are what users wrote, or a password (of AUTH): an error's text says enough. */
+const LEFT_OUT_KEY = /^(bindings|args)$/;
+/** What a serializer of its own is for, and is left to it. */
+const SERIALIZED_KEY = new Set(['err', 'error', 'req']);
 const DEEPEST = 6;
 
 /** A text under such a key in a finished line. */
@@ -17,27 +20,33 @@ const TOKEN = /\beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g;
 /** The user and password of an address. */
 const CREDENTIALS = /(\w:\/\/)[^/@\s"]+@/g;
 
-/** JSON lines on standard output. Tokens, passwords and query strings of addresses are never in them. */
+/**
+ * JSON lines on standard output. Tokens, passwords and query strings of addresses are never in them, nor any secret of the
+ * settings, by whatever name. Of lines that tell of the same trouble again and again one in ten seconds is written, with how
+ * often (`count`).
+ */
 export function createLogger(
-  config: Pick<Config, 'logLevel'>,
+  config: Pick<Config, 'logLevel'> & object,
   processName: 'web' | 'worker',
   destination?: DestinationStream,
 ): Logger {
+  const withoutSecrets = secretsRemover(secretsIn(config), HIDDEN);
   const options = {
     level: config.logLevel,
     base: { process: processName, pid: process.pid },
     timestamp: stdTimeFunctions.isoTime,
     serializers: {
-      err: (error: unknown) => scrub(error instanceof Error ? stdSerializers.err(error) : error, 0),
-      error: (error: unknown) => scrub(error instanceof Error ? stdSerializers.err(error) : error, 0),
+      err: (error: unknown) => scrub(error, 0),
+      error: (error: unknown) => scrub(error, 0),
       req: requestLine,
     },
     formatters: {
       level: (label: string) => ({ level: label }),
-      log: (line: Record<string, unknown>) => scrubRecord(line, 0),
+      log: (line: Record<string, unknown>) => scrubRecord(line, 0, SERIALIZED_KEY),
     },
     hooks: {
-      streamWrite: lastDoor,
+      logMethod: repeatsCounted(),
+      streamWrite: (line: string) => withoutSecrets(lastDoor(line)),
     },
   };
   return destination === undefined ? pino(options) : pino(options, destination);
@@ -53,29 +62,32 @@ export function withoutQuery(url: string): string {
   return url.replace(/[?#].*$/s, '');
 }
 
-/** Only plain objects and lists are walked; whatever else has a class is left to its serializer. */
+/** Whatever knows how to write itself (a date, an address) does; all else is walked, errors in errors too. */
 function scrub(value: unknown, depth: number): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (depth > DEEPEST) return TOO_DEEP;
   if (Array.isArray(value)) return value.map((entry) => scrub(entry, depth + 1));
-  return isPlain(value) ? scrubRecord(value, depth) : value;
+  if (value instanceof Error) return scrubRecord(stdSerializers.err(value), depth);
+  if ('toJSON' in value && typeof value.toJSON === 'function') return value;
+  // What has a class may be a socket, with half of the process behind it.
+  return scrubRecord(value, isPlain(value) ? depth : depth + 2);
 }
 
-function scrubRecord(record: Record<string, unknown>, depth: number): Record<string, unknown> {
+function scrubRecord(record: object, depth: number, leave?: ReadonlySet<string>): Record<string, unknown> {
   const clean: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(record)) {
     if (LEFT_OUT_KEY.test(key)) continue;
     if (SECRET_KEY.test(key)) clean[key] = HIDDEN;
+    else if (leave?.has(key)) clean[key] = value;
     else if (key === 'url' && typeof value === 'string') clean[key] = withoutQuery(value);
     else clean[key] = scrub(value, depth + 1);
   }
   return clean;
 }
 
-/** The serialized form of an error has a prototype of pino's own, which counts as plain too. */
-function isPlain(value: object): value is Record<string, unknown> {
+function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || prototype === Object.prototype || 'raw' in value;
+  return prototype === null || prototype === Object.prototype;
 }
 
 function requestLine(request: unknown): unknown {

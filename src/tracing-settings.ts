@@ -11,6 +11,9 @@ const SAMPLERS = [
 
 /** What of OpenTelemetry's settings is not left to its exporter, which reads address, headers and the like itself. */
 export interface TracingSettings {
+  /** Where to, and what is sent along: known here so that the log can leave out the secrets in it. */
+  endpoint: string;
+  headers: string | null;
   protocol: 'http/protobuf' | 'http/json';
   /** null: `rollcall-web` and `rollcall-worker`. */
   serviceName: string | null;
@@ -40,6 +43,8 @@ export function readTracing(from: Environment): TracingSettings | null {
     from.problem('OTEL_TRACES_SAMPLER_ARG', `must be a number from 0 to 1, got ${quote(ratio)}`);
   }
   return {
+    endpoint: url,
+    headers: headers ?? null,
     protocol: oneOf(from, 'OTEL_EXPORTER_OTLP_PROTOCOL', ['http/protobuf', 'http/json'], protocol),
     serviceName,
     sampler: oneOf(from, 'OTEL_TRACES_SAMPLER', SAMPLERS, sampler),

@@ -412,6 +412,8 @@ describe('stores, doors and transports', () => {
   test('traces need a collector, and settings that an exporter would silently pass over are told', () => {
     const collector = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
     expect(read(collector).tracing).toEqual({
+      endpoint: 'http://collector:4318',
+      headers: null,
       protocol: 'http/protobuf',
       serviceName: null,
       sampler: 'parentbased_traceidratio',
@@ -436,6 +438,8 @@ describe('stores, doors and transports', () => {
     const given = { OTEL_TRACES_SAMPLER: 'ALWAYS_ON', OTEL_TRACES_SAMPLER_ARG: '.25', OTEL_SERVICE_NAME: 'presence' };
     const headers = { OTEL_EXPORTER_OTLP_HEADERS: 'api-key=a=b, tenant=one', OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json' };
     expect(read({ ...collector, ...given, ...headers }).tracing).toEqual({
+      endpoint: 'http://collector:4318',
+      headers: 'api-key=a=b, tenant=one',
       protocol: 'http/json',
       serviceName: 'presence',
       sampler: 'always_on',

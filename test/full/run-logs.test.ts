@@ -35,6 +35,7 @@ describe('a run in which a process says', () => {
     ['a password that it was given', () => '{"msg":"known-to-operators-only"}'],
     ['that password as a browser sends it', () => `{"said":"${btoa('admin:known-to-operators-only')}"}`],
     ['a header that carries one', () => '{"req":{"headers":{"authorization":"secret"}}}'],
+    ['what a command was given', () => '{"err":{"command":{"name":"auth","args":["worker","short"]}}}'],
   ];
   test.each(leaks)('%s fails, though all its tests pass', async (_what, says) => {
     const { code, said } = await runThatSays(await says());
@@ -44,14 +45,29 @@ describe('a run in which a process says', () => {
   });
 });
 
-test('what counts as a secret is known from the settings of a process', () => {
+test('what counts as a secret is known from the settings of a process, in each way it may be written', () => {
   const found = secretsOf({
     JWT_SECRET,
     REDIS_URL: 'rediss://user:a-long-password@host:6379/0',
+    DATABASE_URL: 'postgres://user:with%2Fa%22slash@host/db?sslkey=of-the-client',
     WEBHOOK_SECRET: 'of-the-webhooks-and-long',
+    OTEL_EXPORTER_OTLP_HEADERS: 'api-key=of-the-collector,tenant=one',
     LOG_LEVEL: 'info',
   });
-  expect(found).toEqual([JWT_SECRET, 'a-long-password', 'user:a-long-password@', 'of-the-webhooks-and-long']);
+  expect(found).toEqual([
+    JWT_SECRET,
+    'a-long-password',
+    'user:a-long-password@',
+    btoa('user:a-long-password'),
+    'with%2Fa%22slash',
+    'user:with%2Fa%22slash@',
+    'with/a"slash',
+    'with/a\\"slash',
+    btoa('user:with/a"slash'),
+    'of-the-client',
+    'of-the-webhooks-and-long',
+    'of-the-collector',
+  ]);
 });
 
 /** Those whose processes are no part of the service, or say a token because they are asked to. */

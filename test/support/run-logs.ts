@@ -23,11 +23,19 @@ export function secretsOf(env: NodeJS.ProcessEnv): string[] {
     if (NAMES_A_SECRET.test(name) && !/^https?:/.test(value)) found.push(value);
     for (const [, user = '', password = ''] of value.matchAll(/\w:\/\/([^:/@\s]*):([^@/\s]+)@/g)) {
       found.push(password, `${user}:${password}@`);
+      const meant = decodeURIComponent(password);
+      // As a command or a header would say it, and as a line of JSON writes that.
+      if (meant !== password) found.push(meant, JSON.stringify(meant).slice(1, -1));
+      found.push(btoa(`${decodeURIComponent(user)}:${meant}`));
     }
+    for (const [, given = ''] of value.matchAll(/[?&]\w*(?:password|secret|key|token)\w*=([^&\s]+)/gi))
+      found.push(given);
+    if (name.endsWith('_HEADERS'))
+      found.push(...value.split(',').map((header) => header.replace(/^[^=]*=/, '').trim()));
   }
   const { ADMIN_USER: user = 'admin', ADMIN_PASSWORD: password } = env;
   if (password !== undefined) found.push(btoa(`${user}:${password}`));
-  return found.filter((secret) => secret.length >= SHORTEST_SECRET);
+  return [...new Set(found)].filter((secret) => secret.length >= SHORTEST_SECRET);
 }
 
 /** Keeps what a process says, from now on. */
@@ -43,6 +51,8 @@ export function keepLog(child: ChildProcess, env: NodeJS.ProcessEnv): void {
 
 const TOKEN = /\beyJ[\w-]{5,}\.[\w-]{5,}(\.[\w-]*)?/;
 const SAID_TO_BE_ONE = /\b(authorization|cookie)"?\s*[:=]\s*"?(?!\[hidden\])[^\s"]|\b(Bearer|Basic) [\w-]{20,}/i;
+/** The arguments of a command to a store: of AUTH they are a password, of others what people wrote. */
+const ARGUMENTS = /"(args|bindings)":\s*\[/;
 
 export interface Leaks {
   /** How many lines were looked at. */
@@ -51,7 +61,7 @@ export interface Leaks {
   found: string[];
 }
 
-/** Every line of the folder that holds a token, a secret or a header that carries one. */
+/** Every line of the folder that holds a token, a secret, a header that carries one, or what a command was given. */
 export async function leaksIn(folder: string): Promise<Leaks> {
   const names = await readdir(folder);
   const given = names.includes(SECRETS) ? (await readFile(join(folder, SECRETS), 'utf8')).trim().split('\n') : [];
@@ -61,8 +71,8 @@ export async function leaksIn(folder: string): Promise<Leaks> {
     for (const line of (await readFile(join(folder, name), 'utf8')).split('\n')) {
       if (line === '') continue;
       leaks.lines++;
-      const leaking = TOKEN.test(line) || SAID_TO_BE_ONE.test(line) || secrets.some((secret) => line.includes(secret));
-      if (leaking) leaks.found.push(`${name}: ${line}`);
+      const shaped = [TOKEN, SAID_TO_BE_ONE, ARGUMENTS].some((pattern) => pattern.test(line));
+      if (shaped || secrets.some((secret) => line.includes(secret))) leaks.found.push(`${name}: ${line}`);
     }
   }
   return leaks;
