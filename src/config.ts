@@ -1,6 +1,6 @@
 import { createECDH } from 'node:crypto';
 import { readOrigin } from './allowed-origins.ts';
-import { Environment, isUrl, quote } from './environment.ts';
+import { BARE_PERCENT, Environment, isDecodable, isUrl, quote } from './environment.ts';
 import { type JwtKey, readJwtKey } from './jwt-key.ts';
 import { readTracing, type TracingSettings } from './tracing-settings.ts';
 import { readWebhook, type WebhookSettings } from './webhook-settings.ts';
@@ -163,8 +163,13 @@ function readRedisUrls(from: Environment, cluster: boolean): Config['redisUrls']
   }
   const stem = /^\w+:\/\/(?:[^@/]*@)?/.exec(first)?.[0] ?? '';
   const urls: Config['redisUrls'] = [first, ...others.map((node) => (node.includes('://') ? node : stem + node))];
-  if (!urls.every((url) => isUrl(url, ['redis:', 'rediss:']))) {
+  // Behind the first comma comes another node, and that begins with no part of a password.
+  if (!first.includes('@') && others.some((node) => node.includes('@') && !node.includes('://'))) {
+    from.problem('REDIS_URL', 'holds a comma in its name or password, where it is written %2C');
+  } else if (!urls.every((url) => isUrl(url, ['redis:', 'rediss:']))) {
     from.problem('REDIS_URL', 'must be an address that begins with redis:// or rediss://');
+  } else if (!urls.every(isDecodable)) {
+    from.problem('REDIS_URL', BARE_PERCENT);
   } else if (urls.length > 1 && !cluster) {
     from.problem('REDIS_URL', 'may list several nodes only with REDIS_CLUSTER=true');
   }

@@ -75,7 +75,12 @@ export class Environment {
   /** An address with one of these schemes; the text itself is returned. */
   url(name: string, schemes: readonly string[]): string | undefined {
     const value = this.text(name);
-    if (value === undefined || isUrl(value, schemes)) return value;
+    if (value === undefined) return value;
+    if (isUrl(value, schemes)) {
+      if (isDecodable(value)) return value;
+      this.problem(name, BARE_PERCENT);
+      return undefined;
+    }
     this.problem(name, `must be an address that begins with ${schemes.map((scheme) => `${scheme}//`).join(' or ')}`);
     return undefined;
   }
@@ -100,6 +105,22 @@ const LONGEST_TIMER_MS = 2_147_483_000;
 export function isUrl(text: string, schemes: readonly string[]): boolean {
   const url = URL.parse(text);
   return url !== null && schemes.includes(url.protocol) && url.hostname !== '';
+}
+
+/** What a problem says where `isDecodable` is false. */
+export const BARE_PERCENT = 'holds a % that begins no code of a character: in a name or password it is written %25';
+
+/** Whether the name and the password in an address, and of a store its path, can be read as they were meant. */
+export function isDecodable(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null) return false;
+  try {
+    const path = /^https?:$/.test(url.protocol) ? '' : url.pathname;
+    for (const part of [url.username, url.password, path]) decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export function quote(value: string): string {

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { PARTS, type Reasons } from './readiness.ts';
 import { type ScriptRun, scriptRuns } from './script-runs.ts';
 
 /** How much waits in one queue. */
@@ -60,6 +61,36 @@ export function countersFrom<L extends string>(
   const counter = new Counter({ name, help, labelNames: [label], registers: [registry] });
   for (const value of values) counter.inc({ [label]: value } as Record<L, string>, 0);
   return counter;
+}
+
+/** What `GET /readyz` says of the stores, on workers too; and how often Redis refused a command, by kind. */
+export function addReadinessMetrics(
+  registry: Registry,
+  readReasons: () => Promise<Reasons>,
+  refusals: ReadonlyMap<string, number>,
+): void {
+  new Gauge({
+    name: 'rollcall_ready',
+    help: 'Whether Redis, PostgreSQL and the queues can be used by this process: 1 or 0',
+    labelNames: ['part'],
+    registers: [registry],
+    // Of the processes of a machine, the one that is worst off.
+    aggregator: 'min',
+    async collect() {
+      const reasons = await readReasons();
+      for (const part of PARTS) this.set({ part }, reasons[part] === undefined ? 1 : 0);
+    },
+  });
+  new Counter({
+    name: 'rollcall_redis_refusals_total',
+    help: 'Commands that Redis answered with a refusal, such as OOM or NOPERM',
+    labelNames: ['kind'],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [kind, count] of refusals) this.inc({ kind }, count);
+    },
+  });
 }
 
 /** What Redis holds. Without an answer these are absent, which is not the same as 0. */

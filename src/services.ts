@@ -3,11 +3,14 @@ import type { Config } from './config.ts';
 import type { Logger } from './log.ts';
 import type { StoreFigures } from './metrics.ts';
 import { connectPostgres } from './postgres/connect.ts';
+import { PostgresWatch } from './postgres/watch.ts';
 import { Queues } from './queues/queues.ts';
+import { Readiness } from './readiness.ts';
+import { type Absence, isRedisAway, RedisRefused } from './redis/absence.ts';
 import { ActiveIndex } from './redis/active-index.ts';
 import { Alerts } from './redis/alerts.ts';
 import { RedisClock } from './redis/clock.ts';
-import { connectRedis, isRedisAway, type RedisClient, type Temper } from './redis/connect.ts';
+import { connectRedis, type RedisClient, type Temper } from './redis/connect.ts';
 import { Indicators } from './redis/indicators.ts';
 import { createKeys, type Keys } from './redis/keys.ts';
 import { Memberships } from './redis/memberships.ts';
@@ -17,10 +20,11 @@ import { PrivacyCache } from './redis/privacy-cache.ts';
 import { Pulse } from './redis/pulse.ts';
 import { PushPlaces } from './redis/push-places.ts';
 import { SeenIndex } from './redis/seen-index.ts';
+import { RedisWatch } from './redis/watch.ts';
 import { NO_TRACING, type Tracing } from './tracing.ts';
 
-/** Every connection meets a node that is away, again and again; one line a minute says enough. */
-const QUIET_ABOUT_NODE_MS = 60_000;
+/** How long a start waits for a Redis that may be away. */
+const LOOK_LIMIT_MS = 1000;
 
 /** The stores and queues of a process. */
 export interface Services {
@@ -40,6 +44,12 @@ export interface Services {
   db: Knex;
   queues: Queues;
   tracing: Tracing;
+  /** Which of the stores and queues can be used at present. */
+  readiness: Readiness;
+  /** What Redis refuses, and whether it serves. */
+  redisWatch: RedisWatch;
+  /** Waits a moment for what Redis is; rejects, with a sentence that says what to do, where nothing can work with it. */
+  look(): Promise<void>;
   /** A further connection, closed by whoever asked for it. */
   connectRedis(temper: Temper): RedisClient;
   close(): Promise<void>;
@@ -52,34 +62,24 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
     cluster: config.redisCluster,
     tlsRejectUnauthorized: config.redisTlsRejectUnauthorized,
   };
-  let reachable = true;
-  const quietAbout = new Map<string, number>();
-  const connect = (temper: Temper) => {
-    const client = connectRedis(settings, temper);
-    client.on('error', (error: Error) => {
-      if (reachable) log.warn({ reason: error.message }, 'Redis is out of reach; trying again until it is back');
-      reachable = false;
-    });
-    client.on('ready', () => {
-      if (!reachable) log.info('Redis is back');
-      reachable = true;
-    });
-    client.on('node error', (error: Error, node: string) => {
-      const now = performance.now();
-      if (now < (quietAbout.get(node) ?? 0)) return;
-      quietAbout.set(node, now + QUIET_ABOUT_NODE_MS);
-      log.warn({ reason: error.message, node }, 'A node of the Redis Cluster does not answer');
-    });
+  const redisWatch = new RedisWatch(log);
+  const connect = (temper: Temper, onRefusal = (absence: Absence) => redisWatch.refused(absence)) => {
+    const client = connectRedis(settings, temper, onRefusal);
+    redisWatch.followClient(client);
     return client;
   };
 
   const redis = connect('prompt');
   // BullMQ's commands are counted apart from ours: its scripts must not stand in the way of a heartbeat.
-  const producers = connect('prompt');
+  const producers = connect('prompt', (absence) => redisWatch.refusedQueue(absence));
   const keys = createKeys(config.redisPrefix, config.redisCluster);
   const clock = new RedisClock(keys.places.length);
-  const pulse = new Pulse(redis, keys, clock);
+  const pulse = new Pulse(redis, keys, clock, (error) => {
+    log.error({ err: error }, 'Redis answers the regular contact with an error');
+  });
+  redisWatch.followPulse(pulse, redis);
   const db = connectPostgres(config, log);
+  const postgresWatch = new PostgresWatch(db, log);
   const complain = (error: Error) => {
     if (!isRedisAway(error)) log.error({ err: error }, 'A queue failed');
   };
@@ -89,7 +89,17 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
   pulse.onBack((shards, first) => {
     if (!first) memberships.distrust(shards);
   });
+  const readiness = new Readiness({
+    redis: async () => redisWatch.absence?.reason ?? null,
+    postgres: () => postgresWatch.look(),
+    queue: async () => {
+      const { queueAbsence } = redisWatch;
+      if (queueAbsence === null) await queues.queue('timeouts').getDelayedCount();
+      return queueAbsence?.reason ?? null;
+    },
+  });
   pulse.start();
+  postgresWatch.start();
 
   return {
     redis,
@@ -108,8 +118,12 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
     db,
     queues,
     tracing,
-    connectRedis: connect,
+    readiness,
+    redisWatch,
+    look: () => redisWatch.inspected(LOOK_LIMIT_MS),
+    connectRedis: (temper) => connect(temper),
     close: async () => {
+      postgresWatch.stop();
       await pulse.stop();
       await queues.close().catch(() => {});
       redis.disconnect();
@@ -119,8 +133,9 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
   };
 }
 
-/** For the metrics: what the stores hold and what waits in them. */
-export async function readStoreFigures({ index, queues, outbox }: Services): Promise<StoreFigures> {
+/** For the metrics: what the stores hold and what waits in them. Rejects where Redis is away, one that only answers included. */
+export async function readStoreFigures({ index, queues, outbox, redisWatch }: Services): Promise<StoreFigures> {
+  if (redisWatch.absence) throw new RedisRefused(redisWatch.absence);
   const [activeUsers, queueFigures, outboxFigures] = await Promise.all([
     index.count(),
     queues.figures(),

@@ -258,6 +258,20 @@ describe('stores, doors and transports', () => {
     ]);
   });
 
+  test('what has to be written by its code in an address is told by the name of the setting, and the password is not', () => {
+    const bare = 'holds a % that begins no code of a character: in a name or password it is written %25';
+    for (const REDIS_URL of ['redis://:pa%ss@h:1', 'redis://u%:p@h', 'rediss://:pa%zz@h/0']) {
+      expect(problems({ ...least, REDIS_URL })).toEqual([`REDIS_URL ${bare}`]);
+    }
+    for (const REDIS_CLUSTER of ['true', 'false']) {
+      expect(problems({ ...least, REDIS_CLUSTER, REDIS_URL: 'redis://:pa,ss@h:1' })).toEqual([
+        'REDIS_URL holds a comma in its name or password, where it is written %2C',
+      ]);
+    }
+    expect(problems({ ...least, DATABASE_URL: 'postgres://u:p%q@h/d' })).toEqual([`DATABASE_URL ${bare}`]);
+    expect(read({ REDIS_URL: 'redis://:pa%25%2Css@h:1' }).redisUrls).toEqual(['redis://:pa%25%2Css@h:1']);
+  });
+
   test('a prefix may not move the hash tag', () => {
     expect(read({ REDIS_PREFIX: 'app:' }).redisPrefix).toBe('app:');
     expect(problems({ ...least, REDIS_PREFIX: '{app}' })).toHaveLength(1);

@@ -1,6 +1,6 @@
 import type { Logger } from '../src/log.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
-import { isRedisAway } from '../src/redis/connect.ts';
+import { isRedisAway } from '../src/redis/absence.ts';
 
 /**
  * Work that goes on beside the sweep and not in it, for PostgreSQL may let it wait: passes at least so long apart, never two

@@ -5,7 +5,7 @@ import type { Config } from '../src/config.ts';
 import { addFeedMetrics } from '../src/feed-metrics.ts';
 import type { Service } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
-import { addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../src/metrics.ts';
+import { addReadinessMetrics, addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../src/metrics.ts';
 import { OPERATOR_CHALLENGE, OperatorLock } from '../src/operator.ts';
 import { feedFigures } from '../src/postgres/change-feed-figures.ts';
 import { CAUSES, type Cause } from '../src/presence/change.ts';
@@ -66,6 +66,7 @@ export class WorkerMetrics {
 
   constructor(services: Services, { webhook }: Pick<Config, 'webhook'>) {
     addStoreMetrics(this.registry, () => readStoreFigures(services));
+    addReadinessMetrics(this.registry, () => services.readiness.reasons(), services.redisWatch.refusals);
     addFeedMetrics(this.registry, () => feedFigures(services.db, webhook && receiverOf(webhook)));
   }
 

@@ -45,7 +45,9 @@ function isOfPartition(error: Error, code: string): boolean {
   return code === '23514' && !('constraint' in error && error.constraint);
 }
 
-const codeOf = (error: unknown) => (error instanceof Error && 'code' in error ? error.code : null);
+/** SQLSTATE or the network's code. */
+export const codeOf = (error: unknown): string | null =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 
 /** A lock was not to be had in time. */
 export const isBusy = (error: unknown) => codeOf(error) === '55P03';

@@ -127,13 +127,31 @@ export const ReadyAnswer = z
     queue: z.boolean(),
     draining: z.boolean(),
     level: z.int().nonnegative().meta({ description: 'How much is being shed under load; 0: nothing' }),
+    reasons: z
+      .object({ redis: z.string().optional(), postgres: z.string().optional(), queue: z.string().optional() })
+      .meta({ description: 'A sentence for each of the three that is false: what is the matter and what to do' }),
   })
-  .meta({ examples: [{ ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0 }] });
+  .meta({
+    examples: [{ ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0, reasons: {} }],
+  });
 export type ReadyAnswer = z.infer<typeof ReadyAnswer>;
 
 /** The same, as it stands beside a 503. */
 export const NotReadyAnswer = ReadyAnswer.meta({
-  examples: [{ ready: false, redis: false, postgres: true, queue: false, draining: false, level: 0 }],
+  examples: [
+    {
+      ready: false,
+      redis: false,
+      postgres: true,
+      queue: false,
+      draining: false,
+      level: 0,
+      reasons: {
+        redis: 'Redis cannot be reached: does it run, and does REDIS_URL name it?',
+        queue: 'Redis cannot be reached: does it run, and does REDIS_URL name it?',
+      },
+    },
+  ],
 });
 
 export const NoContent = z.undefined().meta({ description: 'Done' });

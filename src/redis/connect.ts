@@ -1,4 +1,5 @@
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import { type Absence, absenceOf } from './absence.ts';
 
 export type RedisClient = Redis | Cluster;
 
@@ -38,9 +39,21 @@ function optionsFor(settings: RedisSettings, temper: Temper) {
     autoResendUnfulfilledCommands: temper !== 'prompt',
     ...(temper === 'prompt' ? { commandTimeout: COMMAND_TIMEOUT_MS } : {}),
     ...(settings.urls[0]?.startsWith('rediss:') ? { tls: { rejectUnauthorized: settings.tlsRejectUnauthorized } } : {}),
-    // A primary that became a replica behind the same address refuses writes: find the new one.
-    reconnectOnError: (error: Error): false | 2 => (error.message.startsWith('READONLY') ? 2 : false),
+    reconnectOnError: findPrimary(),
   } satisfies RedisOptions;
+}
+
+/** A primary that became a replica behind the same address refuses writes: the name may lead to the new one by now. */
+const FIND_PRIMARY_EVERY_MS = 1000;
+
+/** Reconnects and asks again, now and then: where the name leads to the same server for good, it would do nothing else. */
+function findPrimary(): (error: Error) => false | 2 {
+  let foundAt = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    if (absenceOf(error)?.kind !== 'READONLY' || performance.now() - foundAt < FIND_PRIMARY_EVERY_MS) return false;
+    foundAt = performance.now();
+    return 2;
+  };
 }
 
 /**
@@ -142,16 +155,39 @@ function patientCluster(urls: string[], options: ClusterSettings): Cluster {
   return Object.assign(new PatientCluster(urls, options), { duplicate });
 }
 
+/** Called for every command that Redis answers with a refusal, of the client itself and of BullMQ too. */
+export type RefusalListener = (absence: Absence) => void;
+
+/** What the client asks for itself, and can do without where it is not allowed or not known. */
+const SPARABLE_COMMANDS = new Set(['hello', 'client', 'config', 'info', 'readonly']);
+const SPARABLE_REFUSALS = new Set(['NOPERM', 'UNKNOWN_COMMAND']);
+
+function isSparable(command: string, { kind }: Absence): boolean {
+  return SPARABLE_COMMANDS.has(command) && SPARABLE_REFUSALS.has(kind);
+}
+
 /** What is corked until the end of a turn. */
 const gathering = new WeakSet<Redis['stream']>();
 
 /**
- * Hands all commands of a turn of the event loop to the socket in one write. Each write is a call of the system, which costs
+ * Hands all commands of a turn of the event loop to the socket in one write, and tells of those that are refused. Each write is a call of the system, which costs
  * more than the command itself: a process that answers many at once spends a third less so.
  */
-function gatherWrites(redis: Redis): Redis {
+function gatherWrites(redis: Redis, onRefusal: RefusalListener): Redis {
+  const { duplicate } = redis;
+  // BullMQ waits for jobs on one.
+  redis.duplicate = (other) => gatherWrites(duplicate.call(redis, other), onRefusal);
   const send = redis.sendCommand.bind(redis);
   redis.sendCommand = (...command) => {
+    const [sent] = command;
+    const { reject } = sent;
+    sent.reject = (error) => {
+      const absence = absenceOf(error);
+      // Where INFO is not allowed the library goes on without it, but not without a word on the console for each connection.
+      if (sent.name === 'info' && absence?.kind === 'NOPERM') return sent.resolve('');
+      if (absence?.refuses && !isSparable(sent.name, absence)) onRefusal(absence);
+      reject(error);
+    };
     const { stream } = redis;
     if (stream && !gathering.has(stream)) {
       gathering.add(stream);
@@ -166,29 +202,22 @@ function gatherWrites(redis: Redis): Redis {
   return redis;
 }
 
-/** Opens a connection; errors are the caller's to log through `on('error')`, of a cluster's nodes `on('node error')`. */
-export function connectRedis(settings: RedisSettings, temper: Temper): RedisClient {
+/**
+ * Opens a connection; errors are the caller's to log through `on('error')`, of a cluster's nodes `on('node error')`, and what
+ * Redis refuses through `onRefusal`.
+ */
+export function connectRedis(
+  settings: RedisSettings,
+  temper: Temper,
+  onRefusal: RefusalListener = () => {},
+): RedisClient {
   if (settings.cluster) {
     const options = clusterOptionsFor(settings, temper);
     const cluster =
       temper === 'prompt' ? new PromptCluster(settings.urls, options) : patientCluster(settings.urls, options);
-    return cluster.on('+node', gatherWrites);
+    return cluster.on('+node', (node) => void gatherWrites(node, onRefusal));
   }
   const [url] = settings.urls;
   if (!url) throw new Error('REDIS_URL names no server');
-  return gatherWrites(new Redis(url, optionsFor(settings, temper)));
-}
-
-/** Resolves where Redis answers; of a cluster, where any master does: most users can be served then. */
-export async function pingRedis(redis: RedisClient): Promise<void> {
-  if (redis instanceof Cluster) await Promise.any(redis.nodes('master').map((node) => node.ping()));
-  else await redis.ping();
-}
-
-/** Whether an error says that Redis could not be reached or did not answer in time. */
-export function isRedisAway(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return /Command timed out|Stream isn't writeable|Connection is closed|max retries per request|Socket timeout|ECONN|ETIMEDOUT|EPIPE|LOADING|CLUSTERDOWN|MASTERDOWN|READONLY|Cluster isn't ready|Cluster is ended|Too many Cluster redirections|startup nodes|socket closed|Failed to refresh slots/i.test(
-    `${error.name} ${error.message}`,
-  );
+  return gatherWrites(new Redis(url, optionsFor(settings, temper)), onRefusal);
 }

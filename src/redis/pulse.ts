@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { type Absence, absenceOf } from './absence.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
+import { setRefusal } from './gate.ts';
 import type { Keys } from './keys.ts';
 import { runScript } from './scripts.ts';
 
@@ -12,6 +14,14 @@ const HOLD_BEHIND_MS = 3000;
 const HOLD_FIRST_MS = 5000;
 /** Who has not answered for so long is away, not slow. */
 const AWAY_MS = 1500;
+/** Whoever asks whether to send people here had better be told that it may be away. */
+const SILENT_MS = 1000;
+
+const away = (kind: string, reason: string): Absence => ({ kind, refuses: false, reason });
+const NOT_YET = away('unreachable', 'Redis has not been reached yet.');
+const LOST = away('unreachable', 'Redis cannot be reached: does it run, and does REDIS_URL name it?');
+const SILENT = away('timeout', 'Redis does not answer in time.');
+const FAULTY = away('fault', 'Redis answers with an error that the log shows.');
 
 /** `first`: they had not been reached before. */
 export type ShardsListener = (shards: readonly number[], first: boolean) => void;
@@ -26,6 +36,8 @@ export type IsBehind = (shards: readonly number[], reachable: boolean, answerMs:
 class Contact {
   readonly shards: readonly number[];
   alive = false;
+  /** Why the last contact failed. */
+  absence: Absence = NOT_YET;
   epoch: string | null = null;
   beating: Promise<void> | null = null;
   begunAt = 0;
@@ -52,18 +64,21 @@ export class Pulse {
   readonly #process = randomUUID();
   readonly #contacts: readonly Contact[];
   #timer: NodeJS.Timeout | undefined;
+  readonly #onFault: (error: unknown) => void;
   readonly #onLost: ShardsListener[] = [];
   readonly #onBack: ShardsListener[] = [];
   #isBehind: IsBehind | null = null;
   #patienceMs = 0;
 
-  constructor(redis: RedisClient, keys: Keys, clock: RedisClock) {
+  /** `onFault` is told of what a contact fails with that is no absence of Redis. */
+  constructor(redis: RedisClient, keys: Keys, clock: RedisClock, onFault: (error: unknown) => void = () => {}) {
     this.#redis = redis;
     this.#keys = keys;
     this.#clock = clock;
+    this.#onFault = onFault;
     this.#contacts = keys.places.map((shards) => new Contact(shards));
     redis.on('close', () => {
-      for (const contact of this.#contacts) contact.alive = false;
+      for (const contact of this.#contacts) this.#lose(contact, LOST);
       clock.forget();
     });
     // Not at the next tick of the timer: the beats taken meanwhile have to arrive before anybody is expired.
@@ -73,6 +88,20 @@ export class Pulse {
   /** Whether the last contact succeeded, with all shards. */
   get alive(): boolean {
     return this.#contacts.every((contact) => contact.alive);
+  }
+
+  /**
+   * Why nobody can be served by Redis at present; null where the last contact succeeded and the next has not been on its way
+   * for too long. Of a cluster, where any node serves its users.
+   */
+  get absence(): Absence | null {
+    let found: Absence | null = null;
+    for (const { alive, absence, waitingMs } of this.#contacts) {
+      if (alive && waitingMs < SILENT_MS) return null;
+      // What refuses says more than what is only out of reach.
+      if (!found?.refuses) found = alive ? SILENT : absence;
+    }
+    return found;
   }
 
   /**
@@ -156,6 +185,7 @@ export class Pulse {
       this.#clock.learn(Number(reply[0]), sentAt, shard);
       contact.tookMs = performance.now() - sentAt;
       contact.alive = true;
+      setRefusal(this.#redis, keys.pulse(shard), null);
       const epoch = String(reply[1]);
       const first = contact.epoch === null;
       const lost = !first && contact.epoch !== epoch;
@@ -164,11 +194,21 @@ export class Pulse {
         listener(contact.shards, first);
       // Whether that was needed is known since a moment ago.
       if (!was && asks) await this.#touch(contact);
-    } catch {
+    } catch (error) {
       // Whoever needs Redis meets the error itself; here it only means: not in contact.
-      contact.alive = false;
+      const absence = absenceOf(error);
+      if (!absence) this.#onFault(error);
+      this.#lose(contact, absence ?? FAULTY);
       contact.tookMs = 0;
       this.#clock.forget(shard);
     }
+  }
+
+  #lose(contact: Contact, absence: Absence): void {
+    const [shard = 0] = contact.shards;
+    contact.alive = false;
+    contact.absence = absence;
+    // What is out of reach says so to everybody by itself, and at once where it is back.
+    setRefusal(this.#redis, this.#keys.pulse(shard), absence.refuses ? absence : null);
   }
 }

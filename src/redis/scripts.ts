@@ -4,6 +4,7 @@ import type { Arm, FollowUp } from '../presence/follow-up.ts';
 import { type ScriptRun, scriptRuns } from '../script-runs.ts';
 import type { TraceContext } from '../tracing.ts';
 import type { RedisClient } from './connect.ts';
+import { throwIfRefused } from './gate.ts';
 
 const FOLDER = new URL('./lua/', import.meta.url);
 
@@ -73,7 +74,10 @@ export function followUpOf(shard: number, asked: Reply | undefined, trace: Trace
   return { shard, wakeDeliver, wakeRecord, arms, ...(trace === '' ? {} : { trace }) };
 }
 
-/** Runs one of the scripts in lua/, loading it where Redis does not know it (yet, or after a restart). */
+/**
+ * Runs one of the scripts in lua/, loading it where Redis does not know it (yet, or after a restart). Rejects with what the
+ * client says where Redis is away, and with RedisRefused, without asking, while it is known to take nothing.
+ */
 export async function runScript(
   redis: RedisClient,
   name: string,
@@ -82,6 +86,8 @@ export async function runScript(
 ): Promise<Reply[]> {
   const script = scripts.get(name);
   if (!script) throw new Error(`There is no script ${name} in ${FOLDER.pathname}`);
+  // The pulse finds out whether Redis takes anything again.
+  if (name !== 'pulse') throwIfRefused(redis, keys);
   const begun = performance.now();
   try {
     return (await redis.evalsha(script.sha, keys.length, ...keys, ...args)) as Reply[];

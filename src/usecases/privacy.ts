@@ -6,7 +6,7 @@ import { loadSeeds } from '../postgres/users.ts';
 import type { FollowUp } from '../presence/follow-up.ts';
 import { asksForFriends, type Privacy, type PrivacyStep } from '../presence/visibility.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
-import { isRedisAway } from '../redis/connect.ts';
+import { isRedisAway } from '../redis/absence.ts';
 import type { Seed } from '../redis/presence-types.ts';
 import type { Staged } from '../redis/privacy-cache.ts';
 import type { Services } from '../services.ts';

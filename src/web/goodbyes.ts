@@ -1,7 +1,7 @@
 import type { Config } from '../config.ts';
 import type { Logger } from '../log.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
-import { isRedisAway } from '../redis/connect.ts';
+import { isRedisAway } from '../redis/absence.ts';
 import type { Services } from '../services.ts';
 import type { Connection } from './connection.ts';
 

@@ -1,6 +1,6 @@
 import { RollcallError } from '../errors.ts';
 import { isConnectionError } from '../postgres/errors.ts';
-import { isRedisAway } from '../redis/connect.ts';
+import { isRedisAway } from '../redis/absence.ts';
 
 const RETRY_AFTER_MS = 1000;
 

@@ -1,6 +1,6 @@
 import type { Logger } from '../log.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
-import { isRedisAway } from '../redis/connect.ts';
+import { isRedisAway } from '../redis/absence.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { Services } from '../services.ts';
 

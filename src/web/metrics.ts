@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Config } from '../config.ts';
 import { addFeedMetrics } from '../feed-metrics.ts';
-import { addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../metrics.ts';
+import { addReadinessMetrics, addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../metrics.ts';
 import type { OperatorLock } from '../operator.ts';
 import { feedFigures } from '../postgres/change-feed-figures.ts';
 import type { DeliveryListener } from '../redis/delivery.ts';
@@ -63,6 +63,7 @@ export class WebMetrics {
       },
     });
     addStoreMetrics(this.registry, () => readStoreFigures(services));
+    addReadinessMetrics(this.registry, () => services.readiness.reasons(), services.redisWatch.refusals);
     addFeedMetrics(this.registry, () => feedFigures(services.db, webhook && receiverOf(webhook)));
   }
 

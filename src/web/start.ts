@@ -102,7 +102,7 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
     metrics,
   });
 
-  const stores: Service = { name: 'stores', start: async () => {}, stop: () => services.close() };
+  const stores: Service = { name: 'stores', start: () => services.look(), stop: () => services.close() };
   const http: Service = {
     name: 'http',
     start: async () => {

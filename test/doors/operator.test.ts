@@ -128,7 +128,15 @@ test('a process says that it lives and whether it is ready, to anybody', async (
   const ready = await rest(rollcall.url, 'GET', '/readyz');
   expect(ready.status).toBe(200);
   const level = expect.any(Number);
-  expect(ready.body).toEqual({ ready: true, redis: true, postgres: true, queue: true, draining: false, level });
+  expect(ready.body).toEqual({
+    ready: true,
+    redis: true,
+    postgres: true,
+    queue: true,
+    draining: false,
+    level,
+    reasons: {},
+  });
 });
 
 describe.concurrent('a process with bad settings', () => {

@@ -120,18 +120,27 @@ test('health is open and never cached', async () => {
   const alive = await world.ask(null, { url: '/healthz' });
   expect([alive.statusCode, alive.json()]).toEqual([200, { status: 'ok' }]);
   const ready = await world.ask(null, { url: '/readyz' });
-  const state = { ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0 };
+  const state = { ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0, reasons: {} };
   expect([ready.statusCode, ready.json()]).toEqual([200, state]);
   expect(ready.headers['cache-control']).toBe('no-store');
 });
 
 test.each([
-  [200, { postgres: false }],
-  [200, { queue: false }],
-  [503, { redis: false, ready: false }],
+  [200, { postgres: false, reasons: { postgres: 'Why it is so.' } }],
+  [200, { queue: false, reasons: { queue: 'Why it is so.' } }],
+  [503, { redis: false, ready: false, reasons: { redis: 'Why it is so.' } }],
   [503, { draining: true, ready: false }],
 ])('readiness is a %i with %o', async (statusCode, told) => {
-  const state = { ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0, ...told };
+  const state = {
+    ready: true,
+    redis: true,
+    postgres: true,
+    queue: true,
+    draining: false,
+    level: 0,
+    reasons: {},
+    ...told,
+  };
   const { app } = await openWorld({}, { health: { read: async () => state } });
   const answer = await app.inject('/readyz');
   expect([answer.statusCode, answer.json()]).toEqual([statusCode, state]);

@@ -147,7 +147,9 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
     },
     changes: { draining: false, changes: nobodyKnows },
     health: {
-      read: async () => ({ ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0 }),
+      read: async () => {
+        return { ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0, reasons: {} };
+      },
     },
     boardQueues: [],
     scrape: async () => ({ contentType: 'text/plain', text: '' }),

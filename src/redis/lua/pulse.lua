@@ -9,6 +9,9 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local last = tonumber(redis.call('GET', KEYS[1]) or '')
+-- The first write decides whether Redis takes any: it asks whether it is full before each that may need memory, but not once
+-- a script has written, were it only to remove something. So this has to stand before all others.
+redis.call('SET', KEYS[1], string.format('%.0f', now))
 -- A replica that took over may lack what was acknowledged last, however short the gap was.
 local info = redis.pcall('INFO', 'server')
 local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or ''
@@ -36,6 +39,5 @@ local all = tonumber(redis.call('ZSCORE', KEYS[5], GAP) or 0) > now
 local longest = redis.call('ZREVRANGE', KEYS[5], 0, 0, 'WITHSCORES')[2]
 if longest and longest - now > 0 then redis.call('SET', KEYS[2], all and 'all' or 'beats', 'PX', longest - now)
 elseif waited then redis.call('DEL', KEYS[2]) end
-redis.call('SET', KEYS[1], string.format('%.0f', now))
 redis.call('SET', KEYS[3], string.format('%.0f ', now) .. ARGV[2], 'NX')
 return { string.format('%.0f', now), redis.call('GET', KEYS[3]) }

@@ -1,0 +1,114 @@
+import { type Job, Worker, type WorkerOptions } from 'bullmq';
+import type { Service } from '../src/lifecycle.ts';
+import type { Logger } from '../src/log.ts';
+import { KEEP, kindOf, type QueueName } from '../src/queues/jobs.ts';
+import { absenceOf, isRedisAway } from '../src/redis/absence.ts';
+import type { RedisClient } from '../src/redis/connect.ts';
+import type { Services } from '../src/services.ts';
+import { isJobLost } from './lost-jobs.ts';
+
+export type Processor = (job: Job, token: string | undefined) => Promise<unknown>;
+
+export interface QueueSetup {
+  connection: RedisClient;
+  services: Services;
+  log: Logger;
+  options: Partial<WorkerOptions>;
+  processor: Processor;
+}
+
+/** Jobs that re-arm themselves may meet any number of crashes in their long life; a stall count is never reset. */
+const ANY_NUMBER_OF_STALLS = 1_000_000;
+/** How soon it tries again while Redis is away; the library's own 15 s would outlast every promise. */
+const RETRY_MS = 200;
+/** How long a worker lets a Redis be that answers and refuses, unless it is known to take what it is given again. */
+const PAUSE_MS = 1000;
+
+/** One BullMQ worker. Stopping lets the jobs in hand finish; what does not is taken up again by another worker. */
+export function queueService(name: QueueName, setup: QueueSetup): Service {
+  const { connection, services, log, options, processor } = setup;
+  let worker: Worker | undefined;
+  let pause: Pause | undefined;
+  return {
+    name: `queue ${name}`,
+    start: async () => {
+      const started = new Worker(name, madeAgainLater(processor), {
+        connection,
+        prefix: services.keys.queuePrefix(name),
+        skipVersionCheck: true,
+        ...(services.tracing.telemetry ? { telemetry: services.tracing.telemetry } : {}),
+        maxStalledCount: ANY_NUMBER_OF_STALLS,
+        runRetryDelay: RETRY_MS,
+        removeOnComplete: { count: KEEP[kindOf(name)].completed },
+        removeOnFail: { count: KEEP[kindOf(name)].failed },
+        ...options,
+      });
+      worker = started;
+      pause = new Pause(started, services);
+      started.on('error', (error) => {
+        if (absenceOf(error)?.refuses) pause?.begin();
+        if (isJobLost(error))
+          log.warn({ reason: error.message, queue: name }, 'A job was taken over or lost with its store');
+        else if (!isRedisAway(error)) log.error({ err: error, queue: name }, 'A queue worker failed');
+      });
+      started.on('failed', (job, error) => {
+        if (isRedisAway(error)) return;
+        if (job && !job.finishedOn) {
+          log.warn({ reason: error.message, queue: name, job: job.id }, 'A job failed and will be tried again');
+        } else log.error({ err: error, queue: name, job: job?.id }, 'A job failed');
+      });
+    },
+    stop: async () => {
+      pause?.end();
+      await worker?.close(!services.pulse.alive);
+    },
+    stopLimitMs: 5000,
+  };
+}
+
+/**
+ * A job that is tried once is made again by the sweep or by the upkeep, so where Redis refused what it was to do it is done rather
+ * than failed: an operator would have to look at each of those that stand among the failed ones for nothing.
+ */
+function madeAgainLater(processor: Processor): Processor {
+  return async (job, token) => {
+    try {
+      return await processor(job, token);
+    } catch (error) {
+      if (!absenceOf(error)?.refuses || (job.opts.attempts ?? 1) > 1) throw error;
+      return { waiting: 'Redis takes nothing' };
+    }
+  };
+}
+
+/**
+ * The library asks again at once where Redis answers with an error that is none of the connection, some thousand times a
+ * second. So the worker is paused at the first refusal, for as long as Redis is known to refuse, and a second at least.
+ */
+class Pause {
+  readonly #worker: Worker;
+  readonly #services: Services;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(worker: Worker, services: Services) {
+    this.#worker = worker;
+    this.#services = services;
+  }
+
+  begin(): void {
+    if (this.#timer) return;
+    void this.#worker.pause(true);
+    const begunAt = performance.now();
+    this.#timer = setInterval(() => {
+      const refused = this.#services.redisWatch.absence;
+      if (refused || performance.now() - begunAt < PAUSE_MS) return;
+      this.end();
+      void this.#worker.resume();
+    }, RETRY_MS);
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
