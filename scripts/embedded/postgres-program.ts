@@ -52,14 +52,14 @@ function programsIn(folder: string) {
 }
 
 /** `nobody` exists everywhere; a user of our own would have to be added to the system. */
-async function unprivilegedUser(): Promise<{ uid: number; gid: number }> {
+export async function unprivilegedUser(): Promise<{ uid: number; gid: number }> {
   const [uid, gid] = await Promise.all([run('id', ['-u', 'nobody']), run('id', ['-g', 'nobody'])]);
   if (!uid.ok || !gid.ok)
     throw new Error('PostgreSQL does not run as root, and there is no user "nobody" to run it as.');
   return { uid: Number(uid.output), gid: Number(gid.output) };
 }
 
-async function temporaryParent(user: PostgresProgram['user']): Promise<string> {
+export async function temporaryParent(user: PostgresProgram['user']): Promise<string> {
   if (!user) return tmpdir();
   for (const folder of [tmpdir(), '/tmp', '/var/tmp']) {
     if (await openToAll(folder).catch(() => false)) return folder;

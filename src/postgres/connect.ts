@@ -1,6 +1,7 @@
 import knex, { type Knex } from 'knex';
 import type { Config, DatabaseSsl } from '../config.ts';
 import type { Logger } from '../log.ts';
+import { postgresClient } from './pool.ts';
 
 export type DatabaseSettings = Pick<Config, 'databaseUrl' | 'databaseSsl'>;
 
@@ -9,23 +10,28 @@ const POOL_MAX = 5;
 const CONNECT_LIMIT_MS = 2000;
 /** Waiting for a free connection of the pool included. */
 const ACQUIRE_LIMIT_MS = 3000;
-const STATEMENT_LIMIT_MS = 10_000;
-/** Beyond the server's own limit: only reached where the connection is dead without saying so. */
+/** For an answer, on this side: a pooler lets nobody set a limit for a connection of its own. */
 export const ANSWER_LIMIT_MS = 12_000;
+/** A connection is opened anew after so long, and up to a tenth more: its address may lead to another server by now. */
+const AGE_LIMIT_MS = 600_000;
+const AGE_JITTER_MS = 60_000;
 
 /** A pool that opens its first connection when it is first used, so that a process can start without PostgreSQL. */
 export function connectPostgres(settings: DatabaseSettings, log?: Logger): Knex {
   return knex({
-    client: 'pg',
+    client: postgresClient,
     connection: {
       ...connectionTo(settings),
       application_name: 'rollcall',
       connectionTimeoutMillis: CONNECT_LIMIT_MS,
-      statement_timeout: STATEMENT_LIMIT_MS,
-      idle_in_transaction_session_timeout: STATEMENT_LIMIT_MS,
       keepAlive: true,
     },
-    pool: { min: 0, max: POOL_MAX },
+    pool: {
+      min: 0,
+      max: POOL_MAX,
+      maxConnectionLifetimeMillis: AGE_LIMIT_MS,
+      maxConnectionLifetimeJitterMillis: AGE_JITTER_MS,
+    },
     acquireConnectionTimeout: ACQUIRE_LIMIT_MS,
     // Values are people's data and have no place in an error's text.
     compileSqlOnError: false,
@@ -50,10 +56,13 @@ function tlsOptions(ssl: Exclude<DatabaseSsl, 'by-url'>) {
 /** Lists become PostgreSQL arrays, which Knex's own type allows only without null in them. */
 export type Binding = string | number | boolean | null | readonly (string | number | null)[];
 
-/** One statement. Its answer is awaited for so long and no longer; a connection that owes one is thrown away. */
+/**
+ * One statement. Its answer is awaited for so long and no longer; then the server is asked to stop, and a connection that owes an
+ * answer is thrown away.
+ */
 export async function query<Row>(db: Knex, sql: string, bindings: readonly Binding[]): Promise<Row[]> {
-  const { rows } = await db.raw<{ rows: Row[] }>(sql, [...bindings] as Knex.RawBinding[]).timeout(ANSWER_LIMIT_MS);
-  return rows;
+  const asked = db.raw<{ rows: Row[] }>(sql, [...bindings] as Knex.RawBinding[]);
+  return (await asked.timeout(ANSWER_LIMIT_MS, { cancel: true })).rows;
 }
 
 /** Knex writes to the console by itself otherwise; whatever matters it throws as well. */

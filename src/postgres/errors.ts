@@ -53,3 +53,12 @@ export const codeOf = (error: unknown): string | null =>
 export const isBusy = (error: unknown) => codeOf(error) === '55P03';
 
 export const isUnpermitted = (error: unknown) => codeOf(error) === '42501';
+
+/**
+ * Whether the server behind a connection has become of no use: it takes no writes (a standby since a failover, for whose
+ * sake the address leads elsewhere by now), or an operator ends what it does.
+ */
+export function isSpoilt(error: unknown): boolean {
+  const code = codeOf(error);
+  return code !== null && (code === '25006' || /^57[0-9A-Z]{3}$/.test(code));
+}

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import knex, { type Knex } from 'knex';
 import type { DatabaseSsl } from '../config.ts';
 import { connectionTo, quietLog } from './connect.ts';
+import { postgresClient } from './pool.ts';
 
 /** Any fixed number will do, as long as nothing else in the same database takes the same one. */
 export const MIGRATION_LOCK = 7_655_265;
@@ -16,9 +17,9 @@ const migrations: Knex.MigratorConfig = {
 export function migrationConfig(databaseUrl: string, ssl: DatabaseSsl): Knex.Config {
   const connection = { ...connectionTo({ databaseUrl, databaseSsl: ssl }), connectionTimeoutMillis: 10_000 };
   return {
-    client: 'pg',
+    client: postgresClient,
     connection,
-    pool: { min: 0, max: 2 },
+    pool: { min: 0, max: 1 },
     compileSqlOnError: false,
     log: quietLog(undefined),
     migrations,
@@ -44,17 +45,22 @@ export function revertAll(databaseUrl: string, ssl: DatabaseSsl = 'by-url'): Pro
 }
 
 /**
- * Knex creates its tables without a lock, so two runs on an empty database collide. The lock is held by a transaction (not
- * by a session), which works behind a connection pooler too, and ends with the process, however that ends.
+ * Knex creates its tables without a lock, so two runs on an empty database collide. The lock is held by the transaction in which
+ * all of it is done: that takes one connection, works behind a connection pooler too, even one that has no other, and ends with
+ * the process, however that ends.
  */
 async function underLock<T>(databaseUrl: string, ssl: DatabaseSsl, work: (db: Knex) => Promise<T>): Promise<T> {
   const db = knex(migrationConfig(databaseUrl, ssl));
-  try {
-    return await db.transaction(async (holder) => {
-      await holder.raw('SET LOCAL idle_in_transaction_session_timeout = 0');
+  const locked = <R>(act: (holder: Knex) => Promise<R>) =>
+    db.transaction(async (holder) => {
+      await holder.raw('SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0');
       await holder.raw('SELECT pg_advisory_xact_lock(?)', [MIGRATION_LOCK]);
-      return await work(db);
+      return await act(holder);
     });
+  try {
+    // Knex's own tables come first and stay, whatever becomes of the steps.
+    await locked((holder) => holder.migrate.currentVersion());
+    return await locked(work);
   } finally {
     await db.destroy();
   }

@@ -1,8 +1,9 @@
 import { readdirSync } from 'node:fs';
 import type { Knex } from 'knex';
 import type { Logger } from '../log.ts';
-import { query } from './connect.ts';
 import { codeOf, isConnectionError } from './errors.ts';
+import { dispose } from './pool.ts';
+import { type Ask, onOneConnection } from './transaction.ts';
 
 const LOOK_EVERY_MS = 5000;
 const SAY_EVERY_MS = 60_000;
@@ -26,7 +27,7 @@ const REASONS: Record<string, string> = {
   ENOTFOUND: 'The host in DATABASE_URL has no address',
   EAI_AGAIN: 'The host in DATABASE_URL has no address',
 };
-const READ_ONLY = `${REASONS['25006']}.`;
+const READ_ONLY = `${REASONS['25006']} (25006).`;
 const TLS = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)|does not support ssl/i;
 
 /** Why PostgreSQL cannot be used, in a sentence, as an error of its client says. */
@@ -90,20 +91,23 @@ export class PostgresWatch {
     return reason;
   }
 
-  async #ask(): Promise<string | null> {
-    const [state] = await query<{ read_only: boolean }>(
-      this.#db,
-      `SELECT current_setting('transaction_read_only') = 'on' AS read_only`,
-      [],
-    );
-    if (state?.read_only) return READ_ONLY;
-    if (!this.#migrated) {
-      const applied = await query<{ name: string }>(this.#db, 'SELECT name FROM knex_migrations', []);
-      const names = new Set(applied.map(({ name }) => name));
-      const missing = this.#wanted.filter((name) => !names.has(name)).length;
-      if (missing > 0) return `PostgreSQL lacks ${missing} of ${this.#wanted.length} migrations: run npm run migrate.`;
-      this.#migrated = true;
-    }
+  #ask(): Promise<string | null> {
+    return onOneConnection(this.#db, async (ask, connection) => {
+      const [state] = await ask<{ read_only: boolean }>(
+        `SELECT current_setting('transaction_read_only') = 'on' AS read_only`,
+      );
+      if (!state?.read_only) return this.#migrated ? null : this.#lacking(ask);
+      // The next one may lead to the primary.
+      dispose(connection, 'it is read only');
+      return READ_ONLY;
+    });
+  }
+
+  async #lacking(ask: Ask): Promise<string | null> {
+    const applied = new Set((await ask<{ name: string }>('SELECT name FROM knex_migrations')).map(({ name }) => name));
+    const missing = this.#wanted.filter((name) => !applied.has(name)).length;
+    if (missing > 0) return `PostgreSQL lacks ${missing} of ${this.#wanted.length} migrations: run npm run migrate.`;
+    this.#migrated = true;
     return null;
   }
 
