@@ -108,7 +108,7 @@ export function isUrl(text: string, schemes: readonly string[]): boolean {
 }
 
 /** What a problem says where `isDecodable` is false. */
-export const BARE_PERCENT = 'holds a % that begins no code of a character: in a name or password it is written %25';
+export const BARE_PERCENT = 'has a % in its user or password that is not part of an encoding: write it as %25';
 
 /** Whether the name and the password in an address, and of a store its path, can be read as they were meant. */
 export function isDecodable(text: string): boolean {

@@ -24,25 +24,11 @@ export function readJwtKey(from: Environment): JwtKey | undefined {
   return url === undefined ? undefined : readJwksUrl(from, url);
 }
 
-/** A user and a password in the address are sent as HTTP Basic, for which they have to be readable. */
+/** A user and a password in the address are sent as HTTP Basic. */
 function readJwksUrl(from: Environment, url: string): JwtKey | undefined {
-  const { username, password } = new URL(url);
-  if ([username, password].some((encoded) => decoded(encoded) === null)) {
-    from.problem('JWKS_URL', 'has a % in its user or password that is not part of an encoding: write it as %25');
-  } else if (decoded(username)?.includes(':')) {
-    from.problem('JWKS_URL', 'may not have a colon in its user, for HTTP Basic ends the user there');
-  } else {
-    return { kind: 'jwks', url };
-  }
+  if (!decodeURIComponent(new URL(url).username).includes(':')) return { kind: 'jwks', url };
+  from.problem('JWKS_URL', 'may not have a colon in its user, for HTTP Basic ends the user there');
   return undefined;
-}
-
-function decoded(part: string): string | null {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return null;
-  }
 }
 
 function readPem(from: Environment, text: string): JwtKey | undefined {

@@ -16,7 +16,7 @@ const DEEPEST = 6;
 /** A text under such a key in a finished line. */
 const SECRET_FIELD = /"(\w{0,40}(?:token|password|secret|authorization)\w{0,40})":"(?:[^"\\]|\\.)*"/gi;
 /** A JSON Web Token, wherever in a line it stands. */
-const TOKEN = /\beyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g;
+const TOKEN = /eyJ[\w-]{5,}\.[\w-]+(\.[\w-]*)?/g;
 /** The user and password of an address. */
 const CREDENTIALS = /(\w:\/\/)[^/@\s"]+@/g;
 

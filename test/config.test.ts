@@ -259,7 +259,7 @@ describe('stores, doors and transports', () => {
   });
 
   test('what has to be written by its code in an address is told by the name of the setting, and the password is not', () => {
-    const bare = 'holds a % that begins no code of a character: in a name or password it is written %25';
+    const bare = 'has a % in its user or password that is not part of an encoding: write it as %25';
     for (const REDIS_URL of ['redis://:pa%ss@h:1', 'redis://u%:p@h', 'rediss://:pa%zz@h/0']) {
       expect(problems({ ...least, REDIS_URL })).toEqual([`REDIS_URL ${bare}`]);
     }

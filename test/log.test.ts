@@ -49,7 +49,7 @@ test('no token is written, not even in a message, an address or the text of an e
   log.info(`refused ${jwt}`);
   log.info({ note: `Bearer ${jwt}`, list: [jwt], odd: new Error(jwt).message });
   log.error(new Error(`cannot read ${jwt}`));
-  log.info({ note: 'redis://user:hush@host:6379/0 is away' });
+  log.info({ note: 'redis://user:hush@host:6379/0 is away', req: { method: 'GET', url: `/%zz${jwt}` } });
   expect(written()).not.toMatch(/c2lnbmF0dXJlLWh1c2g|eyJzdWIi|hush/);
   expect(written()).toContain('cannot read [hidden]');
 });

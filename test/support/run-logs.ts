@@ -49,7 +49,7 @@ export function keepLog(child: ChildProcess, env: NodeJS.ProcessEnv): void {
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', (said) => appendFileSync(file, said));
 }
 
-const TOKEN = /\beyJ[\w-]{5,}\.[\w-]{5,}(\.[\w-]*)?/;
+const TOKEN = /eyJ[\w-]{5,}\.[\w-]{5,}(\.[\w-]*)?/;
 const SAID_TO_BE_ONE = /\b(authorization|cookie)"?\s*[:=]\s*"?(?!\[hidden\])[^\s"]|\b(Bearer|Basic) [\w-]{20,}/i;
 /** The arguments of a command to a store: of AUTH they are a password, of others what people wrote. */
 const ARGUMENTS = /"(args|bindings)":\s*\[/;
