@@ -96,17 +96,25 @@ export class TestClient {
     const { socket } = this;
     if (this.ready) return this;
     await new Promise<void>((resolve, reject) => {
-      const letIn = () => {
+      const stopWaiting = () => {
         socket.off('connect_error', refused);
+        socket.off('disconnect', cutOff);
+        socket.off('ready', letIn);
+      };
+      const letIn = () => {
+        stopWaiting();
         resolve();
       };
       const refused = (error: Error & { data?: SocketError }) => {
-        socket.off('ready', letIn);
+        stopWaiting();
         socket.disconnect();
         reject(new Refused(error));
       };
+      // A process that goes may close the transport before the handshake is answered.
+      const cutOff = (reason: string) => refused(new Error(`closed before it was let in: ${reason}`));
       socket.once('ready', letIn);
       socket.once('connect_error', refused);
+      socket.once('disconnect', cutOff);
     });
     return this;
   }
