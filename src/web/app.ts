@@ -10,7 +10,6 @@ import { LIMITS } from '../protocol/vocabulary.ts';
 import type { Tracing } from '../tracing.ts';
 import { Activations } from './activations.ts';
 import type { AnalyticsApi } from './analytics.ts';
-import type { Authenticator } from './auth.ts';
 import { boardRoutes } from './board.ts';
 import type { ChangesApi } from './changes.ts';
 import { clientAddress } from './client-address.ts';
@@ -38,6 +37,7 @@ import { settingsRoutes } from './routes/settings.ts';
 import { statusRoutes } from './routes/status.ts';
 import type { Social } from './social.ts';
 import { asksForSocket } from './sockets/door.ts';
+import type { Tokens } from './tokens.ts';
 import { compileValidator, refuseUnnamedBodies } from './validation.ts';
 
 const HEADERS_LIMIT_MS = 10_000;
@@ -48,7 +48,7 @@ const CHECK_EVERY_MS = 200;
 export interface AppDeps {
   config: Pick<Config, 'adminUser' | 'adminPassword' | 'boardWritable' | 'trustProxy' | 'maxConnections'>;
   log: Logger;
-  auth: Authenticator;
+  tokens: Tokens;
   limits: Limits;
   origins: Origins;
   presence: PresenceApi;
@@ -71,7 +71,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   const {
     config,
     log,
-    auth,
+    tokens,
     limits,
     origins,
     presence,
@@ -122,7 +122,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   healthRoutes(app, health);
   app.decorateRequest('caller', null);
   await app.register(async (known) => {
-    limitCallers(known, auth, limits, addressOf);
+    limitCallers(known, tokens, limits, addressOf);
     refuseUnnamedBodies(known);
     known.addHook('onRoute', (route) => {
       const answers = { ...refusals(429, 500), ...Object(route.schema?.response) };

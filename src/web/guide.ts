@@ -21,6 +21,7 @@ EdDSA with its own private key.
 
 - \`sub\` is the user id (1 to 128 characters out of \`A-Z a-z 0-9 . _ - @ | + : ~\`) and \`exp\` the end, in seconds since 1970 and at
   most a year ahead, both required; \`iss\` and \`aud\` are checked where that is set up. Clocks may differ by 5 seconds.
+- The three parts are base64url without padding, white space or stray bits, as every library writes them.
 - A token has at most ${LONGEST_TOKEN} characters, and a request 16 kB of address and headers; many proxies allow 8 kB.
 - A refused one is told what is wrong with it, in \`message\` and in \`WWW-Authenticate\` (RFC 6750).
 - Without a \`scope\` of Rollcall's it is an *end user*, who acts as their \`sub\` alone.

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config.ts';
-import { RollcallError } from '../errors.ts';
+import type { RollcallError } from '../errors.ts';
 import type { SharedLimits } from '../redis/limits.ts';
 import type { Caller } from './auth.ts';
 import { networkOf } from './client-address.ts';
@@ -76,16 +76,16 @@ export class Limits {
     return this.#limits.badTokensPerIp.used(networkOf(address)) >= SUSPICIOUS_BAD_TOKENS;
   }
 
-  /** Runs the check of a token, unless too many from this address have failed. */
-  async checkToken<T>(address: string, check: () => Promise<T>): Promise<T> {
+  /** What an address is refused with of whose tokens too many were no good; null for all others. */
+  beyondBadTokens(address: string): RollcallError | null {
     const network = networkOf(address);
-    if (this.#limits.badTokensPerIp.isExhausted(network)) throw this.#limits.badTokensPerIp.refusalFor(network);
-    try {
-      return await check();
-    } catch (error) {
-      if (isBadToken(error)) this.#limits.badTokensPerIp.note(network);
-      throw error;
-    }
+    const { badTokensPerIp } = this.#limits;
+    return badTokensPerIp.isExhausted(network) ? badTokensPerIp.refusalFor(network) : null;
+  }
+
+  /** A token was no good. */
+  badToken(address: string): void {
+    this.#limits.badTokensPerIp.note(networkOf(address));
   }
 
   connect(caller: Caller, token: string): Promise<void> | null {
@@ -122,13 +122,13 @@ export class Limits {
   }
 }
 
-/** Names a token without being one. */
+/**
+ * Names a good token without being one: by what is signed, for some algorithms allow several signatures of the same, and whoever
+ * has one can make another.
+ */
 export function tokenId(token: string): string {
-  return createHash('sha256').update(token).digest('base64url').slice(0, 22);
-}
-
-function isBadToken(error: unknown): boolean {
-  return error instanceof RollcallError && (error.code === 'UNAUTHENTICATED' || error.code === 'INVALID_USER_ID');
+  const signed = token.slice(0, token.lastIndexOf('.'));
+  return createHash('sha256').update(signed).digest('base64url').slice(0, 22);
 }
 
 function both(one: Promise<void> | null, other: Promise<void> | null): Promise<unknown> | null {

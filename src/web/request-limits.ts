@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Authenticator } from './auth.ts';
 import type { clientAddress } from './client-address.ts';
 import { type Limits, tokenId } from './limits.ts';
-import { bearerOf, callerOf, identify } from './rights.ts';
+import { bearerOf, callerOf } from './rights.ts';
+import type { Tokens } from './tokens.ts';
 
 /** Whoever looks after the process must be able to, also while it is flooded. */
 const OPEN_TO_FLOODS = new Set(['/healthz', '/readyz']);
@@ -24,18 +24,23 @@ export function limitAddresses(
   });
 }
 
-/** The second line: who it is, and how much that one may ask. Takes the place of `identify`. */
+/** The second line: who it is, and how much that one may ask. */
 export function limitCallers(
   app: FastifyInstance,
-  auth: Authenticator,
+  tokens: Tokens,
   limits: Limits,
   addressOf: ReturnType<typeof clientAddress>,
 ): void {
-  const find = identify(auth);
   app.addHook('onRequest', async (request) => {
-    if (isStatusPost(request) || bearerOf(request) === null) return await find(request);
-    await limits.checkToken(addressOf(request.raw), () => find(request));
-    const waits = limits.request(callerOf(request), bearerOf(request) ?? '');
+    const token = bearerOf(request);
+    if (token === null) throw tokens.missing();
+    const address = addressOf(request.raw);
+    if (isStatusPost(request)) {
+      request.caller = await tokens.checkPatiently(token, address);
+      return;
+    }
+    request.caller = await tokens.check(token, address);
+    const waits = limits.request(request.caller, token);
     if (waits) await waits;
   });
   app.addHook('preHandler', async (request) => {

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { RollcallError } from '../errors.ts';
-import type { Authenticator, Caller } from './auth.ts';
+import type { Caller } from './auth.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -8,16 +8,7 @@ declare module 'fastify' {
   }
 }
 
-/** Finds out who asks. A token is read from the header alone: addresses end up in logs and histories. */
-export function identify(auth: Authenticator) {
-  return async (request: FastifyRequest): Promise<void> => {
-    const token = bearerOf(request);
-    if (token === null) throw auth.missing();
-    request.caller = await auth.verify(token);
-  };
-}
-
-/** The token as it was sent, good or not; null: none was. */
+/** The token as it was sent, good or not; null: none was. Read from the header alone: addresses end up in logs and histories. */
 export function bearerOf({ headers }: Pick<FastifyRequest, 'headers'>): string | null {
   return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1] ?? null;
 }

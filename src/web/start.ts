@@ -22,6 +22,7 @@ import { Profiles } from './profiles.ts';
 import { Push } from './push.ts';
 import { Social } from './social.ts';
 import { attachSockets, type Gateway } from './sockets/gateway.ts';
+import { Tokens } from './tokens.ts';
 
 /** Upgraded connections keep a server open until somebody closes them, and a drain tells every client first. */
 const HTTP_STOP_LIMIT_MS = 15_000;
@@ -55,17 +56,18 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
   const tracing = await openTracing(config, 'web', log);
   const services = openServices(config, log, tracing);
   const metrics = new WebMetrics(services, config);
-  const auth = createAuthenticator(config, log, Date.now, (reason) => metrics.tokenRefused(reason));
   const presence = new Presence(services, config.ttlMs, log);
   const conversations = new Conversations(services, presence);
   const changes = new ChangeFeed(services);
   let sockets: Gateway | undefined;
   const limits = new Limits(config, new SharedLimits(services.redis, services.keys));
+  const auth = createAuthenticator(config, log, Date.now, (reason) => metrics.tokenRefused(reason));
+  const tokens = new Tokens(auth, limits);
   const origins = new Origins(config, log);
   const app = await buildApp({
     config,
     log,
-    auth,
+    tokens,
     limits,
     origins,
     presence,
@@ -93,7 +95,7 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
   sockets = attachSockets(app.server, {
     config,
     log,
-    auth,
+    tokens,
     limits,
     origins,
     presence,

@@ -44,7 +44,12 @@ export class TestClient {
   constructor(
     url: string,
     auth: Record<string, unknown>,
-    options: { reconnection?: boolean; transports?: string[]; query?: Record<string, string> } = {},
+    options: {
+      reconnection?: boolean;
+      transports?: string[];
+      query?: Record<string, string>;
+      extraHeaders?: Record<string, string>;
+    } = {},
   ) {
     this.socket = io(url, {
       auth,
@@ -52,6 +57,7 @@ export class TestClient {
       forceNew: true,
       reconnection: options.reconnection ?? false,
       ...(options.query ? { query: options.query } : {}),
+      ...(options.extraHeaders ? { extraHeaders: options.extraHeaders } : {}),
     });
     this.socket.on('ready', (ready) => {
       this.ready = ready;

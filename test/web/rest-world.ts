@@ -9,6 +9,7 @@ import { createAuthenticator } from '../../src/web/auth.ts';
 import { Limits } from '../../src/web/limits.ts';
 import { Origins } from '../../src/web/origins.ts';
 import type { Choice, PresenceApi } from '../../src/web/presence-api.ts';
+import { Tokens } from '../../src/web/tokens.ts';
 
 /** For those questions whose tests run on real stores; see social-world.ts. */
 const nobodyKnows = async () => {
@@ -100,6 +101,7 @@ export class People implements PresenceApi {
 
 export interface World {
   app: FastifyInstance;
+  limits: Limits;
   people: People;
   /** What was logged at `warn` and above. */
   complaints: string[];
@@ -117,12 +119,13 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
   const people = new People();
   const complaints: string[] = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => complaints.push(line) });
+  const limits = new Limits(config, { reserve: async () => ({ total: 0, leftMs: 10_000 }) });
   const app = await buildApp({
     config,
     log,
-    auth: createAuthenticator(config, log),
+    tokens: new Tokens(createAuthenticator(config, log), limits),
+    limits,
     origins: new Origins(config, log),
-    limits: new Limits(config, { reserve: async () => ({ total: 0, leftMs: 10_000 }) }),
     presence: people,
     conversations: people,
     social: {
@@ -157,6 +160,7 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
   });
   return {
     app,
+    limits,
     people,
     complaints,
     async ask(who, request) {

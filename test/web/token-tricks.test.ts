@@ -104,6 +104,69 @@ describe('an algorithm', () => {
   });
 });
 
+describe('a token that is not written as every library writes it', () => {
+  const good = hmac({ alg: 'HS256' }, secret, { sub: 'ada', exp: exp() });
+  const parts = good.split('.');
+  const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  /** The same bytes to those who decode, with one bit more behind the last. */
+  const stray = (text: string) => {
+    const last = ALPHABET.indexOf(text.slice(-1));
+    return `${text.slice(0, -1)}${ALPHABET[last ^ 1]}`;
+  };
+  const ways: [string, (part: string) => string][] = [
+    ['padded', (text) => `${text}${'='.repeat((4 - (text.length % 4)) % 4 || 1)}`],
+    ['padded too much', (text) => `${text}====`],
+    ['with a space behind', (text) => `${text} `],
+    ['with a space before', (text) => ` ${text}`],
+    ['with a line break in it', (text) => `${text.slice(0, 4)}\n${text.slice(4)}`],
+    ['with a tab', (text) => `${text}\t`],
+    ['with a NUL', (text) => `${text}\0`],
+    ['with a character of no alphabet', (text) => `${text.slice(0, 4)}!${text.slice(4)}`],
+  ];
+  const cases = parts.flatMap((_, at) => ways.map(([what, change]) => [what, at, change] as const));
+
+  test.each(cases)('is refused, though it says the same: %s, in part %i', async (_what, at, change) => {
+    await refused(parts.map((part, n) => (n === at ? change(part) : part)).join('.'), { JWT_SECRET: secret });
+  });
+
+  test('is refused with stray bits in its last character, where the bytes leave room for some', async () => {
+    // 32 bytes of signature are 42 characters and two thirds.
+    const changed = stray(parts[2] ?? '');
+    expect(Buffer.from(changed, 'base64url')).toEqual(Buffer.from(parts[2] ?? '', 'base64url'));
+    await refused([parts[0], parts[1], changed].join('.'), { JWT_SECRET: secret });
+    for (const at of [0, 1]) {
+      const whole = Buffer.from(parts[at] ?? '', 'base64url');
+      // White space behind the JSON makes a part as long as is needed.
+      for (const spaces of ['', ' ', '  ']) {
+        const text = Buffer.concat([whole, Buffer.from(spaces)]).toString('base64url');
+        if (text.length % 4 === 0) continue;
+        const odd = [parts[0], parts[1]].map((part, n) => (n === at ? stray(text) : part)).join('.');
+        const signature = createHmac('sha256', secret).update(odd).digest('base64url');
+        await refused(`${odd}.${signature}`, { JWT_SECRET: secret });
+      }
+    }
+  });
+
+  test('is refused in the other alphabet of Base64', async () => {
+    for (let n = 0; ; n++) {
+      const token = hmac({ alg: 'HS256', n }, secret, { sub: 'ada', exp: exp() });
+      if (!/[-_]/.test(token)) continue;
+      await refused(token.replaceAll('-', '+').replaceAll('_', '/'), { JWT_SECRET: secret });
+      return;
+    }
+  });
+
+  test('is refused although the one it is made of was let in a moment ago', async () => {
+    const one = auth({ JWT_SECRET: secret });
+    expect((await one.verify(good)).userId).toBe('ada');
+    for (const other of [`${good}=`, ` ${good}`, `${good}\n`]) {
+      expect(one.recall(other)).toBeNull();
+      await expect(one.verify(other)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    }
+    expect(one.recall(good)?.userId).toBe('ada');
+  });
+});
+
 test.each(['secret', 'password', '', 'x'.repeat(31), 'é'.repeat(15)])(
   'a weak secret is refused at start: %j',
   (weak) => {

@@ -6,7 +6,6 @@ import { unknownName } from '../../protocol/near-names.ts';
 import { CLIENT_EVENTS, type ClientEvent, type ClientRequest, type SocketError } from '../../protocol/socket.ts';
 import type { Services } from '../../services.ts';
 import type { Activations } from '../activations.ts';
-import type { Authenticator } from '../auth.ts';
 import type { Connection } from '../connection.ts';
 import type { Connections } from '../connections.ts';
 import type { Limits } from '../limits.ts';
@@ -15,6 +14,7 @@ import type { Presence } from '../presence.ts';
 import { actsFor, requireReader } from '../rights.ts';
 import { expiryMs } from '../routes/status.ts';
 import { iso } from '../shown.ts';
+import type { Tokens } from '../tokens.ts';
 import { parse } from '../validation.ts';
 import { type Audience, answerOf } from './audience.ts';
 import { closeSocket } from './closing.ts';
@@ -29,7 +29,7 @@ import type { PresenceSocket } from './types.ts';
 export interface HandlerDeps {
   config: Config;
   log: Logger;
-  auth: Authenticator;
+  tokens: Tokens;
   limits: Limits;
   activations: Activations;
   presence: Presence;
@@ -155,7 +155,7 @@ function createBeat({ connections, metrics }: HandlerDeps) {
 }
 
 function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Handler<ClientRequest<E>> } {
-  const { config, auth, activations, presence, connections, audience, talks } = deps;
+  const { config, tokens, activations, presence, connections, audience, talks } = deps;
   const talking = (from: Speaker) => {
     from.talksInOrder ??= inOrder();
     return from.talksInOrder;
@@ -229,8 +229,8 @@ function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Ha
     },
     authenticate: async (from, { token }) => {
       const { socket } = from;
-      const { caller } = socket.data;
-      const fresh = await auth.verify(token, LEAST_LEFT_MS);
+      const { caller, address } = socket.data;
+      const fresh = await tokens.checkPatiently(token, address, LEAST_LEFT_MS);
       if (fresh.userId !== caller.userId) {
         const error = new RollcallError('FORBIDDEN', {
           message: 'The token is of somebody else; connect anew with it.',

@@ -3,7 +3,6 @@ import type { Config } from '../../config.ts';
 import { RollcallError, socketErrorBody, toRollcallError } from '../../errors.ts';
 import { ConnectOptions, type Ready } from '../../protocol/socket.ts';
 import type { Services } from '../../services.ts';
-import type { Authenticator } from '../auth.ts';
 import type { clientAddress } from '../client-address.ts';
 import type { Connection } from '../connection.ts';
 import type { Connections } from '../connections.ts';
@@ -11,6 +10,7 @@ import type { Limits } from '../limits.ts';
 import type { WebMetrics } from '../metrics.ts';
 import { viewerOf } from '../rights.ts';
 import { iso } from '../shown.ts';
+import type { Tokens } from '../tokens.ts';
 import { parse } from '../validation.ts';
 import { nothingSeen } from '../views.ts';
 import type { Audience } from './audience.ts';
@@ -22,7 +22,7 @@ const NEWCOMERS_WAIT_MS = 2000;
 
 export interface AdmitDeps {
   config: Config;
-  auth: Authenticator;
+  tokens: Tokens;
   limits: Limits;
   addressOf: ReturnType<typeof clientAddress>;
   connections: Connections;
@@ -40,12 +40,12 @@ export interface AdmitDeps {
  * whatever cannot be had refuses the handshake. Throws what it is refused with.
  */
 export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<void> {
-  const { config, auth, limits, audience, connections } = deps;
+  const { config, tokens, limits, audience, connections } = deps;
   const address = deps.addressOf(socket.request);
   await limits.connectFrom(address);
   const { token, ...rest } = socket.handshake.auth as Record<string, unknown>;
-  if (typeof token !== 'string') throw auth.missing();
-  const caller = await limits.checkToken(address, () => auth.verify(token, LEAST_LEFT_MS));
+  if (typeof token !== 'string') throw tokens.missing();
+  const caller = await tokens.check(token, address, LEAST_LEFT_MS);
   await limits.connect(caller, token);
   const options = parse(ConnectOptions, rest);
   deps.tellStrange(rest);
@@ -62,7 +62,7 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
     watching: options.watch ? new Set() : null,
     batch: options.batch ?? false,
   };
-  const data: SocketData = { caller, viewer, talks: null, connection: null, welcome: null };
+  const data: SocketData = { caller, address, viewer, talks: null, connection: null, welcome: null };
   socket.data = data;
   leaveWhenClosed(socket, audience, connections);
   if (!caller.service) await openSession(socket, caller, options, deps);

@@ -7,6 +7,8 @@ import type { Snapshot } from '../views.ts';
 
 export interface SocketData {
   caller: Caller;
+  /** From where it connected, as far as proxies are believed. */
+  address: string;
   /** null: an observer, who has no presence of its own. */
   connection: Connection | null;
   viewer: Viewer;
