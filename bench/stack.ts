@@ -51,6 +51,7 @@ export async function startStack({ webs = 1, env = {}, nodeArgs = [], durable = 
       LOG_LEVEL: 'info',
       MAX_SESSIONS_PER_USER: '1000',
       // Everybody comes from one address here.
+      MAX_CONNECTIONS: '1000000',
       MAX_CONNECTS_PER_IP_PER_SECOND: '1000000',
       MAX_REQUESTS_PER_IP_PER_SECOND: '1000000',
       ...env,

@@ -65,7 +65,7 @@ async function assemble(): Promise<ProcessPlan> {
       queue('webhooks', { ...FOREIGN, concurrency: 1, settings: { backoffStrategy: retryWebhookAfter } }, (job) =>
         runWebhook(services, config, metrics, job),
       ),
-      metricsServer(config, metrics, log),
+      metricsServer(config, metrics, services, log),
       { name: 'sweep', start: async () => sweep.start(), stop: () => sweep.stop() },
     ],
   };

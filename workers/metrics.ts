@@ -1,14 +1,17 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Histogram } from 'prom-client';
 import type { Config } from '../src/config.ts';
+import { retryAfterSeconds } from '../src/errors.ts';
 import { addFeedMetrics } from '../src/feed-metrics.ts';
 import type { Service } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
 import { addReadinessMetrics, addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../src/metrics.ts';
+import { networkOf } from '../src/network.ts';
 import { OPERATOR_CHALLENGE, OperatorLock } from '../src/operator.ts';
 import { feedFigures } from '../src/postgres/change-feed-figures.ts';
 import { CAUSES, type Cause } from '../src/presence/change.ts';
+import { SharedLimits } from '../src/redis/limits.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
 import { readStoreFigures, type Services } from '../src/services.ts';
 import { receiverOf } from '../src/webhook-settings.ts';
@@ -89,28 +92,25 @@ export class WorkerMetrics {
 }
 
 /** `GET /metrics` on a port of its own, for the operator alone; as long as no password is set there is nothing to see. */
-export function metricsServer(config: Config, metrics: WorkerMetrics, log: Logger): Service {
+export function metricsServer(config: Config, metrics: WorkerMetrics, services: Services, log: Logger): Service {
   const { metricsPort, host, adminUser, adminPassword } = config;
-  const lock = adminPassword === null ? null : new OperatorLock({ user: adminUser, password: adminPassword });
-  const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
-    if (lock === null || request.method !== 'GET' || request.url !== '/metrics') {
-      response.writeHead(404).end();
-      return;
-    }
-    const verdict = lock.judge(request.headers.authorization, request.socket.remoteAddress ?? '');
+  const shared = new SharedLimits(services.redis, services.keys);
+  const lock = adminPassword === null ? null : new OperatorLock({ user: adminUser, password: adminPassword }, shared);
+  const answer = async ({ method, url, headers, socket }: IncomingMessage, response: ServerResponse) => {
+    if (lock === null || method !== 'GET' || url !== '/metrics') return response.writeHead(404).end();
+    const verdict = await lock.judge(headers.authorization, networkOf(socket.remoteAddress ?? ''), socket);
     if (verdict.kind === 'too many attempts') {
-      response.writeHead(429, { 'retry-after': String(Math.ceil(verdict.retryAfterMs / 1000)) }).end();
-    } else if (verdict.kind === 'stranger') {
-      response.writeHead(401, { 'www-authenticate': OPERATOR_CHALLENGE }).end();
-    } else {
-      metrics.registry.metrics().then(
-        (text) => response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text),
-        (error) => {
-          log.error({ err: error }, 'The metrics could not be read');
-          response.writeHead(500).end();
-        },
-      );
+      return response.writeHead(429, { 'retry-after': String(retryAfterSeconds(verdict.error)) }).end();
     }
+    if (verdict.kind === 'stranger') return response.writeHead(401, { 'www-authenticate': OPERATOR_CHALLENGE }).end();
+    const text = await metrics.registry.metrics();
+    return response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text);
+  };
+  const server = createServer({ requestTimeout: 10_000 }, (request, response) => {
+    answer(request, response).catch((error) => {
+      log.error({ err: error }, 'The metrics could not be read');
+      response.writeHead(500).end();
+    });
   });
   return {
     name: 'metrics',

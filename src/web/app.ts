@@ -46,7 +46,7 @@ const REQUEST_LIMIT_MS = 30_000;
 const CHECK_EVERY_MS = 200;
 
 export interface AppDeps {
-  config: Pick<Config, 'adminUser' | 'adminPassword' | 'boardWritable' | 'trustProxy' | 'maxConnections'>;
+  config: Pick<Config, 'adminUser' | 'adminPassword' | 'boardWritable' | 'trustProxy'>;
   log: Logger;
   tokens: Tokens;
   limits: Limits;
@@ -109,7 +109,6 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   });
   // Before all others: what they add is seen by it.
   await tracing?.instrument(app);
-  app.server.maxConnections = config.maxConnections;
   app.setValidatorCompiler(compileValidator);
   app.setSerializerCompiler(serializerCompiler);
   refuseInOurShape(app);
@@ -142,7 +141,8 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     changeRoutes(known, changes);
   });
   if (config.adminPassword !== null) {
-    const lock = new OperatorLock({ user: config.adminUser, password: config.adminPassword });
+    const operator = { user: config.adminUser, password: config.adminPassword };
+    const lock = new OperatorLock(operator, limits.shared);
     await boardRoutes(app, { lock, queues: boardQueues, writable: config.boardWritable });
     metricsRoutes(app, lock, scrape);
   }

@@ -4,9 +4,9 @@ import { FastifyAdapter } from '@bull-board/fastify';
 import type { Queue } from 'bullmq';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RollcallError } from '../errors.ts';
+import { networkOf } from '../network.ts';
 import { OPERATOR_CHALLENGE, type OperatorLock } from '../operator.ts';
 import { kindOf, type QueueKind, type QueueName } from '../queues/jobs.ts';
-import { networkOf } from './client-address.ts';
 import { sendError } from './refusals.ts';
 
 export const BOARD_PATH = '/admin/queues';
@@ -78,12 +78,9 @@ export async function boardRoutes(app: FastifyInstance, { lock, queues, writable
 /** HTTP Basic. */
 export function operatorOnly(lock: OperatorLock) {
   return async (request: FastifyRequest, reply: FastifyReply) => {
-    const verdict = lock.judge(request.headers.authorization, networkOf(request.ip));
+    const verdict = await lock.judge(request.headers.authorization, networkOf(request.ip), request.raw.socket);
     if (verdict.kind === 'operator') return;
-    if (verdict.kind === 'too many attempts') {
-      const message = 'Too many wrong passwords from this address.';
-      return sendError(reply, new RollcallError('RATE_LIMITED', { message, retryAfterMs: verdict.retryAfterMs }));
-    }
+    if (verdict.kind === 'too many attempts') return sendError(reply, verdict.error);
     reply.header('www-authenticate', OPERATOR_CHALLENGE);
     return sendError(reply, new RollcallError('UNAUTHENTICATED', { message: 'For the operator only.' }));
   };

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Config } from '../config.ts';
 import type { RollcallError } from '../errors.ts';
+import { networkOf } from '../network.ts';
 import type { SharedLimits } from '../redis/limits.ts';
 import type { Caller } from './auth.ts';
-import { networkOf } from './client-address.ts';
 import { Limit, WINDOW_MS } from './limit.ts';
 
 /**
@@ -36,12 +36,15 @@ type Name = keyof typeof PER_TEN_SECONDS | 'connectsPerIp' | 'requestsPerIp';
 
 /** Every limit of a web process. What throws, or rejects with, RATE_LIMITED; null: allowed, at once. */
 export class Limits {
+  /** The count that all processes share, for limits of another kind. */
+  readonly shared: Pick<SharedLimits, 'reserve'>;
   readonly #limits: Record<Name, Limit>;
 
   constructor(
     config: Pick<Config, 'maxConnectsPerIpPerSecond' | 'maxRequestsPerIpPerSecond'>,
     shared: Pick<SharedLimits, 'reserve'>,
   ) {
+    this.shared = shared;
     const seconds = WINDOW_MS / 1000;
     const most: Record<Name, number> = {
       ...PER_TEN_SECONDS,

@@ -9,6 +9,7 @@ import type { DeliveryListener } from '../redis/delivery.ts';
 import { readStoreFigures, type Services } from '../services.ts';
 import { receiverOf } from '../webhook-settings.ts';
 import { operatorOnly } from './board.ts';
+import type { Dropped } from './connection-limit.ts';
 import { TOKEN_REFUSALS, type TokenRefusalReason } from './token-refusals.ts';
 
 /** What is measured by being looked at. */
@@ -39,6 +40,12 @@ export class WebMetrics {
   readonly #slow = new Counter({
     name: 'rollcall_slow_readers_closed_total',
     help: 'Connections that were closed because their client did not read',
+    registers: [this.registry],
+  });
+  readonly #dropped = new Counter({
+    name: 'rollcall_connections_dropped_total',
+    help: 'Connections that were not kept: the process was full, the address had half of it, or idle ones gave way',
+    labelNames: ['reason'],
     registers: [this.registry],
   });
   readonly #delivery = new Histogram({
@@ -77,6 +84,10 @@ export class WebMetrics {
 
   tokenRefused(reason: TokenRefusalReason): void {
     this.#tokens.inc({ reason });
+  }
+
+  connectionDropped(reason: Dropped): void {
+    this.#dropped.inc({ reason });
   }
 
   slowReaderClosed(): void {

@@ -1,8 +1,8 @@
 import { RollcallError } from '../errors.ts';
+import { networkOf } from '../network.ts';
+import { SlowLane } from '../slow-lane.ts';
 import type { Authenticator, Caller } from './auth.ts';
-import { networkOf } from './client-address.ts';
 import type { Limits } from './limits.ts';
-import { SlowLane } from './slow-lane.ts';
 
 /** What is left for an address that has shown too many bad tokens: a hundred checks a second, five seconds to wait at most. */
 const PACE = { everyMs: 10, most: 500 };

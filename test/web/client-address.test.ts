@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { clientAddress, networkOf } from '../../src/web/client-address.ts';
+import { networkOf } from '../../src/network.ts';
+import { clientAddress } from '../../src/web/client-address.ts';
 import { Origins } from '../../src/web/origins.ts';
 
 const asked = (remoteAddress: string, forwarded?: string) => ({

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/config.ts';
 import { createLogger } from '../../src/log.ts';
+import { SlowLane } from '../../src/slow-lane.ts';
 import { type Authenticator, createAuthenticator } from '../../src/web/auth.ts';
 import { Limits } from '../../src/web/limits.ts';
-import { SlowLane } from '../../src/web/slow-lane.ts';
 import { Tokens } from '../../src/web/tokens.ts';
 import { openWorld, sign, type World } from './rest-world.ts';
 

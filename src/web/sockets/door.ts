@@ -2,8 +2,9 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { LRUCache } from 'lru-cache';
 import { httpErrorBody, RollcallError, retryAfterSeconds } from '../../errors.ts';
+import { networkOf } from '../../network.ts';
 import type { clientAddress } from '../client-address.ts';
-import { networkOf } from '../client-address.ts';
+import type { ConnectionLimit } from '../connection-limit.ts';
 import { WINDOW_MS } from '../limit.ts';
 import type { Limits } from '../limits.ts';
 import type { Origins } from '../origins.ts';
@@ -28,7 +29,11 @@ export interface Door {
    * Stands before Engine.IO, to which even a refused WebSocket is a request to be read. `outdated` hears of clients that
    * speak a protocol of the past: Engine.IO would refuse them in the middle of a WebSocket, where nobody can read it.
    */
-  guard(http: Server, outdated: (request: IncomingMessage) => void): void;
+  guard(
+    http: Server,
+    connections: Pick<ConnectionLimit, 'upgrade'>,
+    outdated: (request: IncomingMessage) => void,
+  ): void;
 }
 
 /** Whether a request is meant for Socket.IO's own upgrade; any other offer to upgrade is answered as if it were not made. */
@@ -61,13 +66,13 @@ export function createDoor(
       else if (turnedAway(request)) decide('Too many connections.', false);
       else decide(null, true);
     },
-    guard(http, outdated) {
+    guard(http, connections, outdated) {
       const inside = http.listeners('upgrade');
       http.removeAllListeners('upgrade');
       http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
         // With a `sid` it is a connection that was let in already.
         const known = /[?&]sid=/.test(request.url ?? '');
-        const refusal = known ? null : turnedAway(request);
+        const refusal = connections.upgrade(request, socket) ? (known ? null : turnedAway(request)) : tooMany();
         const letIn = () => {
           for (const listener of inside) listener.call(http, request, socket, head);
         };
@@ -97,6 +102,11 @@ function taking(): (work: () => void) => void {
 }
 
 const invalid = (message: string) => new RollcallError('INVALID_REQUEST', { message });
+
+function tooMany(): RollcallError {
+  const message = 'Too many connections of this address are open.';
+  return new RollcallError('RATE_LIMITED', { message, retryAfterMs: WINDOW_MS });
+}
 
 function turnAway(socket: Duplex, refusal: RollcallError): void {
   const { error, ...named } = httpErrorBody(refusal);

@@ -12,6 +12,7 @@ import type { Services } from '../../services.ts';
 import { Activations } from '../activations.ts';
 import { clientAddress } from '../client-address.ts';
 import { letConnectionsGo } from '../closing-connections.ts';
+import { ConnectionLimit } from '../connection-limit.ts';
 import { Connections } from '../connections.ts';
 import type { Conversations } from '../conversations.ts';
 import type { Limits } from '../limits.ts';
@@ -83,7 +84,9 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     allowRequest: door.allowRequest,
     ...(origins.any ? { cors: { origin: origins.cors } } : {}),
   });
-  door.guard(http, (req) => io.engine.emit('connection_error', { req, ...OUTDATED }));
+  const connectionLimit = new ConnectionLimit(config, addressOf, (why) => metrics.connectionDropped(why));
+  connectionLimit.watch(http);
+  door.guard(http, connectionLimit, (req) => io.engine.emit('connection_error', { req, ...OUTDATED }));
   takeTurns(io);
   io.engine.on('headers', sendTogether);
   const pressure = new Pressure(
