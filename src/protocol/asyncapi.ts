@@ -9,6 +9,7 @@ import {
   type ServerEvent,
   SocketError,
 } from './socket.ts';
+import { LIMITS } from './vocabulary.ts';
 
 const CLIENT_SAYS: Record<ClientEvent, string> = {
   heartbeat: 'The client is here; the time to live starts again. Without `state` the one last said stays.',
@@ -114,7 +115,8 @@ export function describeSockets(): object {
         'what is not known in a handshake is passed over, so that a newer client can come to an older server. `null` for a field that ' +
         'may be left out is as if it were. A client that is told to come back (`session_closed` with `reconnect: true`) waits ' +
         '`afterMs` first. With `heartbeat: "pong"` in the handshake the answers to the server’s pings count as heartbeats; else send ' +
-        '`heartbeat` every `heartbeatIntervalMs` of `ready`.',
+        '`heartbeat` every `heartbeatIntervalMs` of `ready`. An event has at most ' +
+        `${LIMITS.eventBytes / 1024} KiB, one with a list of users ${LIMITS.bytes / 1024} KiB.`,
     },
     defaultContentType: 'application/json',
     channels: {

@@ -78,6 +78,9 @@ export const CLIENT_EVENTS = {
   stop_indicator: IndicatorRequest,
 } as const;
 export type ClientEvent = keyof typeof CLIENT_EVENTS;
+
+/** Events that carry lists: they may be as large as any packet, all others have LIMITS.eventBytes. */
+export const LISTS: ReadonlySet<string> = new Set<ClientEvent>(['watch', 'unwatch']);
 export type ClientRequest<E extends ClientEvent> = z.infer<(typeof CLIENT_EVENTS)[E]>;
 
 /** A status as a watcher gets it; `detail` where it changed, and in snapshots where there is one. */

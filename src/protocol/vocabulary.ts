@@ -5,6 +5,10 @@ import { request } from './requests.ts';
 /** Every limit on what may come in. */
 export const LIMITS = {
   bytes: 256 * 1024,
+  /** Of an event that carries no list. */
+  eventBytes: 16 * 1024,
+  /** Of the body of `POST /users/status`. */
+  statusBytes: 4 * 1024,
   idsInList: 1000,
   textCharacters: 100,
   emojiCharacters: 16,

@@ -23,7 +23,7 @@ import type { PresenceApi } from './presence-api.ts';
 import type { Profiles } from './profiles.ts';
 import type { PushApi } from './push.ts';
 import { refuse, refuseConnection, refuseInOurShape } from './refusals.ts';
-import { limitAddresses, limitCallers } from './request-limits.ts';
+import { hangUpOnUnread, limitAddresses, limitCallers } from './request-limits.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
 import { blockRoutes } from './routes/blocks.ts';
 import { changeRoutes } from './routes/changes.ts';
@@ -115,11 +115,13 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   acceptJsonOnly(app);
   await protectBrowsers(app, origins);
   const addressOf = clientAddress(config.trustProxy);
+  hangUpOnUnread(app);
   limitAddresses(app, limits, addressOf);
   await describeRoutes(app);
 
   healthRoutes(app, health);
   app.decorateRequest('caller', null);
+  app.decorateRequest('unannouncedBytes', 0);
   await app.register(async (known) => {
     limitCallers(known, tokens, limits, addressOf);
     refuseUnnamedBodies(known);
@@ -162,6 +164,7 @@ function acceptJsonOnly(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser('error', 'error');
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (request.headers['content-length'] === undefined) request.unannouncedBytes = Buffer.byteLength(body);
     if (body.length === 0) done(null, undefined);
     else parseJson(request, body.toString(), done);
   });

@@ -35,7 +35,7 @@ await new SignJWT({ scope: 'presence:write' }).setProtectedHeader({ alg: 'HS256'
 
 ## Conventions
 
-- JSON in and out. A body may have ${LIMITS.bytes / 1024} KiB and a list ${LIMITS.idsInList} entries. A 204 has no body.
+- JSON in and out. A body may have ${LIMITS.bytes / 1024} KiB (that of \`POST /users/status\` ${LIMITS.statusBytes / 1024}) and a list ${LIMITS.idsInList} entries. A 204 has no body.
 - A field that is not known is refused in every body, with the name that was probably meant; what is not known in an address is
   passed over. \`null\` for a field that may be left out is as if it were, except in a profile, where it takes away.
 - Every time is an ISO 8601 string in UTC with milliseconds; names in \`…Ms\` are numbers.
@@ -57,7 +57,7 @@ ${codes.join('\n')}
 A 429 \`RATE_LIMITED\` and a 503 \`UNAVAILABLE\` carry \`Retry-After\`, in seconds. In ten seconds, over all processes:
 ${PER_TEN_SECONDS.requestsPerUser} requests of a user (${PER_TEN_SECONDS.requestsPerToken} with one token), ${PER_TEN_SECONDS.requestsPerService}
 with the token of a service, ${PER_TEN_SECONDS.looksPerUser} users looked at by a user, ${PER_TEN_SECONDS.choicesPerUser} choices to appear
-inactive and details. Saying \`active\` is never refused.
+inactive and details, bodies of ${PER_TEN_SECONDS.bytesPerToken / 1024} KiB in all with the token of a user. Saying \`active\` is never refused.
 
 ## A backend of one's own view
 

@@ -24,10 +24,15 @@ export const PER_TEN_SECONDS = {
   indicatorsPerUser: 500,
   /** Appearing inactive and details. `active` is never refused. */
   choicesPerUser: 200,
+  /** Of bodies by REST and of what is sent over sockets, together. */
+  bytesPerUser: 2 * 1024 * 1024,
+  /** Half of the user's, as with requests. */
+  bytesPerToken: 1024 * 1024,
   connectsPerService: 2000,
   requestsPerService: 50_000,
   eventsPerService: 50_000,
   looksPerService: 2_000_000,
+  bytesPerService: 256 * 1024 * 1024,
 } as const;
 
 const SUSPICIOUS_BAD_TOKENS = 20;
@@ -100,12 +105,26 @@ export class Limits {
   request(caller: Caller, token: string): Promise<unknown> | null {
     const id = tokenId(token);
     if (caller.service !== null) return this.#limits.requestsPerService.take(id);
-    return both(this.#limits.requestsPerToken.take(id), this.#limits.requestsPerUser.take(caller.userId));
+    return both(this.#limits.requestsPerToken.take(id), () => this.#limits.requestsPerUser.take(caller.userId));
   }
 
   event(caller: Caller, connection: string): Promise<unknown> | null {
     if (caller.service !== null) return this.#limits.eventsPerService.take(connection);
-    return both(this.#limits.eventsPerConnection.take(connection), this.#limits.eventsPerUser.take(caller.userId));
+    return both(this.#limits.eventsPerConnection.take(connection), () =>
+      this.#limits.eventsPerUser.take(caller.userId),
+    );
+  }
+
+  /** A body of so many bytes. */
+  body(caller: Caller, token: string, bytes: number): Promise<unknown> | null {
+    const id = tokenId(token);
+    if (caller.service !== null) return this.#limits.bytesPerService.take(id, bytes);
+    return both(this.#limits.bytesPerToken.take(id, bytes), () => this.sent(caller.userId, bytes));
+  }
+
+  /** A user has sent so many bytes, on whatever way. */
+  sent(userId: string, bytes: number): Promise<void> | null {
+    return this.#limits.bytesPerUser.take(userId, bytes);
   }
 
   /** A list of users is asked about. A service is counted by `apart`: its token, or its connection. */
@@ -134,6 +153,13 @@ export function tokenId(token: string): string {
   return createHash('sha256').update(signed).digest('base64url').slice(0, 22);
 }
 
-function both(one: Promise<void> | null, other: Promise<void> | null): Promise<unknown> | null {
-  return one && other ? Promise.all([one, other]) : (one ?? other);
+/** Where the other refuses at once nobody waits for the one any more, which may still be refused. */
+function both(one: Promise<void> | null, take: () => Promise<void> | null): Promise<unknown> | null {
+  try {
+    const other = take();
+    return one && other ? Promise.all([one, other]) : (one ?? other);
+  } catch (error) {
+    one?.catch(() => {});
+    throw error;
+  }
 }

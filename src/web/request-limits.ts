@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { LIMITS } from '../protocol/vocabulary.ts';
 import type { clientAddress } from './client-address.ts';
 import { type Limits, tokenId } from './limits.ts';
 import { bearerOf, callerOf } from './rights.ts';
@@ -42,17 +43,43 @@ export function limitCallers(
     request.caller = await tokens.check(token, address);
     const waits = limits.request(request.caller, token);
     if (waits) await waits;
+    // Before any of it is read. What is larger than a body may be is refused for that.
+    const bytes = announced(request);
+    if (bytes > 0 && bytes <= LIMITS.bytes) await limits.body(request.caller, token, bytes);
   });
   app.addHook('preHandler', async (request) => {
     const caller = callerOf(request);
+    const token = bearerOf(request) ?? '';
     if (isStatusPost(request)) {
       if (statusIn(request.body) === 'active') return;
-      await limits.request(caller, bearerOf(request) ?? '');
+      await limits.request(caller, token);
+      await limits.body(caller, token, announced(request) + request.unannouncedBytes);
       await limits.choose(caller);
-    } else if (request.routeOptions.url === QUERY_ROUTE) {
-      await limits.look(caller, tokenId(bearerOf(request) ?? ''), usersIn(request.body));
+      return;
+    }
+    if (request.unannouncedBytes > 0) await limits.body(caller, token, request.unannouncedBytes);
+    if (request.routeOptions.url === QUERY_ROUTE) {
+      await limits.look(caller, tokenId(token), usersIn(request.body));
     }
   });
+}
+
+/**
+ * Lets go of a connection whose request was answered before its body was read, where that is larger than a body may be or of
+ * unknown size: Node would read on to its end, whatever its size.
+ */
+export function hangUpOnUnread(app: FastifyInstance): void {
+  app.addHook('onSend', (request, reply, payload, done) => {
+    const { raw, headers } = request;
+    const endless = headers['transfer-encoding'] !== undefined || announced(request) > LIMITS.bytes;
+    if (endless && !raw.complete) reply.header('connection', 'close');
+    done(null, payload);
+  });
+}
+
+/** The bytes of a body as its headers say; 0 where they don't. */
+function announced({ headers }: FastifyRequest): number {
+  return Number(headers['content-length'] ?? 0);
 }
 
 function isStatusPost(request: FastifyRequest): boolean {

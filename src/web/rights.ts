@@ -5,6 +5,8 @@ import type { Caller } from './auth.ts';
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | null;
+    /** Of a body that was read and whose size no header told. */
+    unannouncedBytes: number;
   }
 }
 

@@ -27,15 +27,23 @@ async function post(from: string, token: string) {
   return response;
 }
 
-/** So many at a time; how often each outcome came. */
-async function tally(times: number, once: (n: number) => Promise<string | number>): Promise<Record<string, number>> {
-  const outcomes: Record<string, number> = {};
-  for (let n = 0; n < times; n += 50) {
-    for (const outcome of await Promise.all(Array.from({ length: Math.min(50, times - n) }, (_, k) => once(n + k)))) {
-      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
-    }
+/**
+ * Tries fifty at a time until one is refused for being too many. Counted once they have failed, so those that are checked at the
+ * same time may be a few more; and on a machine that is too slow for so many in one window the count begins anew.
+ */
+async function untilTooMany(once: (n: number) => Promise<string | number>, limited: string | number): Promise<void> {
+  const begun = performance.now();
+  let looked = 0;
+  for (let n = 0; n < 5000; n += 50) {
+    const outcomes = await Promise.all(Array.from({ length: 50 }, (_, k) => once(n + k)));
+    looked += outcomes.filter((outcome) => outcome !== limited).length;
+    if (!outcomes.includes(limited)) continue;
+    const windows = 1 + Math.floor((performance.now() - begun) / 10_000);
+    expect(looked).toBeGreaterThanOrEqual(300);
+    expect(looked).toBeLessThanOrEqual(350 * windows);
+    return;
   }
-  return outcomes;
+  throw new Error('Five thousand bad tokens were looked at');
 }
 
 const connect = async (userId: string, from: string, token?: string) => {
@@ -52,14 +60,13 @@ test('three hundred bad tokens posted as a status are looked at, and no more; go
   const from = somewhere();
   const known = await tokenFor('known');
   expect((await post(from, known)).status).toBe(200);
-  const outcomes = await tally(420, async (n) => (await post(from, `bad.${n}.x`)).status);
-  expect((outcomes[401] ?? 0) + (outcomes[429] ?? 0)).toBe(420);
-  // Counted once they have failed, so those that are checked at the same time may be a few more.
-  expect(outcomes[401]).toBeGreaterThanOrEqual(300);
-  expect(outcomes[401]).toBeLessThanOrEqual(350);
-  const refused = await post(from, 'bad.token.again');
-  expect(refused.status).toBe(429);
-  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+  let refused: Response | undefined;
+  await untilTooMany(async (n) => {
+    const answer = await post(from, `bad.${n}.x`);
+    if (answer.status === 429) refused = answer;
+    return answer.status;
+  }, 429);
+  expect(Number(refused?.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
   for (const token of [known, await tokenFor('fresh')]) expect((await post(from, token)).status).toBe(200);
 });
 
@@ -81,12 +88,7 @@ test('a good token passes in the middle of a flood of bad ones from its address'
 test('bad tokens of an open connection count like others; a good one still passes, there and beside it', async () => {
   const from = somewhere();
   const [eve, ada] = await Promise.all([connect('eve', from), connect('ada', from)]);
-  const outcomes = await tally(420, (n) => authenticate(eve, `bad.${n}.x`));
-  expect((outcomes.UNAUTHENTICATED ?? 0) + (outcomes.RATE_LIMITED ?? 0)).toBe(420);
-  expect(outcomes.UNAUTHENTICATED).toBeGreaterThanOrEqual(300);
-  expect(outcomes.UNAUTHENTICATED).toBeLessThanOrEqual(350);
-  const refusal = await eve.socket.emitWithAck('authenticate', { token: 'bad.token.again' });
-  expect(refusal).toMatchObject({ ok: false, error: { code: 'RATE_LIMITED', retryAfterMs: expect.any(Number) } });
+  await untilTooMany((n) => authenticate(eve, `bad.${n}.x`), 'RATE_LIMITED');
   expect(await authenticate(eve, await tokenFor('eve', { jti: 'fresh' }))).toBe('ok');
   expect(await authenticate(ada, await tokenFor('ada', { jti: 'fresh' }))).toBe('ok');
   // The old one has stayed in force all along.
@@ -94,19 +96,38 @@ test('bad tokens of an open connection count like others; a good one still passe
   for (const client of [eve, ada]) client.leave();
 });
 
-test('they are one count: a hundred and more by each way in, and the address is known at all of them', async () => {
+/** The ways in which too many were refused, after a sixth of what an address may try, five times, by each of three. */
+async function refusedWays(): Promise<Set<number>> {
   const from = somewhere();
   const eve = await connect('eve', from);
-  await tally(120, async (n) => (await post(from, `bad.${n}.x`)).status);
-  await tally(120, (n) => authenticate(eve, `bad.${n}.y`));
-  await tally(120, async (n) => {
-    const refused = await connect('eve', from, `bad.${n}.z`).catch((error: unknown) => error);
-    return refused instanceof Refused ? refused.code : 'in';
-  });
-  expect((await post(from, 'bad.token.again')).status).toBe(429);
-  expect(await authenticate(eve, 'bad.token.again')).toBe('RATE_LIMITED');
-  await expect(connect('eve', from)).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+  const ways = [
+    async (token: string) => ((await post(from, token)).status === 429 ? 'RATE_LIMITED' : 'looked at'),
+    (token: string) => authenticate(eve, token),
+    async (token: string) => {
+      const refused = await connect('eve', from, token).catch((error: unknown) => error);
+      return refused instanceof Refused ? refused.code : 'in';
+    },
+  ];
+  const limited = new Set<number>();
+  for (let turn = 0; turn < 5; turn++) {
+    const outcomes = await Promise.all(
+      ways.map((way, at) => Promise.all(Array.from({ length: 50 }, (_, n) => way(`bad.${turn}.${at}-${n}`)))),
+    );
+    for (const [at, some] of outcomes.entries()) if (some.includes('RATE_LIMITED')) limited.add(at);
+  }
   eve.leave();
+  return limited;
+}
+
+test('they are one count: each way in refuses for what was tried at the two others', async () => {
+  for (let attempt = 0; attempt < 4; attempt++) {
+    const begun = performance.now();
+    const refused = await refusedWays();
+    // A machine too slow to try them all in one window has to try again.
+    if (refused.size < 3 && performance.now() - begun > 8000) continue;
+    expect([...refused].sort()).toEqual([0, 1, 2]);
+    return;
+  }
 });
 
 test('a token with padding is none, at no way in; the same without is', async () => {

@@ -190,6 +190,10 @@ export function askedThings(document: Document): fc.Arbitrary<Asked> {
   );
 }
 
+/** Well below what one may send in ten seconds. */
+const ENOUGH_BYTES = 512 * 1024;
+const sizeOf = (said: unknown) => (Buffer.isBuffer(said) ? said.length : Buffer.byteLength(JSON.stringify(said) ?? ''));
+
 /** Stands for whoever asks. */
 const SELF = '(self)';
 const isFineId = (id: unknown) => typeof id !== 'object' && /^[\w.\-@|+:~]{1,128}$/.test(String(id));
@@ -202,6 +206,7 @@ export class Fuzzer {
   #token = '';
   #service = '';
   #said = 0;
+  #sent = 0;
   #state = '';
   readonly outcomes: Record<string, number> = {};
 
@@ -213,6 +218,7 @@ export class Fuzzer {
   async say({ event, payload }: Said): Promise<void> {
     const client = await this.#someone();
     const { socket } = client;
+    this.#sent += sizeOf(payload);
     const answer = (await socket
       .timeout(5000)
       .emitWithAck(event, payload as never)
@@ -230,6 +236,7 @@ export class Fuzzer {
 
   async ask({ method, route, as, params, query, body }: Asked): Promise<void> {
     await this.#someone();
+    this.#sent += sizeOf(body);
     const text = (value: unknown) => {
       const told = value === SELF ? this.#userId : typeof value === 'object' ? JSON.stringify(value) : String(value);
       return encodeURIComponent(told.toWellFormed().slice(0, 4000));
@@ -257,9 +264,10 @@ export class Fuzzer {
   /** A fresh one every now and then, below every limit. */
   async #someone(): Promise<TestClient> {
     const known = this.#client;
-    if (known && known.disconnects.length === 0 && this.#said++ < 60) return known;
+    if (known && known.disconnects.length === 0 && this.#said++ < 60 && this.#sent < ENOUGH_BYTES) return known;
     known?.leave();
     this.#said = 0;
+    this.#sent = 0;
     this.#userId = `fuzz-${crypto.randomUUID()}`;
     this.#token = await tokenFor(this.#userId);
     this.#service = await tokenFor('backend', { scope: 'presence:write' });

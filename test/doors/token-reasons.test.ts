@@ -55,7 +55,8 @@ const bad: [TokenRefusalReason, () => Promise<string | null>][] = [
   ['malformed', async () => 'hello'],
   [
     'wrong_key',
-    async () => (await tokenFor('ada')).replace(/[^.]*$/, (signature) => [...signature].reverse().join('')),
+    // Its last character stays: not every one can be the last.
+    async () => (await tokenFor('ada')).replace(/[^.]*(?=.$)/, (signature) => [...signature].reverse().join('')),
   ],
   ['exp_in_milliseconds', () => tokenFor('ada', { expiresInSeconds: Date.now() })],
   ['exp_too_far', () => tokenFor('ada', { expiresInSeconds: 2 * YEAR })],
@@ -70,7 +71,8 @@ test.each(bad)('every door says of a token that it is refused for %s, and counts
   for (const [door, ask] of Object.entries(doors)) {
     // An event without a token has no shape, and the headers of a request have no room for the long one.
     if (reason === 'missing' && door === 'an open connection') continue;
-    if (reason === 'too_long' && !/handshake|connection/.test(door)) continue;
+    // Nor has an event, which says so itself; see bytes.test.ts.
+    if (reason === 'too_long' && !/handshake/.test(door)) continue;
     const before = await counted();
     expect([door, await ask(await token())]).toEqual([door, { code, message }]);
     expect([door, await counted()]).toEqual([door, { ...before, [reason]: (before[reason] ?? 0) + 1 }]);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { RollcallError } from '../../src/errors.ts';
 import { Limit, WINDOW_MS } from '../../src/web/limit.ts';
+import { Limits } from '../../src/web/limits.ts';
 
 /** A count that all processes share, as Redis keeps it. */
 function sharedCount() {
@@ -90,6 +91,24 @@ describe('a limit', () => {
     const limit = new Limit('x', 100, sharedCount(), () => 0);
     const all = await Promise.allSettled(Array.from({ length: 1000 }, async () => limit.take('ada')));
     expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(100);
+  });
+
+  test('of two that count the same thing, leaves nothing to fail unheard where the other refuses at once', async () => {
+    const unheard: unknown[] = [];
+    const hear = (error: unknown) => unheard.push(error);
+    process.on('unhandledRejection', hear);
+    const config = { maxConnectsPerIpPerSecond: 1, maxRequestsPerIpPerSecond: 1 };
+    // Other processes have used up everything.
+    const limits = new Limits(config, { reserve: async () => ({ total: 1_000_000, leftMs: WINDOW_MS }) });
+    const eve = { userId: 'eve', expiresAt: 0, service: null, claims: {} };
+    for (const token of ['a.a.a', 'b.b.b']) for (let n = 0; n < 125; n++) await limits.request(eve, token);
+    // From the first on the user's count is known to be full here; that of the token has to be asked for at the 126th.
+    for (let n = 0; n < 130; n++) {
+      await expect(async () => limits.request(eve, 'c.c.c')).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    process.off('unhandledRejection', hear);
+    expect(unheard).toEqual([]);
   });
 
   test('counts what costs more as more', async () => {

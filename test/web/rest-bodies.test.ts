@@ -47,7 +47,7 @@ describe('bodies that make no sense are refused and harm nobody', () => {
     ['a session of the wrong type', '/users/logout', { sessionId: {} }],
     ['a poisoned prototype', '/users/status', '{"status":"active","__proto__":{"admin":true}}'],
     ['a poisoned constructor', '/users/status', '{"status":"active","constructor":{"prototype":{"admin":true}}}'],
-    ['deep nesting', '/users/status', `${'['.repeat(100_000)}${']'.repeat(100_000)}`],
+    ['deep nesting', '/users/status/query', `${'['.repeat(100_000)}${']'.repeat(100_000)}`],
   ])('%s', async (_what, url, payload) => {
     const answer = await post(url, payload);
     expect(answer.statusCode).toBe(400);
@@ -74,13 +74,20 @@ test.each([
   expect(status.json().code).toBe('INVALID_USER_ID');
 });
 
+const filled = (body: string, bytes: number) => body + ' '.repeat(bytes - body.length);
+
 test('a body of 256 KiB is read, one byte more is refused', async () => {
-  const filled = (bytes: number) => {
-    const body = '{"status":"active"}';
-    return body + ' '.repeat(bytes - body.length);
-  };
-  expect((await post('/users/status', filled(256 * 1024))).statusCode).toBe(200);
-  const answer = await post('/users/status', filled(256 * 1024 + 1));
+  const query = (bytes: number) => post('/users/status/query', filled('{"userIds":["ada"]}', bytes));
+  expect((await query(256 * 1024)).statusCode).toBe(200);
+  const answer = await query(256 * 1024 + 1);
+  expect(answer.statusCode).toBe(413);
+  expect(answer.json()).toMatchObject({ code: 'PAYLOAD_TOO_LARGE', error: 'Payload Too Large' });
+});
+
+test('a status of 4 KiB is read, one byte more is refused', async () => {
+  const status = (bytes: number) => post('/users/status', filled('{"status":"active"}', bytes));
+  expect((await status(4096)).statusCode).toBe(200);
+  const answer = await status(4097);
   expect(answer.statusCode).toBe(413);
   expect(answer.json()).toMatchObject({ code: 'PAYLOAD_TOO_LARGE', error: 'Payload Too Large' });
 });

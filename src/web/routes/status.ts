@@ -9,7 +9,7 @@ import {
   StatusQuery,
   UserParams,
 } from '../../protocol/http.ts';
-import { SetStatusRequest, StatusPayload } from '../../protocol/vocabulary.ts';
+import { LIMITS, SetStatusRequest, StatusPayload } from '../../protocol/vocabulary.ts';
 import type { Activations } from '../activations.ts';
 import { access, refusals } from '../docs.ts';
 import type { PresenceApi } from '../presence-api.ts';
@@ -43,6 +43,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
   routes.post(
     '/users/status',
     {
+      bodyLimit: LIMITS.statusBytes,
       schema: {
         tags: ['status'],
         summary: 'Appear inactive, or end that',

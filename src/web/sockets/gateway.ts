@@ -26,6 +26,7 @@ import { closeSocket } from './closing.ts';
 import { createDoor, sendTogether } from './door.ts';
 import { createListener } from './handlers.ts';
 import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
+import { Intake } from './intake.ts';
 import { Rooms } from './rooms.ts';
 import { SlowReaders } from './slow-readers.ts';
 import { tellStrangeOptions } from './strange-options.ts';
@@ -89,6 +90,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   door.guard(http, connectionLimit, (req) => io.engine.emit('connection_error', { req, ...OUTDATED }));
   takeTurns(io);
   io.engine.on('headers', sendTogether);
+  Intake.watch(io);
   const pressure = new Pressure(
     () => services.pulse.answerMs,
     (level) => log.warn({ level }, 'The level of what is shed under load has changed'),

@@ -4,6 +4,7 @@ import type { Logger } from '../../log.ts';
 import type { SessionState } from '../../presence/session.ts';
 import { unknownName } from '../../protocol/near-names.ts';
 import { CLIENT_EVENTS, type ClientEvent, type ClientRequest, type SocketError } from '../../protocol/socket.ts';
+import { LIMITS } from '../../protocol/vocabulary.ts';
 import type { Services } from '../../services.ts';
 import type { Activations } from '../activations.ts';
 import type { Connection } from '../connection.ts';
@@ -20,8 +21,8 @@ import { type Audience, answerOf } from './audience.ts';
 import { closeSocket } from './closing.ts';
 import { leave } from './handshake.ts';
 import { HeartbeatLimit, type Verdict } from './heartbeat-limit.ts';
+import { Intake, TOO_LARGE } from './intake.ts';
 import { EventLimits } from './limits.ts';
-import { hearQuickBeats } from './quick-beats.ts';
 import type { Talks } from './talks.ts';
 import { LEAST_LEFT_MS, type TokenBearer, unwatchToken, watchToken } from './token-watch.ts';
 import type { PresenceSocket } from './types.ts';
@@ -56,6 +57,8 @@ type Handler<Request> = (from: Speaker, request: Request, acknowledged: boolean)
 type Done = { answer?: object; after?: () => void } | undefined;
 type Acknowledge = (answer: object) => void;
 
+const EVENT_TOO_LARGE = `An event has at most ${LIMITS.eventBytes / 1024} KiB, unless it carries a list of users.`;
+
 /** What may change something for others. Heartbeats are too many, and looking on changes nothing. */
 const TRACED: ReadonlySet<string> = new Set<ClientEvent>([
   'set_status',
@@ -77,6 +80,7 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
     const acknowledge = acknowledgementIn(sent);
     try {
       const said = acknowledge === sent[0] ? undefined : sent[0];
+      if (said === TOO_LARGE) throw new RollcallError('PAYLOAD_TOO_LARGE', { message: EVENT_TOO_LARGE });
       // To a schema bytes are an object like any other, and would pass for an empty one.
       if (Buffer.isBuffer(said)) throw new RollcallError('INVALID_REQUEST');
       const admitted = from.allowed.admit(event, said, () => parse<unknown>(CLIENT_EVENTS[event], said));
@@ -113,12 +117,10 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
       // What cannot be told now ends by itself within seconds.
       talks.end(socket).catch(() => {});
     });
-    hearQuickBeats(socket, () => {
-      from.allowed.hear();
+    Intake.letIn(socket, from.allowed, () => {
       if (socket.data.connection) beat(from, socket.data.connection, null);
     });
     socket.onAny((event: string, ...sent: unknown[]) => {
-      from.allowed.hear();
       if (Object.hasOwn(handlers, event)) void respond(from, event as ClientEvent, sent);
       else acknowledgementIn(sent)?.({ ok: false, error: unknownEvent(event) });
     });

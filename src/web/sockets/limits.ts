@@ -4,17 +4,12 @@ import type { Limits } from '../limits.ts';
 import { closeSocket } from './closing.ts';
 import type { PresenceSocket } from './types.ts';
 
-/** Whatever a connection says counts, unknown events and heartbeats included; more in a window and it is closed. */
-const MOST_HEARD = { user: 5000, service: 100_000 } as const;
-
-/** What one connection may say. */
+/** What one connection may say; what it may send stands in intake.ts. */
 export class EventLimits {
   readonly #socket: PresenceSocket;
   readonly #limits: Limits;
   /** The last one that waits to be admitted. */
   #last: Promise<unknown> | null = null;
-  #heard = 0;
-  #windowEnds = 0;
   #closed = false;
 
   constructor(socket: PresenceSocket, limits: Limits) {
@@ -64,16 +59,23 @@ export class EventLimits {
     return null;
   }
 
-  /** Something was said, whatever it is. */
-  hear(): void {
-    const now = performance.now();
-    if (now >= this.#windowEnds) {
-      this.#windowEnds = now + WINDOW_MS;
-      this.#heard = 0;
+  get isService(): boolean {
+    return this.#socket.data.caller.service !== null;
+  }
+
+  /** So many bytes more have come, for the count of all that the user sends. A service has that of its connection alone. */
+  sent(bytes: number): void {
+    if (this.isService) return;
+    try {
+      this.#limits.sent(this.#socket.data.caller.userId, bytes)?.catch(() => this.close());
+    } catch {
+      this.close();
     }
-    this.#heard++;
-    const most = this.#socket.data.caller.service === null ? MOST_HEARD.user : MOST_HEARD.service;
-    if (this.#heard <= most || this.#closed) return;
+  }
+
+  /** It has sent more than it may: it is told so, and heard no more. */
+  close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     closeSocket(this.#socket, 'rate_limited', WINDOW_MS);
   }
