@@ -7,28 +7,30 @@ import type { Services } from '../src/services.ts';
 
 /**
  * What an erasure in the outbox asks for, in its place among the changes: whatever was recorded before it goes, and
- * nothing that comes late brings it back. May be repeated.
+ * nothing that comes late brings it back. May be repeated. Returns until when (ms of Redis's clock) nothing that was made of
+ * the user is to be recorded; null: they have come back.
  */
-export async function erase(services: Services, { userId, version }: Change): Promise<void> {
+export async function erase(services: Services, { userId, version }: Change): Promise<number | null> {
   const { db, memberships, queues } = services;
   for (const conversationId of await eraseUser(db, userId, version)) {
     // At once; should this fail, it is noted with the removal that Redis has to hear of it.
     await queues.follow(await memberships.remove(conversationId, userId));
   }
-  await dropTraces(services, userId);
+  const goneUntil = await dropTraces(services, userId);
   // Jobs that are at work now leave their traces a moment later.
   await queues.addEraseTraces(userId);
+  return goneUntil;
 }
 
 /** Removes what queues and indexes still hold of somebody who was erased, unless they have come back. */
 export async function eraseTraces(services: Services, { data: { userId } }: Job<EraseTracesJob>) {
-  const back = !(await dropTraces(services, userId));
+  const back = (await dropTraces(services, userId)) === null;
   return { jobs: await services.queues.forget(userId, { keepTimeouts: back }) };
 }
 
-/** False: they have come back. */
-async function dropTraces({ db, store }: Services, userId: string): Promise<boolean> {
-  return !(await loadMemories(db, [userId])).has(userId) && (await store.dropTraces(userId));
+/** When nobody was here by that id (ms of Redis's clock); null: they have come back. */
+async function dropTraces({ db, store }: Services, userId: string): Promise<number | null> {
+  return (await loadMemories(db, [userId])).has(userId) ? null : store.dropTraces(userId);
 }
 
 /**

@@ -26,10 +26,11 @@ const NO_TRANSITION = new Set<Cause>(['restored', 'detail', 'privacy']);
 export async function runLastSeen(services: Services, config: Config, log: Logger, job: Job<DrainJob | RejectedJob>) {
   if (job.name === 'rejected') return retryRejected(services, job as Job<RejectedJob>);
   const { shards } = job.data as DrainJob;
+  const goneUntil = new Map<string, number>();
   try {
     const result = await drain(services.outbox, 'record', shards, async (taken) => {
       const entries = [...taken.values()].flat();
-      await ending(services.tracing.step('record', entries), () => record(services, log, entries));
+      await ending(services.tracing.step('record', entries), () => record(services, log, entries, goneUntil));
       const changes = entries.flatMap((entry) => (entry.kind === 'change' ? [entry.change] : []));
       await scheduleAlerts(services, config, changes);
     });
@@ -41,7 +42,13 @@ export async function runLastSeen(services: Services, config: Config, log: Logge
   }
 }
 
-async function record(services: Services, log: Logger, entries: OutboxEntry[]): Promise<void> {
+/** `goneUntil`: who was erased, and until when what was made of them goes with the rest. */
+async function record(
+  services: Services,
+  log: Logger,
+  entries: OutboxEntry[],
+  goneUntil: Map<string, number>,
+): Promise<void> {
   let batch: RecordedEntry[] = [];
   const loggedOut: { userId: string; version: number }[] = [];
   for (const entry of entries) {
@@ -50,9 +57,13 @@ async function record(services: Services, log: Logger, entries: OutboxEntry[]): 
       // Behind all that was recorded before, and before all that is recorded of somebody who comes back.
       await recordOrReject(services, log, batch);
       batch = [];
-      await erase(services, entry.change);
+      const until = await erase(services, entry.change);
+      if (until === null) goneUntil.delete(entry.change.userId);
+      else goneUntil.set(entry.change.userId, until);
       continue;
     }
+    // It would make them known again.
+    if (entry.change.at <= (goneUntil.get(entry.change.userId) ?? 0)) continue;
     const clearsHidden = entry.kind === 'note' && entry.clearsHidden;
     batch.push({
       change: entry.change,

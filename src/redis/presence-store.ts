@@ -253,10 +253,13 @@ export class PresenceStore {
     return { position: String(reply[1]), followUp };
   }
 
-  /** PostgreSQL has erased the user: drops what was made of them since `erase`. False: they are here again. */
-  async dropTraces(userId: string): Promise<boolean> {
+  /**
+   * PostgreSQL has erased the user: drops what was made of them since `erase`. Returns the moment at which nobody was here by
+   * that id (ms of Redis's clock); null: they are here again.
+   */
+  async dropTraces(userId: string): Promise<number | null> {
     const { reply } = await this.#scripts.run('drop-traces', shardOf(userId), [userId]);
-    return reply[1] === 1;
+    return Number(reply[1]) || null;
   }
 
   /** One user's record, settled; null where there is none. `now` is Redis's time. */

@@ -1,6 +1,6 @@
 -- PostgreSQL has erased somebody: what was made of them meanwhile by whatever was on its way goes too, unless they came back.
 -- ARGV  5 user
--- Returns { 0, 1 where nobody is here by that id }
+-- Returns { 0, this moment (ms) where nobody is here by that id, else 0 }
 local id = ARGV[5]
 local u = load(id)
 if u and (u.announced or next(u.sessions) ~= nil) then return { 0, 0 } end
@@ -14,4 +14,4 @@ if revision and not closedUntil then
   redis.call('UNLINK', privacyKey(id))
   closeToAll(id, NO_RECORD)
 end
-return { 0, 1 }
+return { 0, whole(now) }

@@ -486,6 +486,8 @@ local function applySeed(u, seed)
   end
   if u.fresh or u.mark == UNMARKED then u.mark = markFor(u.id, seed[7]) end
   u.unseeded = nil
+  -- Of somebody who is being erased PostgreSQL may still say what was.
+  if privacyFields(u.id, 'x')[1] then seed = { seed[1], nil, 0, seed[4], '' } end
   u.version = math.max(u.version, seed[1])
   if seed[2] and (not u.lastSeen or seed[2] > u.lastSeen) then u.lastSeen = seed[2] end
   if seed[3] == 1 and not u.announced then u.lost = true end

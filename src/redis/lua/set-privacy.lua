@@ -73,9 +73,9 @@ end
 
 local news = not isSame and mark ~= newMark and (wanted.change or (mark ~= UNMARKED and mark ~= NO_RECORD))
 if not u then
-  -- Somebody nobody has heard of has no watchers either; the hash is read when they come.
+  -- Of somebody nobody has heard of, or who was erased, nothing is shown to anybody; the hash is read when they come.
   if seed.isNew and not nothing and not wanted.open then redis.call('PEXPIRE', key, OPEN_REMEMBERED_MS) end
-  if not news or seed.isNew then return { 0, 'ok', whole(wanted.revision) } end
+  if not news or seed.isNew or isOfBefore then return { 0, 'ok', whole(wanted.revision) } end
   u = newUser(id)
   applySeed(u, seed)
 end
