@@ -56,6 +56,10 @@ export interface PrivacyBefore extends Openness {
   blocks: { added: string[]; removed: string[] };
   /** Somebody came to the lists or went, and nothing else changed. */
   onlyLists: boolean;
+  /** They may have been told of something in between, or not: they are told what is true, whatever they could see before. */
+  overtaken: string[];
+  /** More than one change has gathered: whoever could see the user is told what is true, though they see as much as before. */
+  gathered: boolean;
 }
 
 /** Nobody knows who could see the user before: everybody is told what is true for them. */

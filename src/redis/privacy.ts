@@ -18,7 +18,7 @@ function list(value: unknown): string[] {
 
 /** What the scripts noted of a user's privacy before it changed. */
 export function parseBefore(json: string): PrivacyBefore | PrivacyUnknown {
-  const { u, s, v, l, fa, fr, ba, br } = JSON.parse(json) as Record<string, unknown>;
+  const { u, s, v, l, fa, fr, ba, br, q, t } = JSON.parse(json) as Record<string, unknown>;
   if (u) return 'unknown';
   return {
     visibility: visibilityOf(v),
@@ -26,5 +26,7 @@ export function parseBefore(json: string): PrivacyBefore | PrivacyUnknown {
     friends: { added: list(fa), removed: list(fr) },
     blocks: { added: list(ba), removed: list(br) },
     onlyLists: s === true,
+    overtaken: list(q),
+    gathered: t === true,
   };
 }

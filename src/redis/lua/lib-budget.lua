@@ -48,33 +48,41 @@ local function budgetKept(u)
   return count > 0 and u.spent or nil
 end
 
--- Whether somebody may lose sight of something.
 local STRICTNESS = { e = 0, f = 1, n = 2 }
+local function loosest(a, b) return STRICTNESS[a] < STRICTNESS[b] and a or b end
+
+-- Whether somebody may lose sight of something.
 local function takesSight(before, visibility, lastSeen)
   return before.u or STRICTNESS[visibility] > STRICTNESS[before.v] or STRICTNESS[lastSeen] > STRICTNESS[before.l]
     or #before.ba > 0 or #before.fr > 0
 end
 
--- Two changes of privacy as one: who could see the user before the first, and who came to the lists and went since. Where the
--- second takes sight from somebody, they may have been told of something in between: everybody is told what is true.
-local function mergeBefore(first, second, takes)
-  if first.u or second.u or takes then return { u = true } end
-  local total = 0
-  local function merge(added, removed, nextAdded, nextRemoved)
-    local came, went = {}, {}
-    for _, id in ipairs(added) do came[id] = true end
-    for _, id in ipairs(removed) do went[id] = true end
-    for _, id in ipairs(nextAdded) do if went[id] then went[id] = nil else came[id] = true end end
-    for _, id in ipairs(nextRemoved) do if came[id] then came[id] = nil else went[id] = true end end
-    local a, r = {}, {}
-    for id in pairs(came) do a[#a + 1] = id end
-    for id in pairs(went) do r[#r + 1] = id end
-    total = total + #a + #r
-    return a, r
+-- Two changes of privacy as one. What was told of the user in between was for those who could see them then: so whoever could at
+-- any of these times is told what is true, though they see as much as at first (t), and whose relation changed as well (q).
+local function mergeBefore(first, second)
+  if first.u or second.u then return { u = true } end
+  local merged = { v = loosest(first.v, second.v), l = loosest(first.l, second.l), s = first.s and second.s, t = true, q = {} }
+  local told = {}
+  local function add(to, list) for _, id in ipairs(list or {}) do to[id] = true end end
+  local function merge(name)
+    local came, went = name .. 'a', name .. 'r'
+    local added, removed = {}, {}
+    add(added, first[came])
+    add(removed, first[went])
+    for _, id in ipairs(second[came]) do if removed[id] then removed[id] = nil else added[id] = true end end
+    for _, id in ipairs(second[went]) do if added[id] then added[id] = nil else removed[id] = true end end
+    merged[came], merged[went] = {}, {}
+    for id in pairs(added) do table.insert(merged[came], id) end
+    for id in pairs(removed) do table.insert(merged[went], id) end
   end
-  local merged = { v = first.v, l = first.l, s = first.s and second.s }
-  merged.fa, merged.fr = merge(first.fa, first.fr, second.fa, second.fr)
-  merged.ba, merged.br = merge(first.ba, first.br, second.ba, second.br)
+  for _, before in ipairs({ first, second }) do
+    add(told, before.q)
+    if merged.v ~= 'n' then for _, name in ipairs({ 'fa', 'fr', 'ba', 'br' }) do add(told, before[name]) end end
+  end
+  merge('f')
+  merge('b')
+  for id in pairs(told) do merged.q[#merged.q + 1] = id end
+  local total = #merged.fa + #merged.fr + #merged.ba + #merged.br + #merged.q
   return total > MERGED_AT_MOST and { u = true } or merged
 end
 
@@ -82,4 +90,27 @@ end
 local function nothingChanged(u)
   local _, visibility, lastSeen = readPrivacy(u.id)
   return { v = visibility, l = lastSeen, fa = {}, fr = {}, ba = {}, br = {}, s = true }
+end
+
+local RECENT_MS, RECENT_AT_MOST = 30000, 100
+-- Whether somebody loses sight is found out when a change is told, by the lists of that moment. Where the next change of the lists
+-- has been made by then, that may go wrong for whomever it concerns. So they are told what is true by that next one, if they
+-- could see the user shortly before. Returns who they are, and what has to stand in `d` from now on.
+local function overtakenBy(id, visibility, change)
+  local noted = privacyFields(id, 'd')[1]
+  local recent = noted and cjson.decode(noted)
+  if recent and now - recent.at > RECENT_MS then recent = nil end
+  local widest = recent and loosest(recent.v, visibility) or visibility
+  local isRecent, ids, told = {}, {}, {}
+  for _, other in ipairs(recent and recent.ids or {}) do isRecent[other] = true end
+  for _, list in ipairs({ change.fa, change.fr, change.ba, change.br }) do
+    for _, other in ipairs(list) do
+      local could = widest == 'e' or (widest == 'f' and (isRecent[other] or privacyFields(id, 'f:' .. other)[1]))
+      if recent and could then told[#told + 1] = other end
+      isRecent[other] = true
+    end
+  end
+  for other in pairs(isRecent) do ids[#ids + 1] = other end
+  if #ids > RECENT_AT_MOST then ids, widest = {}, 'e' end
+  return told, cjson.encode({ at = now, v = widest, ids = ids })
 end

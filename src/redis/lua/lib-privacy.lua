@@ -5,6 +5,8 @@
 --   v, l        visibility and lastSeenVisibility: e (everyone), f (friends) or n (nobody)
 --   f:<friend>  friends, kept where one of the two is f   s  1: as they were when one of the two last was f
 --   b:<other>   whom the user blocks, and who blocks the user
+--   d           what changed within the last half minute (JSON): `at` the last (ms), `v` the loosest visibility until then, and
+--               whose relation to the user did (`ids`)
 --   x           after an erasure: until when it hides what is still on its way (ms)
 -- The user's record has in `r` the revision that it relies on (the mark); '0' where everything is open to everybody. Where the
 -- mark is another, or the hash is missing, nobody knows who may see the user, and PostgreSQL has to be asked: so a lost key

@@ -265,7 +265,7 @@ end
 local function tellPrivacy(u, before, own)
   local _, visibility, lastSeen = readPrivacy(u.id)
   local takes = takesSight(before, visibility, lastSeen)
-  if u.gathered then before = mergeBefore(cjson.decode(u.gathered), before, takes) end
+  if u.gathered then before = mergeBefore(cjson.decode(u.gathered), before) end
   u.gathered = cjson.encode(before)
   if own and not mayTell(u, takes) then return end
   u.gathered = nil

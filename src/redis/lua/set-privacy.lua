@@ -27,6 +27,7 @@ if mark == '0' then visibility, lastSeen = 'e', 'e' end
 local nothing = wanted.open and standing == 0 and (mark == '0' or mark == NO_RECORD)
 local isKnown = (standing > 0 and standing == wanted.previous) or (wanted.wasOpen and (mark == '0' or (not u and standing == 0)))
 local isSame = standing > 0 and standing == wanted.revision
+local overtaken, recent = overtakenBy(id, isKnown and visibility or 'e', wanted)
 if not nothing then
   if staged ~= '' then
     -- What was gathered may have gone meanwhile.
@@ -39,6 +40,7 @@ if not nothing then
   elseif isSame then
     -- Friends who count no more are let go of once everybody has heard of it.
     if not wanted.change and privacyFields(id, 's')[1] then return { 0, 'whole', whole(standing) } end
+    if not wanted.change then redis.call('HDEL', key, 'd') end
   else
     if not isKnown then return { 0, 'whole', whole(standing) } end
     if standing == 0 or isOfBefore then redis.call('UNLINK', key) end
@@ -60,6 +62,7 @@ if not nothing then
     local counts = wanted.v == 'f' or wanted.l == 'f'
     if counted and not counts then fields[#fields + 1], fields[#fields + 2] = 's', '1' end
   end
+  if not isSame then fields[#fields + 1], fields[#fields + 2] = 'd', recent end
   redis.call('HDEL', key, 'x')
   redis.call('HSET', key, unpack(fields))
   if wanted.open then
@@ -87,7 +90,7 @@ if news and not u.unseeded then
   local before = { u = true }
   if isKnown then
     before = { v = visibility, l = lastSeen, fa = wanted.fa, fr = wanted.fr, ba = wanted.ba, br = wanted.br,
-      s = visibility == wanted.v and lastSeen == wanted.l }
+      s = visibility == wanted.v and lastSeen == wanted.l, q = overtaken }
   end
   tellPrivacy(u, before, wanted.own)
 end

@@ -154,7 +154,8 @@ export class Talks {
         for (const active of [true, false]) {
           this.#emit({ conversationId, userId, kind, active }, (viewerId) => {
             const sees = sights.of(userId, viewerId) !== 'nothing';
-            return sees === active && (before === 'unknown' || sees !== saw(viewerId));
+            const isNews = before === 'unknown' || before.overtaken.includes(viewerId) || sees !== saw(viewerId);
+            return sees === active && isNews;
           });
         }
       }

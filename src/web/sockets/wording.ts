@@ -23,8 +23,8 @@ export function changeOf({ userId, status, lastSeen, version, detail }: Change):
 export function onlyConcerned({ cause, before, restricted }: Change): string[] | null {
   if (!restricted || cause !== 'privacy' || before === undefined || before === 'unknown' || !before.onlyLists)
     return null;
-  const { friends, blocks } = before;
-  return [...friends.added, ...friends.removed, ...blocks.added, ...blocks.removed];
+  const { friends, blocks, overtaken } = before;
+  return [...friends.added, ...friends.removed, ...blocks.added, ...blocks.removed, ...overtaken];
 }
 
 /** null: everybody hears the same. */
@@ -41,7 +41,9 @@ export function wordingOf(change: Change, sights: Sights): Wording | null {
     const sight = sights.of(userId, viewer.userId);
     if (!before) return sight === 'nothing' ? null : wordings[sight];
     // Only whoever sees more or less than until now hears of it, and nobody hears of what was none of their business.
-    return sight === sights.before(userId, viewer.userId, before) ? null : wordings[sight];
+    const saw = sights.before(userId, viewer.userId, before);
+    const isOvertaken = viewer.userId !== null && before.overtaken.includes(viewer.userId);
+    return sight !== saw || isOvertaken || (before.gathered && saw !== 'nothing') ? wordings[sight] : null;
   };
 }
 
