@@ -73,10 +73,15 @@ export async function comparePrivacy(services: Services): Promise<{ compared: nu
   let mended = 0;
   const mend = async (users: { userId: string; privacy: Privacy }[]) => {
     const standings = await privacy.standings(users.map(({ userId }) => userId));
-    const differing = users.filter((user, n) => !agrees(user.privacy, standings[n]));
+    await tell(
+      users.filter((user, n) => !agrees(user.privacy, standings[n])),
+      users.length,
+    );
+  };
+  const tell = async (differing: { userId: string }[], of: number) => {
     const failures = await tellAll(services, differing, ({ userId }) => tellPrivacy(services, userId, null));
     if (failures.length > 0) throw failures[0];
-    compared += users.length;
+    compared += of;
     mended += differing.length;
   };
   for (let page = await restrictedUsers(db, '', AT_ONCE); page.length > 0; ) {
@@ -87,8 +92,9 @@ export async function comparePrivacy(services: Services): Promise<{ compared: nu
   await privacy.noteAllRestricted();
   for await (const userIds of privacy.restricted()) {
     const privacies = await privaciesOf(db, userIds);
-    const open = [...privacies].filter(([, one]) => one.open);
-    await mend(open.map(([userId, one]) => ({ userId, privacy: one })));
+    // Noted as restricted they are not to be, whatever else Redis has of them: they may have been erased meanwhile.
+    const open = [...privacies].flatMap(([userId, one]) => (one.open ? [{ userId }] : []));
+    await tell(open, userIds.length);
   }
   return { compared, mended };
 }

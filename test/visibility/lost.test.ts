@@ -226,3 +226,41 @@ test('more blocks than one change can carry are told in steps, and hold all the 
   expect(await blocksThere()).toBe(2499);
   user.leave();
 });
+
+test('who is open to everybody again and comes back needs neither the cache nor PostgreSQL to be seen', async () => {
+  const { userId, eve, ann, watching, everyone } = await pair();
+  await allow(userId, 'nobody');
+  await allow(userId, 'everyone');
+  ann.leave();
+  await watching.hears(userId, isInactive, { after: watching.of(userId).length });
+  // As after a while.
+  await rollcall.redis.del(recordKey(userId));
+  const again = await TestClient.connect(rollcall.url, userId);
+  expect(await rollcall.redis.hget(recordKey(userId), 'r')).toBe('0');
+  await allow(userId, 'nobody');
+  expect(await as(eve, 'GET', `/users/${userId}/status`)).toEqual({ userId, ...BLIND });
+  for (const client of [again, watching, everyone]) client.leave();
+});
+
+test('who was blocked before they came relies on it for as long as they are here', async () => {
+  const invented = person('nobody-yet');
+  await as('blocker', 'PUT', `/users/blocker/blocks/${invented}`);
+  expect(await rollcall.redis.pttl(privacyKey(invented))).toBeGreaterThan(0);
+  const came = await TestClient.connect(rollcall.url, invented);
+  expect(await rollcall.redis.pttl(privacyKey(invented))).toBe(-1);
+  came.leave();
+});
+
+test('an id that is noted as restricted, and is nobody any more, is let go of', async () => {
+  const [gone, restricted] = [person('erased'), person('hidden')];
+  await allow(restricted, 'nobody');
+  const noted = rollcall.key('users:restricted');
+  // As when everybody was compared while it was erased.
+  await rollcall.redis.sadd(noted, gone);
+  await maintenance.add('compare-privacy', {});
+  await eventually(
+    () => rollcall.redis.sismember(noted, gone),
+    (there) => there === 0,
+  );
+  expect(await rollcall.redis.smismember(noted, restricted, '')).toEqual([1, 1]);
+});

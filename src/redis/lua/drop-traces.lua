@@ -8,6 +8,7 @@ redis.call('DEL', recordKey(id), statusKey(id), lastSeenKey(id))
 for _, key in ipairs({ due, KEYS[9], KEYS[10], KEYS[11] }) do redis.call('ZREM', key, id) end
 redis.call('SREM', KEYS[5], id)
 redis.call('SREM', KEYS[6], id)
+redis.call('SREM', restrictedKey, id)
 -- A change that was made in the meantime, and erased with the rest.
 local revision, closedUntil = unpack(privacyFields(id, 'r', 'x'), 1, 2)
 if revision and not closedUntil then

@@ -5,6 +5,7 @@
 --   v, l        visibility and lastSeenVisibility: e (everyone), f (friends) or n (nobody)
 --   f:<friend>  friends, kept where one of the two is f   s  1: as they were when one of the two last was f
 --   b:<other>   whom the user blocks, and who blocks the user
+--   o           1 where everything is open to everybody again, which is remembered for a while
 --   d           what changed within the last half minute (JSON): `at` the last (ms), `v` the loosest visibility until then, and
 --               whose relation to the user did (`ids`)
 --   x           after an erasure: until when it hides what is still on its way (ms)
@@ -78,11 +79,14 @@ end
 -- The mark of a record that is made with what PostgreSQL remembers: its revision, 0 where everything is open. Something
 -- newer may have been told meanwhile.
 local function markFor(id, revision)
-  local standing, closedUntil = unpack(privacyFields(id, 'r', 'x'), 1, 2)
+  local standing, closedUntil, open = unpack(privacyFields(id, 'r', 'x', 'o'), 1, 3)
   -- Somebody who was erased begins anew.
   if closedUntil and revision == 0 then return '0' end
-  if standing and tonumber(standing) > revision then return standing end
-  return whole(revision)
+  local isOlder = standing and tonumber(standing) >= revision
+  if isOlder and open then return '0' end
+  -- What was kept for a while, for nobody had come, is relied on from now on.
+  if isOlder and not closedUntil then redis.call('PERSIST', privacyKey(id)) end
+  return isOlder and standing or whole(revision)
 end
 
 -- After an erasure nobody may see what is still on its way, and whatever was decided before it is refused. Who was blocked
@@ -93,6 +97,7 @@ local function closeToAll(id, mark)
   if privacyFields(id, 'r')[1] == nil then redis.call('DEL', privacyKey(id)) end
   redis.call('HSET', privacyKey(id), 'r', whole(math.max(now, revision)), 'v', 'n', 'l', 'n', 'x', whole(now + ERASED_MS))
   redis.call('PEXPIRE', privacyKey(id), ERASED_MS)
+  redis.call('HDEL', privacyKey(id), 'o')
   redis.call('SREM', restrictedKey, id)
   if not known or mark == '0' then return 'e', 'e' end
   return visibility, lastSeen

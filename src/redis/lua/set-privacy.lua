@@ -28,7 +28,8 @@ local nothing = wanted.open and standing == 0 and (mark == '0' or mark == NO_REC
 local isKnown = (standing > 0 and standing == wanted.previous) or (wanted.wasOpen and (mark == '0' or (not u and standing == 0)))
 local isSame = standing > 0 and standing == wanted.revision
 local overtaken, recent = overtakenBy(id, isKnown and visibility or 'e', wanted)
-if not nothing then
+if nothing then redis.call('SREM', restrictedKey, id)
+else
   if staged ~= '' then
     -- What was gathered may have gone meanwhile.
     if redis.call('HLEN', staged) ~= tonumber(ARGV[8]) then return { 0, 'whole', whole(standing) } end
@@ -63,7 +64,8 @@ if not nothing then
     if counted and not counts then fields[#fields + 1], fields[#fields + 2] = 's', '1' end
   end
   if not isSame then fields[#fields + 1], fields[#fields + 2] = 'd', recent end
-  redis.call('HDEL', key, 'x')
+  if wanted.open then fields[#fields + 1], fields[#fields + 2] = 'o', '1' end
+  redis.call('HDEL', key, 'x', 'o')
   redis.call('HSET', key, unpack(fields))
   if wanted.open then
     redis.call('PEXPIRE', key, OPEN_REMEMBERED_MS)
