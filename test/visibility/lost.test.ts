@@ -264,3 +264,25 @@ test('an id that is noted as restricted, and is nobody any more, is let go of', 
   );
   expect(await rollcall.redis.smismember(noted, restricted, '')).toEqual([1, 1]);
 });
+
+test('a friend hears of an erasure also when it is told so late that nobody knows any more who could see the user', async () => {
+  const [userId, friend] = [person('ann'), person('fay')];
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  await rest(rollcall.url, 'PUT', `/users/${userId}/friends/${friend}`, { token: host });
+  await allow(userId, 'friends');
+  const ann = await TestClient.connect(rollcall.url, userId);
+  const watching = await TestClient.connect(rollcall.web(1).url, friend, { watch: [userId] });
+  expect(watching.ready?.users?.[0]).toMatchObject({ status: 'active' });
+  for (const worker of rollcall.workers) worker.kill('SIGSTOP');
+  const erasing = rest(rollcall.url, 'DELETE', `/users/${userId}`, { token: host });
+  await eventually(
+    () => rollcall.redis.exists(recordKey(userId)),
+    (there) => there === 0,
+  );
+  // As after half a minute.
+  await rollcall.redis.del(privacyKey(userId));
+  for (const worker of rollcall.workers) worker.kill('SIGCONT');
+  await watching.hears(userId, isInactive);
+  await erasing;
+  for (const client of [ann, watching]) client.leave();
+});

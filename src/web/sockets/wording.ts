@@ -36,7 +36,9 @@ export function wordingOf(change: Change, sights: Sights): Wording | null {
     // Nobody knows what could be seen until now: everybody is told what is true for them.
     if (before === 'unknown') return wordings[sights.of(userId, viewer.userId)];
     if (before && change.cause === 'erased') {
-      return sights.before(userId, viewer.userId, before) === 'nothing' ? null : wordings.nothing;
+      // For half a minute nobody may see them, and it is known who could. After that all hear of it rather than not.
+      const could = sights.before(userId, viewer.userId, before) !== 'nothing';
+      return could || sights.of(userId, viewer.userId) !== 'nothing' ? wordings.nothing : null;
     }
     const sight = sights.of(userId, viewer.userId);
     if (!before) return sight === 'nothing' ? null : wordings[sight];
