@@ -30,6 +30,10 @@ async function eraseOnce(ask: Ask, userId: string, version: number): Promise<str
   // Whoever makes a relation holds the rows of both: from here on there is nobody new.
   const concerned = await concernedBy(ask, userId);
   if (concerned.some((id) => !expected.includes(id))) throw CHANGED_MEANWHILE;
+  // In the order of ids too, as those take them who note what Redis has heard.
+  await ask('SELECT FROM privacy_changes WHERE user_id = ANY(?::text[]) ORDER BY user_id FOR UPDATE', [
+    [userId, ...concerned],
+  ]);
   const before = await readPrivacy(ask, concerned);
   const changed = new Map<string, ListsChanged>();
   const removal = { added: [], removed: [userId] };
@@ -45,6 +49,8 @@ async function eraseOnce(ask: Ask, userId: string, version: number): Promise<str
       WHERE friend_id = ? AND 'friends' IN (visibility, last_seen_visibility)`,
     [userId, userId, userId],
   );
+  // Who asks for friends only since a moment ago: a setting takes the row of one.
+  if (friends.some(({ id }) => !concerned.includes(id))) throw CHANGED_MEANWHILE;
   for (const { id } of friends) changed.set(id, { ...changed.get(id), userId: id, own: false, friends: removal });
   await ask('DELETE FROM user_settings WHERE user_id = ?', [userId]);
   await ask('DELETE FROM push_subscriptions WHERE user_id = ?', [userId]);

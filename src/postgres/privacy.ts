@@ -194,7 +194,7 @@ export async function raise(
        )
        INSERT INTO privacy_changes (user_id, revision, step)
        SELECT named.id, COALESCE(privacy_revision, GREATEST(previous + 1, COALESCE(NULLIF(current, 0), ${NOW_MS}))), named.step::jsonb
-         FROM named LEFT JOIN revised ON revised.id = named.id ORDER BY named.id
+         FROM named LEFT JOIN revised ON revised.id = named.id ORDER BY named.id COLLATE "C"
        ON CONFLICT (user_id) DO UPDATE SET revision = GREATEST(excluded.revision, privacy_changes.revision + 1),
          made_at = now(), applied_at = NULL,
          step = CASE WHEN privacy_changes.applied_at IS NULL THEN NULL ELSE excluded.step END
