@@ -185,23 +185,33 @@ export async function raise(
     const previous = [...steps.values()].map((step) => step.previous);
     // Of those without a row, who were blocked or are no longer.
     const current = [...steps.keys()].map((userId) => now.get(userId)?.revision ?? 0);
-    const rows = await ask<{ user_id: string; revision: string }>(
+    const rows = await ask<{ user_id: string; revision: string; overtaken: boolean }>(
       `WITH named AS (
          SELECT * FROM unnest(?::text[], ?::bigint[], ?::bigint[], ?::text[]) AS named (id, previous, current, step)
        ), revised AS (
          UPDATE users SET privacy_revision = GREATEST(privacy_revision + 1, previous + 1, ${NOW_MS})
            FROM named WHERE users.id = named.id RETURNING users.id, privacy_revision
-       )
+       ), noted AS (
        INSERT INTO privacy_changes (user_id, revision, step)
        SELECT named.id, COALESCE(privacy_revision, GREATEST(previous + 1, COALESCE(NULLIF(current, 0), ${NOW_MS}))), named.step::jsonb
          FROM named LEFT JOIN revised ON revised.id = named.id ORDER BY named.id COLLATE "C"
        ON CONFLICT (user_id) DO UPDATE SET revision = GREATEST(excluded.revision, privacy_changes.revision + 1),
          made_at = now(), applied_at = NULL,
          step = CASE WHEN privacy_changes.applied_at IS NULL THEN NULL ELSE excluded.step END
-       RETURNING user_id, revision`,
+       RETURNING user_id, revision, step
+       )
+       SELECT user_id, revision, step IS NULL AND revised.id IS NULL AS overtaken
+         FROM noted LEFT JOIN revised ON revised.id = user_id`,
       [[...steps.keys()], previous, current, [...steps.values()].map((step) => JSON.stringify(step))],
     );
     for (const row of rows) raised.set(row.user_id, Number(row.revision));
+    // Who has no row has none that could be locked: another change may have been made since this one looked.
+    const overtaken = rows.flatMap((row) => (row.overtaken ? row.user_id : []));
+    for (const [userId, privacy] of await readPrivacy(ask, overtaken)) {
+      now.set(userId, privacy);
+      const step = steps.get(userId);
+      if (step) steps.set(userId, { ...step, previous: 0, wasOpen: false });
+    }
   }
   const unchanged = [...now.keys()].filter((userId) => !steps.has(userId));
   const notes = await ask<{ user_id: string; revision: string }>(
