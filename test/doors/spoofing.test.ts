@@ -42,9 +42,13 @@ test('an end user acts for nobody else, by no event and no route, and the victim
   // The session of another is not one of one's own, however its id came to be known.
   const own = await rest(rollcall.url, 'POST', '/users/logout', { token, body: { sessionId: victim.sessionId } });
   expect([own.status, own.body.code]).toEqual([404, 'SESSION_NOT_FOUND']);
-  // What an event has no field for is not looked at.
+  // What an event has no field for is refused, and nothing of it done.
   const smuggled = { everywhere: false, userId: 'victim', sessionId: victim.sessionId };
-  expect(await eve.socket.emitWithAck('logout', smuggled)).toEqual({ ok: true });
+  expect(await eve.socket.emitWithAck('logout', smuggled)).toMatchObject({
+    ok: false,
+    error: { code: 'INVALID_REQUEST' },
+  });
+  expect(await eve.socket.emitWithAck('logout', { everywhere: false })).toEqual({ ok: true });
   expect(await eve.isClosed()).toEqual({ reason: 'logout', reconnect: false });
 
   expect(await victim.beat()).toMatchObject({ ok: true });

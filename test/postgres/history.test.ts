@@ -48,6 +48,7 @@ describe('a batch of changes', () => {
       status: 'active',
       hidden: null,
       detail: null,
+      privacyRevision: 0,
     });
     expect(await lastTransition(db, 'ann')).toEqual({
       version: at + 1,

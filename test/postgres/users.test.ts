@@ -65,6 +65,7 @@ test('last seen never goes back, whatever order touches come in', async () => {
     status: 'inactive',
     hidden: null,
     detail: null,
+    privacyRevision: 0,
   });
 });
 
@@ -86,6 +87,7 @@ test('appearing inactive is remembered for a user nobody heard of before, until 
     status: 'inactive',
     hidden: { remainingMs: null },
     detail: null,
+    privacyRevision: 0,
   });
   await clearHidden(db, 'hidden', at + 1);
   expect((await memoryOf('hidden'))?.hidden).toBeNull();
