@@ -3,7 +3,7 @@ import { createServer, connect as dial, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectRedis, type Temper } from '../../src/redis/connect.ts';
 import { ending } from '../faults/outage.ts';
-import { isActive, TestClient } from '../support/client.ts';
+import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
 import { LOSSES, missAndCatchUp, webBehindLink } from '../support/resync.ts';
 
@@ -33,6 +33,28 @@ test.each(LOSSES)(
     expect(caughtUpMs).toBeLessThan(3000);
   },
 );
+
+test('a web that missed an erasure tells of it with a version that watchers take', async () => {
+  const { web, link } = await webBehindLink(rollcall);
+  ending.push(
+    () => link.close(),
+    () => web.end(),
+  );
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  const watcher = await connect('host', web.url, { token: host, watch: ['erased'] });
+  const outside = await connect('erasure-outside', rollcall.url, { watch: ['erased'] });
+  await connect('erased');
+  const { version } = await watcher.hears('erased', isActive);
+  link.cut();
+  expect((await rest(rollcall.url, 'DELETE', '/users/erased', { token: host })).status).toBe(204);
+  await outside.hears('erased', isInactive);
+  await rollcall.redis.xtrim(rollcall.key('presence:{delivery}'), 'MAXLEN', 0);
+  link.mend();
+  await connect('last');
+  const told = await watcher.hears('erased', isInactive);
+  expect(told.lastSeen).toBe(null);
+  expect(told.version).toBeGreaterThan(version);
+});
 
 /** Forgets the lines that are open, without a word to either side; new ones work. */
 async function forgetfulRouter(port: number) {

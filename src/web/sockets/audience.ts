@@ -13,7 +13,7 @@ import type { Rooms } from './rooms.ts';
 import { Sights } from './sights.ts';
 import type { Talks } from './talks.ts';
 import type { Picture, Viewer } from './types.ts';
-import { changeOf, onlyConcerned, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
+import { changeOf, onlyConcerned, resyncVersion, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
 
 const RESYNC_AT_ONCE = 500;
 const ASK_AGAIN_MS = 1000;
@@ -309,8 +309,11 @@ export class Audience implements DeliveryListener {
       if (compareIds(meanwhile.get(user.userId) ?? '0-0', position) > 0) continue;
       this.#noteTold(user);
       // What changed is not known here, so all of it is told.
-      const change = { ...user, detail: user.detail ?? {} };
-      const wording = restricted.has(user.userId) ? wordingOfTruth(change, sights, this.#deps.now()) : null;
+      const now = this.#deps.now();
+      // Of whom nobody knows anything, something may have been told before: they were erased.
+      const version = user.version > 0 ? user.version : resyncVersion(user.version, now);
+      const change = { ...user, version, detail: user.detail ?? {} };
+      const wording = restricted.has(user.userId) ? wordingOfTruth(change, sights, now) : null;
       this.#spread({ id: position, shard, change }, wording, []);
     }
     this.#awaitKnown(pending);

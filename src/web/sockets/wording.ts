@@ -55,13 +55,18 @@ export function wordingOf(change: Change, sights: Sights): Wording | null {
  */
 export function wordingOfTruth(truth: StatusChange, sights: Sights, now: number): Wording {
   const wordings = wordingsOf(truth);
-  const version = Math.max(truth.version, now - RESYNC_BLUR_MS);
+  const version = resyncVersion(truth.version, now);
   const blurred = {
     all: truth,
     status: { ...wordings.status, version },
     nothing: { ...wordings.nothing, version },
   };
   return (viewer) => blurred[sights.of(truth.userId, viewer.userId)];
+}
+
+/** A version that says nothing of when a user changed last, and is older than whatever they do from now on. */
+export function resyncVersion(version: number, now: number): number {
+  return Math.max(version, now - RESYNC_BLUR_MS);
 }
 
 function wordingsOf(told: StatusChange): Record<Sight, StatusChange> {
