@@ -25,10 +25,15 @@ if mark == '0' then visibility, lastSeen = 'e', 'e' end
 
 -- Of whom Redis knows that everybody may see them, and PostgreSQL says the same, there is nothing to keep.
 local nothing = wanted.open and standing == 0 and (mark == '0' or mark == NO_RECORD)
-local isKnown = (standing > 0 and standing == wanted.previous) or (wanted.wasOpen and (mark == '0' or (not u and standing == 0)))
-local isSame = standing > 0 and standing == wanted.revision
+-- The moment of an erasure is nobody's revision, though one may be the same.
+local stands = standing > 0 and not isOfBefore
+local isKnown = (stands and standing == wanted.previous) or (wanted.wasOpen and (mark == '0' or (not u and standing == 0)))
+local isSame = stands and standing == wanted.revision
 local overtaken, recent = overtakenBy(id, isKnown and visibility or 'e', wanted)
-if nothing then redis.call('SREM', restrictedKey, id)
+if nothing then
+  redis.call('SREM', restrictedKey, id)
+  -- A hash that says nothing would have PostgreSQL asked again and again.
+  redis.call('UNLINK', key)
 else
   if staged ~= '' then
     -- What was gathered may have gone meanwhile.
