@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { IndicatorChange } from '../../src/protocol/socket.ts';
-import { rest, TestClient, tokenFor } from '../support/client.ts';
+import { type Heard, isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
 import { type Relation, TARGETS, VIEWERS } from './rules.ts';
 
@@ -29,19 +29,23 @@ export class World {
   readonly targets = new Map<string, TestClient>();
   #marker: TestClient | undefined;
   #marks = 0;
+  #hasSaid = false;
 
   constructor(rollcall: Deployment, host: string) {
     this.rollcall = rollcall;
     this.host = host;
   }
 
-  static async start(): Promise<World> {
-    const rollcall = await Deployment.start('visibility', {
+  static async start(name = 'visibility'): Promise<World> {
+    const rollcall = await Deployment.start(name, {
       webs: 2,
       env: { ALERT_MIN_ABSENCE_SECONDS: '0', ALERT_STABLE_SECONDS: '0', ALERT_COOLDOWN_SECONDS: '0' },
     });
     const world = new World(rollcall, await tokenFor('host', { scope: 'presence:read presence:write' }));
-    await world.#befriendAndBlock();
+    await world.befriendAndBlock();
+    // Known, and never came.
+    await world.call('PUT', '/users/ghost', { displayName: 'Ghost' });
+    for (const { userId } of VIEWERS) await world.call('PUT', `/conversations/${HALL}/members/${userId}`);
     for (const { relation, userId } of VIEWERS) {
       world.viewers.push(await world.#enter(relation, userId, await tokenFor(userId)));
     }
@@ -56,9 +60,11 @@ export class World {
     return answer.body;
   }
 
-  /** All targets come, one after the other, and say something of themselves. */
+  /** All targets come who are not here, one after the other, and say something of themselves. */
   async arrive(): Promise<void> {
+    const isTold = this.#sinceNow();
     for (const { userId } of TARGETS) {
+      if (this.targets.get(userId)?.socket.connected) continue;
       const client = await TestClient.connect(this.rollcall.web(1).url, userId, {
         watch: [userId],
         device: { kind: 'web' },
@@ -69,17 +75,29 @@ export class World {
       });
       this.targets.set(userId, client);
     }
-    await this.#toldTo('service', (client) =>
-      TARGETS.every(({ userId }) => client.of(userId).some((told) => told.detail?.text === 'here')),
-    );
+    // Who has said it before says nothing new.
+    if (this.#hasSaid) await isTold(isActive);
+    else await isTold((told) => told.detail?.text === 'here');
+    this.#hasSaid = true;
     await this.mark();
   }
 
-  async leave(): Promise<void> {
+  /** All targets say this, `before` each something may befall the world. Resolves when everybody has been told. */
+  async say(text: string, before: () => Promise<unknown> = async () => {}): Promise<void> {
+    const isTold = this.#sinceNow();
+    for (const client of this.targets.values()) {
+      await before();
+      expect(await client.socket.emitWithAck('set_detail', { text })).toMatchObject({ ok: true });
+    }
+    await isTold((told) => told.detail?.text === text);
+    await this.mark();
+  }
+
+  async leave(before: () => Promise<unknown> = async () => {}): Promise<void> {
+    await before();
+    const isTold = this.#sinceNow();
     for (const client of this.targets.values()) client.leave();
-    await this.#toldTo('service', (client) =>
-      TARGETS.every(({ userId }) => client.statuses(userId).at(-1) === 'inactive'),
-    );
+    await isTold(isInactive);
     await this.mark();
   }
 
@@ -96,20 +114,30 @@ export class World {
     return this.rollcall.stop();
   }
 
-  async #toldTo(relation: Relation, told: (client: TestClient) => boolean): Promise<void> {
-    const viewer = this.viewers.find((each) => each.relation === relation);
-    for (const client of [viewer?.named, viewer?.batched]) {
+  /** What resolves when who sees everybody has been told such a change of each target since now, at both webs. */
+  #sinceNow(): (fits: (change: Heard) => boolean) => Promise<void> {
+    const clients = this.viewers
+      .filter(({ relation }) => relation === 'service')
+      .flatMap(({ named, batched }) => [named, batched]);
+    const known = clients.map((client) => client.heard.length);
+    return async (fits) => {
+      const isTold = (client: TestClient, n: number) => {
+        const heard = client.heard.slice(known[n]);
+        return TARGETS.every(({ userId }) => heard.some((change) => change.userId === userId && fits(change)));
+      };
       await eventually(
-        () => client !== undefined && told(client),
-        (done) => done,
+        () => clients.every(isTold),
+        (told) => told,
         10_000,
       );
-    }
+    };
   }
 
-  async #befriendAndBlock(): Promise<void> {
+  /** Every target allows what it is named for, and is to each viewer what that one is named for. */
+  async befriendAndBlock(): Promise<void> {
     for (const { userId, visibility, lastSeenVisibility } of TARGETS) {
       await this.call('PUT', `/users/${userId}/settings`, { visibility, lastSeenVisibility });
+      await this.call('PUT', `/conversations/${HALL}/members/${userId}`);
       for (const viewer of VIEWERS) {
         const [friend, blocked, blocking] = [/friend/, /blocked/, /blocking/].map((word) => word.test(viewer.relation));
         if (friend) {
@@ -119,11 +147,6 @@ export class World {
         if (blocked) await this.call('PUT', `/users/${userId}/blocks/${viewer.userId}`);
         if (blocking) await this.call('PUT', `/users/${viewer.userId}/blocks/${userId}`);
       }
-    }
-    // Known, and never came.
-    await this.call('PUT', '/users/ghost', { displayName: 'Ghost' });
-    for (const userId of [...TARGETS, ...VIEWERS].map((user) => user.userId)) {
-      await this.call('PUT', `/conversations/${HALL}/members/${userId}`);
     }
   }
 
