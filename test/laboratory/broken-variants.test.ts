@@ -5,11 +5,12 @@ import { copyOfTheCode, VARIANTS, type Variant } from '../faults/laboratory/vari
 import { World } from '../faults/laboratory/world.ts';
 
 const SIZE = { people: 1, webs: 2, workers: 2 };
+const CIRCLE = { circle: { subjects: 1, passing: 0, viewers: 1 } };
 /** What the machine takes is not counted against the code, so a busy one may hide once what a variant does. */
 const TELLINGS = 5;
 
-async function tell({ scene }: Variant, prefix: string, world: World): Promise<Finding[]> {
-  const laboratory = await Laboratory.open({ ...SIZE, prefix, world });
+async function tell({ scene, circle }: Variant, prefix: string, world: World): Promise<Finding[]> {
+  const laboratory = await Laboratory.open({ ...SIZE, ...(circle ? CIRCLE : {}), prefix, world });
   await scene(laboratory);
   await laboratory.quiet();
   return laboratory.judge();

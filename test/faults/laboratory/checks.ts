@@ -8,6 +8,9 @@ export type Kind =
   | 'ghost'
   | 'false inactive'
   | 'hidden shown'
+  | 'privacy'
+  | 'membership'
+  | 'erased'
   | 'order'
   | 'views differ'
   | 'history'
@@ -60,7 +63,7 @@ function lostForGood({ world }: Scene, at: number): boolean {
   return world.redis.losses.some(({ how, from, to }) => {
     if (from > at || at > to + SETTLED_MS) return false;
     const unwritten = [...world.disturbances.of('postgres'), ...world.withoutWorker];
-    return how === 'failed over' || unwritten.some((one) => one.from <= to && one.to + WITHIN_MS >= from);
+    return how !== 'emptied' || unwritten.some((one) => one.from <= to && one.to + WITHIN_MS >= from);
   });
 }
 
@@ -194,8 +197,8 @@ export function judgeHistory(scene: Scene, rows: Recorded[]): Finding[] {
     for (const { at, change } of watcher.taken()) {
       const name = `${change.userId} ${change.version}`;
       if (change.status === 'active' || !names.has(change.userId) || known.get(name) === 'inactive') continue;
-      // Of somebody whom nobody has heard of.
-      if (change.version === 0) continue;
+      // Of somebody whom nobody has heard of; its version is none of theirs.
+      if (change.lastSeen === null) continue;
       if (lost.some(({ from, to }) => change.version >= from && change.version <= to)) continue;
       // What a web reads anew from PostgreSQL after a loss carries the version that is there.
       if (known.has(name) && lossIn(world, { from: change.version, to: at })) continue;

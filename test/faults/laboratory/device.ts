@@ -99,8 +99,11 @@ export class Device {
   }
 
   /** The network goes without a word; both sides keep a connection that carries nothing. */
-  goSilent(): void {
+  async goSilent(): Promise<void> {
     this.wanted = false;
+    // Who is being let in at this moment goes silent once they are.
+    await this.#busy;
+    if (this.wanted) return;
     if (!this.#line) return;
     this.#silent = true;
     this.#line.link.cut();

@@ -98,6 +98,12 @@ function mayHaveEnded(world: World, device: Device, life: Life, moment: number):
   // The hold after an outage is a second; a machine that takes much of that second leaves the webs too little of it.
   const outages = disturbances.of('redis').filter(({ from, to }) => from <= moment && to >= life.from);
   if (outages.some(({ to }) => machine.taken(to, to + 1000) > 300)) return true;
+  // Redis forgot who took the connection's place: its old web says goodbye for it, and nobody else knows of the session.
+  const isForgotten = world.redis.losses.some(
+    ({ how, from, to }) => how !== 'emptied' && from <= moment + SLACK_MS && to >= life.from,
+  );
+  const movedOn = device.lives.some(({ line, from }) => line !== life.line && from >= life.from && from <= moment);
+  if (isForgotten && movedOn) return true;
   // The beat was kept by a web for a Redis that was away, and went with that web.
   return disturbances.touched(['redis'], since) && disturbances.touched([life.web], { ...since, to: moment + 1000 });
 }
@@ -108,7 +114,8 @@ export function mayHide(person: Person, moment: number): boolean {
     if (choice.kind === 'show' || choice.from > moment + SLACK_MS) return false;
     if (choice.kind === 'logout') return choice.from > moment - TTL_MS;
     if (choice.sure && choice.lastsMs !== null && choice.to + choice.lastsMs + SLACK_MS < moment - TTL_MS) return false;
-    return !person.choices.slice(n + 1).some((later) => later.sure && later.kind === 'show' && later.to <= moment);
+    const later = person.choices.slice(n + 1);
+    return !later.some((one) => one.sure && one.kind === 'show' && one.to <= moment && !person.isLost(one));
   });
 }
 

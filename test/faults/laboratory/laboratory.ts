@@ -1,9 +1,14 @@
 import { rest, tokenFor } from '../../support/client.ts';
 import { type Finding, judgeHistory, judgeLogs, type Scene } from './checks.ts';
+import { Circle } from './circle.ts';
+import { judgeCircle } from './circle-checks.ts';
+import { differingInCircle } from './circle-now.ts';
+import type { CircleSize } from './circle-schedule.ts';
 import { within } from './device.ts';
 import { lastSeenOf, mayHide } from './evidence.ts';
 import { Person } from './person.ts';
 import { LastSeenWatch, leftovers, maintain, readPostgres, withoutJob } from './stores.ts';
+import { judgeErasures } from './traces.ts';
 import { Watcher } from './watcher.ts';
 import { HANDOVER_MS, MOVED_MS, TTL_MS, WITHIN_MS, World, type WorldOptions } from './world.ts';
 
@@ -11,6 +16,8 @@ export interface LaboratoryOptions extends WorldOptions {
   /** A world that is there already, and stays; else the laboratory has one of its own. */
   world?: World;
   people?: number;
+  /** Users who allow each other this and that; none where nothing is said. */
+  circle?: CircleSize;
   /** Before every id, so that people of different runs are different people. */
   prefix?: string;
 }
@@ -24,6 +31,7 @@ export class Laboratory {
   readonly world: World;
   readonly people: Person[];
   readonly watchers: Watcher[];
+  readonly circle: Circle | null;
   readonly findings: Finding[] = [];
   /** What was done when, for whoever reads a finding. */
   readonly journal: string[] = [];
@@ -32,24 +40,38 @@ export class Laboratory {
   readonly #ownsWorld: boolean;
   #settledLosses: number;
 
-  private constructor(world: World, ownsWorld: boolean, people: Person[], watchers: Watcher[]) {
+  private constructor(
+    world: World,
+    ownsWorld: boolean,
+    { people, watchers, circle }: { people: Person[]; watchers: Watcher[]; circle: Circle | null },
+  ) {
     this.world = world;
     this.#ownsWorld = ownsWorld;
     this.#settledLosses = world.redis.losses.length;
     this.people = people;
     this.watchers = watchers;
-    this.#lastSeen = new LastSeenWatch(world);
+    this.circle = circle;
+    this.#lastSeen = new LastSeenWatch(
+      world,
+      people.map(({ userId }) => userId),
+    );
   }
 
-  static async open({ people = 8, prefix = 'p', ...options }: LaboratoryOptions = {}): Promise<Laboratory> {
+  static async open({
+    people = 8,
+    prefix = 'p',
+    circle: size,
+    ...options
+  }: LaboratoryOptions = {}): Promise<Laboratory> {
     const world = options.world ?? (await World.start(options));
     const crowd = Array.from({ length: people }, (_, n) => new Person(world, `${prefix}${n}`, 1 + (n % 2)));
     const ids = crowd.map(({ userId }) => userId);
     const watchers = world.webs.map((web, n) => new Watcher(web, `watcher ${n}`, ids, n % 2 === 1));
     const [first] = world.webs;
     if (first) watchers.push(new Watcher(first, 'everyone', null, true));
-    const laboratory = new Laboratory(world, options.world === undefined, crowd, watchers);
-    await Promise.all(watchers.map((watcher) => watcher.start()));
+    const circle = size ? new Circle(world, prefix, size) : null;
+    const laboratory = new Laboratory(world, options.world === undefined, { people: crowd, watchers, circle });
+    await Promise.all([circle?.start(), ...watchers.map((watcher) => watcher.start())]);
     laboratory.#lastSeen.start();
     return laboratory;
   }
@@ -91,7 +113,7 @@ export class Laboratory {
     this.note('quiet: everything is healed');
     await this.world.heal();
     const healed = Date.now();
-    await Promise.all(this.people.map((person) => person.makeCertain()));
+    await Promise.all([this.circle?.makeCertain(), ...this.people.map((person) => person.makeCertain())]);
     await this.#allLetIn(healed);
     const losses = this.world.redis.losses.slice(this.#settledLosses);
     const lost = losses.at(-1);
@@ -99,8 +121,9 @@ export class Laboratory {
     // Processes notice a return within a second or two of it, and from then on the losses have their time to be made good.
     const settled = (lost?.to ?? 0) + TTL_MS + HANDOVER_MS + SETTLE_MARGIN_MS + 2000;
     if (lost) due = Math.max(due, settled + WITHIN_MS, healed + TTL_MS + HANDOVER_MS + WITHIN_MS);
+    await this.circle?.compareRestored();
     const started = Date.now();
-    let differing: string[] = [];
+    let differing: Finding[] = [];
     let settling = 0;
     for (;;) {
       differing = await this.#differing();
@@ -115,7 +138,8 @@ export class Laboratory {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
     this.#settledLosses = this.world.redis.losses.length;
-    for (const text of differing) this.findings.push({ kind: 'views differ', text });
+    this.findings.push(...differing);
+    await this.#learnPrivacy();
     await this.#judgeStores();
   }
 
@@ -126,6 +150,8 @@ export class Laboratory {
       if (mayHide(person, Date.now())) await person.show();
       for (const device of person.devices) await device.leave();
     }
+    await this.circle?.leave();
+    if (this.circle) this.findings.push(...(await judgeErasures(this.circle)));
     const until = Date.now() + 2 * TTL_MS + MOVED_MS + WITHIN_MS;
     let left = await this.#asking((redis) => leftovers(this.world, redis));
     while (left.length > 0 && Date.now() < until + this.world.machine.taken(until - 2 * TTL_MS, Date.now())) {
@@ -146,6 +172,7 @@ export class Laboratory {
       history = judgeHistory(this.scene, (await readPostgres(this.world)).transitions);
     }
     this.findings.push(...judgeLogs(this.scene), ...history, ...this.#lastSeen.findings);
+    if (this.circle) this.findings.push(...judgeCircle(this.circle, this.begun));
     for (const member of this.world.members) {
       for (const text of member.takeFaults()) this.findings.push({ kind: 'process', text });
     }
@@ -156,19 +183,23 @@ export class Laboratory {
   async stop(): Promise<void> {
     this.#lastSeen.stop();
     for (const watcher of this.watchers) watcher.stop();
-    await Promise.all(this.people.map((person) => person.stop()));
+    await Promise.all([this.circle?.stop(), ...this.people.map((person) => person.stop())]);
     if (this.#ownsWorld) await this.world.stop();
   }
 
   async #allLetIn(since: number): Promise<void> {
+    const { subjects = [], viewers = [], typist } = this.circle ?? {};
     const out = () => [
-      ...this.people.flatMap(({ devices }) => devices.filter(({ wanted, alive }) => wanted && !alive)),
-      ...this.watchers.filter(({ connected }) => !connected),
+      ...[...this.people, ...subjects].flatMap(({ devices }) =>
+        devices.filter(({ wanted, alive }) => wanted && !alive),
+      ),
+      ...[...this.watchers, ...viewers].filter(({ connected }) => !connected).map(({ label }) => ({ deviceId: label })),
+      ...(typist?.connected === false ? [{ deviceId: typist.userId }] : []),
     ];
     while (out().length > 0) {
       const late = Date.now() - since - this.world.machine.taken(since, Date.now());
       if (late > BACK_IN_MS) {
-        const names = out().map((who) => (who instanceof Watcher ? who.label : who.deviceId));
+        const names = out().map(({ deviceId }) => deviceId);
         this.findings.push({
           kind: 'client',
           text: `Not let in ${BACK_IN_MS} ms after all is healed: ${names.join(', ')}`,
@@ -180,7 +211,7 @@ export class Laboratory {
   }
 
   /** Where watchers, REST or PostgreSQL say something else than what must be. */
-  async #differing(): Promise<string[]> {
+  async #differing(): Promise<Finding[]> {
     const differing: string[] = [];
     const expected = new Map<string, 'active' | 'inactive'>();
     for (const person of this.people) {
@@ -190,7 +221,10 @@ export class Laboratory {
       for (const watcher of this.watchers) {
         const view = watcher.view.get(person.userId)?.status ?? 'inactive';
         if (view !== expected.get(person.userId)) {
-          differing.push(`${watcher.label} takes ${person.userId} for ${view}, who is ${expected.get(person.userId)}`);
+          const heard = watcher.lastHeard(person.userId);
+          differing.push(
+            `${watcher.label} takes ${person.userId} for ${view}, who is ${expected.get(person.userId)}; ${heard}`,
+          );
         }
       }
     }
@@ -215,7 +249,16 @@ export class Laboratory {
       }
       if (answer?.status !== 200) differing.push(`REST of ${web.name} answers ${answer?.status}`);
     }
-    return [...new Set(differing)];
+    const found = [...new Set(differing)].map((text): Finding => ({ kind: 'views differ', text }));
+    if (this.circle) found.push(...(await differingInCircle(this.circle, await this.circle.readRows())));
+    return found;
+  }
+
+  /** What PostgreSQL says of the circle has to be what was answered, and holds from here on. */
+  async #learnPrivacy(): Promise<void> {
+    if (!this.circle) return;
+    const rows = await this.circle.readRows();
+    for (const text of this.circle.record.learn(Date.now(), rows)) this.findings.push({ kind: 'privacy', text });
   }
 
   /** Last seen and timeout jobs, once everything agrees. */

@@ -99,17 +99,25 @@ export class Person {
   hiddenAt(moment: number): boolean | null {
     const last = this.choices.findLast((choice) => choice.from <= moment);
     if (!last) return false;
-    if (!last.sure || moment < last.to) return null;
+    if (!last.sure || moment < last.to || this.isLost(last)) return null;
     if (last.kind !== 'hide') return false;
     if (last.lastsMs === null || moment < last.from + last.lastsMs) return true;
     return moment > last.to + last.lastsMs ? false : null;
+  }
+
+  /** Whether Redis may have lost that the user is to be seen again: who hid before is hidden then until they choose anew. */
+  isLost({ kind, to }: Choice): boolean {
+    return (
+      kind !== 'hide' &&
+      this.#world.redis.losses.some((loss) => loss.how !== 'emptied' && loss.from <= to && loss.to >= to)
+    );
   }
 
   /** Makes certain what was not: chooses again until it is answered. */
   async makeCertain(): Promise<void> {
     for (let attempt = 0; attempt < 20 && this.hiddenAt(Date.now()) === null; attempt++) {
       const last = this.choices.at(-1);
-      if (last?.sure) await new Promise((resolve) => setTimeout(resolve, 200));
+      if (last?.sure && !this.isLost(last)) await new Promise((resolve) => setTimeout(resolve, 200));
       else if (last?.kind === 'hide') await this.hide();
       else await this.show();
     }

@@ -1,12 +1,22 @@
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { startRedis } from '../../../scripts/embedded/redis.ts';
 import type { EmbeddedRedis } from '../../../scripts/embedded/stores.ts';
 import { Link } from './link.ts';
 import type { Disturbances, Span } from './spans.ts';
 
-/** A loss of what Redis held: all of it, or what a replica had not heard of yet. */
+/** A loss of what Redis held: all of it, what a replica had not heard of yet, or what came after its last dump. */
 export interface Loss extends Span {
-  how: 'emptied' | 'failed over';
+  how: 'emptied' | 'failed over' | 'rolled back';
+}
+
+/** What the primary held at some moment. */
+export interface Dump {
+  of: EmbeddedRedis;
+  at: number;
+  folder: string;
+  content: Buffer;
 }
 
 /**
@@ -113,6 +123,30 @@ export class RedisPair {
       link.break();
     }
     this.losses.push({ from, to: Date.now(), how: 'failed over' });
+    this.#disturbances.end('redis');
+  }
+
+  /** A dump, as Redis makes one now and then by itself. */
+  async dump(): Promise<Dump> {
+    const of = this.#primary;
+    const at = Date.now();
+    return this.#ask(of, async (redis) => {
+      await redis.save();
+      const [, folder = ''] = (await redis.config('GET', 'dir')) as string[];
+      return { of, at, folder, content: await readFile(join(folder, 'dump.rdb')) };
+    });
+  }
+
+  /** The primary crashes and comes back with that dump alone. Nothing happens where another is the primary by now. */
+  async rollBack({ of, at, folder, content }: Dump): Promise<void> {
+    if (of !== this.#primary) return;
+    this.#disturbances.begin('redis');
+    await of.kill('SIGKILL');
+    await rm(join(folder, 'appendonlydir'), { recursive: true, force: true });
+    // A dump is how an append-only file begins; on its own it would not be read where such files are kept.
+    await writeFile(join(folder, 'appendonly.aof'), content);
+    await of.start();
+    this.losses.push({ from: at, to: Date.now(), how: 'rolled back' });
     this.#disturbances.end('redis');
   }
 

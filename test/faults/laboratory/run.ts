@@ -1,4 +1,6 @@
 import type { Finding } from './checks.ts';
+import { befallCircle } from './circle-faults.ts';
+import type { CircleDoing, CircleFault } from './circle-schedule.ts';
 import { Laboratory } from './laboratory.ts';
 import type { Member } from './member.ts';
 import { type Doing, type Fault, inWords, type Schedule, type Step, scheduleOf, type Target } from './schedule.ts';
@@ -19,7 +21,7 @@ export interface RunResult {
   report: string;
 }
 
-export const SIZE = { people: 10, webs: 3, workers: 2 };
+export const SIZE = { people: 10, webs: 3, workers: 2, circle: { subjects: 5, passing: 2, viewers: 3 } };
 
 /** One run of the laboratory: storms and quiet points, all from the seed. */
 export async function runSeed({ seed, storms = 2, stormMs = 6000, world }: RunOptions): Promise<RunResult> {
@@ -73,7 +75,12 @@ async function play(laboratory: Laboratory, { lasts, steps }: Schedule['storms']
 
 async function perform(laboratory: Laboratory, step: Step): Promise<void> {
   if ('do' in step) await act(laboratory, step);
+  else if ('circle' in step) await inCircle(laboratory, step);
   else await befall(laboratory, step);
+}
+
+async function inCircle({ circle }: Laboratory, step: CircleDoing | CircleFault): Promise<void> {
+  if (circle) await ('web' in step ? circle.act(step) : befallCircle(circle, step));
 }
 
 async function act(laboratory: Laboratory, step: Doing): Promise<void> {

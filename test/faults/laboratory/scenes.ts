@@ -1,6 +1,9 @@
+import type { Circle } from './circle.ts';
+import { backUp, losePrivacy, restore } from './circle-faults.ts';
 import type { Laboratory } from './laboratory.ts';
 import type { Person } from './person.ts';
 import { dropTimeoutJobs } from './stores.ts';
+import type { Viewer } from './viewer.ts';
 import { TTL_MS, WITHIN_MS } from './world.ts';
 
 /**
@@ -36,7 +39,7 @@ export async function comesBackLater(stage: Stage): Promise<void> {
 
 export async function jobsLost(stage: Stage): Promise<void> {
   const cleo = await hereAt(stage, 0);
-  cleo.device(0).goSilent();
+  await cleo.device(0).goSilent();
   // Its web would see the silence, and have it looked at.
   await stage.world.webs[0]?.kill();
   await dropTimeoutJobs(stage.world);
@@ -45,7 +48,7 @@ export async function jobsLost(stage: Stage): Promise<void> {
 
 export async function goesSilent(stage: Stage): Promise<void> {
   const dan = await hereAt(stage, 0);
-  dan.device(0).goSilent();
+  await dan.device(0).goSilent();
   await seen(stage, dan, 'inactive');
 }
 
@@ -68,7 +71,7 @@ export async function leavesWithoutPostgres(stage: Stage): Promise<void> {
 export async function comesBackUnnoticed(stage: Stage): Promise<void> {
   const gus = await hereAt(stage, 0);
   for (const worker of stage.world.workers) worker.freeze();
-  gus.device(0).goSilent();
+  await gus.device(0).goSilent();
   await pause(TTL_MS + 1000);
   await gus.device(0).come(1);
   for (const worker of stage.world.workers) worker.thaw();
@@ -96,6 +99,67 @@ export async function redisAway(stage: Stage): Promise<void> {
   for (const web of stage.world.webs) web.redisLink.delay(100);
   await stage.world.redis.startPrimary();
   await pause(2500);
+}
+
+export async function hiddenAndForgotten(stage: Stage): Promise<void> {
+  const { circle, subject, viewer } = await onStage(stage);
+  await circle.allow(subject.userId, 'nobody nobody');
+  await stage.until(() => viewer.view.get(subject.userId)?.status !== 'active');
+  await losePrivacy(stage.world, [subject.userId]);
+  await looks(stage, viewer, subject);
+  // Told anew, too.
+  await losePrivacy(stage.world, [subject.userId]);
+  await subject.device(0).leave();
+  await subject.device(0).come(1);
+  await looks(stage, viewer, subject);
+}
+
+export async function blocksAfterRestore(stage: Stage): Promise<void> {
+  const { circle, subject, viewer } = await onStage(stage);
+  const backup = await backUp(circle);
+  await circle.allow(subject.userId, 'nobody nobody');
+  await circle.allow(subject.userId, 'everyone everyone');
+  await restore(circle, backup, false);
+  // As many changes as before, and nobody tells Redis of either before both are made.
+  for (const worker of stage.world.workers) worker.freeze();
+  await withoutRedis(stage, async () => {
+    await circle.block(subject.userId, circle.typist.userId, true);
+    await circle.block(subject.userId, viewer.userId, true);
+  });
+  for (const worker of stage.world.workers) worker.thaw();
+  await pause(WITHIN_MS);
+  await looks(stage, viewer, subject);
+}
+
+export async function putOutUntold(stage: Stage): Promise<void> {
+  const { circle, viewer } = await onStage(stage);
+  await stage.until(() => viewer.typing.length > 0);
+  await circle.putOutUntold(viewer.userId);
+  await pause(WITHIN_MS);
+}
+
+/** No web reaches Redis meanwhile. */
+async function withoutRedis({ world }: Stage, work: () => Promise<unknown>): Promise<void> {
+  for (const web of world.webs) web.loseRedis('refuse');
+  await work();
+  for (const web of world.webs) web.mendRedis();
+}
+
+/** A circle of one who is here, and one who looks and is a member. */
+async function onStage(stage: Stage): Promise<{ circle: Circle; subject: Person; viewer: Viewer }> {
+  const { circle } = stage;
+  if (!circle) throw new Error('This story needs a circle');
+  const [subject, viewer] = [circle.subject(0), circle.viewer(0)];
+  await subject.device(0).come(0);
+  await stage.until(() => viewer.view.get(subject.userId)?.status === 'active');
+  await pause(300);
+  return { circle, subject, viewer };
+}
+
+async function looks({ world }: Stage, viewer: Viewer, { userId }: Person): Promise<void> {
+  for (const web of world.webs) await viewer.look('query', web, [userId]);
+  await viewer.look('watch', viewer.web, [userId]);
+  await pause(500);
 }
 
 async function hereAt(stage: Stage, web: number): Promise<Person> {

@@ -1,4 +1,5 @@
 import { Chance } from './chance.ts';
+import { type CircleDoing, type CircleFault, type CircleSize, circleSteps } from './circle-schedule.ts';
 
 /** What a person does. */
 export type Doing = { who: number; device: number } & (
@@ -23,7 +24,7 @@ export interface Target {
 }
 
 /** Something that happens `at` ms after the beginning of its storm. */
-export type Step = { at: number } & (Doing | Fault);
+export type Step = { at: number } & (Doing | Fault | CircleDoing | CircleFault);
 
 export interface Schedule {
   seed: number;
@@ -36,6 +37,7 @@ export interface ScheduleSize {
   workers: number;
   storms: number;
   stormMs: number;
+  circle: CircleSize;
 }
 
 const MEMBER_FAULTS = [
@@ -53,8 +55,12 @@ const POSTGRES_FAULTS = ['stop postgres', 'starve postgres', 'slow postgres'] as
 /** All that happens in a run follows from its seed. */
 export function scheduleOf(seed: number, size: ScheduleSize): Schedule {
   const chance = new Chance(seed);
+  // Apart, so that neither moves when the other gets something more to choose from.
+  const ofCircle = new Chance(seed ^ 0x5eed);
   const storms = Array.from({ length: size.storms }, (_, n) => {
-    const steps = [...people(chance, size, n === 0), ...faults(chance, size)];
+    const first = n === 0;
+    const steps: Step[] = [...people(chance, size, first), ...faults(chance, size)];
+    steps.push(...circleSteps(ofCircle, { ...size, ...size.circle }, first));
     return { lasts: size.stormMs, steps: steps.sort((a, b) => a.at - b.at) };
   });
   return { seed, storms };

@@ -1,7 +1,9 @@
 import { Queue } from 'bullmq';
 import type { Redis } from 'ioredis';
-import { timeoutJobId } from '../../../src/queues/jobs.ts';
+import type pg from 'pg';
+import { type MaintenanceJobName, timeoutJobId } from '../../../src/queues/jobs.ts';
 import type { Finding, Recorded } from './checks.ts';
+import { OPEN_TO_ALL, type Setting } from './privacy-record.ts';
 import type { World } from './world.ts';
 
 /** The states in which a job is still to come. */
@@ -39,16 +41,47 @@ export async function readPostgres(world: World): Promise<{ users: Map<string, R
   }
 }
 
-/** Looks at `users.last_seen` again and again, for it must never go backwards. */
+/** Who allows what to whom, and who is in a conversation, as PostgreSQL has it. */
+export interface Rows {
+  settingOf(userId: string): Setting;
+  blocks(userId: string, other: string): boolean;
+  areFriends(userId: string, other: string): boolean;
+  isMember(userId: string): boolean;
+}
+
+export async function readRows(client: pg.Client, conversationId: string): Promise<Rows> {
+  const settings = await client.query('SELECT user_id, visibility, last_seen_visibility FROM user_settings');
+  const blocks = await client.query('SELECT user_id, blocked_id FROM blocks');
+  const friends = await client.query('SELECT user_id, friend_id FROM friendships');
+  const members = await client.query('SELECT user_id FROM conversation_members WHERE conversation_id = $1', [
+    conversationId,
+  ]);
+  const allowed = new Map<string, Setting>(
+    settings.rows.map((row) => [row.user_id, `${row.visibility} ${row.last_seen_visibility}` as Setting]),
+  );
+  const [blocked, befriended, inside] = [blocks, friends, members].map(
+    ({ rows }) => new Set(rows.map((row) => Object.values(row).join(' '))),
+  );
+  return {
+    settingOf: (userId) => allowed.get(userId) ?? OPEN_TO_ALL,
+    blocks: (userId, other) => blocked?.has(`${userId} ${other}`) ?? false,
+    areFriends: (userId, other) => befriended?.has(`${userId} ${other}`) ?? false,
+    isMember: (userId) => inside?.has(userId) ?? false,
+  };
+}
+
+/** Looks at `users.last_seen` of some users again and again, for it must never go backwards. */
 export class LastSeenWatch {
   readonly findings: Finding[] = [];
   readonly #world: World;
+  readonly #userIds: Set<string>;
   readonly #latest = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
 
-  constructor(world: World) {
+  constructor(world: World, userIds: string[]) {
     this.#world = world;
+    this.#userIds = new Set(userIds);
   }
 
   start(): void {
@@ -65,6 +98,7 @@ export class LastSeenWatch {
     try {
       const { users } = await readPostgres(this.#world);
       for (const { userId, lastSeen } of users.values()) {
+        if (!this.#userIds.has(userId)) continue;
         const before = this.#latest.get(userId);
         if (before !== undefined && (lastSeen === null || lastSeen < before)) {
           const text = `The last seen of ${userId} in PostgreSQL went back from ${before} to ${lastSeen}`;
@@ -81,7 +115,7 @@ export class LastSeenWatch {
 }
 
 /** Runs a job of maintenance now, instead of when its turn comes. */
-export async function maintain(redis: Redis, name: 'restore-jobs' | 'settle-lost'): Promise<void> {
+export async function maintain(redis: Redis, name: MaintenanceJobName): Promise<void> {
   const queue = new Queue('maintenance', { connection: redis, prefix: 'bull' });
   queue.on('error', () => {});
   await queue.add(name, {});
@@ -105,6 +139,7 @@ export async function withoutJob(world: World, redis: Redis, userIds: string[]):
 /** What is left in Redis once everybody has gone; nothing where it is as it should be. */
 export async function leftovers(world: World, redis: Redis): Promise<string[]> {
   const left: string[] = [];
+  const restricted = await whoseSightIsRestricted(world);
   const delayed = await redis.zrange('bull:timeouts:delayed', '0', '-1');
   for (const id of delayed) left.push(`the timeout job ${id}`);
   let cursor = '0';
@@ -112,7 +147,7 @@ export async function leftovers(world: World, redis: Redis): Promise<string[]> {
     const [next, keys] = await redis.scan(cursor, 'COUNT', 500);
     cursor = next;
     for (const key of keys) {
-      const problem = await problemOf(redis, key);
+      const problem = await problemOf(redis, key, restricted);
       if (problem) left.push(problem);
     }
   } while (cursor !== '0');
@@ -124,13 +159,30 @@ export async function leftovers(world: World, redis: Redis): Promise<string[]> {
   return left;
 }
 
-async function problemOf(redis: Redis, key: string): Promise<string | null> {
+async function whoseSightIsRestricted(world: World): Promise<Set<string>> {
+  const client = await world.connectPostgres();
+  try {
+    const { rows } = await client.query(
+      `SELECT user_id AS id FROM user_settings WHERE visibility <> 'everyone' OR last_seen_visibility <> 'everyone'
+        UNION SELECT user_id FROM blocks UNION SELECT blocked_id FROM blocks`,
+    );
+    return new Set(rows.map(({ id }) => id));
+  } finally {
+    await client.end();
+  }
+}
+
+async function problemOf(redis: Redis, key: string, restricted: Set<string>): Promise<string | null> {
   if (key.startsWith('bull:')) return null;
   if (key.startsWith('user:last_seen:')) return null;
+  const [, userId] = /^user:privacy:(.*)$/.exec(key) ?? [];
+  if (userId !== undefined && restricted.has(userId)) return null;
+  if (/^(user:privacy|conversation:\w+|presence:(limit|members|members-removed)):/.test(key))
+    return (await redis.ttl(key)) > 0 ? null : `${key}, which never ends`;
   if (/^(user:(sessions|signed_out)|presence:erased):/.test(key))
     return (await redis.ttl(key)) > 0 ? null : `${key}, which never ends`;
   if (
-    /^presence:(outbox:s\d+|\{delivery\}(:count)?|pulse|server|holds?|epoch|settled|wake-\w+:s\d+|seen:s\d+|seen-completed|lease-.*)$/.test(
+    /^users:restricted$|^presence:(outbox:s\d+|\{delivery\}(:count)?|pulse|server|holds?|epoch|settled|wake-\w+:s\d+|seen:s\d+|seen-completed|lease-.*)$/.test(
       key,
     )
   )

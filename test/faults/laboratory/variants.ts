@@ -13,6 +13,8 @@ export interface Variant {
   replace: string;
   /** What happens in the world, always the same: nothing is found with the code as it is. */
   scene: (laboratory: scenes.Stage) => Promise<void>;
+  /** Whether it is about who may see and hear whom: then there are those who look. */
+  circle?: true;
   /** What is found with the variant. */
   caughtAs: Kind;
 }
@@ -91,12 +93,39 @@ export const VARIANTS: Variant[] = [
     scene: scenes.redisAway,
     caughtAs: 'false inactive',
   },
+  {
+    name: 'privacy open when the key is missing',
+    file: 'src/redis/lua/lib-privacy.lua',
+    find: 'if not open and (revision == 0 or (mark ~= NO_RECORD and mark ~= whole(revision))) then return nil end',
+    replace: '',
+    scene: scenes.hiddenAndForgotten,
+    circle: true,
+    caughtAs: 'privacy',
+  },
+  {
+    name: 'revision from 0',
+    file: 'src/postgres/privacy.ts',
+    find: `UPDATE users SET privacy_revision = GREATEST(privacy_revision + 1, previous + 1, \${NOW_MS})`,
+    replace: 'UPDATE users SET privacy_revision = privacy_revision + 1',
+    scene: scenes.blocksAfterRestore,
+    circle: true,
+    caughtAs: 'privacy',
+  },
+  {
+    name: 'membership told once',
+    file: 'workers/memberships.ts',
+    find: 'const untold = await untoldRemovals(db, LEFT_TO_THE_WEB_MS, AT_ONCE);',
+    replace: 'const untold: Removal[] = [];',
+    scene: scenes.putOutUntold,
+    circle: true,
+    caughtAs: 'membership',
+  },
 ];
 
 /** The code that the processes run, in a folder of its own; with a variant, with that one thing broken. */
 export async function copyOfTheCode(variant?: Variant): Promise<{ root: string; remove(): Promise<void> }> {
   const folder = await temporaryFolder('variant');
-  for (const part of ['src', 'workers', 'package.json']) {
+  for (const part of ['src', 'workers', 'migrations', 'package.json']) {
     await cp(part, join(folder.path, part), { recursive: true });
   }
   await symlink(join(process.cwd(), 'node_modules'), join(folder.path, 'node_modules'));

@@ -4,9 +4,12 @@ import { within } from './device.ts';
 import type { Member } from './member.ts';
 import type { Span } from './spans.ts';
 
-/** What a watcher heard, in order: a picture replaces what it had, a change is one user's, `gone` ends the connection. */
+/**
+ * What a watcher heard, in order: a picture replaces what it had, a glance what it had of these users, a change is one
+ * user's, `gone` ends the connection.
+ */
 export type Heard = { at: number } & (
-  | { kind: 'picture'; users: WatchedUser[] }
+  | { kind: 'picture' | 'glance'; users: WatchedUser[] }
   | { kind: 'change'; change: StatusChange }
   | { kind: 'gone' }
 );
@@ -29,8 +32,8 @@ export interface Taken {
 }
 
 /**
- * An observer at one web that does what every client does: a picture replaces, a change is dropped where it is not
- * newer. It keeps everything it heard, and comes back whenever its web lets it.
+ * Somebody at one web who does what every client does: a picture replaces, a change is dropped where it is not newer. It
+ * keeps everything it heard, and comes back whenever its web lets it. An observer, who sees everybody, or a user.
  */
 export class Watcher {
   readonly web: Member;
@@ -39,21 +42,23 @@ export class Watcher {
   /** What no receiver may ever see: versions that go back on one connection. */
   readonly violations: { at: number; text: string }[] = [];
   readonly view = new Map<string, View>();
+  protected client: TestClient | null = null;
   readonly #auth: Record<string, unknown>;
-  #client: TestClient | null = null;
+  readonly #userId: string | null;
   #timer: NodeJS.Timeout | undefined;
   #busy = false;
   #raw = new Map<string, number>();
 
-  /** `users` null: an audience of everyone. */
-  constructor(web: Member, label: string, users: string[] | null, batch: boolean) {
+  /** `users` null: an audience of everyone. `userId` null: an observer. */
+  constructor(web: Member, label: string, users: string[] | null, batch: boolean, userId: string | null = null) {
     this.web = web;
+    this.#userId = userId;
     this.label = `${label} at ${web.name}`;
     this.#auth = { batch, ...(users ? { watch: users } : {}) };
   }
 
   get connected(): boolean {
-    return this.#client?.socket.connected ?? false;
+    return this.client?.socket.connected ?? false;
   }
 
   start(): Promise<void> {
@@ -63,7 +68,17 @@ export class Watcher {
 
   stop(): void {
     clearInterval(this.#timer);
-    this.#client?.leave();
+    this.client?.leave();
+  }
+
+  /** By what it last heard of a user (of that version), in words. */
+  lastHeard(userId: string, version?: number): string {
+    for (const heard of this.log.toReversed()) {
+      const users = heard.kind === 'gone' ? [] : heard.kind === 'change' ? [heard.change] : heard.users;
+      const found = users.find((one) => one.userId === userId && one.version === (version ?? one.version));
+      if (found) return `by a ${heard.kind} ${Date.now() - heard.at} ms before: ${found.status}, ${found.version}`;
+    }
+    return 'nowhere';
   }
 
   /** Every change that it took over, in order. */
@@ -89,10 +104,9 @@ export class Watcher {
     };
     this.#replay(
       (at, change) => set(change.userId, change.status === 'active', at),
-      (at, users) => {
-        const active = users.filter((user) => user.status === 'active').map((user) => user.userId);
-        clear(at, new Set(active));
-        for (const userId of active) set(userId, true, at);
+      (at, users, isWhole) => {
+        if (isWhole) clear(at, new Set(users.map((user) => user.userId)));
+        for (const { userId, status } of users) set(userId, status === 'active', at);
       },
     );
     clear(now, new Set());
@@ -101,7 +115,7 @@ export class Watcher {
 
   #replay(
     onChange: (at: number, change: StatusChange) => void,
-    onPicture?: (at: number, users: WatchedUser[]) => void,
+    onPicture?: (at: number, users: WatchedUser[], isWhole: boolean) => void,
   ) {
     let versions = new Map<string, number>();
     for (const heard of this.log) {
@@ -110,9 +124,11 @@ export class Watcher {
         versions.set(heard.change.userId, heard.change.version);
         onChange(heard.at, heard.change);
       } else {
-        const users = heard.kind === 'picture' ? heard.users : [];
-        versions = new Map(users.map((user) => [user.userId, user.version]));
-        onPicture?.(heard.at, users);
+        const isWhole = heard.kind !== 'glance';
+        const users = heard.kind === 'gone' ? [] : heard.users;
+        if (isWhole) versions = new Map();
+        for (const { userId, version } of users) versions.set(userId, version);
+        onPicture?.(heard.at, users, isWhole);
       }
     }
   }
@@ -120,13 +136,14 @@ export class Watcher {
   async #tick(): Promise<void> {
     if (this.#busy || this.connected || !this.web.running) return;
     this.#busy = true;
-    const token = await tokenFor('observer', { scope: 'presence:read' });
+    const token = await (this.#userId === null
+      ? tokenFor('observer', { scope: 'presence:read' })
+      : tokenFor(this.#userId));
     const client = new TestClient(`http://127.0.0.1:${this.web.port}`, { token, ...this.#auth });
     client.socket.on('ready', ({ users = [] }) => {
-      this.log.push({ at: Date.now(), kind: 'picture', users });
       this.view.clear();
-      this.#raw = new Map(users.map((user) => [user.userId, user.version]));
-      for (const user of users) this.view.set(user.userId, user);
+      this.#raw.clear();
+      this.#see('picture', users);
     });
     client.socket.on('user_status_change', (change) => this.#hear(change));
     client.socket.on('user_status_changes', ({ changes }) => {
@@ -135,9 +152,32 @@ export class Watcher {
     client.socket.on('disconnect', () => {
       this.log.push({ at: Date.now(), kind: 'gone' });
     });
-    this.#client = client;
+    this.client = client;
+    this.met(client);
     if (!(await within(client.welcomed(), 2500))) client.leave();
     this.#busy = false;
+  }
+
+  /** Asks for a picture of these users, as a client does that watches further ones. Null: it was refused. */
+  protected glance(userIds: string[]): Promise<WatchedUser[] | null> {
+    return new Promise((resolve) => {
+      // Taken in before whatever comes behind it.
+      this.client?.socket.emit('watch', { userIds }, (answer) => {
+        if (answer.ok) this.#see('glance', answer.users);
+        resolve(answer.ok ? answer.users : null);
+      });
+    });
+  }
+
+  /** A new connection, before it is let in. */
+  protected met(_client: TestClient): void {}
+
+  #see(kind: 'picture' | 'glance', users: WatchedUser[]): void {
+    this.log.push({ at: Date.now(), kind, users });
+    for (const user of users) {
+      this.#raw.set(user.userId, user.version);
+      this.view.set(user.userId, user);
+    }
   }
 
   #hear(change: StatusChange): void {
@@ -145,12 +185,7 @@ export class Watcher {
     this.log.push({ at: Date.now(), kind: 'change', change });
     const before = this.#raw.get(userId) ?? -1;
     if (version < before) {
-      const heard = this.log.findLast(({ at, ...what }) => {
-        if (what.kind === 'gone') return false;
-        const all = what.kind === 'picture' ? what.users : [what.change];
-        return all.some((one) => one.userId === userId && one.version === before);
-      });
-      const since = heard ? `by a ${heard.kind} ${Date.now() - heard.at} ms before` : 'nowhere';
+      const since = this.lastHeard(userId, before);
       this.violations.push({
         at: Date.now(),
         text: `${userId} went back from version ${before}, heard ${since}, to ${version}`,

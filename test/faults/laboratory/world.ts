@@ -118,6 +118,21 @@ export class World {
     }
   }
 
+  /** Nobody reaches PostgreSQL, and nobody is at work there any more, while something is done to it. */
+  async besidePostgres(work: (client: pg.Client) => Promise<void>): Promise<void> {
+    this.disturbances.begin('postgres');
+    for (const { postgresLink } of this.members) postgresLink.refuse();
+    const client = await this.connectPostgres();
+    const others = "FROM pg_stat_activity WHERE application_name = 'rollcall'";
+    while ((await client.query(`SELECT pg_terminate_backend(pid) ${others}`)).rows.length > 0) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await work(client);
+    await client.end();
+    for (const { postgresLink } of this.members) postgresLink.mend();
+    this.disturbances.end('postgres');
+  }
+
   async mendPostgres(): Promise<void> {
     await Promise.all(this.#hoarded.splice(0).map((client) => client.end().catch(() => {})));
     for (const { postgresLink } of this.members) postgresLink.mend();
