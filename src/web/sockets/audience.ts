@@ -76,12 +76,14 @@ export class Audience implements DeliveryListener {
     const { presence, everybody, maxWatched } = this.#deps;
     const wanted = userIds === null ? null : new Set(userIds);
     if (wanted) this.#admit(viewer, wanted);
-    const picture: Picture = { viewer, userIds: wanted, held: [], snapshot: nothingSeen() };
+    const picture: Picture = { viewer, userIds: wanted, covered: new Set(wanted), held: [], snapshot: nothingSeen() };
     this.#open.add(picture);
     try {
-      picture.snapshot = wanted
-        ? await presence.snapshot([...wanted], viewer.userId)
-        : await guarded(() => snapshotOfActive(presence, everybody(), viewer.userId, maxWatched));
+      if (wanted) picture.snapshot = await presence.snapshot([...wanted], viewer.userId);
+      else {
+        const seen = await guarded(() => snapshotOfActive(presence, everybody(), viewer.userId, maxWatched));
+        Object.assign(picture, seen);
+      }
       // Whoever came meanwhile is told of by an event, which has to be newer than the picture.
       const { users, unsure } = picture.snapshot;
       for (const user of users) if (unsure.has(user.userId) && user.version > 0) user.version--;
@@ -100,7 +102,7 @@ export class Audience implements DeliveryListener {
 
   /** From now on the viewer is told of changes. Call in the same tick in which the picture was sent. */
   show(picture: Picture): void {
-    const { viewer, userIds, snapshot } = picture;
+    const { viewer, userIds, covered, snapshot } = picture;
     this.#open.delete(picture);
     if (!viewer.socket.connected) return;
     if (userIds) {
@@ -117,18 +119,20 @@ export class Audience implements DeliveryListener {
       for (const floor of this.#floors.get(shard) ?? []) {
         if (floor.viewer === viewer) for (const userId of userIds ?? []) floor.userIds?.delete(userId);
       }
-      if (compareIds(this.#deps.delivered(shard), position) < 0) this.#addFloor(shard, { viewer, userIds, position });
+      if (compareIds(this.#deps.delivered(shard), position) < 0) {
+        this.#addFloor(shard, { viewer, userIds: new Set(covered), position });
+      }
     }
     this.#release(picture);
   }
 
   /** Tells what was held back and is newer than the picture; what another picture of the viewer holds too is for that one to tell. */
-  #release({ viewer, held, snapshot }: Picture): void {
+  #release({ viewer, held, covered, snapshot }: Picture): void {
     const others = [...this.#open].filter((other) => other.viewer === viewer);
     for (const item of held) {
       if (others.some((other) => other.held.includes(item))) continue;
-      if (compareIds(item.id, snapshot.positions.get(item.shard) ?? '0-0') > 0)
-        this.#deps.rooms.tellOne(viewer, item.change);
+      const isInIt = compareIds(item.id, snapshot.positions.get(item.shard) ?? '0-0') <= 0;
+      if (!isInIt || !covered.has(item.change.userId)) this.#deps.rooms.tellOne(viewer, item.change);
     }
   }
 

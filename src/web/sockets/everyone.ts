@@ -26,24 +26,28 @@ export async function* eachOnce(pages: AsyncIterable<string[]>, limit: number): 
 
 /**
  * A snapshot of at most `limit` users out of `pages` who are active and whom the viewer may see (null: one who sees
- * everybody): those whom it may not see neither take a place nor leave one empty. Throws UNAVAILABLE.
+ * everybody): those whom it may not see neither take a place nor leave one empty. `covered` are all who were looked at: of
+ * whoever came only when the pages had been read it says nothing. Throws UNAVAILABLE.
  */
 export async function snapshotOfActive(
   presence: Pick<Presence, 'snapshot'>,
   pages: AsyncIterable<string[]>,
   viewerId: string | null,
   limit: number,
-): Promise<Snapshot> {
+): Promise<{ snapshot: Snapshot; covered: Set<string> }> {
   const all = nothingSeen();
+  const covered = new Set<string>();
   const atOnce = Math.min(Math.max(limit, LEAST_AT_ONCE), MOST_AT_ONCE);
   for await (const page of eachOnce(pages, lookedAt(limit))) {
     for (let n = 0; n < page.length && all.users.length < limit; n += atOnce) {
-      add(all, await presence.snapshot(page.slice(n, n + atOnce), viewerId));
+      const some = page.slice(n, n + atOnce);
+      for (const userId of some) covered.add(userId);
+      add(all, await presence.snapshot(some, viewerId));
     }
     if (all.users.length >= limit) break;
   }
   all.users.length = Math.min(all.users.length, limit);
-  return all;
+  return { snapshot: all, covered };
 }
 
 function add(all: Snapshot, { users, pending, positions, restricted, unsure }: Snapshot): void {

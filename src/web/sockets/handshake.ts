@@ -156,7 +156,7 @@ export function takeWelcome(socket: PresenceSocket): NonNullable<SocketData['wel
 
 /** The picture of a client that is shown nothing. */
 export function nothingFor(viewer: Viewer): Picture {
-  return { viewer, userIds: null, held: [], snapshot: nothingSeen() };
+  return { viewer, userIds: null, covered: new Set(), held: [], snapshot: nothingSeen() };
 }
 
 /** A refused handshake is a `connect_error`, whose `data` says why. */

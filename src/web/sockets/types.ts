@@ -36,6 +36,8 @@ export interface Picture {
   viewer: Viewer;
   /** null: everyone. */
   userIds: Set<string> | null;
+  /** Of whom the snapshot says something: of everyone, those who were here when it was begun. */
+  covered: ReadonlySet<string>;
   held: { id: string; shard: number; change: StatusChange }[];
   snapshot: Snapshot;
 }
