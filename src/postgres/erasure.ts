@@ -4,7 +4,10 @@ import { query } from './connect.ts';
 import { type ListsChanged, lock, raise, readPrivacy } from './privacy.ts';
 import { type Ask, inTransaction } from './transaction.ts';
 
-const HASH_OF = `sha256(convert_to(?, 'UTF8'))`;
+/** What stands for an id in `erasures`. */
+export const hashOf = (id: string) => `sha256(convert_to(${id}, 'UTF8'))`;
+/** How long ago an erasure was (ms). */
+export const AGO_MS = 'ceil(extract(epoch FROM clock_timestamp() - erased_at) * 1000)::bigint';
 
 /** Somebody who was not concerned when the rows were to be locked is by now: all of it once more. */
 const CHANGED_MEANWHILE = Symbol('concerned meanwhile');
@@ -63,7 +66,7 @@ async function eraseOnce(ask: Ask, userId: string, version: number): Promise<str
   const known = await ask('DELETE FROM users WHERE id = ? RETURNING 1', [userId]);
   await eraseFromFeed(ask, userId, known.length > 0 ? version : null);
   await ask(
-    `INSERT INTO erasures (id_hash, erased_at) VALUES (${HASH_OF}, clock_timestamp())
+    `INSERT INTO erasures (id_hash, erased_at) VALUES (${hashOf('?')}, clock_timestamp())
      ON CONFLICT (id_hash) DO UPDATE SET erased_at = excluded.erased_at`,
     [userId],
   );
@@ -87,8 +90,8 @@ export async function erasedAgo(db: Knex, userIds: readonly string[]): Promise<M
   if (userIds.length === 0) return new Map();
   const rows = await query<{ id: string; ago: string }>(
     db,
-    `SELECT named.id, ceil(extract(epoch FROM clock_timestamp() - erased_at) * 1000)::bigint AS ago
-       FROM unnest(?::text[]) AS named (id) JOIN erasures ON id_hash = sha256(convert_to(named.id, 'UTF8'))`,
+    `SELECT named.id, ${AGO_MS} AS ago
+       FROM unnest(?::text[]) AS named (id) JOIN erasures ON id_hash = ${hashOf('named.id')}`,
     [[...userIds]],
   );
   return new Map(rows.map((row) => [row.id, Number(row.ago)]));

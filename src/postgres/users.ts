@@ -1,7 +1,7 @@
 import type { Knex } from 'knex';
 import type { Detail, Memory, Status } from '../presence/change.ts';
 import { query } from './connect.ts';
-import { erasedAgo } from './erasure.ts';
+import { AGO_MS, hashOf } from './erasure.ts';
 import { REVISION_OF_BLOCKED } from './privacy.ts';
 import { msOf, timestampOf } from './time.ts';
 
@@ -17,46 +17,48 @@ interface MemoryRow {
   detail_remaining_ms: string | null;
 }
 
+const REMEMBERED = `
+  version, last_seen, status,
+  CASE WHEN COALESCE(privacy_revision, 0) = 0 THEN COALESCE(${REVISION_OF_BLOCKED} asked.id), 0)
+       WHEN EXISTS (SELECT FROM user_settings
+                     WHERE user_id = asked.id AND (visibility, last_seen_visibility) <> ('everyone', 'everyone'))
+         OR EXISTS (SELECT FROM blocks WHERE blocks.user_id = asked.id)
+         OR EXISTS (SELECT FROM blocks WHERE blocked_id = asked.id) THEN privacy_revision
+       ELSE 0 END AS privacy_revision,
+  hidden AND (hidden_until IS NULL OR hidden_until > now()) AS hidden,
+  ceil(extract(epoch FROM hidden_until - now()) * 1000)::bigint AS remaining_ms,
+  detail, ceil(extract(epoch FROM detail_until - now()) * 1000)::bigint AS detail_remaining_ms`;
+
 /** What is remembered of these users; ids that nobody ever heard of are missing. */
 export async function loadMemories(db: Knex, ids: readonly string[]): Promise<Map<string, Memory>> {
-  const rows = await query<MemoryRow>(
-    db,
-    `SELECT id, version, last_seen, status,
-            CASE WHEN privacy_revision = 0 THEN COALESCE(${REVISION_OF_BLOCKED} id), 0)
-                 WHEN EXISTS (SELECT FROM user_settings
-                               WHERE user_id = id AND (visibility, last_seen_visibility) <> ('everyone', 'everyone'))
-                   OR EXISTS (SELECT FROM blocks WHERE blocks.user_id = id)
-                   OR EXISTS (SELECT FROM blocks WHERE blocked_id = id) THEN privacy_revision
-                 ELSE 0 END AS privacy_revision,
-            hidden AND (hidden_until IS NULL OR hidden_until > now()) AS hidden,
-            ceil(extract(epoch FROM hidden_until - now()) * 1000)::bigint AS remaining_ms,
-            detail, ceil(extract(epoch FROM detail_until - now()) * 1000)::bigint AS detail_remaining_ms
-       FROM users
-      WHERE id = ANY(?::text[])`,
-    [[...ids]],
-  );
+  const rows = await query<MemoryRow>(db, `SELECT id, ${REMEMBERED} FROM users AS asked WHERE id = ANY(?::text[])`, [
+    [...ids],
+  ]);
   return new Map(rows.map((row) => [row.id, memoryOf(row)]));
 }
 
 /**
  * The same for those who are about to have a record in Redis: of whom nobody heard, but whom somebody blocks or who was erased
- * lately, at least that is known. Who is missing is new.
+ * lately, at least that is known. Who is missing is new. One statement: it is asked for everybody who comes.
  */
 export async function loadSeeds(db: Knex, ids: readonly string[]): Promise<Map<string, Memory>> {
-  const seeds = await loadMemories(db, ids);
-  const unknown = ids.filter((id) => !seeds.has(id));
-  if (unknown.length === 0) return seeds;
-  const rows = await query<{ id: string; revision: string }>(
+  if (ids.length === 0) return new Map();
+  const rows = await query<MemoryRow & { known: boolean; erased_ago: string | null }>(
     db,
-    `SELECT blocked_id AS id, floor(extract(epoch FROM max(created_at)) * 1000)::bigint AS revision
-       FROM blocks WHERE blocked_id = ANY(?::text[]) GROUP BY blocked_id`,
-    [unknown],
+    `SELECT * FROM (
+       SELECT asked.id, users.id IS NOT NULL AS known, ${REMEMBERED},
+              CASE WHEN users.id IS NULL THEN
+                (SELECT ${AGO_MS} FROM erasures WHERE id_hash = ${hashOf('asked.id')}) END AS erased_ago
+         FROM unnest(?::text[]) AS asked (id) LEFT JOIN users ON users.id = asked.id
+     ) AS seeds WHERE known OR privacy_revision <> 0 OR erased_ago IS NOT NULL`,
+    [[...ids]],
   );
-  for (const { id, revision } of rows) seeds.set(id, { ...NOBODY, privacyRevision: Number(revision), unknown: true });
-  for (const [id, erasedAgoMs] of await erasedAgo(db, unknown)) {
-    seeds.set(id, { ...NOBODY, ...seeds.get(id), unknown: true, erasedAgoMs });
-  }
-  return seeds;
+  return new Map(rows.map((row) => [row.id, row.known ? memoryOf(row) : unknownOf(row)]));
+}
+
+function unknownOf({ privacy_revision, erased_ago }: MemoryRow & { erased_ago: string | null }): Memory {
+  const erased = erased_ago === null ? {} : { erasedAgoMs: Number(erased_ago) };
+  return { ...NOBODY, privacyRevision: Number(privacy_revision), unknown: true, ...erased };
 }
 
 /** Never a memory: somebody who is new to PostgreSQL. */
