@@ -6,7 +6,14 @@ import { retryAfterSeconds } from '../src/errors.ts';
 import { addFeedMetrics } from '../src/feed-metrics.ts';
 import type { Service } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
-import { addReadinessMetrics, addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../src/metrics.ts';
+import {
+  addReadinessMetrics,
+  addStoreMetrics,
+  countersFrom,
+  createRegistry,
+  LATENCY_BUCKETS,
+  lagNoted,
+} from '../src/metrics.ts';
 import { networkOf } from '../src/network.ts';
 import { OPERATOR_CHALLENGE, OperatorLock } from '../src/operator.ts';
 import { feedFigures } from '../src/postgres/change-feed-figures.ts';
@@ -103,6 +110,7 @@ export function metricsServer(config: Config, metrics: WorkerMetrics, services: 
       return response.writeHead(429, { 'retry-after': String(retryAfterSeconds(verdict.error)) }).end();
     }
     if (verdict.kind === 'stranger') return response.writeHead(401, { 'www-authenticate': OPERATOR_CHALLENGE }).end();
+    await lagNoted();
     const text = await metrics.registry.metrics();
     return response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text);
   };

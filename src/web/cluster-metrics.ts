@@ -1,9 +1,10 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Registry } from 'prom-client';
 import { AggregatorRegistry, type MetricObject, type MetricObjectWithValues, type MetricValue } from 'prom-client';
+import { EVENT_LOOP_LAG, lagNoted } from '../metrics.ts';
 import type { Scrape } from './metrics.ts';
 
-/** A process that does not answer in this time is left out of a scrape. */
+/** Of a process that does not answer in this time a scrape tells what it said last. */
 const ANSWER_LIMIT_MS = 2000;
 
 type Measured = MetricObjectWithValues<MetricValue<string>>[];
@@ -29,10 +30,13 @@ export function scrapeOfMachine(registry: Registry): Scrape {
       waiting.delete(message.id);
     } else if (message.rollcall === 'measure') {
       const { id } = message;
-      registry.getMetricsAsJSON().then(
-        (metrics) => send({ rollcall: 'measured', id, metrics: metrics as Measured }),
-        () => send({ rollcall: 'measured', id, metrics: [] }),
-      );
+      const measured = (metrics: Measured) => send({ rollcall: 'measured', id, metrics });
+      lagNoted()
+        .then(() => registry.getMetricsAsJSON())
+        .then(
+          (metrics) => measured(metrics as Measured),
+          () => measured([]),
+        );
     }
   });
   return async () => {
@@ -45,8 +49,13 @@ export function scrapeOfMachine(registry: Registry): Scrape {
   };
 }
 
-/** In the process that started the others: answers for all of them. */
+/**
+ * In the process that started the others: answers for all of them. One that is too busy to answer is told of as it was last: its
+ * counters do not fall, as if it had started anew. What it says too late says how long it was busy, which goes into the next answer.
+ */
 export function answerScrapes(): void {
+  const last = new WeakMap<Worker, Measured>();
+  const late: Measured[] = [];
   const asked = new Map<number, { missing: Set<Worker>; metrics: Measured[]; done: () => void }>();
   let serial = 0;
 
@@ -65,6 +74,8 @@ export function answerScrapes(): void {
       if (question.missing.size === 0) done();
     });
     asked.delete(id);
+    for (const worker of question.missing) question.metrics.push(last.get(worker) ?? []);
+    question.metrics.push(...late.splice(0));
     return await AggregatorRegistry.aggregate(question.metrics as unknown as MetricObject[]).metrics();
   }
 
@@ -75,9 +86,17 @@ export function answerScrapes(): void {
       });
     } else if (message.rollcall === 'measured') {
       const question = asked.get(message.id);
-      question?.missing.delete(worker);
-      question?.metrics.push(message.metrics);
-      if (question?.missing.size === 0) question.done();
+      last.set(worker, message.metrics);
+      if (!question) {
+        late.push(message.metrics.filter(isOfEventLoop));
+        return;
+      }
+      question.missing.delete(worker);
+      question.metrics.push(message.metrics);
+      if (question.missing.size === 0) question.done();
     }
   });
 }
+
+/** Such figures are of the time since they were last asked for: what is not told is lost. */
+const isOfEventLoop = ({ name }: Measured[number]) => name.startsWith(EVENT_LOOP_LAG);

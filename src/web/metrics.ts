@@ -2,7 +2,14 @@ import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Config } from '../config.ts';
 import { addFeedMetrics } from '../feed-metrics.ts';
-import { addReadinessMetrics, addStoreMetrics, countersFrom, createRegistry, LATENCY_BUCKETS } from '../metrics.ts';
+import {
+  addReadinessMetrics,
+  addStoreMetrics,
+  countersFrom,
+  createRegistry,
+  LATENCY_BUCKETS,
+  lagNoted,
+} from '../metrics.ts';
 import type { OperatorLock } from '../operator.ts';
 import { feedFigures } from '../postgres/change-feed-figures.ts';
 import type { DeliveryListener } from '../redis/delivery.ts';
@@ -136,7 +143,10 @@ export class WebMetrics {
 export type Scrape = () => Promise<{ contentType: string; text: string }>;
 
 export function scrapeOf(registry: Registry): Scrape {
-  return async () => ({ contentType: registry.contentType, text: await registry.metrics() });
+  return async () => {
+    await lagNoted();
+    return { contentType: registry.contentType, text: await registry.metrics() };
+  };
 }
 
 /** `GET /metrics`, behind the same lock as the board. */
