@@ -1,6 +1,9 @@
 import { type ConnectionOptions, type JobsOptions, Queue } from 'bullmq';
 import type { FollowUp } from '../presence/follow-up.ts';
 import { NO_TRACING, type Tracing } from '../tracing.ts';
+import { Backlog } from './backlog.ts';
+import { clientOf } from './due.ts';
+import { QueueFigures } from './figures.ts';
 import { forgetInQueue } from './forget.ts';
 import {
   type DeliverJob,
@@ -10,7 +13,6 @@ import {
   friendActiveJobId,
   isTimeoutJobOf,
   isTimeoutQueue,
-  type MaintenanceJobName,
   MOST_TIMEOUT_QUEUES,
   OTHER_QUEUES,
   type PushJob,
@@ -19,29 +21,18 @@ import {
   type RejectedJob,
   timeoutQueueNames,
 } from './jobs.ts';
+import { assertSchedulers } from './schedulers.ts';
 import { QueueOfSmallJobs } from './small-jobs.ts';
-import { dueSince, Timeouts } from './timeouts.ts';
+import { Timeouts } from './timeouts.ts';
 
 /** The event streams are for people who look at the board; nothing here reads them. */
 const EVENTS_KEPT = 200;
 
-const MAINTENANCE_EVERY_MS: Record<MaintenanceJobName, number> = {
-  // An active user's last seen is at most five minutes old in PostgreSQL: twice this and the work itself fit in.
-  'record-active': 120_000,
-  // "Within a minute" holds with one run missed.
-  'restore-jobs': 20_000,
-  'settle-lost': 10_000,
-  'compare-privacy': 600_000,
-  'complete-seen': 5000,
-  'prune-seen': 3_600_000,
-  // More than once in a minute, so that none is skipped by a run that comes a little late.
-  'note-minute': 20_000,
-  // They reach days ahead.
-  'make-partitions': 3_600_000,
-  'drop-old': 600_000,
-  // Nothing is kept for longer.
-  'compare-members': 180_000,
-};
+/**
+ * A drain takes all that its shards have, so that a thousand of them are enough for whatever waits: more are added only once
+ * some are done.
+ */
+const DRAINS_AT_MOST = 1000;
 
 /** For as long as PostgreSQL is away, up to eight minutes; an alert is no news after that. */
 const FRIEND_ACTIVE_TRIES = { attempts: 10, backoff: { type: 'exponential', delay: 1000 } };
@@ -69,6 +60,8 @@ type Connection = ConnectionOptions & {
 export class Queues {
   readonly all: ReadonlyMap<QueueName, Queue>;
   readonly timeouts: Timeouts;
+  readonly #figures: readonly QueueFigures[];
+  readonly #backlogs: Readonly<Record<'broadcasts' | 'last-seen', Backlog>>;
   readonly #connection: Connection;
   readonly #keys: KeySpace;
   readonly #onError: (error: Error) => void;
@@ -92,6 +85,8 @@ export class Queues {
     this.#onError = onError;
     const names = timeoutQueueNames(timeoutQueues);
     this.all = new Map([...names, ...OTHER_QUEUES].map((name) => [name, this.#open(name)]));
+    this.#figures = [...this.all.values()].map((queue) => new QueueFigures(queue));
+    this.#backlogs = { broadcasts: this.#backlog('broadcasts'), 'last-seen': this.#backlog('last-seen') };
     this.timeouts = new Timeouts(
       names.map((name) => this.queue(name)),
       connection,
@@ -133,9 +128,18 @@ export class Queues {
     const record = this.#drains(followUps.filter((followUp) => followUp.wakeRecord));
     await Promise.all([
       arms.length > 0 ? this.timeouts.follow(arms) : undefined,
-      deliver.length > 0 ? this.queue('broadcasts').addBulk(deliver) : undefined,
-      record.length > 0 ? this.queue('last-seen').addBulk(record) : undefined,
+      deliver.length > 0 ? this.#addDrains('broadcasts', deliver) : undefined,
+      record.length > 0 ? this.#addDrains('last-seen', record) : undefined,
     ]);
+  }
+
+  async #addDrains(name: 'broadcasts' | 'last-seen', drains: { name: string; data: DrainJob }[]): Promise<void> {
+    if (!(await this.#backlogs[name].isFull())) await this.queue(name).addBulk(drains);
+  }
+
+  #backlog(name: 'broadcasts' | 'last-seen'): Backlog {
+    const queue = this.queue(name);
+    return new Backlog(async () => (await (await clientOf(queue)).llen(queue.toKey('wait'))) >= DRAINS_AT_MOST);
   }
 
   /** Keeps a row that PostgreSQL refused: it stands among the failed jobs of `last-seen` until somebody tries it again. */
@@ -206,10 +210,14 @@ export class Queues {
     return count;
   }
 
-  /** Makes sure the repeating jobs exist; safe to repeat, by one process at a time. */
+  /**
+   * Makes sure that the repeating jobs are to come and that each queue has its settings, which go with a queue that is
+   * obliterated; safe to repeat, by one process at a time.
+   */
   async assertMaintenance(): Promise<void> {
-    for (const [name, every] of Object.entries(MAINTENANCE_EVERY_MS)) {
-      await this.queue('maintenance').upsertJobScheduler(name, { every }, { name, data: {}, opts: this.#apart });
+    await assertSchedulers(this.queue('maintenance'), this.#apart);
+    for (const queue of this.all.values()) {
+      await (await clientOf(queue)).hset(queue.toKey('meta'), { 'opts.maxLenEvents': EVENTS_KEPT });
     }
   }
 
@@ -232,20 +240,7 @@ export class Queues {
 
   /** How much waits in each queue, and for how long the oldest of it has been due. */
   async figures() {
-    return Promise.all(
-      [...this.all].map(async ([name, queue]) => {
-        const [counts, [oldest]] = await Promise.all([
-          queue.getJobCounts('waiting', 'active', 'delayed', 'failed'),
-          queue.getJobs(['waiting'], 0, 0, true),
-        ]);
-        const { waiting = 0, active = 0, delayed = 0, failed = 0 } = counts;
-        return {
-          queue: name,
-          jobs: { waiting, active, delayed, failed },
-          oldestMs: oldest ? Math.max(0, Date.now() - dueSince(oldest)) : 0,
-        };
-      }),
-    );
+    return Promise.all(this.#figures.map((figures) => figures.read()));
   }
 
   /** One job for all shards of a node: of another one that is away no drain shall have to wait. */

@@ -1,9 +1,8 @@
-import type { Job, JobsOptions, Queue } from 'bullmq';
+import type { JobsOptions, Queue } from 'bullmq';
 import type { Arm } from '../presence/follow-up.ts';
+import { Backlog } from './backlog.ts';
+import { clientOf } from './due.ts';
 import { type TimeoutJob, timeoutJobId } from './jobs.ts';
-
-/** The states in which a job will still run. */
-const COMING = new Set(['delayed', 'waiting', 'active', 'prioritized', 'waiting-children']);
 
 interface Connection {
   zmscore(key: string, ...members: string[]): Promise<(string | null)[]>;
@@ -19,12 +18,14 @@ export interface ArmedShard {
 export class Timeouts {
   readonly #queues: readonly Queue[];
   readonly #connection: Connection;
+  readonly #paused: ReadonlyMap<Queue, Backlog>;
   /** For jobs that speak of another time than that in which they are added: they begin a trace. */
   readonly #apart: Pick<JobsOptions, 'telemetry'>;
 
   constructor(queues: readonly Queue[], connection: Connection, apart: Pick<JobsOptions, 'telemetry'>) {
     this.#queues = queues;
     this.#connection = connection;
+    this.#paused = new Map(queues.map((queue) => [queue, new Backlog(() => queue.isPaused())]));
     this.#apart = apart;
   }
 
@@ -33,19 +34,25 @@ export class Timeouts {
     return this.#queues[shard % this.#queues.length] as Queue;
   }
 
-  /** Adds and removes what scripts asked for. */
+  /**
+   * Adds and removes what scripts asked for. To a paused queue only the jobs that users keep are added: what looks once would
+   * pile up there, and the sweep does without it.
+   */
   async follow(arms: ArmedShard[]): Promise<void> {
     const byQueue = Map.groupBy(arms, ({ shard }) => this.of(shard));
-    await Promise.all([...byQueue].flatMap(([queue, some]) => this.#follow(queue, some)));
+    await Promise.all([...byQueue].map(([queue, some]) => this.#follow(queue, some)));
   }
 
-  #follow(queue: Queue, some: ArmedShard[]): Promise<unknown>[] {
-    const added = some.flatMap(({ arm }) => (arm.kind === 'remove' ? [] : [this.#job(arm)]));
+  async #follow(queue: Queue, some: ArmedShard[]): Promise<void> {
+    const paused = await this.#paused.get(queue)?.isFull();
+    const added = some.flatMap(({ arm }) => {
+      return arm.kind === 'remove' || (paused && arm.kind !== 'check') ? [] : [this.#job(arm)];
+    });
     const removed = some.flatMap(({ arm }) => (arm.kind === 'remove' ? [arm] : []));
-    return [
+    await Promise.all([
       ...(added.length > 0 ? [queue.addBulk(added)] : []),
       ...removed.map(({ userId, number }) => queue.remove(timeoutJobId('check', userId, number))),
-    ];
+    ]);
   }
 
   #job(arm: Exclude<Arm, { kind: 'remove' }>) {
@@ -72,21 +79,18 @@ export class Timeouts {
     if (ids.length === 0) return [];
     // Nearly all of them sleep, which is known of all in one command.
     const sleeping = await this.#connection.zmscore(queue.toKey('delayed'), ...ids);
+    const client = await clientOf(queue);
     return Promise.all(
       ids.map(async (jobId, n) => {
         if (sleeping[n] != null) return true;
-        const state = await queue.getJobState(jobId);
-        if (state === 'completed' || state === 'failed') await queue.remove(jobId);
-        return COMING.has(state);
+        // Asked of the job itself: whoever looks for each in the list of those that wait reads all of it each time, and in a
+        // paused queue, or after an outage, everybody's job is there.
+        const [added, finished] = await client.hmget(queue.toKey(jobId), 'timestamp', 'finishedOn');
+        if (finished != null) await queue.remove(jobId);
+        return added != null && finished == null;
       }),
     );
   }
-}
-
-/** Since when (ms) a job has been due: one that re-arms itself was added long before. */
-export function dueSince({ data, timestamp, delay }: Job): number {
-  const due = Date.parse((data as Partial<TimeoutJob>).due ?? '');
-  return Number.isNaN(due) ? timestamp + delay : due;
 }
 
 let serial = Math.floor(Math.random() * 1e6);

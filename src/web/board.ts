@@ -1,5 +1,4 @@
 import { createBullBoard } from '@bull-board/api';
-import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
 import type { Queue } from 'bullmq';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -7,6 +6,7 @@ import { RollcallError } from '../errors.ts';
 import { networkOf } from '../network.ts';
 import { OPERATOR_CHALLENGE, type OperatorLock } from '../operator.ts';
 import { kindOf, type QueueKind, type QueueName } from '../queues/jobs.ts';
+import { BoardQueue } from './board-queue.ts';
 import { sendError } from './refusals.ts';
 
 export const BOARD_PATH = '/admin/queues';
@@ -46,7 +46,7 @@ export async function boardRoutes(app: FastifyInstance, { lock, queues, writable
   createBullBoard({
     queues: queues.map((queue) => {
       const description = DESCRIPTIONS[kindOf(queue.name as QueueName)];
-      return new BullMQAdapter(queue, { readOnlyMode: !writable, description });
+      return new BoardQueue(queue, { readOnlyMode: !writable, description });
     }),
     serverAdapter,
     options: {
