@@ -4,12 +4,13 @@ import { io } from 'socket.io-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, type WebProgram } from '../support/deployment.ts';
+import { LOCK, samplesOf } from '../support/metrics.ts';
 
 let rollcall: Deployment;
 let pollingOnly: WebProgram;
 let app: WebProgram;
 beforeAll(async () => {
-  rollcall = await Deployment.start('upgrades', { env: CALM });
+  rollcall = await Deployment.start('upgrades', { env: { ...CALM, ...LOCK } });
   [pollingOnly, app] = await Promise.all([
     rollcall.addWeb({ SOCKET_TRANSPORTS: 'polling' }),
     rollcall.addWeb({ CORS_ORIGINS: 'capacitor://localhost,https://*.example.com' }),
@@ -105,6 +106,27 @@ describe('an upgrade that is refused gets an answer', () => {
       { transports: ['polling'] },
     ).welcomed();
     client.leave();
+  });
+
+  const poll = (query: string) => [`GET /socket.io/?${query} HTTP/1.1`, 'Connection: close'];
+  const OLD = 'EIO=3&transport';
+  const NEW = 'EIO=4&transport';
+
+  test.each([
+    ['a protocol of the past', 'Engine.IO 3', {}, [handshake(`${OLD}=websocket`), poll(`${OLD}=polling`)]],
+    ['no WebSockets', 'SOCKET_TRANSPORTS', { SOCKET_TRANSPORTS: 'polling' }, [handshake(`${NEW}=websocket`)]],
+    ['no polling', 'SOCKET_TRANSPORTS', { SOCKET_TRANSPORTS: 'websocket' }, [poll(`${NEW}=polling`)]],
+  ])('and the operator hears of it, once for many, and in the metrics: %s', async (_what, said, env, requests) => {
+    const web = await rollcall.addWeb(env);
+    for (const request of [...requests, ...requests]) {
+      const answer = await say(web.url, [...request, 'User-Agent: an old program']);
+      expect(answer.status).toBe(400);
+    }
+    const counted = (await samplesOf(web.url)).get('rollcall_connections_refused_total{code="INVALID_REQUEST"}');
+    expect(counted).toBe(2 * requests.length);
+    const told = web.lines.filter((line) => line.includes(said)).map((line) => JSON.parse(line));
+    expect(told).toMatchObject([{ client: 'an old program', refused: 1 }]);
+    await web.end();
   });
 });
 

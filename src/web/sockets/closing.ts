@@ -1,4 +1,5 @@
 import type { CloseReason, SessionClosed } from '../../protocol/socket.ts';
+import { losePolling } from './polling.ts';
 import { rawOf } from './turns.ts';
 import type { PresenceSocket } from './types.ts';
 
@@ -19,6 +20,7 @@ export function closeSocket(socket: PresenceSocket, reason: CloseReason, afterMs
   const unread = reason === 'rate_limited';
   if (unread) raw?.pause();
   if (!reconnect) socket.disconnect(true);
+  else if (conn.transport.name === 'polling') losePolling(conn);
   else conn.close();
   const cut = setTimeout(() => {
     conn.close(true);

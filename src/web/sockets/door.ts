@@ -20,19 +20,24 @@ const SOCKET_PATH = '/socket.io/';
 const NO_SOCKETS = 'WebSockets are switched off here (SOCKET_TRANSPORTS).';
 const OUTDATED = 'Engine.IO 4 is spoken here, as Socket.IO clients do from their version 3 on.';
 
+/** Engine.IO's own codes. */
+export const TRANSPORT_UNKNOWN = 0;
+export const PROTOCOL_UNSUPPORTED = 5;
+
 type Decide = (error: string | null | undefined, allowed: boolean) => void;
 
 export interface Door {
   /** For Engine.IO: whether a connection is made at all, decided on its first request, before a socket is opened for it. */
   allowRequest(request: IncomingMessage, decide: Decide): void;
   /**
-   * Stands before Engine.IO, to which even a refused WebSocket is a request to be read. `outdated` hears of clients that
-   * speak a protocol of the past: Engine.IO would refuse them in the middle of a WebSocket, where nobody can read it.
+   * Stands before Engine.IO, to which even a refused WebSocket is a request to be read. `hopeless` hears, with Engine.IO's codes
+   * for it, of clients whose protocol is of the past (5) or whose transport is switched off (0): Engine.IO would refuse them
+   * in the middle of a WebSocket, where nobody can read it.
    */
   guard(
     http: Server,
     connections: Pick<ConnectionLimit, 'upgrade'>,
-    outdated: (request: IncomingMessage) => void,
+    hopeless: (request: IncomingMessage, code: number) => void,
   ): void;
 }
 
@@ -66,7 +71,7 @@ export function createDoor(
       else if (turnedAway(request)) decide('Too many connections.', false);
       else decide(null, true);
     },
-    guard(http, connections, outdated) {
+    guard(http, connections, hopeless) {
       const inside = http.listeners('upgrade');
       http.removeAllListeners('upgrade');
       http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -77,9 +82,11 @@ export function createDoor(
           for (const listener of inside) listener.call(http, request, socket, head);
         };
         if (refusal) turnAway(socket, refusal);
-        else if (inside.length === 0) turnAway(socket, invalid(NO_SOCKETS));
-        else if (!/[?&]EIO=4(&|$)/.test(request.url ?? '')) {
-          outdated(request);
+        else if (inside.length === 0) {
+          hopeless(request, TRANSPORT_UNKNOWN);
+          turnAway(socket, invalid(NO_SOCKETS));
+        } else if (!/[?&]EIO=4(&|$)/.test(request.url ?? '')) {
+          hopeless(request, PROTOCOL_UNSUPPORTED);
           turnAway(socket, invalid(OUTDATED));
         } else if (!origins.mayAsk(request)) turnAway(socket, new RollcallError('FORBIDDEN', { message: FOREIGN }));
         else if (!known && limits.isSuspicious(addressOf(request))) oneByOne(letIn);

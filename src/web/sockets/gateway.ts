@@ -26,6 +26,7 @@ import { closeSocket } from './closing.ts';
 import { createDoor, sendTogether } from './door.ts';
 import { createListener } from './handlers.ts';
 import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
+import { tellHopeless, type Unconnected } from './hopeless.ts';
 import { Intake } from './intake.ts';
 import { Rooms } from './rooms.ts';
 import { SlowReaders } from './slow-readers.ts';
@@ -43,9 +44,6 @@ const HANDSHAKE_LIMIT_MS = 10_000;
 const PLACE_LIMIT_MS = 3000;
 /** How long the processes take to tell a store that came back what they know. */
 const RESYNC_MARGIN_MS = 2000;
-
-/** In Engine.IO's words, for whoever listens to what it refuses. */
-const OUTDATED = { code: 5, message: 'Unsupported protocol version' };
 
 export interface GatewayDeps {
   config: Config;
@@ -87,7 +85,9 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   });
   const connectionLimit = new ConnectionLimit(config, addressOf, (why) => metrics.connectionDropped(why));
   connectionLimit.watch(http);
-  door.guard(http, connectionLimit, (req) => io.engine.emit('connection_error', { req, ...OUTDATED }));
+  const hopeless = tellHopeless(log, metrics);
+  io.engine.on('connection_error', ({ req, code }: Unconnected) => hopeless(req, code));
+  door.guard(http, connectionLimit, hopeless);
   takeTurns(io);
   io.engine.on('headers', sendTogether);
   Intake.watch(io);

@@ -1,0 +1,99 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { ensurePythonClient } from '../../scripts/embedded/python.ts';
+import { isActive, isInactive, TestClient, tokenFor } from '../support/client.ts';
+import { Deployment } from '../support/deployment.ts';
+import { PythonClient } from '../support/python-client.ts';
+
+let python: string;
+let rollcall: Deployment;
+const here: { leave?(): void; end?(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  python = await ensurePythonClient();
+  rollcall = await Deployment.start('python clients', {
+    webs: 2,
+    // The token that a test lets end is noticed soon, and whoever comes back after a deploy has the time that Python's back-off takes.
+    env: { HANDOVER_SECONDS: '30', AUDIENCE: 'watchers', HEARTBEAT_MIN_INTERVAL_SECONDS: '0' },
+  });
+}, 300_000);
+afterEach(async () => {
+  for (const client of here.splice(0)) {
+    client.leave?.();
+    await client.end?.();
+  }
+});
+afterAll(async () => {
+  const faults = rollcall?.faults;
+  await rollcall?.stop();
+  expect(faults).toEqual([]);
+});
+
+async function watcherOf(userId: string): Promise<TestClient> {
+  // On the web that stays.
+  const watcher = await TestClient.connect(rollcall.web(1).url, `watcher-${userId}`, { watch: [userId] });
+  here.push(watcher);
+  return watcher;
+}
+
+describe.each(['websocket', 'polling'] as const)('a client in Python, by %s', (transport) => {
+  async function connect(userId: string, token?: string): Promise<PythonClient> {
+    const auth = { token: token ?? (await tokenFor(userId)), watch: [], deviceId: 'python' };
+    const client = new PythonClient(python, rollcall.web(0).url, transport, auth);
+    here.push(client);
+    await client.hears('ready');
+    return client;
+  }
+
+  test('connects and is seen, beats, watches and hears who comes and goes, and is told away when it goes', async () => {
+    const userId = `core-${transport}`;
+    const watcher = await watcherOf(userId);
+    const client = await connect(userId);
+    expect(await client.hears('ready')).toMatchObject({ userId, ttlMs: 60_000 });
+    await watcher.hears(userId, isActive);
+    expect(await client.call('heartbeat', { state: 'active' })).toMatchObject({ ok: true, nextInMs: 30_000 });
+    const other = `other-${transport}`;
+    const watched = await client.call('watch', { userIds: [other] });
+    expect(watched).toMatchObject({ ok: true, users: [{ userId: other, status: 'inactive' }] });
+    const came = await TestClient.connect(rollcall.web(1).url, other);
+    await client.hears('user_status_change', isActive);
+    came.leave();
+    expect(await client.hears('user_status_change', isInactive)).toMatchObject({ userId: other });
+    expect(await client.call('logout', {})).toMatchObject({ ok: true });
+    await watcher.hears(userId, isInactive);
+    // A sign-out is for good: it stays away by itself.
+    expect(await client.hears('session_closed')).toEqual({ reason: 'logout', reconnect: false });
+    await client.hears('disconnect');
+    expect(client.of('connect')).toHaveLength(1);
+  });
+
+  test('hands in a fresh token before its own ends and stays; with one that ended it is closed, and is back with the next', async () => {
+    const userId = `tokens-${transport}`;
+    const watcher = await watcherOf(userId);
+    const client = await connect(userId, await tokenFor(userId, { expiresInSeconds: 15 }));
+    await watcher.hears(userId, isActive);
+    await client.hears('token_expiring');
+    const soon = await tokenFor(userId, { expiresInSeconds: 20 });
+    expect(await client.call('authenticate', { token: soon })).toMatchObject({ ok: true });
+    await client.hears('token_expiring', undefined, 2);
+    expect(client.of('session_closed')).toEqual([]);
+    client.useToken(await tokenFor(userId));
+    expect(await client.hears('session_closed')).toMatchObject({ reason: 'token_expired', reconnect: true });
+    await client.hears('ready', undefined, 2);
+    expect(await client.call('heartbeat', {})).toMatchObject({ ok: true });
+  });
+
+  test('comes back by itself after a deploy, and nobody is told that it left', async () => {
+    const userId = `deploy-${transport}`;
+    const watcher = await watcherOf(userId);
+    const client = await connect(userId);
+    await watcher.hears(userId, isActive);
+    const web = rollcall.web(0);
+    web.kill('SIGTERM');
+    expect(await client.hears('session_closed')).toMatchObject({ reason: 'draining', reconnect: true });
+    expect(await web.exited).toEqual({ code: 0, signal: null });
+    rollcall.webs.unshift(await rollcall.addWeb({ PORT: new URL(web.url).port }));
+    await client.hears('ready', undefined, 2);
+    expect(await client.call('heartbeat', {})).toMatchObject({ ok: true });
+    expect(watcher.of(userId).filter(isInactive)).toEqual([]);
+  });
+});
