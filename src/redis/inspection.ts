@@ -62,7 +62,7 @@ export function judgeServer({ info, save }: ServerFacts, cluster: boolean): Find
   }
   if (info.get('aof_enabled') === '0' && save === '') {
     const text =
-      'Redis keeps nothing on disk: its restart loses jobs, choices and leases of the last moments. Set appendonly yes, unless a replica takes over';
+      'Redis keeps nothing on disk: its restart loses jobs and what was not recorded yet. Set appendonly yes, unless a replica takes over';
     found.push({ kind: 'persistence', weight: 'warn', text });
   }
   return found;

@@ -63,6 +63,7 @@ test('where there are fewer queues than before everybody has a job in those, and
   await eventually(
     () => waiting([first]),
     ([users]) => new Set(users).size === here.length,
+    30_000,
   );
   for (const queue of others) {
     const key = () => rollcall.redis.exists(queue.toKey('meta'), queue.toKey('delayed'));
