@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { type PresenceClient, SignedOutError } from '../../src/client/index.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
-import { Clients, until, untilState } from './world.ts';
+import { Clients, until, untilState } from '../client/world.ts';
 
 let deployment: Deployment;
 const clients = new Clients();

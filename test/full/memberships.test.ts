@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { rest, type TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
 import { ownRedis, privatePostgres } from '../support/stores.ts';
-import { connect, ending } from './outage.ts';
+import { connect, ending } from '../faults/outage.ts';
 
 const TEAM = 'team';
 

@@ -6,7 +6,7 @@ import { Deployment, eventually } from '../support/deployment.ts';
 import { LOCK, samplesOf, total } from '../support/metrics.ts';
 import { startSentinel } from '../support/sentinel.ts';
 import { privateRedis } from '../support/stores.ts';
-import { connect, ENV, ending, keepAlive, settled } from './outage.ts';
+import { connect, ENV, ending, keepAlive, settled } from '../faults/outage.ts';
 
 /** A server that can be reached and never serves: how it is started, and what is said of it. */
 const UNFIT: [what: string, start: () => Promise<{ url: string; stop: () => Promise<void> }>, reason: RegExp][] = [
