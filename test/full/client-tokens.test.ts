@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type PresenceClient, SignedOutError } from '../../src/client/index.ts';
+import { Clients, until, untilState } from '../client/world.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
-import { Clients, until, untilState } from '../client/world.ts';
 
 let deployment: Deployment;
 const clients = new Clients();

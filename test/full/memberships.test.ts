@@ -1,9 +1,9 @@
 import { Cluster } from 'ioredis';
 import { expect, test } from 'vitest';
+import { connect, ending } from '../faults/outage.ts';
 import { rest, type TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
 import { ownRedis, privatePostgres } from '../support/stores.ts';
-import { connect, ending } from '../faults/outage.ts';
 
 const TEAM = 'team';
 

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { startRedis } from '../../scripts/embedded/redis.ts';
+import { connect, ENV, ending, keepAlive, settled } from '../faults/outage.ts';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
 import { LOCK, samplesOf, total } from '../support/metrics.ts';
 import { startSentinel } from '../support/sentinel.ts';
 import { privateRedis } from '../support/stores.ts';
-import { connect, ENV, ending, keepAlive, settled } from '../faults/outage.ts';
 
 /** A server that can be reached and never serves: how it is started, and what is said of it. */
 const UNFIT: [what: string, start: () => Promise<{ url: string; stop: () => Promise<void> }>, reason: RegExp][] = [
