@@ -81,6 +81,8 @@ const NOT_KEPT: Record<string, string> = {
   'test/postgres/migrate.test.ts': 'shown in full by the test itself',
   'test/setup/compose.test.ts': 'the script that makes passwords says nothing, and its output is looked at by the test',
   'test/setup/orphans.test.ts': 'keeps stores',
+  'test/support/python-client.ts': 'a client, which says what it was told',
+  'test/web/cluster-run.ts': 'knows no secrets',
   'test/web/rest-cluster.test.ts': 'knows no secrets',
 };
 
