@@ -61,7 +61,7 @@ const REFUSALS: readonly (readonly [kind: string, text: RegExp, reason: string])
   [
     'UNKNOWN_COMMAND',
     /\bunknown command\b/i,
-    'Redis does not know a command that is needed: it is a Sentinel, which REDIS_SENTINELS names, or the command was renamed, or it is another program.',
+    'Redis does not know a command that is needed: it is a Sentinel, where REDIS_URL has to name the Redis that it watches, or the command was renamed, or it is another program.',
   ],
   [
     'CLUSTER',

@@ -28,7 +28,7 @@ export function judgeServer({ info, save }: ServerFacts, cluster: boolean): Find
   const mode = info.get('redis_mode');
   if (mode === 'sentinel') {
     const text =
-      'REDIS_URL leads to a Sentinel, which keeps nothing itself: name the Sentinels in REDIS_SENTINELS and what they watch in REDIS_SENTINEL_MASTER';
+      'REDIS_URL leads to a Sentinel, which keeps nothing itself: name the Redis that it watches. Asking Sentinels who that is at the moment is not supported';
     return [{ kind: 'sentinel', weight: 'warn', text }];
   }
   const found: Finding[] = [];
