@@ -74,6 +74,24 @@ async function eraseOnce(ask: Ask, userId: string, version: number): Promise<str
   return left.map((row) => row.conversation_id);
 }
 
+/** Whether PostgreSQL has anything of a user that an erasure takes away: also of one without a row, whom others' lists name. */
+export async function isNamed(db: Knex, userId: string): Promise<boolean> {
+  const [row] = await query<{ named: boolean }>(
+    db,
+    `SELECT EXISTS (SELECT FROM users WHERE id = named.id)
+         OR EXISTS (SELECT FROM blocks WHERE user_id = named.id)
+         OR EXISTS (SELECT FROM blocks WHERE blocked_id = named.id)
+         OR EXISTS (SELECT FROM friendships WHERE user_id = named.id)
+         OR EXISTS (SELECT FROM friendships WHERE friend_id = named.id)
+         OR EXISTS (SELECT FROM conversation_members WHERE user_id = named.id)
+         OR EXISTS (SELECT FROM user_settings WHERE user_id = named.id)
+         OR EXISTS (SELECT FROM push_subscriptions WHERE user_id = named.id) AS named
+       FROM (SELECT ?::text COLLATE "C" AS id) AS named`,
+    [userId],
+  );
+  return row?.named ?? false;
+}
+
 async function concernedBy(ask: Ask, userId: string): Promise<string[]> {
   const others = await ask<{ id: string }>(
     `SELECT blocked_id AS id FROM blocks WHERE user_id = ?

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { RollcallError } from '../errors.ts';
+import { isNamed } from '../postgres/erasure.ts';
 import { loadProfile, saveProfile } from '../postgres/profiles.ts';
 import type { Profile, ProfileBody } from '../protocol/social.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
@@ -52,15 +53,21 @@ export class Profiles {
 
   /**
    * Erases the user everywhere: at once for watchers and sockets, and from PostgreSQL by a worker, behind all that was
-   * still to be recorded. Throws USER_NOT_FOUND, and UNAVAILABLE where it is not known to be done yet: it may be, and
-   * asking again does no harm.
+   * still to be recorded. Somebody who never came is erased where others' lists name them. Throws USER_NOT_FOUND where
+   * nothing does, and UNAVAILABLE where it is not known to be done yet: it may be, and asking again does no harm.
    */
   async erase(userId: string): Promise<void> {
     const { store, outbox } = this.#services;
-    await this.#presence.status(null, userId);
+    const isKnown = await this.#presence.status(null, userId).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof RollcallError && error.code === 'USER_NOT_FOUND') return false;
+        throw error;
+      },
+    );
     await guarded(async () => {
       // Where PostgreSQL cannot forget now, nothing is begun.
-      await loadProfile(this.#services.db, userId);
+      if (!(await isNamed(this.#services.db, userId)) && !isKnown) throw new RollcallError('USER_NOT_FOUND');
       const { position, followUp } = await store.erase(userId);
       this.#presence.followUps.add(followUp);
       for (const until = performance.now() + ERASURE_LIMIT_MS; performance.now() < until; await delay(LOOK_EVERY_MS)) {

@@ -59,3 +59,27 @@ test.each(Object.keys(between))('%s, said between the two steps of an erasure, b
   expect(watcher.of(userId).at(-1)).toMatchObject({ status: 'inactive', lastSeen: null });
   for (const client of [socket, neighbour, watcher]) client.leave();
 });
+
+const naming: Record<string, (userId: string) => Promise<void>> = {
+  'a block': (userId) => call('PUT', `/users/enemy/blocks/${userId}`),
+  'the members of a conversation': (userId) => call('PUT', `/conversations/hall/members/${userId}`),
+};
+
+test.each(Object.keys(naming))('somebody who never came, and whom %s names, is erased from there', async (what) => {
+  const userId = `never-came-${Object.keys(naming).indexOf(what)}`;
+  await naming[what]?.(userId);
+  await call('DELETE', `/users/${userId}`);
+  const tables = ['users', 'blocks', 'conversation_members'].map(async (table) => {
+    const { rows } = await rollcall.db.raw(`SELECT t::text AS row FROM ${table} t WHERE position(? IN t::text) > 0`, [
+      userId,
+    ]);
+    return rows;
+  });
+  expect((await Promise.all(tables)).flat()).toEqual([]);
+  await eventually(
+    () => rollcall.redis.hexists(rollcall.key('user:privacy:enemy'), `b:${userId}`),
+    (there) => there === 0,
+  );
+  // Nothing names them any more.
+  expect((await rest(rollcall.url, 'DELETE', `/users/${userId}`, { token: host })).status).toBe(404);
+});

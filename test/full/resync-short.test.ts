@@ -56,6 +56,51 @@ test('a web that missed an erasure tells of it with a version that watchers take
   expect(told.version).toBeGreaterThan(version);
 });
 
+test('a change that was told and that both stores lost is told back with a version that watchers take', async () => {
+  const { web, link } = await webBehindLink(rollcall);
+  ending.push(
+    () => link.close(),
+    () => web.end(),
+  );
+  const { db, redis } = rollcall;
+  const [record, privacy, row] = [
+    rollcall.key('user:sessions:open'),
+    rollcall.key('user:privacy:open'),
+    { id: 'open' },
+  ];
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  const watcher = await connect('looks-on', web.url, { watch: ['open'] });
+  const user = await connect('open');
+  const { version } = await watcher.hears('open', isActive);
+  const before = await eventually(
+    () => db('users').where(row).first(),
+    (stored) => stored?.status === 'active',
+  );
+  const dump = await redis.dumpBuffer(record);
+  expect(
+    (await rest(rollcall.url, 'PUT', '/users/open/settings', { token: host, body: { visibility: 'nobody' } })).status,
+  ).toBe(200);
+  const hidden = await watcher.hears('open', isInactive);
+  // A replica took over that had not heard of it, and so did one of PostgreSQL.
+  link.cut();
+  await redis.del(privacy);
+  await redis.srem(rollcall.key('users:restricted'), 'open');
+  await redis.restore(record, 0, dump, 'REPLACE');
+  await db('user_settings').where({ user_id: 'open' }).delete();
+  await db('privacy_changes').where({ user_id: 'open' }).delete();
+  await db('users').where(row).update({ version: before.version, privacy_revision: before.privacy_revision });
+  await user.beat();
+  const outside = await connect('loss-outside', rollcall.url, { watch: ['missed'] });
+  await connect('missed');
+  await outside.hears('missed', isActive);
+  await redis.xtrim(rollcall.key('presence:{delivery}'), 'MAXLEN', 0);
+  link.mend();
+  await connect('last-2');
+  expect(hidden.version).toBeGreaterThan(version);
+  await watcher.hears('open', (change) => isActive(change) && change.version > hidden.version);
+  expect(watcher.disconnects).toEqual([]);
+});
+
 /** Forgets the lines that are open, without a word to either side; new ones work. */
 async function forgetfulRouter(port: number) {
   const open = new Set<Socket>();

@@ -12,6 +12,7 @@ import { eachOnce, lookedAt, snapshotOfActive } from './everyone.ts';
 import type { Rooms } from './rooms.ts';
 import { Sights } from './sights.ts';
 import type { Talks } from './talks.ts';
+import { ToldVersions } from './told-versions.ts';
 import type { Picture, Viewer } from './types.ts';
 import { changeOf, onlyConcerned, resyncVersion, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
 
@@ -54,6 +55,7 @@ export class Audience implements DeliveryListener {
   readonly #open = new Set<Picture>();
   readonly #floors = new Map<number, Floor[]>();
   readonly #told = new Set<string>();
+  readonly #versions = new ToldVersions();
   readonly #unknown = new Set<string>();
   /** Bulk readings under way: of whom something was told since they began, and up to where. */
   readonly #readings = new Set<Map<string, string>>();
@@ -105,6 +107,8 @@ export class Audience implements DeliveryListener {
     const { viewer, userIds, covered, snapshot } = picture;
     this.#open.delete(picture);
     if (!viewer.socket.connected) return;
+    const now = this.#deps.now();
+    for (const { userId, version } of snapshot.users) this.#versions.note(userId, version, now);
     if (userIds) {
       viewer.watching ??= new Set();
       for (const userId of userIds) viewer.watching.add(userId);
@@ -112,7 +116,7 @@ export class Audience implements DeliveryListener {
       this.#awaitKnown(snapshot.pending);
     } else if (this.#deps.everyone) {
       this.#deps.rooms.watchEveryone(viewer);
-      for (const user of snapshot.users) this.#noteTold(user);
+      for (const user of snapshot.users) this.#noteActive(user);
     }
     for (const [shard, position] of snapshot.positions) {
       // Of two pictures asked for at once the later answer may be the older one: it is from there that events count.
@@ -307,17 +311,19 @@ export class Audience implements DeliveryListener {
       if (compareIds(this.#deps.delivered(shard), position) < 0)
         this.#addFloor(shard, { viewer: null, userIds, position });
     }
+    const now = this.#deps.now();
     for (const user of users) {
-      const shard = shardOf(user.userId);
+      const { userId } = user;
+      const shard = shardOf(userId);
       const position = positions.get(shard) ?? '0-0';
-      if (compareIds(meanwhile.get(user.userId) ?? '0-0', position) > 0) continue;
-      this.#noteTold(user);
-      // What changed is not known here, so all of it is told.
-      const now = this.#deps.now();
+      if (compareIds(meanwhile.get(userId) ?? '0-0', position) > 0) continue;
       // Of whom nobody knows anything, something may have been told before: they were erased.
-      const version = user.version > 0 ? user.version : resyncVersion(user.version, now);
+      const version = this.#versions.notBefore(userId, user.version || resyncVersion(0, now));
+      // What changed is not known here, so all of it is told.
       const change = { ...user, version, detail: user.detail ?? {} };
-      const wording = restricted.has(user.userId) ? wordingOfTruth(change, sights, now) : null;
+      const isRestricted = restricted.has(userId);
+      const wording = isRestricted ? wordingOfTruth(change, sights, now) : null;
+      this.#noteTold({ ...user, version: isRestricted ? resyncVersion(version, now) : version });
       this.#spread({ id: position, shard, change }, wording, []);
     }
     this.#awaitKnown(pending);
@@ -330,6 +336,11 @@ export class Audience implements DeliveryListener {
   }
 
   #noteTold(user: VersionedStatus): void {
+    this.#versions.note(user.userId, user.version, this.#deps.now());
+    this.#noteActive(user);
+  }
+
+  #noteActive(user: Pick<VersionedStatus, 'userId' | 'status'>): void {
     if (!this.#deps.everyone) return;
     if (user.status === 'inactive') this.#told.delete(user.userId);
     else if (this.#told.size < MAX_TOLD) this.#told.add(user.userId);
