@@ -1,4 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConfig } from '../../src/config.ts';
+import { createLogger } from '../../src/log.ts';
+import { changeSettings } from '../../src/postgres/social.ts';
+import { openServices, type Services } from '../../src/services.ts';
+import { tellPrivacy } from '../../src/usecases/privacy.ts';
 import { isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
 
@@ -6,12 +11,19 @@ import { CALM, Deployment, eventually } from '../support/deployment.ts';
 let rollcall: Deployment;
 let host: string;
 let count = 0;
+/** Of a web that is slow to tell what it has written. */
+let services: Services;
 
 beforeAll(async () => {
   rollcall = await Deployment.start('overtaken privacy', { env: CALM });
   host = await tokenFor('host', { scope: 'presence:read presence:write' });
+  const config = readConfig({ ...rollcall.env, LOG_LEVEL: 'fatal' });
+  services = openServices(config, createLogger(config, 'web'));
 });
-afterAll(() => rollcall?.stop());
+afterAll(async () => {
+  await services?.close();
+  await rollcall?.stop();
+});
 
 const person = (name: string) => `${name}-${++count}`;
 
@@ -104,4 +116,32 @@ test('who goes or comes unseen while a change of sight is gathered is seen as th
   await watcher.hears(userId, isInactive);
   expect(blind.of(userId)).toEqual([]);
   for (const client of [watcher, blind]) client.leave();
+});
+
+/** Redis does not know who may see the user: it was away, or the record is from before an upgrade. */
+const forgetWhoMaySee = (userId: string) => rollcall.redis.hdel(rollcall.key(`user:sessions:${userId}`), 'r');
+
+/** Writes the setting as a web does. Returns how it tells Redis of it, and how somebody does who finds it in PostgreSQL. */
+async function write(userId: string, visibility: 'everyone' | 'nobody') {
+  const { untold } = await changeSettings(services.db, userId, { visibility });
+  const follow = async (news: Parameters<typeof tellPrivacy>[2]) => {
+    await services.queues.follow(await tellPrivacy(services, userId, news));
+  };
+  return { tell: () => follow(untold.get(userId) ?? null), find: () => follow(null) };
+}
+
+test.each([
+  ['who tells of it after it was found by somebody else', ['find', 'tell']],
+  ['who finds it, and another change comes instead', ['find']],
+] as const)('nobody goes on seeing a user who hides, whose change Redis hears of from %s', async (_, order) => {
+  const [userId, viewer] = [person('ann'), person('vic')];
+  const ann = await TestClient.connect(rollcall.url, userId);
+  const watcher = await TestClient.connect(rollcall.url, viewer, { watch: [userId] });
+  expect(watcher.ready?.users?.[0]).toMatchObject({ status: 'active' });
+  await forgetWhoMaySee(userId);
+  const change = await write(userId, 'nobody');
+  for (const step of order) await change[step]();
+  if (order.length === 1) await call('PUT', `/users/${userId}/blocks/${person('mal')}`);
+  await watcher.hears(userId, isInactive);
+  for (const client of [ann, watcher]) client.leave();
 });

@@ -8,6 +8,7 @@
 --   o           1 where everything is open to everybody again, which is remembered for a while
 --   d           what changed within the last half minute (JSON): `at` the last (ms), `v` the loosest visibility until then, and
 --               whose relation to the user did (`ids`)
+--   q           1 where nobody was told of this revision, for it was found and not heard from who made it
 --   x           after an erasure: until when it hides what is still on its way (ms)
 -- The user's record has in `r` the revision that it relies on (the mark); '0' where everything is open to everybody. Where the
 -- mark is another, or the hash is missing, nobody knows who may see the user, and PostgreSQL has to be asked: so a lost key

@@ -29,6 +29,7 @@ local nothing = wanted.open and standing == 0 and (mark == '0' or mark == NO_REC
 local stands = standing > 0 and not isOfBefore
 local isKnown = (stands and standing == wanted.previous) or (wanted.wasOpen and (mark == '0' or (not u and standing == 0)))
 local isSame = stands and standing == wanted.revision
+local wasFound = privacyFields(id, 'q')[1]
 local overtaken, recent = overtakenBy(id, isKnown and visibility or 'e', wanted)
 if nothing then
   redis.call('SREM', restrictedKey, id)
@@ -82,6 +83,11 @@ else
 end
 
 local news = not isSame and mark ~= newMark and (wanted.change or (mark ~= UNMARKED and mark ~= NO_RECORD))
+-- What was found, of whom Redis did not know who may see them, nobody is told. Whoever made it may be about to say so.
+if wasFound and isSame and wanted.change then news = true end
+if news then redis.call('HDEL', key, 'q')
+elseif not nothing and (wasFound or not (isSame or wanted.change)) then redis.call('HSET', key, 'q', '1')
+end
 if not u then
   -- Of somebody nobody has heard of, or who was erased, nothing is shown to anybody; the hash is read when they come.
   if seed.isNew and not nothing and not wanted.open then redis.call('PEXPIRE', key, OPEN_REMEMBERED_MS) end
@@ -95,7 +101,7 @@ edge(u, next(u.sessions) and 'connect' or u.endedCause or 'timeout')
 -- Of whom PostgreSQL could not tell whether they appear inactive nobody was told anything.
 if news and not u.unseeded then
   local before = { u = true }
-  if isKnown then
+  if isKnown and not wasFound then
     before = { v = visibility, l = lastSeen, fa = wanted.fa, fr = wanted.fr, ba = wanted.ba, br = wanted.br,
       s = visibility == wanted.v and lastSeen == wanted.l, q = overtaken }
   end
