@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
@@ -46,7 +46,8 @@ export async function buildClient(folder = join(root, 'dist', 'client')): Promis
   });
   await emitTypes(folder);
   await writeFile(join(folder, 'package.json'), `${JSON.stringify(await manifest(), null, 2)}\n`);
-  await writeFile(join(folder, 'README.md'), await readFile(join(root, 'docs/client.md')));
+  await copyFile(join(root, 'docs/client.md'), join(folder, 'README.md'));
+  await copyFile(join(root, 'LICENSE'), join(folder, 'LICENSE'));
   const [gzippedBytes, hooksGzippedBytes] = await Promise.all([
     gzippedSize(folder, 'client'),
     gzippedSize(folder, 'react'),
