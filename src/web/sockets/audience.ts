@@ -1,6 +1,6 @@
 import { RollcallError } from '../../errors.ts';
 import type { Change } from '../../presence/change.ts';
-import type { StatusChange, WatchAnswer } from '../../protocol/socket.ts';
+import type { StatusChange } from '../../protocol/socket.ts';
 import type { VersionedStatus } from '../../protocol/vocabulary.ts';
 import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
 import { shardOf } from '../../redis/keys.ts';
@@ -8,7 +8,9 @@ import type { Connections } from '../connections.ts';
 import { guarded } from '../guarded.ts';
 import type { Presence } from '../presence.ts';
 import { nothingSeen, type Snapshot } from '../views.ts';
-import { eachOnce, lookedAt, snapshotOfActive } from './everyone.ts';
+import { eachOnce, lookedAt, snapshotOfActive, ToldActive } from './everyone.ts';
+import { Floors } from './floors.ts';
+import { Pictures } from './pictures.ts';
 import type { Rooms } from './rooms.ts';
 import { Sights } from './sights.ts';
 import type { Talks } from './talks.ts';
@@ -18,16 +20,6 @@ import { changeOf, onlyConcerned, resyncVersion, type Wording, wordingOf, wordin
 
 const RESYNC_AT_ONCE = 500;
 const ASK_AGAIN_MS = 1000;
-/** People told active to an audience of everyone; a deployment that has more should use watchers. */
-const MAX_TOLD = 100_000;
-
-/** Changes up to a position that a snapshot already showed: they are not told to its viewer any more. */
-interface Floor {
-  /** null: all sockets of this process. */
-  viewer: Viewer | null;
-  userIds: Set<string> | null;
-  position: string;
-}
 
 export interface AudienceDeps {
   rooms: Rooms;
@@ -52,9 +44,9 @@ export interface AudienceDeps {
  */
 export class Audience implements DeliveryListener {
   readonly #deps: AudienceDeps;
-  readonly #open = new Set<Picture>();
-  readonly #floors = new Map<number, Floor[]>();
-  readonly #told = new Set<string>();
+  readonly #pictures = new Pictures();
+  readonly #floors = new Floors();
+  readonly #active = new ToldActive();
   readonly #versions = new ToldVersions();
   readonly #unknown = new Set<string>();
   /** Bulk readings under way: of whom something was told since they began, and up to where. */
@@ -79,7 +71,7 @@ export class Audience implements DeliveryListener {
     const wanted = userIds === null ? null : new Set(userIds);
     if (wanted) this.#admit(viewer, wanted);
     const picture: Picture = { viewer, userIds: wanted, covered: new Set(wanted), held: [], snapshot: nothingSeen() };
-    this.#open.add(picture);
+    this.#pictures.begin(picture);
     try {
       if (wanted) picture.snapshot = await presence.snapshot([...wanted], viewer.userId);
       else {
@@ -91,7 +83,7 @@ export class Audience implements DeliveryListener {
       for (const user of users) if (unsure.has(user.userId) && user.version > 0) user.version--;
       return picture;
     } catch (error) {
-      this.#open.delete(picture);
+      this.#pictures.end(picture);
       this.#release(picture);
       throw error;
     }
@@ -99,13 +91,13 @@ export class Audience implements DeliveryListener {
 
   /** The viewer is gone, or is not let in: its pictures are not going to be shown. */
   forget(viewer: Viewer): void {
-    for (const picture of this.#open) if (picture.viewer === viewer) this.#open.delete(picture);
+    this.#pictures.forget(viewer);
   }
 
   /** From now on the viewer is told of changes. Call in the same tick in which the picture was sent. */
   show(picture: Picture): void {
     const { viewer, userIds, covered, snapshot } = picture;
-    this.#open.delete(picture);
+    this.#pictures.end(picture);
     if (!viewer.socket.connected) return;
     const now = this.#deps.now();
     for (const { userId, version } of snapshot.users) this.#versions.note(userId, version, now);
@@ -116,28 +108,21 @@ export class Audience implements DeliveryListener {
       this.#awaitKnown(snapshot.pending);
     } else if (this.#deps.everyone) {
       this.#deps.rooms.watchEveryone(viewer);
-      for (const user of snapshot.users) this.#noteActive(user);
+      for (const user of snapshot.users) this.#active.note(user);
     }
     for (const [shard, position] of snapshot.positions) {
       // Of two pictures asked for at once the later answer may be the older one: it is from there that events count.
-      for (const floor of this.#floors.get(shard) ?? []) {
-        if (floor.viewer === viewer) for (const userId of userIds ?? []) floor.userIds?.delete(userId);
-      }
+      this.#floors.lift(shard, viewer, userIds ?? []);
       if (compareIds(this.#deps.delivered(shard), position) < 0) {
-        this.#addFloor(shard, { viewer, userIds: new Set(covered), position });
+        this.#floors.add(shard, { viewer, userIds: new Set(covered), position });
       }
     }
     this.#release(picture);
   }
 
-  /** Tells what was held back and is newer than the picture; what another picture of the viewer holds too is for that one to tell. */
-  #release({ viewer, held, covered, snapshot }: Picture): void {
-    const others = [...this.#open].filter((other) => other.viewer === viewer);
-    for (const item of held) {
-      if (others.some((other) => other.held.includes(item))) continue;
-      const isInIt = compareIds(item.id, snapshot.positions.get(item.shard) ?? '0-0') <= 0;
-      if (!isInIt || !covered.has(item.change.userId)) this.#deps.rooms.tellOne(viewer, item.change);
-    }
+  /** Tells what was held back and is newer than the picture. */
+  #release(picture: Picture): void {
+    for (const { change } of this.#pictures.newerThan(picture)) this.#deps.rooms.tellOne(picture.viewer, change);
   }
 
   unwatch(viewer: Viewer, userIds: string[]): void {
@@ -145,9 +130,7 @@ export class Audience implements DeliveryListener {
     viewer.watching ??= new Set();
     for (const userId of userIds) viewer.watching.delete(userId);
     this.#deps.rooms.unwatch(viewer, userIds);
-    for (const picture of this.#open) {
-      if (picture.viewer === viewer) for (const userId of userIds) picture.userIds?.delete(userId);
-    }
+    this.#pictures.unwatch(viewer, userIds);
   }
 
   async prepare({ items }: DeliveryBatch): Promise<void> {
@@ -175,13 +158,8 @@ export class Audience implements DeliveryListener {
     for (const { userId } of changes) {
       for (const viewerId of this.#deps.talks.listenersTo(userId)) wanted.get(userId)?.add(viewerId);
     }
-    // A block or a friend concerns the two of them, however many look on.
-    for (const [userId, ofUser] of Map.groupBy(changes, (change) => change.userId)) {
-      const pairs = ofUser.map(onlyConcerned);
-      if (!pairs.every((pair) => pair !== null)) continue;
-      const concerned = new Set(pairs.flat());
-      const viewerIds = [...(wanted.get(userId) ?? [])].filter((viewerId) => concerned.has(viewerId));
-      wanted.set(userId, new Set(viewerIds));
+    for (const [userId, concerned] of onlyConcerned(changes)) {
+      wanted.set(userId, wanted.get(userId)?.intersection(concerned) ?? new Set());
     }
     return wanted;
   }
@@ -199,10 +177,7 @@ export class Audience implements DeliveryListener {
         talks.follow(item.change, sights);
       }
     }
-    const last = items.at(-1)?.id ?? '0-0';
-    const floors = this.#floors.get(shard)?.filter((floor) => compareIds(floor.position, last) > 0) ?? [];
-    if (floors.length > 0) this.#floors.set(shard, floors);
-    else this.#floors.delete(shard);
+    this.#floors.pass(shard, items.at(-1)?.id ?? '0-0');
   }
 
   onGap(): void {
@@ -213,7 +188,7 @@ export class Audience implements DeliveryListener {
   /** Tells everybody here who watches what is true now. */
   async resync(): Promise<void> {
     const { rooms, everybody, maxWatched } = this.#deps;
-    const ids = new Set([...rooms.watched(), ...this.#told]);
+    const ids = new Set([...rooms.watched(), ...this.#active.userIds]);
     if (rooms.hasEveryone) {
       for await (const page of eachOnce(everybody(), lookedAt(maxWatched))) for (const userId of page) ids.add(userId);
     }
@@ -223,13 +198,9 @@ export class Audience implements DeliveryListener {
 
   /** Counts before anything is read: a watch is taken whole or not at all. */
   #admit(viewer: Viewer, wanted: Set<string>): void {
-    let count = viewer.watching?.size ?? 0;
-    for (const userId of wanted) if (!viewer.watching?.has(userId)) count++;
-    for (const picture of this.#open) {
-      if (picture.viewer !== viewer || !picture.userIds) continue;
-      for (const userId of picture.userIds) if (!viewer.watching?.has(userId) && !wanted.has(userId)) count++;
-    }
-    if (count > this.#deps.maxWatched) {
+    const watching = viewer.watching ?? new Set();
+    const further = new Set([...this.#pictures.askedFor(viewer), ...wanted]).difference(watching);
+    if (watching.size + further.size > this.#deps.maxWatched) {
       throw new RollcallError('TOO_MANY_WATCHED', {
         message: `At most ${this.#deps.maxWatched} users can be watched by one connection; unwatch some first.`,
       });
@@ -240,8 +211,7 @@ export class Audience implements DeliveryListener {
   #viewersOf(userIds: Iterable<string>): Map<string, Set<string>> {
     const found = new Map<string, Set<string>>();
     for (const userId of userIds) {
-      const pictures = [...this.#open].filter((picture) => !picture.userIds || picture.userIds.has(userId));
-      const viewers = [...this.#deps.rooms.viewersOf(userId), ...pictures.map((picture) => picture.viewer)];
+      const viewers = [...this.#deps.rooms.viewersOf(userId), ...this.#pictures.viewersOf(userId)];
       found.set(userId, new Set(viewers.flatMap((viewer) => viewer.userId ?? [])));
     }
     return found;
@@ -249,11 +219,8 @@ export class Audience implements DeliveryListener {
 
   #tell(shard: number, id: string, change: StatusChange, wording: Wording | null): void {
     this.#noteTold(change);
-    const floors = (this.#floors.get(shard) ?? []).filter(
-      ({ position, userIds }) => compareIds(id, position) <= 0 && (!userIds || userIds.has(change.userId)),
-    );
-    if (floors.some((floor) => floor.viewer === null)) return;
-    const shown = floors.flatMap(({ viewer }) => (viewer ? [viewer] : []));
+    const shown = this.#floors.sawIt(shard, id, change.userId);
+    if (shown === 'everybody') return;
     for (const reading of this.#readings) reading.set(change.userId, id);
     this.#spread({ id, shard, change }, wording, shown);
   }
@@ -261,26 +228,9 @@ export class Audience implements DeliveryListener {
   /** To all who are to hear of it; `wording` where not everybody hears the same. */
   #spread(item: Picture['held'][number], wording: Wording | null, shown: Viewer[]): void {
     const { rooms } = this.#deps;
-    const skipped = [...shown, ...this.#hold(item, wording)];
+    const skipped = [...shown, ...this.#pictures.hold(item, wording)];
     if (wording) rooms.tellEach(item.change.userId, wording, skipped);
     else rooms.tell(item.change, skipped);
-  }
-
-  /** Keeps a change for those who are about to be shown a picture of the user, and returns who they are. */
-  #hold(item: Picture['held'][number], wording: Wording | null): Viewer[] {
-    // One for all pictures of a viewer: that is how a change is told once although several of them hold it.
-    const held = new Map<Viewer, Picture['held'][number] | null>();
-    for (const picture of this.#open) {
-      const { viewer, userIds } = picture;
-      if (userIds && !userIds.has(item.change.userId)) continue;
-      if (!held.has(viewer)) {
-        const change = wording ? wording(viewer) : item.change;
-        held.set(viewer, change && { ...item, change });
-      }
-      const own = held.get(viewer);
-      if (own) picture.held.push(own);
-    }
-    return [...held.keys()];
   }
 
   /** Reads some users anew and tells their watchers, except of whom something newer was told meanwhile. */
@@ -309,12 +259,11 @@ export class Audience implements DeliveryListener {
     const userIds = new Set(users.map((user) => user.userId));
     for (const [shard, position] of positions) {
       if (compareIds(this.#deps.delivered(shard), position) < 0)
-        this.#addFloor(shard, { viewer: null, userIds, position });
+        this.#floors.add(shard, { viewer: null, userIds, position });
     }
     const now = this.#deps.now();
     for (const user of users) {
-      const { userId } = user;
-      const shard = shardOf(userId);
+      const [{ userId }, shard] = [user, shardOf(user.userId)];
       const position = positions.get(shard) ?? '0-0';
       if (compareIds(meanwhile.get(userId) ?? '0-0', position) > 0) continue;
       // Of whom nobody knows anything, something may have been told before: they were erased.
@@ -329,21 +278,9 @@ export class Audience implements DeliveryListener {
     this.#awaitKnown(pending);
   }
 
-  #addFloor(shard: number, floor: Floor): void {
-    const floors = this.#floors.get(shard);
-    if (floors) floors.push(floor);
-    else this.#floors.set(shard, [floor]);
-  }
-
   #noteTold(user: VersionedStatus): void {
     this.#versions.note(user.userId, user.version, this.#deps.now());
-    this.#noteActive(user);
-  }
-
-  #noteActive(user: Pick<VersionedStatus, 'userId' | 'status'>): void {
-    if (!this.#deps.everyone) return;
-    if (user.status === 'inactive') this.#told.delete(user.userId);
-    else if (this.#told.size < MAX_TOLD) this.#told.add(user.userId);
+    if (this.#deps.everyone) this.#active.note(user);
   }
 
   /** Users that could not be known while PostgreSQL was away follow as events. */
@@ -360,9 +297,4 @@ export class Audience implements DeliveryListener {
       );
     }, ASK_AGAIN_MS);
   }
-}
-
-/** What `watch` answers. */
-export function answerOf({ snapshot }: Picture): WatchAnswer {
-  return snapshot.pending.length > 0 ? { users: snapshot.users, pending: snapshot.pending } : { users: snapshot.users };
 }

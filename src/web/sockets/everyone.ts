@@ -1,3 +1,4 @@
+import type { StatusPayload } from '../../protocol/vocabulary.ts';
 import type { Presence } from '../presence.ts';
 import { nothingSeen, type Snapshot } from '../views.ts';
 
@@ -7,6 +8,18 @@ const LOOKED_AT_LEAST = 1000;
 /** In one snapshot: fewer cost as much, and for as long as more take Redis does nothing else. */
 const LEAST_AT_ONCE = 100;
 const MOST_AT_ONCE = 1000;
+/** Remembered as told active; a deployment that has more should use watchers. */
+const MOST_TOLD = 100_000;
+
+/** Whom an audience of everyone takes for active: of these it has to be told where something may have been missed. */
+export class ToldActive {
+  readonly userIds = new Set<string>();
+
+  note({ userId, status }: Pick<StatusPayload, 'userId' | 'status'>): void {
+    if (status === 'inactive') this.userIds.delete(userId);
+    else if (this.userIds.size < MOST_TOLD) this.userIds.add(userId);
+  }
+}
 
 /** How many users are looked at, at most, to find `limit` who can be shown. */
 export function lookedAt(limit: number): number {

@@ -17,10 +17,20 @@ export function changeOf({ userId, status, lastSeen, version, detail }: Change):
 }
 
 /**
- * Of a change that only moved somebody in or out of the lists: whom it may concern, which is nobody else. null: it may concern
- * anybody.
+ * Whom alone these changes may concern, by user: a block or a friend concerns the two of them, however many look on. Nothing of
+ * users of whom one change may concern anybody.
  */
-export function onlyConcerned({ cause, before, restricted }: Change): string[] | null {
+export function onlyConcerned(changes: readonly Change[]): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const [userId, ofUser] of Map.groupBy(changes, (change) => change.userId)) {
+    const pairs = ofUser.map(concernedBy);
+    if (pairs.every((pair) => pair !== null)) found.set(userId, new Set(pairs.flat()));
+  }
+  return found;
+}
+
+/** null: it may concern anybody. */
+function concernedBy({ cause, before, restricted }: Change): string[] | null {
   if (!restricted || cause !== 'privacy' || before === undefined || before === 'unknown' || !before.onlyLists)
     return null;
   const { friends, blocks, overtaken } = before;

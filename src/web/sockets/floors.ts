@@ -1,0 +1,46 @@
+import { compareIds } from '../../redis/delivery.ts';
+import type { Viewer } from './types.ts';
+
+/** Changes up to a position of the outbox that a snapshot already showed: they are not told to its viewer any more. */
+export interface Floor {
+  /** null: all sockets of this process. */
+  viewer: Viewer | null;
+  userIds: Set<string>;
+  position: string;
+}
+
+/** From where on events count for whom, by shard: behind the picture that they have been shown. */
+export class Floors {
+  readonly #byShard = new Map<number, Floor[]>();
+
+  add(shard: number, floor: Floor): void {
+    const floors = this.#byShard.get(shard);
+    if (floors) floors.push(floor);
+    else this.#byShard.set(shard, [floor]);
+  }
+
+  /** Another picture decides for these users and this viewer from now on. */
+  lift(shard: number, viewer: Viewer, userIds: Iterable<string>): void {
+    for (const floor of this.#byShard.get(shard) ?? []) {
+      if (floor.viewer === viewer) for (const userId of userIds) floor.userIds.delete(userId);
+    }
+  }
+
+  /** Who has seen this change in a picture: everybody of this process, or these viewers. */
+  sawIt(shard: number, id: string, userId: string): 'everybody' | Viewer[] {
+    const viewers: Viewer[] = [];
+    for (const floor of this.#byShard.get(shard) ?? []) {
+      if (compareIds(id, floor.position) > 0 || !floor.userIds.has(userId)) continue;
+      if (floor.viewer === null) return 'everybody';
+      viewers.push(floor.viewer);
+    }
+    return viewers;
+  }
+
+  /** Everything up to this position of the shard has been told. */
+  pass(shard: number, position: string): void {
+    const floors = this.#byShard.get(shard)?.filter((floor) => compareIds(floor.position, position) > 0) ?? [];
+    if (floors.length > 0) this.#byShard.set(shard, floors);
+    else this.#byShard.delete(shard);
+  }
+}

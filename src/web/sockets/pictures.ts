@@ -1,0 +1,76 @@
+import type { WatchAnswer } from '../../protocol/socket.ts';
+import { compareIds } from '../../redis/delivery.ts';
+import type { Picture, Viewer } from './types.ts';
+import type { Wording } from './wording.ts';
+
+type Held = Picture['held'][number];
+
+/** Pictures that are being read: what is told meanwhile is held back for them, and told behind them where it is newer. */
+export class Pictures {
+  readonly #open = new Set<Picture>();
+
+  begin(picture: Picture): void {
+    this.#open.add(picture);
+  }
+
+  end(picture: Picture): void {
+    this.#open.delete(picture);
+  }
+
+  /** The viewer is gone, or is not let in. */
+  forget(viewer: Viewer): void {
+    for (const picture of this.#open) if (picture.viewer === viewer) this.#open.delete(picture);
+  }
+
+  unwatch(viewer: Viewer, userIds: readonly string[]): void {
+    for (const picture of this.#of(viewer)) for (const userId of userIds) picture.userIds?.delete(userId);
+  }
+
+  /** Whom the viewer has asked to watch and has not been shown yet. */
+  askedFor(viewer: Viewer): string[] {
+    return this.#of(viewer).flatMap((picture) => [...(picture.userIds ?? [])]);
+  }
+
+  /** Who is about to be shown a picture of the user. */
+  viewersOf(userId: string): Viewer[] {
+    return [...this.#open]
+      .filter((picture) => !picture.userIds || picture.userIds.has(userId))
+      .map((picture) => picture.viewer);
+  }
+
+  /** Keeps a change for those who are about to be shown a picture of the user, and returns who they are. */
+  hold(item: Held, wording: Wording | null): Viewer[] {
+    // One for all pictures of a viewer: that is how a change is told once although several of them hold it.
+    const held = new Map<Viewer, Held | null>();
+    for (const picture of this.#open) {
+      const { viewer, userIds } = picture;
+      if (userIds && !userIds.has(item.change.userId)) continue;
+      if (!held.has(viewer)) {
+        const change = wording ? wording(viewer) : item.change;
+        held.set(viewer, change && { ...item, change });
+      }
+      const own = held.get(viewer);
+      if (own) picture.held.push(own);
+    }
+    return [...held.keys()];
+  }
+
+  /** What was held back and is newer than the picture; what another picture of the viewer holds too is for that one to tell. */
+  newerThan({ viewer, held, covered, snapshot }: Picture): Held[] {
+    const others = this.#of(viewer);
+    return held.filter((item) => {
+      if (others.some((other) => other.held.includes(item))) return false;
+      const isInIt = compareIds(item.id, snapshot.positions.get(item.shard) ?? '0-0') <= 0;
+      return !isInIt || !covered.has(item.change.userId);
+    });
+  }
+
+  #of(viewer: Viewer): Picture[] {
+    return [...this.#open].filter((picture) => picture.viewer === viewer);
+  }
+}
+
+/** What `watch` answers. */
+export function answerOf({ snapshot }: Picture): WatchAnswer {
+  return snapshot.pending.length > 0 ? { users: snapshot.users, pending: snapshot.pending } : { users: snapshot.users };
+}
