@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'react';
-import UPlot from 'uplot';
+import type UPlot from 'uplot';
 
 const WINDOW_S = 300;
 const EVERY_MS = 1000;
@@ -31,26 +31,53 @@ export function useSamples(active: number | undefined): Samples {
   return samples;
 }
 
-/** Takes its colours when it appears: give it a new key with a new theme. */
+/** Takes its colours when it appears: give it a new key with a new theme. The page goes on where it cannot be drawn. */
 export function ActiveChart({ samples, label }: { samples: Samples; label: string }) {
   const holder = useRef<HTMLDivElement>(null);
+  const [failed, setFailed] = useState(false);
   useEffect(() => {
     const element = holder.current;
     if (!element) return;
-    const chart = new UPlot({ ...optionsFor(element), width: element.clientWidth }, samples, element);
-    const timer = setInterval(() => chart.setData(samples), EVERY_MS);
-    const resize = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: HEIGHT }));
-    resize.observe(element);
+    let stop = () => {};
+    let gone = false;
+    loadLibrary()
+      .then((Chart) => {
+        if (!gone) stop = draw(Chart, samples, element);
+      })
+      .catch(() => setFailed(true));
     return () => {
-      clearInterval(timer);
-      resize.disconnect();
-      chart.destroy();
+      gone = true;
+      stop();
     };
   }, [samples]);
+  if (failed) return <p className="empty">The chart can’t be drawn here.</p>;
   return <div className="chart" ref={holder} role="img" aria-label={label} />;
 }
 
-function optionsFor(element: HTMLElement): Omit<UPlot.Options, 'width'> {
+/** While it loads it has numbers written in the browser's language, which throws where that is none: some say "C". */
+async function loadLibrary(): Promise<typeof UPlot> {
+  try {
+    Intl.getCanonicalLocales(navigator.language);
+  } catch {
+    Object.defineProperty(navigator, 'language', { value: document.documentElement.lang, configurable: true });
+  }
+  return (await import('uplot')).default;
+}
+
+/** Returns what ends it. */
+function draw(Chart: typeof UPlot, samples: Samples, element: HTMLElement): () => void {
+  const chart = new Chart({ ...optionsFor(Chart, element), width: element.clientWidth }, samples, element);
+  const timer = setInterval(() => chart.setData(samples), EVERY_MS);
+  const resize = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: HEIGHT }));
+  resize.observe(element);
+  return () => {
+    clearInterval(timer);
+    resize.disconnect();
+    chart.destroy();
+  };
+}
+
+function optionsFor(Chart: typeof UPlot, element: HTMLElement): Omit<UPlot.Options, 'width'> {
   const style = getComputedStyle(element);
   const color = (name: string) => style.getPropertyValue(name).trim();
   const axis: UPlot.Axis = {
@@ -80,12 +107,12 @@ function optionsFor(element: HTMLElement): Omit<UPlot.Options, 'width'> {
     ],
     series: [
       {},
-      { stroke: color('--accent'), width: 2, fill: color('--accent-soft'), points: { show: false }, ...stepped() },
+      { stroke: color('--accent'), width: 2, fill: color('--accent-soft'), points: { show: false }, ...stepped(Chart) },
     ],
   };
 }
 
-function stepped(): Pick<UPlot.Series, 'paths'> {
-  const paths = UPlot.paths.stepped?.({ align: 1 });
+function stepped(Chart: typeof UPlot): Pick<UPlot.Series, 'paths'> {
+  const paths = Chart.paths.stepped?.({ align: 1 });
   return paths ? { paths } : {};
 }

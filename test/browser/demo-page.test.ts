@@ -2,9 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { decodeJwt } from 'jose';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { freePort } from '../../scripts/embedded/free-port.ts';
 import { rest, tokenFor } from '../support/client.ts';
-import { BRISK, Deployment, eventually, WebProgram } from '../support/deployment.ts';
+import { addDemoWeb } from '../support/demo-web.ts';
+import { BRISK, Deployment, eventually, type WebProgram } from '../support/deployment.ts';
 import { Chromium } from './chromium.ts';
 
 const PICTURES = '.data/screenshots';
@@ -16,11 +16,7 @@ let browser: Chromium;
 beforeAll(async () => {
   await mkdir(PICTURES, { recursive: true });
   deployment = await Deployment.start('browser-demo', { webs: 0, env: { ...BRISK, ADMIN_PASSWORD: 'for the test' } });
-  const port = await freePort();
-  const env = { ...deployment.env, PORT: String(port) };
-  web = new WebProgram('scripts/demo-web.ts', env, `http://127.0.0.1:${port}`);
-  deployment.webs.push(web);
-  [browser] = await Promise.all([Chromium.start(), web.said(/"msg":"started"/)]);
+  [browser, web] = await Promise.all([Chromium.start(), addDemoWeb(deployment)]);
 });
 afterEach(async () => {
   for (const page of browser.context.pages().slice(1)) await page.close();

@@ -1,10 +1,10 @@
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import webPush from 'web-push';
-import { freePort } from '../../scripts/embedded/free-port.ts';
 import { Chromium } from '../browser/chromium.ts';
 import { rest, tokenFor } from '../support/client.ts';
-import { CALM, Deployment, eventually, WebProgram } from '../support/deployment.ts';
+import { addDemoWeb } from '../support/demo-web.ts';
+import { CALM, Deployment, eventually, type WebProgram } from '../support/deployment.ts';
 
 let deployment: Deployment;
 let web: WebProgram;
@@ -16,10 +16,7 @@ beforeAll(async () => {
   const push = { VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey, VAPID_SUBJECT: 'mailto:ops@example.com' };
   const alerts = { ALERT_MIN_ABSENCE_SECONDS: '0', ALERT_STABLE_SECONDS: '0.2', ALERT_COOLDOWN_SECONDS: '0' };
   deployment = await Deployment.start('browser-social', { webs: 0, env: { ...CALM, ...push, ...alerts } });
-  const port = await freePort();
-  web = new WebProgram('scripts/demo-web.ts', { ...deployment.env, PORT: `${port}` }, `http://127.0.0.1:${port}`);
-  deployment.webs.push(web);
-  [browser] = await Promise.all([Chromium.start(), web.said(/"msg":"started"/)]);
+  [browser, web] = await Promise.all([Chromium.start(), addDemoWeb(deployment)]);
 });
 afterEach(async () => {
   for (const context of contexts.splice(0)) await context.close();
