@@ -1,7 +1,8 @@
 import { createECDH } from 'node:crypto';
 import { readOrigin } from './allowed-origins.ts';
-import { BARE_PERCENT, Environment, isDecodable, isUrl, quote } from './environment.ts';
+import { Environment, quote } from './environment.ts';
 import { type JwtKey, readJwtKey } from './jwt-key.ts';
+import { type RedisConfig, readRedis } from './redis-settings.ts';
 import { readTracing, type TracingSettings } from './tracing-settings.ts';
 import { readWebhook, type WebhookSettings } from './webhook-settings.ts';
 
@@ -20,15 +21,10 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Every setting, checked. Names in `…Ms` are milliseconds. */
-export interface Config {
+export interface Config extends RedisConfig {
   /** 0: any free port. */
   port: number;
   host: string;
-  /** One address, or several nodes of a cluster. */
-  redisUrls: [string, ...string[]];
-  redisPrefix: string;
-  redisCluster: boolean;
-  redisTlsRejectUnauthorized: boolean;
   databaseUrl: string;
   databaseSsl: DatabaseSsl;
   jwt: JwtConfig;
@@ -91,16 +87,12 @@ export class ConfigError extends Error {
 export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const from = new Environment(env);
   const key = readJwtKey(from);
-  const redisCluster = from.flag('REDIS_CLUSTER', false);
-  const redisUrls = readRedisUrls(from, redisCluster);
+  const redis = readRedis(from);
   const database = readDatabase(from);
   const webConcurrency = from.integer('WEB_CONCURRENCY', 1, { min: 1, max: 1024 });
   const rest = {
     port: from.integer('PORT', 3000, { min: 0, max: 65_535 }),
     host: from.text('HOST') ?? '0.0.0.0',
-    redisCluster,
-    redisPrefix: readRedisPrefix(from),
-    redisTlsRejectUnauthorized: from.flag('REDIS_TLS_REJECT_UNAUTHORIZED', true),
     ...readTimes(from),
     audience: from.choice('AUDIENCE', ['everyone', 'watchers'], 'everyone'),
     maxSessionsPerUser: from.integer('MAX_SESSIONS_PER_USER', 20, { min: 1, max: 100_000 }),
@@ -131,8 +123,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   };
   const names = { issuer: from.text('JWT_ISSUER') ?? null, audience: from.text('JWT_AUDIENCE') ?? null };
   from.findMisspelt();
-  if (from.problems.length > 0 || !key || !redisUrls || !database) throw new ConfigError(from.problems);
-  return { ...rest, redisUrls, ...database, jwt: { key, ...names } };
+  if (from.problems.length > 0 || !key || !redis || !database) throw new ConfigError(from.problems);
+  return { ...rest, ...redis, ...database, jwt: { key, ...names } };
 }
 
 /** Only what a migration needs, so that it runs where nothing else is set. */
@@ -152,35 +144,6 @@ function readDatabase(from: Environment): Pick<Config, 'databaseUrl' | 'database
   const ssl = from.choice('DATABASE_SSL', ['true', 'no-verify', 'false', 'by-url'], 'by-url');
   const databaseSsl = ssl === 'true' ? 'verify' : ssl === 'false' ? 'off' : ssl;
   return databaseUrl === undefined ? undefined : { databaseUrl, databaseSsl };
-}
-
-/** Nodes after the first may leave out the scheme and the password: `rediss://:secret@a:6379,b:6379`. */
-function readRedisUrls(from: Environment, cluster: boolean): Config['redisUrls'] | undefined {
-  const [first, ...others] = from.list('REDIS_URL');
-  if (first === undefined) {
-    from.problem('REDIS_URL', 'is required');
-    return undefined;
-  }
-  const stem = /^\w+:\/\/(?:[^@/]*@)?/.exec(first)?.[0] ?? '';
-  const urls: Config['redisUrls'] = [first, ...others.map((node) => (node.includes('://') ? node : stem + node))];
-  // Behind the first comma comes another node, and that begins with no part of a password.
-  if (!first.includes('@') && others.some((node) => node.includes('@') && !node.includes('://'))) {
-    from.problem('REDIS_URL', 'holds a comma in its name or password, where it is written %2C');
-  } else if (!urls.every((url) => isUrl(url, ['redis:', 'rediss:']))) {
-    from.problem('REDIS_URL', 'must be an address that begins with redis:// or rediss://');
-  } else if (!urls.every(isDecodable)) {
-    from.problem('REDIS_URL', BARE_PERCENT);
-  } else if (urls.length > 1 && !cluster) {
-    from.problem('REDIS_URL', 'may list several nodes only with REDIS_CLUSTER=true');
-  }
-  return urls;
-}
-
-/** Braces would move the hash tag of a cluster; the rest is what a pattern of keys would take for a wildcard. */
-function readRedisPrefix(from: Environment): string {
-  const prefix = from.text('REDIS_PREFIX') ?? '';
-  if (/[\s{}*?[\]\\]/.test(prefix)) from.problem('REDIS_PREFIX', 'may not contain spaces or any of { } * ? [ ] \\');
-  return prefix;
 }
 
 /** All windows of presence come from here and are compared here: equal ones would make users flicker. */

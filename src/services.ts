@@ -60,6 +60,7 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
   const settings = {
     urls: config.redisUrls,
     cluster: config.redisCluster,
+    sentinels: config.redisSentinels,
     tlsRejectUnauthorized: config.redisTlsRejectUnauthorized,
   };
   const redisWatch = new RedisWatch(log);

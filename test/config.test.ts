@@ -47,6 +47,7 @@ describe('settings', () => {
       redisUrls: ['redis://127.0.0.1:6379'],
       redisPrefix: '',
       redisCluster: false,
+      redisSentinels: null,
       redisTlsRejectUnauthorized: true,
       databaseUrl: 'postgres://127.0.0.1/rollcall',
       databaseSsl: 'by-url',
@@ -270,6 +271,59 @@ describe('stores, doors and transports', () => {
     }
     expect(problems({ ...least, DATABASE_URL: 'postgres://u:p%q@h/d' })).toEqual([`DATABASE_URL ${bare}`]);
     expect(read({ REDIS_URL: 'redis://:pa%25%2Css@h:1' }).redisUrls).toEqual(['redis://:pa%25%2Css@h:1']);
+  });
+
+  test('Sentinels are listed by commas, as names or addresses, with or without a port', () => {
+    const REDIS_SENTINELS = 'one.example:26380, 10.0.0.2 ,[::1]:26381,[fd00::7]';
+    const settings = {
+      REDIS_SENTINELS,
+      REDIS_SENTINEL_MASTER: ' mymaster ',
+      REDIS_SENTINEL_PASSWORD: 'of, the sentinels',
+    };
+    expect(read(settings).redisSentinels).toEqual({
+      nodes: [
+        { host: 'one.example', port: 26_380 },
+        { host: '10.0.0.2', port: 26_379 },
+        { host: '::1', port: 26_381 },
+        { host: 'fd00::7', port: 26_379 },
+      ],
+      master: 'mymaster',
+      password: 'of, the sentinels',
+    });
+  });
+
+  test('Sentinels that cannot be asked are bad settings, named without what may be a password', () => {
+    const master = { REDIS_SENTINEL_MASTER: 'mymaster' };
+    const shape =
+      'REDIS_SENTINELS must list the Sentinels as host:port by commas, without a scheme or a password; an IPv6 address stands in brackets, [::1]:26379';
+    for (const entry of [
+      'redis://h:1',
+      ':pw@h:1',
+      'h:0',
+      'h:65536',
+      'h:port',
+      '::1:26379',
+      '[h]:1',
+      '[]',
+      ':1',
+      'a b:1',
+    ]) {
+      expect(problems({ ...least, ...master, REDIS_SENTINELS: `fine:1,${entry}` }), entry).toEqual([shape]);
+    }
+    expect(problems({ ...least, REDIS_SENTINELS: 'h:1' })).toEqual([
+      'REDIS_SENTINEL_MASTER is required where REDIS_SENTINELS is set: what they call the Redis they watch',
+    ]);
+    expect(problems({ ...least, ...master, REDIS_SENTINELS: 'h:1', REDIS_CLUSTER: 'true' })).toEqual([
+      'REDIS_SENTINELS does not go with REDIS_CLUSTER=true: a cluster has no Sentinels',
+    ]);
+    for (const alone of [master, { REDIS_SENTINEL_PASSWORD: 'hush hush' }]) {
+      expect(problems({ ...least, ...alone })).toEqual([
+        'REDIS_SENTINELS is required where REDIS_SENTINEL_MASTER or REDIS_SENTINEL_PASSWORD is set',
+      ]);
+    }
+    expect(problems({ ...least, REDIS_SENTINEL: 'h:1' })).toEqual([
+      'REDIS_SENTINEL is not a setting; did you mean REDIS_SENTINELS?',
+    ]);
   });
 
   test('a prefix may not move the hash tag', () => {

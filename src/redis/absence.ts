@@ -8,6 +8,21 @@ export interface Absence {
   reason: string;
 }
 
+/** What is in the way of hearing from the Sentinels where the primary is; before all else, since it quotes their refusals. */
+const SENTINELS: readonly (readonly [kind: string, text: RegExp, reason: string])[] = [
+  [
+    'sentinel',
+    /^All sentinels are unreachable.*\b(NOAUTH|WRONGPASS|invalid password)/,
+    'The Sentinels want another password than they are given: see REDIS_SENTINEL_PASSWORD.',
+  ],
+  [
+    'sentinel',
+    /^All sentinels are unreachable(?!.*Last error)/,
+    'The Sentinels know no Redis of the name in REDIS_SENTINEL_MASTER.',
+  ],
+  ['sentinel', /^All sentinels are unreachable/, 'No Sentinel can be reached: does REDIS_SENTINELS name them?'],
+];
+
 /** By what the text of an error holds; scripts put their own words around it, and Redis 6.2 the code behind others. */
 const REFUSALS: readonly (readonly [kind: string, text: RegExp, reason: string])[] = [
   [
@@ -28,7 +43,7 @@ const REFUSALS: readonly (readonly [kind: string, text: RegExp, reason: string])
   [
     'READONLY',
     /\bREADONLY\b|write against a read only replica/,
-    'Redis is a replica and takes no writes (READONLY): REDIS_URL has to name the primary.',
+    'Redis is a replica and takes no writes (READONLY): name the primary in REDIS_URL, or in REDIS_SENTINELS those who know which it is.',
   ],
   ['MASTERDOWN', /\bMASTERDOWN\b/, 'Redis is a replica that has lost its primary (MASTERDOWN).'],
   [
@@ -61,7 +76,7 @@ const REFUSALS: readonly (readonly [kind: string, text: RegExp, reason: string])
   [
     'UNKNOWN_COMMAND',
     /\bunknown command\b/i,
-    'Redis does not know a command that is needed: it is a Sentinel, where REDIS_URL has to name the Redis that it watches, or the command was renamed, or it is another program.',
+    'Redis does not know a command that is needed: it is a Sentinel, which belongs into REDIS_SENTINELS, or the command was renamed, or it is another program.',
   ],
   [
     'CLUSTER',
@@ -117,6 +132,9 @@ export class RedisRefused extends Error {
 export function absenceOf(error: unknown): Absence | null {
   if (!(error instanceof Error)) return null;
   if (error instanceof RedisRefused) return error.absence;
+  for (const [kind, text, reason] of SENTINELS) {
+    if (text.test(error.message)) return { kind, refuses: false, reason };
+  }
   for (const [kind, text, reason] of REFUSALS) {
     if (text.test(error.message)) return { kind, refuses: true, reason };
   }

@@ -1,11 +1,15 @@
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import type { SentinelSettings } from '../redis-settings.ts';
 import { type Absence, absenceOf } from './absence.ts';
+import { sentinelOptions } from './sentinels.ts';
 
 export type RedisClient = Redis | Cluster;
 
 export interface RedisSettings {
   urls: string[];
   cluster: boolean;
+  /** Who is asked where the primary is; its name, password, database and scheme are those of the first address. */
+  sentinels?: SentinelSettings | null;
   tlsRejectUnauthorized: boolean;
 }
 
@@ -219,5 +223,8 @@ export function connectRedis(
   }
   const [url] = settings.urls;
   if (!url) throw new Error('REDIS_URL names no server');
-  return gatherWrites(new Redis(url, optionsFor(settings, temper)), onRefusal);
+  const options = optionsFor(settings, temper);
+  const { sentinels } = settings;
+  const all = sentinels ? { ...options, ...sentinelOptions(sentinels, options) } : options;
+  return gatherWrites(new Redis(url, all), onRefusal);
 }

@@ -28,7 +28,7 @@ export function judgeServer({ info, save }: ServerFacts, cluster: boolean): Find
   const mode = info.get('redis_mode');
   if (mode === 'sentinel') {
     const text =
-      'REDIS_URL leads to a Sentinel, which keeps nothing itself: name the Redis that it watches. Asking Sentinels who that is at the moment is not supported';
+      'REDIS_URL leads to a Sentinel, which keeps nothing itself: list it in REDIS_SENTINELS, with what it calls the Redis that it watches in REDIS_SENTINEL_MASTER';
     return [{ kind: 'sentinel', weight: 'warn', text }];
   }
   const found: Finding[] = [];
@@ -43,7 +43,7 @@ export function judgeServer({ info, save }: ServerFacts, cluster: boolean): Find
     found.push({
       kind: 'replica',
       weight: 'warn',
-      text: 'REDIS_URL leads to a replica, which takes no writes: name the primary',
+      text: 'REDIS_URL leads to a replica, which takes no writes: name the primary, or in REDIS_SENTINELS those who know which it is',
     });
   }
   const version = info.get('redis_version') ?? '';

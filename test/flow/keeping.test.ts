@@ -21,6 +21,7 @@ beforeAll(async () => {
 beforeEach(async () => {
   const config = readConfig({
     REDIS_URL: stores.redisUrl,
+    ...stores.redisSentinels,
     REDIS_CLUSTER: `${stores.redisCluster}`,
     REDIS_PREFIX: `${stores.redisPrefix}${randomUUID()}:`,
     DATABASE_URL: stores.databaseUrl,

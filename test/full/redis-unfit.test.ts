@@ -10,7 +10,7 @@ import { privateRedis } from '../support/stores.ts';
 
 /** A server that can be reached and never serves: how it is started, and what is said of it. */
 const UNFIT: [what: string, start: () => Promise<{ url: string; stop: () => Promise<void> }>, reason: RegExp][] = [
-  ['a Sentinel', startSentinel, /Sentinel.*watches/],
+  ['a Sentinel', startSentinel, /Sentinel.*REDIS_SENTINELS/],
   ['a node of a cluster', () => privateRedis({ configuration: ['cluster-enabled yes'] }), /cluster/i],
   [
     'one that wants a password',

@@ -121,7 +121,7 @@ export class Deployment {
   private constructor(env: Record<string, string>, closeStores: () => Promise<void>) {
     this.env = env;
     this.prefix = env.REDIS_PREFIX ?? '';
-    this.redis = openRedis(env.REDIS_URL ?? '', this.#isCluster);
+    this.redis = openRedis(env);
     this.redis.on('error', () => {});
     this.db = knex({ client: 'pg', connection: env.DATABASE_URL ?? '', pool: { min: 0, max: 2 } });
     this.#closeStores = closeStores;
@@ -132,6 +132,7 @@ export class Deployment {
     const deployment = new Deployment(
       {
         REDIS_URL: options.redisUrl ?? stores.redisUrl,
+        ...(options.redisUrl ? {} : stores.redisSentinels),
         REDIS_PREFIX: stores.redisPrefix,
         // Of a cluster every node is named.
         ...((options.redisUrl ?? stores.redisUrl).includes(',') ? { REDIS_CLUSTER: 'true' } : {}),

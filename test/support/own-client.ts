@@ -2,9 +2,18 @@ import { Cluster, Redis } from 'ioredis';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { createKeys, shardOf } from '../../src/redis/keys.ts';
 
-/** The test's own connection to the Redis of a deployment. */
-export function openRedis(urls: string, isCluster: boolean): RedisClient {
-  return isCluster ? openCluster(urls) : new Redis(urls, { maxRetriesPerRequest: null });
+/** The test's own connection to the Redis of a deployment with these settings. */
+export function openRedis(env: Readonly<Record<string, string>>): RedisClient {
+  const { REDIS_URL = '', REDIS_CLUSTER, REDIS_SENTINELS, REDIS_SENTINEL_MASTER, REDIS_SENTINEL_PASSWORD } = env;
+  if (REDIS_CLUSTER === 'true') return openCluster(REDIS_URL);
+  const sentinels = REDIS_SENTINELS?.split(',').map((node) => {
+    const { hostname: host, port } = new URL(`redis://${node}`);
+    return { host, port: Number(port) };
+  });
+  return new Redis(REDIS_URL, {
+    maxRetriesPerRequest: null,
+    ...(sentinels ? { sentinels, name: REDIS_SENTINEL_MASTER, sentinelPassword: REDIS_SENTINEL_PASSWORD } : {}),
+  });
 }
 
 /** Emptying and listing concern all of its masters, and keys may be deleted wherever they are. */

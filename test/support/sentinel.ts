@@ -3,16 +3,24 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from '../../scripts/embedded/free-port.ts';
 import { provideRedisProgram } from '../../scripts/embedded/redis-program.ts';
-import { serverProcess, temporaryFolder } from '../../scripts/embedded/server-process.ts';
+import { type ServerProcess, serverProcess, temporaryFolder } from '../../scripts/embedded/server-process.ts';
 
-/** A Sentinel that watches nothing yet. */
-export async function startSentinel(): Promise<{ url: string; stop: () => Promise<void> }> {
+export interface Sentinel extends ServerProcess {
+  url: string;
+  port: number;
+  /** Stops it for good and removes what it knew. */
+  stop(): Promise<void>;
+}
+
+/** A Sentinel, which watches nothing but what these lines of its configuration say. */
+export async function startSentinel(configuration: string[] = []): Promise<Sentinel> {
   const program = await provideRedisProgram();
   if (typeof program === 'string') throw new Error(program);
   const folder = await temporaryFolder('sentinel');
   const port = await freePort();
   const file = join(folder.path, 'sentinel.conf');
-  await writeFile(file, `bind 127.0.0.1\nport ${port}\ndir ${JSON.stringify(folder.path)}\n`);
+  const lines = ['bind 127.0.0.1', `port ${port}`, `dir ${JSON.stringify(folder.path)}`, ...configuration, ''];
+  await writeFile(file, lines.join('\n'));
   const server = serverProcess({
     name: 'The Sentinel',
     command: program.command,
@@ -25,6 +33,13 @@ export async function startSentinel(): Promise<{ url: string; stop: () => Promis
   await server.start();
   return {
     url: `redis://127.0.0.1:${port}`,
+    port,
+    get pid() {
+      return server.pid;
+    },
+    start: server.start,
+    shutdown: server.shutdown,
+    kill: server.kill,
     stop: async () => {
       await server.shutdown();
       await folder.remove();

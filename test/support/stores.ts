@@ -13,6 +13,8 @@ export interface Stores {
   redisUrl: string;
   /** Whether that is a Redis Cluster, whose nodes `redisUrl` lists. */
   redisCluster: boolean;
+  /** The settings that lead to it by Sentinels, of which REDIS_URL is one; null: it has none. */
+  redisSentinels: Record<string, string> | null;
   /** For REDIS_PREFIX; ends with a colon. */
   redisPrefix: string;
   databaseUrl: string;
@@ -22,7 +24,7 @@ export interface Stores {
 
 /** `name` is for the reader of keys and database lists; two files may use the same one. */
 export async function openStores(name: string): Promise<Stores> {
-  const { redisUrl, redisCluster, postgresUrl } = inject('sharedStores');
+  const { redisUrl, redisCluster, redisSentinels, postgresUrl } = inject('sharedStores');
   const room = `${name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '_')
@@ -33,6 +35,7 @@ export async function openStores(name: string): Promise<Stores> {
   return {
     redisUrl,
     redisCluster,
+    redisSentinels,
     redisPrefix: `${room}:`,
     databaseUrl: databaseUrl.href,
     close: () => administer(postgresUrl, `DROP DATABASE IF EXISTS ${room} WITH (FORCE)`),
@@ -57,7 +60,7 @@ export function privateRedis(options: RedisOptions = {}): Promise<EmbeddedRedis>
 /** What a test may do to a Redis of its own, be it one server or all those of a cluster. */
 export type OwnRedis = Pick<EmbeddedRedis, 'url' | 'start' | 'shutdown' | 'kill' | 'stop'>;
 
-/** A Redis of the test's own of the run's kind: one server, or with TEST_REDIS=cluster a cluster. */
+/** A Redis of the test's own: one server, or with TEST_REDIS=cluster a cluster. */
 export function ownRedis(): Promise<OwnRedis> {
   return inject('sharedStores').redisCluster ? RedisCluster.start() : privateRedis();
 }
