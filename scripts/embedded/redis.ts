@@ -13,6 +13,8 @@ export interface RedisOptions {
   port?: number;
   /** Further lines of the configuration, which a container does not get. */
   configuration?: string[];
+  /** Beside this process's own environment; not for a container either. */
+  env?: Record<string, string>;
 }
 
 /**
@@ -27,7 +29,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<EmbeddedRe
     const settings = { port, appendonly, configuration };
     if (typeof program !== 'string') {
       try {
-        return await startProgram(program, settings);
+        return await startProgram(program, settings, options.env);
       } catch (error) {
         // Somebody else may have taken the port since it was found free.
         if (options.port || attempt === 3) throw error;
@@ -47,6 +49,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<EmbeddedRe
 async function startProgram(
   program: RedisProgram,
   settings: { port: number; appendonly: boolean; configuration: string[] },
+  env: Record<string, string> = {},
 ): Promise<EmbeddedRedis> {
   const { port, appendonly, configuration: further } = settings;
   const folder = await temporaryFolder('redis');
@@ -57,7 +60,7 @@ async function startProgram(
     name: 'The private Redis',
     command: program.command,
     args: [configuration],
-    options: { argv0: program.argv0, cwd: data },
+    options: { argv0: program.argv0, cwd: data, env: { ...process.env, ...env } },
     stopSignal: 'SIGTERM',
     orphanSignal: 'SIGTERM',
     probe: () => ping(port),

@@ -17,10 +17,14 @@ const SENTINELS: readonly (readonly [kind: string, text: RegExp, reason: string]
   ],
   [
     'sentinel',
-    /^All sentinels are unreachable(?!.*Last error)/,
+    /^All sentinels are unreachable(?!.*Last error)|^All sentinels are unreachable.*No such master/,
     'The Sentinels know no Redis of the name in REDIS_SENTINEL_MASTER.',
   ],
-  ['sentinel', /^All sentinels are unreachable/, 'No Sentinel can be reached: does REDIS_SENTINELS name them?'],
+  [
+    'sentinel',
+    /^All sentinels are unreachable/,
+    'No Sentinel can be reached: does REDIS_SENTINELS name them, and do they speak TLS exactly where REDIS_URL begins with rediss:?',
+  ],
 ];
 
 /** By what the text of an error holds; scripts put their own words around it, and Redis 6.2 the code behind others. */

@@ -4,7 +4,7 @@ import type { RedisClient } from './connect.ts';
 import { type Finding, inspectRedis } from './inspection.ts';
 import type { Pulse } from './pulse.ts';
 
-/** Every connection meets a node that is away, again and again; one line a minute says enough. */
+/** Every connection meets a node or a Sentinel that is away, again and again; one line a minute says enough. */
 const QUIET_ABOUT_NODE_MS = 60_000;
 /** What was refused only just may be refused again at once. */
 const REFUSED_LATELY_MS = 3000;
@@ -101,11 +101,20 @@ export class RedisWatch {
       this.#away = true;
     });
     client.on('node error', (error: Error, node: string) => {
-      const now = performance.now();
-      if (now < (this.#quietAbout.get(node) ?? 0)) return;
-      this.#quietAbout.set(node, now + QUIET_ABOUT_NODE_MS);
-      this.#log.warn({ reason: error.message, node }, 'A node of the Redis Cluster does not answer');
+      if (this.#isNews(node))
+        this.#log.warn({ reason: error.message, node }, 'A node of the Redis Cluster does not answer');
     });
+    // Its reason names the Sentinel.
+    client.on('sentinelError', ({ message: reason }: Error) => {
+      if (this.#isNews(reason)) this.#log.warn({ reason }, 'A Sentinel does not say where Redis is; the next is asked');
+    });
+  }
+
+  #isNews(of: string): boolean {
+    const now = performance.now();
+    if (now < (this.#quietAbout.get(of) ?? 0)) return false;
+    this.#quietAbout.set(of, now + QUIET_ABOUT_NODE_MS);
+    return true;
   }
 
   /** Redis refused a command. */

@@ -14,6 +14,8 @@ export interface RedisSentinelsOptions {
   sentinelPassword?: string;
   /** Further lines for every Redis server. */
   configuration?: string[];
+  /** The environment of the replicas. */
+  replicaEnv?: Record<string, string>;
 }
 
 /** A primary, its replicas, and three Sentinels that watch them: a second of silence is a failover. */
@@ -73,10 +75,11 @@ export class RedisSentinels {
     );
   }
 
-  /** Resolves once every Sentinel names another primary than `before`. */
-  async takenOver(before: EmbeddedRedis): Promise<void> {
+  /** Resolves once every Sentinel but those that are `away` names another primary than `before`. */
+  async takenOver(before: EmbeddedRedis, away: readonly Sentinel[] = []): Promise<void> {
+    const there = [...this.sentinels.keys()].filter((n) => !away.some((sentinel) => sentinel === this.sentinels[n]));
     await Promise.all(
-      this.sentinels.map((_, n) =>
+      there.map((n) =>
         eventually(
           () => this.primary(n),
           (server) => server !== before,
@@ -98,15 +101,22 @@ export class RedisSentinels {
         60_000,
       );
     }
-    const primary = await this.primary();
-    for (const server of this.servers) {
-      if (server === primary) continue;
-      await eventually(
-        () => this.ask(server, (redis) => redis.info('replication')),
-        (info) => info.includes('master_link_status:up') && info.includes(`master_port:${primary.port}`),
-        60_000,
-      );
-    }
+    await eventually(
+      () => this.#agreed(),
+      (agreed) => agreed,
+      60_000,
+    );
+  }
+
+  /** Whether every Sentinel names the same primary, and all others follow that. */
+  async #agreed(): Promise<boolean> {
+    const [primary, ...others] = new Set(await Promise.all(this.sentinels.map((_, n) => this.primary(n))));
+    if (!primary || others.length > 0) return false;
+    const replicas = this.servers.filter((server) => server !== primary);
+    const infos = await Promise.all(replicas.map((server) => this.ask(server, (redis) => redis.info('replication'))));
+    return infos.every(
+      (info) => info.includes('master_link_status:up') && info.includes(`master_port:${primary.port}`),
+    );
   }
 
   /** A question to one server, by a connection of its own. */
@@ -125,7 +135,7 @@ export class RedisSentinels {
   }
 
   async #begin(): Promise<void> {
-    const { replicas = 1, password, sentinelPassword, configuration = [] } = this.#options;
+    const { replicas = 1, password, sentinelPassword, configuration = [], replicaEnv = {} } = this.#options;
     const common = [
       'repl-diskless-sync-delay 0',
       ...(password ? [`requirepass ${password}`, `masterauth ${password}`] : []),
@@ -135,7 +145,7 @@ export class RedisSentinels {
     this.servers.push(first);
     const follow = [...common, `replicaof 127.0.0.1 ${first.port}`];
     for (let n = 0; n < replicas; n++) {
-      this.servers.push(await startRedis({ appendonly: true, configuration: follow }));
+      this.servers.push(await startRedis({ appendonly: true, configuration: follow, env: replicaEnv }));
     }
     for (let n = 0; n < SENTINELS; n++) {
       const sentinel = await startSentinel([
