@@ -10,6 +10,7 @@ import type { Services } from '../src/services.ts';
 import { Beside } from './beside.ts';
 import { FeedKeeper } from './change-feed.ts';
 import { Choices } from './choices.ts';
+import { ClockSteps } from './clock-steps.ts';
 import { MembershipKeeper } from './memberships.ts';
 import { Newcomers } from './newcomers.ts';
 import { PrivacyComparer, PrivacyKeeper } from './privacy.ts';
@@ -25,6 +26,7 @@ const PRIVACY_EVERY_MS = 1000;
 const MEMBERSHIPS_EVERY_MS = 1000;
 /** Changes gather for so long before they have positions, and for one webhook. */
 const FEED_EVERY_MS = 250;
+const CLOCK_EVERY_MS = 1000;
 const TRIM_EVERY_MS = 5000;
 const ASSERT_MAINTENANCE_EVERY_MS = 30_000;
 
@@ -60,6 +62,7 @@ export class Sweep {
     const comparer = new PrivacyComparer(services);
     const memberships = new MembershipKeeper(services);
     const feed = new FeedKeeper(services, config);
+    const clockSteps = new ClockSteps(services, config, followUps);
     const welcome = () => this.#newcomers.pass();
     this.#welcoming = new Beside(NEWCOMERS_EVERY_MS, welcome, log, 'Newcomers could not be made known');
     this.#beside = [
@@ -72,6 +75,7 @@ export class Sweep {
         log,
         'A removal from a conversation could not be told',
       ),
+      new Beside(CLOCK_EVERY_MS, () => clockSteps.pass(), log, 'Deadlines by another clock could not be looked at'),
       new Beside(FEED_EVERY_MS, () => feed.pass(), log, 'The change feed could not be kept'),
     ];
   }

@@ -75,6 +75,22 @@ export class ActiveIndex {
     return { cursor: next, userIds: flat.filter((_, n) => n % 2 === 0) };
   }
 
+  /** The same of those alone who are to be looked at later than so long (ms) from now, by the clock of their node. */
+  async pageDueAfter(
+    shard: number,
+    ms: number,
+    cursor: string,
+    count: number,
+  ): Promise<{ cursor: string; userIds: string[] }> {
+    const key = this.#keys.due(shard);
+    const [now, [next, flat]] = await Promise.all([
+      timeOf(this.#redis, key),
+      this.#redis.zscan(key, cursor, 'COUNT', count),
+    ]);
+    const userIds = flat.filter((_, n) => n % 2 === 0 && Number(flat[n + 1]) > now + ms);
+    return { cursor: next, userIds };
+  }
+
   /**
    * All users who have a deadline, some hundred at a time, those of a random shard first: where not all of them are wanted
    * none is left out every time. Who has one all the while is among them, perhaps twice.
@@ -159,13 +175,17 @@ export class ActiveIndex {
       this.#redis.hgetall(this.#keys.settled),
       ...this.#keys.pulseShards.map((shard) => this.#redis.get(this.#keys.epoch(shard))),
     ]);
+    // What lies ahead is of a clock that was set back since, at no known time.
+    const past = (moment: number) => (moment > now ? 0 : moment);
+    const returnedAt = past(Number(settled.returned ?? 0));
+    const since = Math.max(...epochs.map((epoch) => Number.parseInt(epoch ?? '0', 10)));
     return {
       now,
       epoch: epochs.join(','),
-      since: Math.max(...epochs.map((epoch) => Number.parseInt(epoch ?? '0', 10))),
+      since: past(since) || returnedAt,
       settled: settled.epoch ?? '',
-      settledAt: Number(settled.at ?? 0),
-      returnedAt: Number(settled.returned ?? 0),
+      settledAt: past(Number(settled.at ?? 0)),
+      returnedAt,
     };
   }
 

@@ -1,3 +1,6 @@
+/** A clock that is slewed, and what is not known of it exactly, makes a smaller difference (ms). */
+const SET_BY_MS = 1000;
+
 /**
  * What this process knows of Redis's clock, on the process's own monotonic clock, so that a moved wall clock does not
  * matter. It serves one purpose: a command that waited while Redis stood still is recognised as late. In a cluster every
@@ -16,6 +19,16 @@ export class RedisClock {
     const received = performance.now();
     // An answer that took long says little about when Redis looked at its clock.
     if (received - sentAt < 250) this.#offsets[this.#placeOf(shard)] = redisNow - (sentAt + received) / 2;
+  }
+
+  /**
+   * Whether the clock has been set since it was learnt: an answer to what was sent at `sentAt` (performance.now()) and has just
+   * come says a time that it cannot have been by what is known of it.
+   */
+  hasMoved(redisNow: number, sentAt: number, shard = 0): boolean {
+    const offset = this.#offsets[this.#placeOf(shard)];
+    if (typeof offset !== 'number') return false;
+    return redisNow < sentAt + offset - SET_BY_MS || redisNow > performance.now() + offset + SET_BY_MS;
   }
 
   /** What is known of the clock of one shard, or (null) of all. */

@@ -48,7 +48,13 @@ export class Indicators {
   /** Ends what was not repeated in time, in one shard; at most `limit` of them. */
   async expire(shard: number, limit: number): Promise<FollowUp[]> {
     const now = await timeOf(this.#redis, this.#keys.indicators(shard));
-    const overdue = await this.#redis.zrangebyscore(this.#keys.indicators(shard), '-inf', now, 'LIMIT', 0, limit);
+    const key = this.#keys.indicators(shard);
+    const [ended, ahead] = await Promise.all([
+      this.#redis.zrangebyscore(key, '-inf', now, 'LIMIT', 0, limit),
+      // Of a clock that was set back since.
+      this.#redis.zrangebyscore(key, `(${now + LASTS_MS}`, '+inf', 'LIMIT', 0, limit),
+    ]);
+    const overdue = [...ended, ...ahead];
     return Promise.all(
       overdue.map((member) => {
         const [conversationId, field] = JSON.parse(member) as [string, string];

@@ -119,7 +119,7 @@ export class Pulse {
     this.#onLost.push(listener);
   }
 
-  /** Called whenever shards can be reached again. */
+  /** Called whenever shards can be reached again, and where their clock was set: what they hold is of another time. */
   onBack(listener: ShardsListener): void {
     this.#onBack.push(listener);
   }
@@ -182,6 +182,8 @@ export class Pulse {
           this.#patienceMs,
         ],
       );
+      const moved = was && this.#clock.hasMoved(Number(reply[0]), sentAt, shard);
+      if (moved) this.#clock.forget(shard);
       this.#clock.learn(Number(reply[0]), sentAt, shard);
       contact.tookMs = performance.now() - sentAt;
       contact.alive = true;
@@ -190,7 +192,7 @@ export class Pulse {
       const first = contact.epoch === null;
       const lost = !first && contact.epoch !== epoch;
       contact.epoch = epoch;
-      for (const listener of [...(was ? [] : this.#onBack), ...(lost ? this.#onLost : [])])
+      for (const listener of [...(was && !moved ? [] : this.#onBack), ...(lost ? this.#onLost : [])])
         listener(contact.shards, first);
       // Whether that was needed is known since a moment ago.
       if (!was && asks) await this.#touch(contact);

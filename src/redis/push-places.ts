@@ -52,7 +52,7 @@ export class PushPlaces {
   /** A place for one try, to be given back; or how long (ms) the host is left alone. */
   async take(host: string, userId: string): Promise<PushTurn> {
     const place: PushPlace = { id: randomUUID(), host, userId };
-    const args = [place.id, digest(userId), PUSHES_IN_FLIGHT, this.#keptMs];
+    const args = [place.id, digest(userId), PUSHES_IN_FLIGHT, this.#keptMs, this.#pauseMs];
     const [granted, waitMs] = await runScript(this.#redis, 'take-push-place', this.#keysOf(place), args);
     if (granted === 1) return { place };
     return { place: null, pausedMs: Number(waitMs) || null };

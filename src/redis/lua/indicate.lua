@@ -1,7 +1,8 @@
 -- Somebody begins, goes on or stops to type or the like in a conversation. Others are told once when it begins, on
 -- whichever device, and once when it has ended on all of them; the telling is an entry of the shard's outbox.
 -- KEYS  1 indicators  2 outbox  3 doing (of the conversation)  4 wakeDeliver  5 wakeRecord
--- ARGV  1 action: start | stop | expire | expel  2 how long it lasts unless repeated (ms)
+-- ARGV  1 action: start | stop | expire | expel  2 how long it lasts unless repeated (ms); what ends later is of a clock that was
+--         set back since
 --       3 conversation  4 user  5 kind  6 conn   (`expel`: of any kind and connection, for a member no more)
 --       7 W3C's `traceparent` of what caused this, or ''
 -- Returns { wake }
@@ -53,7 +54,7 @@ if action == 'start' then
   redis.call('HSET', KEYS[3], field, ends)
   redis.call('PEXPIRE', KEYS[3], lasts * 10)
   redis.call('ZADD', KEYS[1], ends, cjson.encode({ conversation, field }))
-elseif mine[field] and (action == 'stop' or mine[field].ends <= now) then
+elseif mine[field] and (action == 'stop' or mine[field].ends <= now or mine[field].ends > now + lasts) then
   drop(field)
 elseif not mine[field] then
   redis.call('ZREM', KEYS[1], cjson.encode({ conversation, field }))

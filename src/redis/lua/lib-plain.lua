@@ -41,8 +41,9 @@ local function writeTaken()
     local lists = heard[shard]
     local latest = lists and lists[id] and iso(lists[id]) or before[n]
     if latest and latest > text then
-      -- Something was heard later: of another session, or of this one by a beat that overtook this.
-      at = math.max(at, heardBefore)
+      -- Something was heard later: of another session, or of this one by a beat that overtook this; or by a clock that was set
+      -- back since.
+      if heardBefore and heardBefore <= now then at = math.max(at, heardBefore) end
     else
       after[#after + 1] = lastSeenKeys[n]
       after[#after + 1] = text

@@ -48,6 +48,12 @@ local appended, lastAppended = false, nil
 -- When the user signed out everywhere last (ms): who was connected before is not let in again.
 local function signedOutKey(id) return stem .. 'user:signed_out:' .. tag .. id end
 
+local function signedOutAt(id)
+  local at = tonumber(redis.call('GET', signedOutKey(id)) or '')
+  -- By a clock that was set back since it would refuse who came after it.
+  return at and at <= now and at or nil
+end
+
 -- The inverse, for what this script itself or PostgreSQL's value wrote; nil for anything else.
 local function fromIso(text)
   local y, m, d, hh, mm, ss, ms = string.match(text or '', '^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d)%.(%d%d%d)Z$')
@@ -137,11 +143,22 @@ local function load(id)
   u.forgotten = known.f and true
   u.mark = known.r or UNMARKED
   readBudget(u)
+  -- Counted by a clock that was set back since, it would hold back what is to be told for as long.
+  local countedSince = tonumber(string.match(u.spent or '', '^%d+|(%d+)|'))
+  if countedSince and countedSince > now then u.spent = nil end
+  if u.owed then u.owed = math.min(u.owed, now + GATHERED_FOR) end
   if known.e then u.endedCause, u.endedSession = string.match(known.e, '^(%a+)|(.*)$') end
   u.before = u.lastSeen
   u.hadSession = next(u.sessions) ~= nil
   for sid, s in pairs(u.sessions) do
     s.beat = beats[sid] or s.at
+    -- What lies ahead is of a clock that was set back since, or of another server's: nobody is active for longer because of it.
+    if s.beat > now then
+      s.beat, s.ahead, u.dirty[sid] = now, true, true
+    end
+    if s.deadline and s.deadline > now + ttl then
+      s.deadline, u.dirty[sid] = now + ttl, true
+    end
     seen(u, s.beat)
   end
   return u

@@ -10,8 +10,7 @@ local again = ARGV[8] ~= ''
 local moment = again and now - tonumber(ARGV[8]) - lateness or now
 if only == '' then
   -- Redis may not know all who are here, and hear of them later.
-  local known = tonumber(redis.call('GET', signedOutKey(ARGV[5])) or '')
-  redis.call('SET', signedOutKey(ARGV[5]), whole(math.max(moment, known or 0)), 'PX', whole(2 * ttl + 60000))
+  redis.call('SET', signedOutKey(ARGV[5]), whole(math.max(moment, signedOutAt(ARGV[5]) or 0)), 'PX', whole(2 * ttl + 60000))
 end
 local u = load(ARGV[5])
 if again then

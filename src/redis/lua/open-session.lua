@@ -21,7 +21,7 @@ if restoring then
   if u.fresh and beat + ttl <= now then return { 0, 'stale', 0, 0, '', 0 } end
   -- Nothing is made of somebody who was erased, or had signed out before Redis was lost.
   local refused = u.fresh and (tonumber(redis.call('ZSCORE', KEYS[12], conn)) or 0) > now
-  local signedOut = tonumber(redis.call('GET', signedOutKey(id)) or '')
+  local signedOut = signedOutAt(id)
   if refused or (signedOut and now - tonumber(ARGV[9]) - lateness <= signedOut) then return { 0, 'logout', 0, 0, '', 0 } end
 end
 local wasFresh = u.fresh
@@ -37,7 +37,7 @@ end
 
 local previous = u.sessions[sid]
 local tooOld = beat + ttl <= now
-if previous and previous.beat > beat then beat = previous.beat end
+if previous and previous.beat > beat and not previous.ahead then beat = previous.beat end
 if restoring and previous and previous.conn ~= conn then return answer('replaced') end
 if isBuried(u, conn) then return answer('logout') end
 if restoring and tooOld then return answer('stale') end

@@ -1,5 +1,6 @@
 -- A process reaches Redis. After a gap in everybody's pulse, and where another server has taken over without one, nothing
 -- expires for a while, so that the webs can first tell of the beats that they took meanwhile; one that needs longer says so.
+-- A clock that was set forward, or another server's that is ahead, looks like a gap.
 -- KEYS  1 pulse  2 hold  3 epoch  4 the server's name for its own run  5 who has expiry wait: process → until when, and
 --   `since <process>` → since when without a break (ms)
 -- ARGV  1 hold (ms)  2 name for this store's epoch, should it have none  3 for how long expiry has to wait for this process
@@ -18,6 +19,8 @@ local server = type(info) == 'string' and string.match(info, 'run_id:(%x+)') or 
 local before = redis.call('GET', KEYS[4])
 if before ~= server then redis.call('SET', KEYS[4], server) end
 local GAP, AWAY = 'after a gap', 1500
+-- Where the clock was set back, what was to end by the old one would last for as long as it was set back.
+if last and last - now > AWAY then redis.call('DEL', KEYS[2], KEYS[5]) end
 local gap = last and (now - last > AWAY or (before and before ~= server))
 if gap then redis.call('ZADD', KEYS[5], now + ARGV[1], GAP) end
 -- What was said to a Redis that stood still is heard first when it goes on, and before the beats of the meantime.

@@ -4,7 +4,8 @@
 -- Returns: how much has been reserved in this window, this call included; how much of the window is left, in ms
 local total = redis.call('INCRBY', KEYS[1], ARGV[1])
 local left = redis.call('PTTL', KEYS[1])
-if left < 0 then
+-- Longer than a window: the clock was set back.
+if left < 0 or left > tonumber(ARGV[2]) then
   left = tonumber(ARGV[2])
   redis.call('PEXPIRE', KEYS[1], left)
 end

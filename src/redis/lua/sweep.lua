@@ -28,7 +28,10 @@ local function wakeUps(outbox, wakeDeliver, wakeRecord)
     for n = 1, #flat, 2 do group[flat[n]] = flat[n + 1] end
     if group.pending > 0 or group['last-delivered-id'] ~= last then
       local deliver = group.name == 'deliver'
-      if redis.call('SET', deliver and wakeDeliver or wakeRecord, '1', 'PX', 500, 'NX') then
+      local flag = deliver and wakeDeliver or wakeRecord
+      -- One that was to end by a clock that was set back since.
+      if redis.call('PTTL', flag) > 500 then redis.call('DEL', flag) end
+      if redis.call('SET', flag, '1', 'PX', 500, 'NX') then
         wake = wake + (deliver and 1 or 2)
       end
     end

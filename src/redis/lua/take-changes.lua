@@ -45,7 +45,9 @@ end
 
 local function take(outbox, lease, wake, from, to)
   local holder = redis.call('GET', lease)
-  if holder and holder ~= ARGV[2] then return { 'busy' } end
+  -- One that was to end by a clock that was set back since is free.
+  local lasts = redis.call('PTTL', lease) <= tonumber(ARGV[3])
+  if holder and holder ~= ARGV[2] and lasts then return { 'busy' } end
   redis.call('SET', lease, ARGV[2], 'PX', ARGV[3])
   redis.call('DEL', wake)
   for n = from, to do redis.call('XACK', outbox, group, ARGV[n]) end

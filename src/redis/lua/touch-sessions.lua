@@ -26,7 +26,7 @@ local function take(n, id, sid, conn, beat, state)
   elseif not s then refuse('missing')
   else
     if state ~= '' then s.state = state end
-    if beat > s.beat then s.beat = beat end
+    if beat > s.beat or s.ahead then s.beat = beat end
     u.dirty[sid] = true
     seen(u, s.beat)
     edge(u, 'heartbeat', sid)

@@ -1,0 +1,59 @@
+import type { Config } from '../src/config.ts';
+import type { FollowUps } from '../src/queues/follow-ups.ts';
+import { SHARDS } from '../src/redis/keys.ts';
+import type { Services } from '../src/services.ts';
+
+const PAGE = 500;
+/** Whose clocks differ by less is seen to in time anyhow. */
+const MARGIN_MS = 1000;
+
+/**
+ * Whoever has a session is looked at within a TTL. Where Redis's clock was set back, or a server has taken over whose clock is
+ * behind, those of whom no web speaks again would be looked at later by as much. So whenever Redis is there anew, or its
+ * clock was set, all who are to be looked at later than that are looked at now; of most there is nothing but a choice that
+ * ends some day.
+ */
+export class ClockSteps {
+  readonly #services: Services;
+  readonly #followUps: FollowUps;
+  readonly #latestMs: number;
+  #due = false;
+
+  constructor(services: Services, { ttlMs }: Pick<Config, 'ttlMs'>, followUps: FollowUps) {
+    this.#services = services;
+    this.#followUps = followUps;
+    this.#latestMs = ttlMs + MARGIN_MS;
+    services.pulse.onBack(() => {
+      this.#due = true;
+    });
+  }
+
+  /** Returns how many were looked at. */
+  async pass(): Promise<number> {
+    if (!this.#due) return 0;
+    this.#due = false;
+    try {
+      let users = 0;
+      for (let shard = 0; shard < SHARDS; shard++) users += await this.#look(shard);
+      return users;
+    } catch (error) {
+      this.#due = true;
+      throw error;
+    }
+  }
+
+  async #look(shard: number): Promise<number> {
+    const { index, store } = this.#services;
+    let users = 0;
+    let cursor = '0';
+    do {
+      const page = await index.pageDueAfter(shard, this.#latestMs, cursor, PAGE);
+      cursor = page.cursor;
+      if (page.userIds.length === 0) continue;
+      users += page.userIds.length;
+      const asked = page.userIds.map((userId) => ({ userId, number: '' }));
+      this.#followUps.add((await store.expire(shard, asked)).followUp);
+    } while (cursor !== '0');
+    return users;
+  }
+}
