@@ -5,9 +5,9 @@ import { type ListsChanged, lock, raise, readPrivacy } from './privacy.ts';
 import { type Ask, inTransaction } from './transaction.ts';
 
 /** What stands for an id in `erasures`. */
-export const hashOf = (id: string) => `sha256(convert_to(${id}, 'UTF8'))`;
+const hashOf = (id: string) => `sha256(convert_to(${id}, 'UTF8'))`;
 /** How long ago an erasure was (ms). */
-export const AGO_MS = 'ceil(extract(epoch FROM clock_timestamp() - erased_at) * 1000)::bigint';
+const AGO_MS = 'ceil(extract(epoch FROM clock_timestamp() - erased_at) * 1000)::bigint';
 
 /** Somebody who was not concerned when the rows were to be locked is by now: all of it once more. */
 const CHANGED_MEANWHILE = Symbol('concerned meanwhile');

@@ -30,30 +30,12 @@ interface PrivacyRow {
 const NOW_MS = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
 
 /**
- * The revision of a user's privacy. Who has no row, or a row that is younger than a block of theirs, was restricted by whoever
- * blocked them.
- */
-export const REVISION_OF_BLOCKED =
-  '(SELECT floor(extract(epoch FROM max(blocks.created_at)) * 1000)::bigint FROM blocks WHERE blocked_id = ';
-const HAS_BLOCKS = (id: string) =>
-  `(EXISTS (SELECT FROM blocks WHERE blocks.user_id = ${id}) OR EXISTS (SELECT FROM blocks WHERE blocked_id = ${id}))`;
-
-/**
  * Who may see these users, without the lists. Who never restricted anything, and whom nobody blocks, has revision 0, known or
  * not.
  */
 export async function readPrivacy(ask: Ask, userIds: readonly string[]): Promise<Map<string, Privacy>> {
-  const rows = await ask<PrivacyRow>(
-    `SELECT asked.id,
-            COALESCE(NULLIF(users.privacy_revision, 0), ${REVISION_OF_BLOCKED} asked.id), 0) AS revision,
-            COALESCE(visibility, 'everyone') AS visibility,
-            COALESCE(last_seen_visibility, 'everyone') AS last_seen_visibility,
-            ${HAS_BLOCKS('asked.id')} AS blocks
-       FROM unnest(?::text[]) AS asked (id)
-       LEFT JOIN users ON users.id = asked.id
-       LEFT JOIN user_settings ON user_settings.user_id = asked.id`,
-    [[...userIds]],
-  );
+  if (userIds.length === 0) return new Map();
+  const rows = await ask<PrivacyRow>('SELECT * FROM privacy_of(?::text[])', [[...userIds]]);
   return new Map(
     rows.map((row) => {
       const openness = { visibility: row.visibility, lastSeenVisibility: row.last_seen_visibility };
@@ -65,7 +47,7 @@ export async function readPrivacy(ask: Ask, userIds: readonly string[]): Promise
 
 /** Who may see these users, without the lists. */
 export function privaciesOf(db: Knex, userIds: readonly string[]): Promise<Map<string, Privacy>> {
-  return userIds.length === 0 ? Promise.resolve(new Map()) : readPrivacy(asking(db), userIds);
+  return readPrivacy(asking(db), userIds);
 }
 
 /** Who may see this user, without the lists. */
@@ -214,11 +196,13 @@ export async function raise(
     }
   }
   const unchanged = [...now.keys()].filter((userId) => !steps.has(userId));
-  const notes = await ask<{ user_id: string; revision: string }>(
-    'SELECT user_id, revision FROM privacy_changes WHERE user_id = ANY(?::text[]) AND applied_at IS NULL',
-    [unchanged],
-  );
-  for (const row of notes) raised.set(row.user_id, Number(row.revision));
+  if (unchanged.length > 0) {
+    const notes = await ask<{ user_id: string; revision: string }>(
+      'SELECT user_id, revision FROM privacy_changes WHERE user_id = ANY(?::text[]) AND applied_at IS NULL',
+      [unchanged],
+    );
+    for (const row of notes) raised.set(row.user_id, Number(row.revision));
+  }
   return new Map(
     [...now].map(([userId, privacy]) => [
       userId,

@@ -189,12 +189,14 @@ export function block(db: Knex, userId: string, blockedId: string): Promise<Unto
     await makeKnownAndLock(ask, [userId]);
     if (blockedId > userId) await lock(ask, [blockedId]);
     const before = await readPrivacy(ask, both);
-    const [made] = await ask<{ mutual: boolean }>(
+    // Counted without the new one; the index alone is read.
+    const [made] = await ask<{ mutual: boolean; others: string }>(
       `INSERT INTO blocks (user_id, blocked_id, created_at) VALUES (?, ?, clock_timestamp()) ON CONFLICT DO NOTHING
-       RETURNING EXISTS (SELECT FROM blocks AS other WHERE other.user_id = ? AND other.blocked_id = ?) AS mutual`,
-      [userId, blockedId, blockedId, userId],
+       RETURNING EXISTS (SELECT FROM blocks AS other WHERE other.user_id = ? AND other.blocked_id = ?) AS mutual,
+                 (SELECT count(*) FROM blocks AS other WHERE other.user_id = ?) AS others`,
+      [userId, blockedId, blockedId, userId, userId],
     );
-    if (made && (await countOf(ask, 'blocks', userId)) > MAX_BLOCKS) throw new ListFull('blocks');
+    if (made && Number(made.others) >= MAX_BLOCKS) throw new ListFull('blocks');
     return raise(ask, before, made && !made.mutual ? bothWays(userId, blockedId, true) : []);
   });
 }
@@ -270,12 +272,8 @@ function countsFriends(privacies: ReadonlyMap<string, Privacy>, userId: string):
   return privacy !== undefined && asksForFriends(privacy);
 }
 
+/** Cheap for as long as the bound holds: the index alone is read. */
 async function boundFriends(ask: Ask, userId: string): Promise<void> {
-  if ((await countOf(ask, 'friendships', userId)) > MAX_FRIENDS) throw new ListFull('friends');
-}
-
-/** Cheap for as long as the bounds hold: the index alone is read. */
-async function countOf(ask: Ask, table: 'blocks' | 'friendships', userId: string): Promise<number> {
-  const [row] = await ask<{ count: string }>(`SELECT count(*) FROM ${table} WHERE user_id = ?`, [userId]);
-  return Number(row?.count);
+  const [row] = await ask<{ count: string }>('SELECT count(*) FROM friendships WHERE user_id = ?', [userId]);
+  if (Number(row?.count) > MAX_FRIENDS) throw new ListFull('friends');
 }

@@ -1,8 +1,6 @@
 import type { Knex } from 'knex';
 import type { Detail, Memory, Status } from '../presence/change.ts';
 import { query } from './connect.ts';
-import { AGO_MS, hashOf } from './erasure.ts';
-import { REVISION_OF_BLOCKED } from './privacy.ts';
 import { msOf, timestampOf } from './time.ts';
 
 interface MemoryRow {
@@ -17,23 +15,9 @@ interface MemoryRow {
   detail_remaining_ms: string | null;
 }
 
-const REMEMBERED = `
-  version, last_seen, status,
-  CASE WHEN COALESCE(privacy_revision, 0) = 0 THEN COALESCE(${REVISION_OF_BLOCKED} asked.id), 0)
-       WHEN EXISTS (SELECT FROM user_settings
-                     WHERE user_id = asked.id AND (visibility, last_seen_visibility) <> ('everyone', 'everyone'))
-         OR EXISTS (SELECT FROM blocks WHERE blocks.user_id = asked.id)
-         OR EXISTS (SELECT FROM blocks WHERE blocked_id = asked.id) THEN privacy_revision
-       ELSE 0 END AS privacy_revision,
-  hidden AND (hidden_until IS NULL OR hidden_until > now()) AS hidden,
-  ceil(extract(epoch FROM hidden_until - now()) * 1000)::bigint AS remaining_ms,
-  detail, ceil(extract(epoch FROM detail_until - now()) * 1000)::bigint AS detail_remaining_ms`;
-
 /** What is remembered of these users; ids that nobody ever heard of are missing. */
 export async function loadMemories(db: Knex, ids: readonly string[]): Promise<Map<string, Memory>> {
-  const rows = await query<MemoryRow>(db, `SELECT id, ${REMEMBERED} FROM users AS asked WHERE id = ANY(?::text[])`, [
-    [...ids],
-  ]);
+  const rows = await query<MemoryRow>(db, 'SELECT * FROM remembered_users(?::text[]) WHERE known', [[...ids]]);
   return new Map(rows.map((row) => [row.id, memoryOf(row)]));
 }
 
@@ -45,12 +29,8 @@ export async function loadSeeds(db: Knex, ids: readonly string[]): Promise<Map<s
   if (ids.length === 0) return new Map();
   const rows = await query<MemoryRow & { known: boolean; erased_ago: string | null }>(
     db,
-    `SELECT * FROM (
-       SELECT asked.id, users.id IS NOT NULL AS known, ${REMEMBERED},
-              CASE WHEN users.id IS NULL THEN
-                (SELECT ${AGO_MS} FROM erasures WHERE id_hash = ${hashOf('asked.id')}) END AS erased_ago
-         FROM unnest(?::text[]) AS asked (id) LEFT JOIN users ON users.id = asked.id
-     ) AS seeds WHERE known OR privacy_revision <> 0 OR erased_ago IS NOT NULL`,
+    `SELECT * FROM remembered_users(?::text[])
+      WHERE known OR privacy_revision <> 0 OR erased_ago IS NOT NULL`,
     [[...ids]],
   );
   return new Map(rows.map((row) => [row.id, row.known ? memoryOf(row) : unknownOf(row)]));

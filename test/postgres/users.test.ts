@@ -2,6 +2,8 @@ import type { Knex } from 'knex';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import { recordChanges } from '../../src/postgres/history.ts';
+import { readPrivacy } from '../../src/postgres/privacy.ts';
+import { inTransaction } from '../../src/postgres/transaction.ts';
 import {
   activeInMemory,
   clearHidden,
@@ -156,4 +158,24 @@ test('who was active by the last record is paged through in the order of ids, ea
     found.push(...page.map((user) => user.userId));
   }
   expect(found).toEqual([...ids].sort());
+});
+
+test('whoever comes is looked up by an index, however small the tables are and however many come at once', async () => {
+  for (const ids of [['index-0'], Array.from({ length: 500 }, (_, n) => `index-${n}`)]) {
+    const scans = await inTransaction(db, async (ask) => {
+      await ask('SELECT * FROM remembered_users(?::text[])', [ids]);
+      expect((await readPrivacy(ask, ids)).size).toBe(ids.length);
+      return ask<{ relname: string; seq_scan: string; idx_scan: string }>(
+        `SELECT relname, seq_scan, idx_scan FROM pg_stat_xact_user_tables
+          WHERE relname IN ('users', 'user_settings', 'blocks', 'erasures') ORDER BY relname`,
+      );
+    });
+    expect(scans.map(({ relname, seq_scan }) => [relname, Number(seq_scan)])).toEqual([
+      ['blocks', 0],
+      ['erasures', 0],
+      ['user_settings', 0],
+      ['users', 0],
+    ]);
+    for (const { idx_scan } of scans) expect(Number(idx_scan)).toBeGreaterThanOrEqual(ids.length);
+  }
 });
