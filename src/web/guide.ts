@@ -57,7 +57,7 @@ ${codes.join('\n')}
 A 429 \`RATE_LIMITED\` and a 503 \`UNAVAILABLE\` carry \`Retry-After\`, in seconds. In ten seconds, over all processes:
 ${PER_TEN_SECONDS.requestsPerUser} requests of a user (${PER_TEN_SECONDS.requestsPerToken} with one token), ${PER_TEN_SECONDS.requestsPerService}
 with the token of a service, ${PER_TEN_SECONDS.looksPerUser} users looked at by a user, ${PER_TEN_SECONDS.choicesPerUser} choices to appear
-inactive and details, bodies of ${PER_TEN_SECONDS.bytesPerToken / 1024} KiB in all with the token of a user. Saying \`active\` is never refused.
+inactive and details, ${PER_TEN_SECONDS.relationChangesPerUser} changes of settings, blocks and friends, bodies of ${PER_TEN_SECONDS.bytesPerToken / 1024} KiB in all with the token of a user. Saying \`active\` is never refused.
 
 ## A backend of one's own view
 

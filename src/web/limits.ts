@@ -24,6 +24,8 @@ export const PER_TEN_SECONDS = {
   indicatorsPerUser: 500,
   /** Appearing inactive and details. `active` is never refused. */
   choicesPerUser: 200,
+  /** Changes of settings, blocks and friends: as many as one token may ask for, for each is a transaction in PostgreSQL. */
+  relationChangesPerUser: 500,
   /** Of bodies by REST and of what is sent over sockets, together. */
   bytesPerUser: 2 * 1024 * 1024,
   /** Half of the user's, as with requests. */
@@ -137,6 +139,11 @@ export class Limits {
   /** A service is counted by its requests and events alone. */
   choose(caller: Caller): Promise<void> | null {
     return caller.service === null ? this.#limits.choicesPerUser.take(caller.userId) : null;
+  }
+
+  /** Who may see whom is about to change; with a service's token it is a request like others. */
+  changeRelations(caller: Caller): Promise<void> | null {
+    return caller.service === null ? this.#limits.relationChangesPerUser.take(caller.userId) : null;
   }
 
   indicate(caller: Caller): Promise<void> | null {

@@ -9,6 +9,12 @@ import type { Tokens } from './tokens.ts';
 const OPEN_TO_FLOODS = new Set(['/healthz', '/readyz']);
 const STATUS_ROUTE = '/users/status';
 const QUERY_ROUTE = '/users/status/query';
+/** What decides over who may see whom. */
+const RELATION_ROUTES = new Set([
+  '/users/:id/settings',
+  '/users/:id/blocks/:blockedId',
+  '/users/:id/friends/:friendId',
+]);
 
 /** The first line: by address, before anything is read or checked. */
 export function limitAddresses(
@@ -61,6 +67,7 @@ export function limitCallers(
     if (request.routeOptions.url === QUERY_ROUTE) {
       await limits.look(caller, tokenId(token), usersIn(request.body));
     }
+    if (changesRelations(request)) await limits.changeRelations(caller);
   });
 }
 
@@ -84,6 +91,10 @@ function announced({ headers }: FastifyRequest): number {
 
 function isStatusPost(request: FastifyRequest): boolean {
   return request.method === 'POST' && request.routeOptions.url === STATUS_ROUTE;
+}
+
+function changesRelations({ method, routeOptions }: FastifyRequest): boolean {
+  return method !== 'GET' && method !== 'HEAD' && RELATION_ROUTES.has(routeOptions.url ?? '');
 }
 
 function statusIn(body: unknown): unknown {
