@@ -14,7 +14,11 @@ export async function runBroadcast(
   job: Job<DrainJob>,
 ) {
   return drain(outbox, 'deliver', job.data.shards, async (taken) => {
-    const steps = [...taken].map(([shard, entries]) => ({ shard, entries, step: tracing.step('broadcast', entries) }));
+    const steps = [...taken].map(([shard, { entries }]) => ({
+      shard,
+      entries,
+      step: tracing.step('broadcast', entries),
+    }));
     const batches = steps.map(({ shard, entries, step }) => {
       return { shard, items: entries.flatMap((entry) => toItem(entry, step.below(entry.trace)) ?? []) };
     });

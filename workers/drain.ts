@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Group } from '../src/redis/keys.ts';
-import type { Outbox, OutboxEntry } from '../src/redis/outbox.ts';
+import type { Outbox, TakenEntries } from '../src/redis/outbox.ts';
 
 const AT_ONCE = 1000;
 const LEAST_AT_ONCE = 100;
 const KEEP_LEASE_EVERY_MS = 300;
 
 /** What is done with what the shards had, at once. */
-export type Effect = (entries: ReadonlyMap<number, OutboxEntry[]>) => Promise<void>;
+export type Effect = (taken: ReadonlyMap<number, TakenEntries>) => Promise<void>;
 
 /**
  * Drains some shards of a node for one group: effect first, acknowledgement after. A drain that dies leaves its entries pending,
@@ -27,13 +27,13 @@ export async function drain(
   let open = new Map((shards ?? []).map((shard): [number, string[]] => [shard, []]));
   const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
   while (open.size > 0) {
-    const taken = new Map<number, OutboxEntry[]>();
+    const taken = new Map<number, TakenEntries>();
     for (const [shard, step] of await outbox.take(group, open, { token, count })) {
-      if (step.state === 'entries') taken.set(shard, step.entries);
+      if (step.state === 'entries') taken.set(shard, step);
       else if (step.state === 'empty') drained.push(shard);
     }
     if (taken.size > 0) await withLeases(outbox, group, token, taken, effect);
-    open = new Map([...taken].map(([shard, all]) => [shard, all.map((entry) => entry.id)]));
+    open = new Map([...taken].map(([shard, step]) => [shard, step.entries.map((entry) => entry.id)]));
     for (const ids of open.values()) entries += ids.length;
   }
   return { entries, drained };
@@ -43,7 +43,7 @@ async function withLeases(
   outbox: Outbox,
   group: Group,
   token: string,
-  taken: ReadonlyMap<number, OutboxEntry[]>,
+  taken: ReadonlyMap<number, TakenEntries>,
   effect: Effect,
 ): Promise<void> {
   const keeping = setInterval(() => {

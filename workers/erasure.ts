@@ -16,7 +16,7 @@ export async function erase(services: Services, { userId, version }: Change): Pr
     // At once; should this fail, it is noted with the removal that Redis has to hear of it.
     await queues.follow(await memberships.remove(conversationId, userId));
   }
-  const goneUntil = await dropTraces(services, userId);
+  const goneUntil = await dropTraces(services, userId, true);
   // Jobs that are at work now leave their traces a moment later.
   await queues.addEraseTraces(userId);
   return goneUntil;
@@ -24,13 +24,13 @@ export async function erase(services: Services, { userId, version }: Change): Pr
 
 /** Removes what queues and indexes still hold of somebody who was erased, unless they have come back. */
 export async function eraseTraces(services: Services, { data: { userId } }: Job<EraseTracesJob>) {
-  const back = (await dropTraces(services, userId)) === null;
+  const back = (await dropTraces(services, userId, false)) === null;
   return { jobs: await services.queues.forget(userId, { keepTimeouts: back }) };
 }
 
 /** When nobody was here by that id (ms of Redis's clock); null: they have come back. */
-async function dropTraces({ db, store }: Services, userId: string): Promise<number | null> {
-  return (await loadMemories(db, [userId])).has(userId) ? null : store.dropTraces(userId);
+async function dropTraces({ db, store }: Services, userId: string, isRecording: boolean): Promise<number | null> {
+  return (await loadMemories(db, [userId])).has(userId) ? null : store.dropTraces(userId, { isRecording });
 }
 
 /**

@@ -26,10 +26,10 @@ const NO_TRANSITION = new Set<Cause>(['restored', 'detail', 'privacy']);
 export async function runLastSeen(services: Services, config: Config, log: Logger, job: Job<DrainJob | RejectedJob>) {
   if (job.name === 'rejected') return retryRejected(services, job as Job<RejectedJob>);
   const { shards } = job.data as DrainJob;
-  const goneUntil = new Map<string, number>();
   try {
     const result = await drain(services.outbox, 'record', shards, async (taken) => {
-      const entries = [...taken.values()].flat();
+      const entries = [...taken.values()].flatMap((step) => step.entries);
+      const goneUntil = new Map([...taken.values()].flatMap((step) => [...step.gone]));
       await ending(services.tracing.step('record', entries), () => record(services, log, entries, goneUntil));
       const changes = entries.flatMap((entry) => (entry.kind === 'change' ? [entry.change] : []));
       await scheduleAlerts(services, config, changes);
@@ -42,7 +42,7 @@ export async function runLastSeen(services: Services, config: Config, log: Logge
   }
 }
 
-/** `goneUntil`: who was erased, and until when what was made of them goes with the rest. */
+/** `goneUntil`: who was erased, and until when what was made of them goes with the rest; more may be in the entries. */
 async function record(
   services: Services,
   log: Logger,

@@ -43,6 +43,8 @@ export function createKeys(prefix: string, cluster: boolean) {
     restricted: (shard: number) => `${prefix}users:restricted${cluster ? `:{s${shard}}` : ''}`,
     due: (shard: number) => ofShard('due', shard),
     outbox: (shard: number) => ofShard('outbox', shard),
+    /** Who was erased, and until when (ms) what stands in the outbox of them is not to be recorded; lua/drop-traces.lua makes it. */
+    gone: (shard: number) => `${ofShard('outbox', shard)}:gone`,
     /** Everybody by when they were last seen, for 30 days. */
     seen: (shard: number) => ofShard('seen', shard),
     /** Those whose `due` is not the moment until which they are active: by `due`, and by that moment. */

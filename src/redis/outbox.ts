@@ -28,7 +28,17 @@ export type OutboxEntry = { id: string; trace?: TraceContext } & (
   | { kind: 'dropped' }
 );
 
-export type Taken = { state: 'busy' } | { state: 'empty' } | { state: 'entries'; entries: OutboxEntry[] };
+/**
+ * `gone`: of the users in these entries those who were erased before, and until when (ms of Redis's clock) nothing that was made
+ * of them is to be recorded.
+ */
+export interface TakenEntries {
+  state: 'entries';
+  entries: OutboxEntry[];
+  gone: ReadonlyMap<string, number>;
+}
+
+export type Taken = { state: 'busy' } | { state: 'empty' } | TakenEntries;
 
 /** Added to a wake-up that was lost with its worker, it has to stay below the two seconds that a dead worker may cost. */
 const LEASE_MS = 1000;
@@ -77,9 +87,12 @@ function entryOf(id: string, fields: ReadonlyMap<string, string>): OutboxEntry {
   return { id, kind: 'change', change, claims, falselyAway, lateMs };
 }
 
-function takenOf([state, raw]: Reply[]): Taken {
+function takenOf([state, raw, erased]: Reply[]): Taken {
   if (state !== 'entries') return { state: state === 'busy' ? 'busy' : 'empty' };
-  return { state, entries: (raw as Reply[]).flatMap((entry) => parseEntry(entry) ?? []) };
+  const gone = new Map<string, number>();
+  const flat = (erased as Reply[]).map(String);
+  for (let n = 0; n + 1 < flat.length; n += 2) gone.set(flat[n] ?? '', Number(flat[n + 1]));
+  return { state, entries: (raw as Reply[]).flatMap((entry) => parseEntry(entry) ?? []), gone };
 }
 
 /** Draining one shard's outbox for one group: one drain at a time, in order, acknowledged after the effect. */
@@ -106,7 +119,12 @@ export class Outbox {
     const reply = await runScript(
       this.#redis,
       'take-changes',
-      shards.flatMap((shard) => [keys.outbox(shard), keys.lease(group, shard), keys.wake(group, shard)]),
+      shards.flatMap((shard) => [
+        keys.outbox(shard),
+        keys.lease(group, shard),
+        keys.wake(group, shard),
+        keys.gone(shard),
+      ]),
       [group, token, LEASE_MS, count, ...[...done.values()].flatMap((ids) => [ids.length, ...ids])],
     );
     return new Map(shards.map((shard, n) => [shard, takenOf(reply[n] as Reply[])]));

@@ -254,11 +254,12 @@ export class PresenceStore {
   }
 
   /**
-   * PostgreSQL has erased the user: drops what was made of them since `erase`. Returns the moment at which nobody was here by
-   * that id (ms of Redis's clock); null: they are here again.
+   * PostgreSQL has erased the user: drops what was made of them since `erase`. `isRecording`: what is in the outbox by now is not to
+   * be recorded, which `Outbox.take` says from now on. Returns the moment at which nobody was here by that id (ms of Redis's
+   * clock); null: they are here again.
    */
-  async dropTraces(userId: string): Promise<number | null> {
-    const { reply } = await this.#scripts.run('drop-traces', shardOf(userId), [userId]);
+  async dropTraces(userId: string, { isRecording }: { isRecording: boolean }): Promise<number | null> {
+    const { reply } = await this.#scripts.run('drop-traces', shardOf(userId), [userId, isRecording ? 1 : 0]);
     return Number(reply[1]) || null;
   }
 

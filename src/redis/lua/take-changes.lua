@@ -1,9 +1,10 @@
 -- One step of draining the outboxes of some shards of a node for one group: acknowledge what was done, then read what is
 -- next. One drain of a shard at a time: the lease. What a dead drain left unacknowledged comes first.
 -- Reading nothing and giving the lease back is one step, so no wake-up can fall between.
--- KEYS  in threes, for a shard each: outbox, lease, wake
+-- KEYS  in fours, for a shard each: outbox, lease, wake, and who was erased and until when what was made of them is not to be
+--       recorded. By the time nothing is left to be recorded, all of that has gone by.
 -- ARGV  1 group  2 token of this drain  3 lease (ms)  4 how many of a shard  5.. for each shard how many ids are done, and they
--- Returns for each shard { busy } | { empty } | { entries, … } as XREADGROUP gives them
+-- Returns for each shard { busy } | { empty } | { entries, as XREADGROUP gives them, { erased user, until (ms), … } }
 local group = ARGV[1]
 
 local function before(a, b)
@@ -43,7 +44,29 @@ function read(outbox, from)
   return reply and reply[1][2] or {}
 end
 
-local function take(outbox, lease, wake, from, to)
+-- Those of these entries' users who were erased.
+local function goneAmong(entries, gone)
+  local found, seen = {}, {}
+  if group ~= 'record' or redis.call('EXISTS', gone) == 0 then return found end
+  for _, entry in ipairs(entries) do
+    -- Of one that the cap has dropped the id alone is there.
+    local fields = entry[2] or {}
+    for n = 1, #fields, 2 do
+      local user = fields[n] == 'u' and fields[n + 1]
+      if user and not seen[user] then
+        seen[user] = true
+        local till = redis.call('HGET', gone, user)
+        if till then
+          found[#found + 1] = user
+          found[#found + 1] = till
+        end
+      end
+    end
+  end
+  return found
+end
+
+local function take(outbox, lease, wake, gone, from, to)
   local holder = redis.call('GET', lease)
   -- One that was to end by a clock that was set back since is free.
   local lasts = redis.call('PTTL', lease) <= tonumber(ARGV[3])
@@ -55,16 +78,17 @@ local function take(outbox, lease, wake, from, to)
   -- Everything that was handed out earlier goes first, also where it was more than is taken now.
   local entries = read(outbox, '0')
   if #entries == 0 then entries = read(outbox, '>') end
-  if #entries > 0 then return { 'entries', entries } end
+  if #entries > 0 then return { 'entries', entries, goneAmong(entries, gone) } end
   redis.call('DEL', lease)
+  if group == 'record' then redis.call('UNLINK', gone) end
   return { 'empty' }
 end
 
 local result = {}
 local at = 5
-for n = 1, #KEYS, 3 do
+for n = 1, #KEYS, 4 do
   local done = tonumber(ARGV[at])
-  result[#result + 1] = take(KEYS[n], KEYS[n + 1], KEYS[n + 2], at + 1, at + done)
+  result[#result + 1] = take(KEYS[n], KEYS[n + 1], KEYS[n + 2], KEYS[n + 3], at + 1, at + done)
   at = at + 1 + done
 end
 return result

@@ -63,9 +63,9 @@ export const VARIANTS: Variant[] = [
   {
     name: 'ack before write',
     file: 'src/redis/lua/take-changes.lua',
-    find: "return { 'entries', entries }",
+    find: "if #entries > 0 then return { 'entries',",
     replace:
-      "for _, entry in ipairs(entries) do redis.call('XACK', outbox, group, entry[1]) end\nreturn { 'entries', entries }",
+      "for _, entry in ipairs(entries) do redis.call('XACK', outbox, group, entry[1]) end\nif #entries > 0 then return { 'entries',",
     scene: scenes.leavesWithoutPostgres,
     caughtAs: 'history',
   },
