@@ -8,7 +8,7 @@ import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/services.ts';
 import { eraseTraces } from './erasure.ts';
 import { compareMemberships } from './memberships.ts';
-import { comparePrivacy } from './privacy.ts';
+import { comparePrivacy } from './privacy-comparison.ts';
 import { dropOld, preparePartitions } from './retention.ts';
 import { completeSeen, pruneSeen } from './seen-index.ts';
 import { noteMinute } from './timeline.ts';

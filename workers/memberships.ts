@@ -8,6 +8,7 @@ import {
 } from '../src/postgres/membership-changes.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
 import type { Services } from '../src/services.ts';
+import { Backoff } from './backoff.ts';
 
 /** So long a web has to tell Redis of a removal itself. */
 const LEFT_TO_THE_WEB_MS = 1000;
@@ -23,11 +24,13 @@ const SIDE_BY_SIDE = 50;
 export class MembershipKeeper {
   readonly #services: Services;
   #comparesNext = true;
+  readonly #backoff = new Backoff();
 
   constructor(services: Services) {
     this.#services = services;
     services.pulse.onBack(() => {
       this.#comparesNext = true;
+      this.#backoff.reset();
     });
   }
 
@@ -45,17 +48,19 @@ export class MembershipKeeper {
     );
     await dropRemovals(db, again.told);
     for (const { failure } of [first, again]) if (failure !== null) throw failure;
-    if (this.#comparesNext) await this.#compare();
+    if (this.#comparesNext && !this.#backoff.isWaiting) await this.#compare();
     return { told: first.told.length, confirmed: again.told.length };
   }
 
-  /** Where a store is away it stays due. */
+  /** Where it fails it stays due, at first after a second and then ever more seldom. */
   async #compare(): Promise<void> {
     this.#comparesNext = false;
     try {
       await compareMemberships(this.#services);
+      this.#backoff.reset();
     } catch (error) {
       this.#comparesNext = true;
+      this.#backoff.failed();
       throw error;
     }
   }
@@ -79,14 +84,23 @@ export class MembershipKeeper {
   }
 }
 
-/** Takes from what Redis keeps of members, page by page, whom PostgreSQL does not know as such; says how many those were. */
+/**
+ * Takes from what Redis keeps of members, page by page, whom PostgreSQL does not know as such; says how many those were. Who
+ * cannot be taken keeps none of the others waiting; in the end it rejects with what went wrong.
+ */
 export async function compareMemberships({ db, memberships, queues }: Services): Promise<{ removed: number }> {
   let count = 0;
+  let failure: unknown = null;
   for await (const page of memberships.kept()) {
     const removed = await withoutMembers(db, page);
-    const told = removed.map(({ conversationId, userId }) => memberships.removeAgain(conversationId, userId, false));
-    await queues.follow(...(await Promise.all(told)).flat());
-    count += removed.length;
+    const attempts = await Promise.allSettled(
+      removed.map(({ conversationId, userId }) => memberships.removeAgain(conversationId, userId, false)),
+    );
+    const told = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []));
+    for (const attempt of attempts) if (attempt.status === 'rejected') failure ??= attempt.reason;
+    await queues.follow(...told.flat());
+    count += told.length;
   }
+  if (failure !== null) throw failure;
   return { removed: count };
 }

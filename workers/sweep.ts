@@ -13,7 +13,8 @@ import { Choices } from './choices.ts';
 import { ClockSteps } from './clock-steps.ts';
 import { MembershipKeeper } from './memberships.ts';
 import { Newcomers } from './newcomers.ts';
-import { PrivacyComparer, PrivacyKeeper } from './privacy.ts';
+import { PrivacyKeeper } from './privacy.ts';
+import { PrivacyComparer } from './privacy-comparison.ts';
 
 const EVERY_MS = 250;
 /** Of one shard; where there are more the next pass begins at once. Redis does nothing else meanwhile. */

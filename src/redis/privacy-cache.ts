@@ -111,10 +111,11 @@ export class PrivacyCache {
   standings(userIds: readonly string[]): Promise<Standing[]> {
     return Promise.all(
       userIds.map(async (userId) => {
-        const [[version, mark], revision] = await Promise.all([
-          this.#redis.hmget(this.#keys.record(userId), 'v', 'r'),
-          this.#redis.hget(this.#keys.privacy(userId), 'r').catch(nothingOfAnOlderForm),
+        const [record, revision] = await Promise.all([
+          this.#redis.hmget(this.#keys.record(userId), 'v', 'r').catch(nothingOfAnotherForm),
+          this.#redis.hget(this.#keys.privacy(userId), 'r').catch(nothingOfAnotherForm),
         ]);
+        const [version, mark] = record ?? ['0', null];
         return { mark: version == null ? '' : (mark ?? '?'), revision: Number(revision ?? 0) };
       }),
     );
@@ -153,8 +154,8 @@ function letters(letter: 'f' | 'b', difference: Difference = { added: [], remove
   return { [`${letter}a`]: difference.added, [`${letter}r`]: difference.removed };
 }
 
-/** Until a release ago a string stood in the key. */
-function nothingOfAnOlderForm(error: Error): null {
+/** Until a release ago a string stood in the key of privacy; and one key that is spoilt is not to stand in the way of a page of them. */
+function nothingOfAnotherForm(error: Error): null {
   if (error.message.startsWith('WRONGTYPE')) return null;
   throw error;
 }

@@ -90,7 +90,10 @@ elseif not nothing and (wasFound or not (isSame or wanted.change)) then redis.ca
 end
 if not u then
   -- Of somebody nobody has heard of, or who was erased, nothing is shown to anybody; the hash is read when they come.
-  if seed.isNew and not nothing and not wanted.open then redis.call('PEXPIRE', key, OPEN_REMEMBERED_MS) end
+  -- Ids can be made up: of what was said of one and taken back it is remembered for only as long as it may be on its way.
+  if seed.isNew and not nothing then
+    redis.call('PEXPIRE', key, wanted.open and ERASED_MS or OPEN_REMEMBERED_MS)
+  end
   if not news or seed.isNew or isOfBefore then return { 0, 'ok', whole(wanted.revision) } end
   u = newUser(id)
   applySeed(u, seed)
