@@ -1,5 +1,6 @@
 import { Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createKeys, shardOf } from '../../src/redis/keys.ts';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
 
@@ -254,15 +255,16 @@ test('who was blocked before they came relies on it for as long as they are here
 test('an id that is noted as restricted, and is nobody any more, is let go of', async () => {
   const [gone, restricted] = [person('erased'), person('hidden')];
   await allow(restricted, 'nobody');
-  const noted = rollcall.key('users:restricted');
+  const noted = (userId: string) =>
+    createKeys(rollcall.prefix, rollcall.env.REDIS_CLUSTER === 'true').restricted(shardOf(userId));
   // As when everybody was compared while it was erased.
-  await rollcall.redis.sadd(noted, gone);
+  await rollcall.redis.sadd(noted(gone), gone);
   await maintenance.add('compare-privacy', {});
   await eventually(
-    () => rollcall.redis.sismember(noted, gone),
+    () => rollcall.redis.sismember(noted(gone), gone),
     (there) => there === 0,
   );
-  expect(await rollcall.redis.smismember(noted, restricted, '')).toEqual([1, 1]);
+  expect(await rollcall.redis.smismember(noted(restricted), restricted, '')).toEqual([1, 1]);
 });
 
 test('a friend hears of an erasure also when it is told so late that nobody knows any more who could see the user', async () => {
