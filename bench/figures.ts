@@ -9,6 +9,7 @@ import { heartbeats, heartbeats10k } from './figures/heartbeats.ts';
 import { hiddenOrNever } from './figures/hidden-or-never.ts';
 import { idle } from './figures/idle.ts';
 import { memory } from './figures/memory.ts';
+import { oneUser } from './figures/one-user.ts';
 import { pong } from './figures/pong.ts';
 import { postgres } from './figures/postgres.ts';
 import { reconnect } from './figures/reconnect.ts';
@@ -36,5 +37,6 @@ export const figures: Record<string, Figure> = {
   postgres,
   analytics,
   'hidden-or-never': hiddenOrNever,
+  'one-user': oneUser,
   capacity,
 };

@@ -2,7 +2,9 @@ import { mkdirSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import pg from 'pg';
+import { idsOf } from './load/crowd.ts';
 import type { HttpLoad } from './load/http-load.ts';
+import type { Restless, Restlessness } from './load/restless.ts';
 import { Helper } from './load/rpc.ts';
 import { tallyProfile } from './measure/profile-tally.ts';
 import { costOf } from './measure/rounds.ts';
@@ -44,6 +46,8 @@ const works: Record<string, Work> = {
       await crowd.ask('connect', arrival(system, users, { perSecond: 40 }));
     };
   },
+  settings: async (system, crowd) => await restless(system, crowd, 'settings'),
+  blocks: async (system, crowd) => await restless(system, crowd, 'blocks'),
   gets: async (system, crowd) => await http(system, crowd, 'get', 32),
   queries: async (system, crowd) => await http(system, crowd, 'query', 1),
 };
@@ -151,6 +155,15 @@ class StoreCounts {
     );
     return Number(rows[0]?.xact_commit);
   }
+}
+
+async function restless(system: Rollcall, crowd: Crowd, doing: Restlessness['doing']) {
+  const viewers = { prefix: 'viewer-', count: WATCHERS };
+  await crowd.ask('connect', arrival(system, viewers));
+  await crowd.ask('watch', viewers, { prefix: 'restless-', count: 1 });
+  const user = new Helper<Restless>('bench/load/restless.ts');
+  await user.ask('come', system.urls[0], system.secret, 'restless-0');
+  return (seconds: number) => user.ask('change', { doing, perSecond: 100, seconds, others: idsOf(viewers) });
 }
 
 async function http(system: Rollcall, crowd: Crowd, ask: 'get' | 'query', atOnce: number) {
