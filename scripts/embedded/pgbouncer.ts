@@ -5,7 +5,14 @@ import { freePort } from './free-port.ts';
 import { temporaryParent, unprivilegedUser } from './postgres-program.ts';
 import { run } from './programs.ts';
 import { type ServerProcess, serverProcess, temporaryFolder } from './server-process.ts';
-import { provideUnpacked } from './unpacked.ts';
+import { provideUnpacked, type UnpackedProgram } from './unpacked.ts';
+
+export const PGBOUNCER: UnpackedProgram = {
+  file: 'usr/sbin/pgbouncer',
+  package: 'pgbouncer',
+  libraries: ['libevent-2.1-7', 'libc-ares2'],
+  version: ['--version'],
+};
 
 export interface PgBouncerOptions {
   mode: 'transaction' | 'session';
@@ -90,12 +97,7 @@ async function answers(url: string): Promise<void> {
 /** The program where another user can reach it; `folder` is open to that user. */
 async function provideProgram(folder: string): Promise<{ command: string; env: NodeJS.ProcessEnv }> {
   await chmod(folder, 0o755);
-  const provided = await provideUnpacked({
-    file: 'usr/sbin/pgbouncer',
-    package: 'pgbouncer',
-    libraries: ['libevent-2.1-7', 'libc-ares2'],
-    version: ['--version'],
-  });
+  const provided = await provideUnpacked(PGBOUNCER);
   if ('reason' in provided) {
     throw new Error(`PgBouncer is needed: ${provided.reason}. Install it (Debian: apt-get install pgbouncer).`);
   }

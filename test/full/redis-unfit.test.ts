@@ -1,10 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { expect, test } from 'vitest';
 import { startRedis } from '../../scripts/embedded/redis.ts';
-import { connect, ENV, ending, keepAlive, settled } from '../faults/outage.ts';
-import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
+import { connect, ENV, ending, keepAlive } from '../faults/outage.ts';
+import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
-import { LOCK, samplesOf, total } from '../support/metrics.ts';
 import { startSentinel } from '../support/sentinel.ts';
 import { privateRedis } from '../support/stores.ts';
 
@@ -85,31 +83,3 @@ test('a Redis of which nobody may ask for CONFIG and INFO serves like any other,
     expect(lines.filter((line) => /does not tell its version/.test(line))).toHaveLength(1);
   }
 });
-
-test('a user with the rights that the manual names, and no others, is refused nothing', async () => {
-  const manual = await readFile('docs/operations.md', 'utf8');
-  const [, rights = ''] = /^ACL SETUSER rollcall (.+)$/m.exec(manual) ?? [];
-  const server = await privateRedis({
-    configuration: [`user rollcall ${rights.replace('>secret', '>of-the-manual')}`],
-  });
-  ending.push(() => server.stop());
-  const redisUrl = server.url.replace('//', '//rollcall:of-the-manual@');
-  const rollcall = await Deployment.start('rights', { redisUrl, env: { ...ENV, ...LOCK } });
-  ending.push(() => rollcall.stop());
-  const watcher = await connect(rollcall.url, 'watcher', { watch: ['ada'] });
-  const ada = await connect(rollcall.url, 'ada');
-  keepAlive(ada);
-  await watcher.hears('ada', isActive);
-  await settled(rollcall, 'ada', 'active');
-  const token = await tokenFor('ada');
-  await rest(rollcall.url, 'POST', '/users/status', { token, body: { status: 'inactive' } });
-  await watcher.hears('ada', isInactive);
-  await rest(rollcall.url, 'DELETE', '/users/ada', { token });
-  // The board asks for more than anybody else does.
-  const login = { authorization: `Basic ${btoa(`${LOCK.ADMIN_USER}:${LOCK.ADMIN_PASSWORD}`)}` };
-  expect((await fetch(`${rollcall.url}/admin/queues/api/queues`, { headers: login })).status).toBe(200);
-  expect(total(await samplesOf(rollcall.url), 'rollcall_redis_refusals_total')).toBe(0);
-  for (const { lines } of [rollcall.web(0), rollcall.worker(0)]) {
-    expect(lines.filter((line) => !/"level":"info"/.test(line))).toEqual([]);
-  }
-}, 60_000);

@@ -1,11 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import knex, { type Knex } from 'knex';
+import { inject } from 'vitest';
 import { freePort } from '../../scripts/embedded/free-port.ts';
 import { guardProcess } from '../../scripts/embedded/guard.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { createKeys } from '../../src/redis/keys.ts';
 import { inCluster, openRedis } from './own-client.ts';
+import { type RunningProxy, startProxy } from './proxies.ts';
 import { keepLog } from './run-logs.ts';
 import { openStores } from './stores.ts';
 
@@ -117,11 +119,12 @@ export class Deployment {
   readonly workers: Program[] = [];
   readonly prefix: string;
   #closeStores: () => Promise<void>;
+  #proxy: RunningProxy | null = null;
 
-  private constructor(env: Record<string, string>, closeStores: () => Promise<void>) {
+  private constructor(env: Record<string, string>, redis: RedisClient, closeStores: () => Promise<void>) {
     this.env = env;
     this.prefix = env.REDIS_PREFIX ?? '';
-    this.redis = openRedis(env);
+    this.redis = redis;
     this.redis.on('error', () => {});
     this.db = knex({ client: 'pg', connection: env.DATABASE_URL ?? '', pool: { min: 0, max: 2 } });
     this.#closeStores = closeStores;
@@ -129,31 +132,34 @@ export class Deployment {
 
   static async start(name: string, options: DeploymentOptions = {}): Promise<Deployment> {
     const stores = await openStores(name);
-    const deployment = new Deployment(
-      {
-        REDIS_URL: options.redisUrl ?? stores.redisUrl,
-        ...(options.redisUrl ? {} : stores.redisSentinels),
-        REDIS_PREFIX: stores.redisPrefix,
-        // Of a cluster every node is named.
-        ...((options.redisUrl ?? stores.redisUrl).includes(',') ? { REDIS_CLUSTER: 'true' } : {}),
-        DATABASE_URL: options.databaseUrl ?? stores.databaseUrl,
-        JWT_SECRET,
-        HOST: '127.0.0.1',
-        LOG_LEVEL: 'info',
-        ...options.env,
-      },
-      stores.close,
-    );
+    const { proxy } = inject('sharedStores');
+    const env = {
+      REDIS_URL: options.redisUrl ?? stores.redisUrl,
+      ...(options.redisUrl ? {} : stores.redisSentinels),
+      REDIS_PREFIX: stores.redisPrefix,
+      // Of a cluster every node is named.
+      ...((options.redisUrl ?? stores.redisUrl).includes(',') ? { REDIS_CLUSTER: 'true' } : {}),
+      DATABASE_URL: options.databaseUrl ?? stores.databaseUrl,
+      JWT_SECRET,
+      HOST: '127.0.0.1',
+      LOG_LEVEL: 'info',
+      ...(proxy ? { TRUST_PROXY: '1', SOCKET_TRANSPORTS: 'websocket' } : {}),
+      ...options.env,
+    };
+    const redis = openRedis(env);
+    if (!options.redisUrl && stores.redisUserUrl) env.REDIS_URL = stores.redisUserUrl;
+    const deployment = new Deployment(env, redis, stores.close);
     await Promise.all([
-      ...Array.from({ length: options.webs ?? 1 }, () => deployment.addWeb()),
+      ...Array.from({ length: Math.max(options.webs ?? 1, proxy ? 2 : 0) }, () => deployment.addWeb()),
       ...Array.from({ length: options.workers ?? 1 }, () => deployment.addWorker()),
     ]);
+    if (proxy) deployment.#proxy = await startProxy(proxy, [deployment.web(0).url, deployment.web(1).url]);
     return deployment;
   }
 
-  /** The first web's address. */
+  /** The first web's address, or that of what stands before it and the second. */
   get url(): string {
-    return this.web(0).url;
+    return this.#proxy?.url ?? this.web(0).url;
   }
 
   web(n: number): WebProgram {
@@ -205,6 +211,7 @@ export class Deployment {
 
   /** Stops everything. */
   async stop(): Promise<void> {
+    await this.#proxy?.stop();
     await Promise.all([...this.webs, ...this.workers].map((program) => program.end()));
     this.redis.disconnect();
     await this.db.destroy();

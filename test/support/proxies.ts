@@ -2,9 +2,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from '../../scripts/embedded/free-port.ts';
 import { run } from '../../scripts/embedded/programs.ts';
+import { PROXY_PROGRAMS } from '../../scripts/embedded/proxy-programs.ts';
 import { type ServerProcess, serverProcess } from '../../scripts/embedded/server-process.ts';
 import { provideUnpacked, type UnpackedProgram } from '../../scripts/embedded/unpacked.ts';
-import { eventually } from './deployment.ts';
+import { eventually } from './eventually.ts';
 import { temporaryRoom } from './temporary.ts';
 
 interface Kind {
@@ -45,7 +46,7 @@ async function replaced(server: ServerProcess, signal: NodeJS.Signals): Promise<
 /** What the operations guide has a snippet for. */
 export const PROXIES = {
   nginx: {
-    program: { file: 'usr/sbin/nginx', package: 'nginx', version: ['-v'] },
+    program: PROXY_PROGRAMS.nginx,
     listening: (snippet, port) => snippet.replace('listen 80;', `listen 127.0.0.1:${port};`),
     configuration: (snippet, folder) => {
       const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
@@ -57,19 +58,14 @@ export const PROXIES = {
     reload: ({ server }) => replaced(server, 'SIGHUP'),
   },
   haproxy: {
-    program: {
-      file: 'usr/sbin/haproxy',
-      package: 'haproxy',
-      libraries: ['liblua5.3-0', 'libopentracing-c-wrapper0', 'libopentracing1'],
-      version: ['-v'],
-    },
+    program: PROXY_PROGRAMS.haproxy,
     listening: (snippet, port) => snippet.replace('bind :80', `bind 127.0.0.1:${port}`),
     configuration: (snippet) => snippet,
     args: (file) => ['-W', '-f', file],
     reload: ({ server }) => replaced(server, 'SIGUSR2'),
   },
   caddy: {
-    program: { file: 'usr/bin/caddy', package: 'caddy', version: ['version'] },
+    program: PROXY_PROGRAMS.caddy,
     listening: (snippet, port) => snippet.replace('presence.example.com {', `http://127.0.0.1:${port} {`),
     configuration: (snippet, folder) => `{\n  admin unix/${folder}/admin.sock\n}\n${snippet}`,
     args: (file) => ['run', '--adapter', 'caddyfile', '--config', file],

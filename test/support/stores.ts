@@ -15,6 +15,8 @@ export interface Stores {
   redisCluster: boolean;
   /** The settings that lead to it by Sentinels, of which REDIS_URL is one; null: it has none. */
   redisSentinels: Record<string, string> | null;
+  /** For the processes of a deployment, where they are to log in as another user than the tests. */
+  redisUserUrl: string | null;
   /** For REDIS_PREFIX; ends with a colon. */
   redisPrefix: string;
   databaseUrl: string;
@@ -24,18 +26,19 @@ export interface Stores {
 
 /** `name` is for the reader of keys and database lists; two files may use the same one. */
 export async function openStores(name: string): Promise<Stores> {
-  const { redisUrl, redisCluster, redisSentinels, postgresUrl } = inject('sharedStores');
+  const { redisUrl, redisCluster, redisSentinels, redisUserUrl, postgresUrl, poolerUrl } = inject('sharedStores');
   const room = `${name
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '_')
     .slice(0, 40)}_${randomBytes(4).toString('hex')}`;
   await administer(postgresUrl, `CREATE DATABASE ${room} TEMPLATE ${templateDatabase}`);
-  const databaseUrl = new URL(postgresUrl);
+  const databaseUrl = new URL(poolerUrl ?? postgresUrl);
   databaseUrl.pathname = `/${room}`;
   return {
     redisUrl,
     redisCluster,
     redisSentinels,
+    redisUserUrl,
     redisPrefix: `${room}:`,
     databaseUrl: databaseUrl.href,
     close: () => administer(postgresUrl, `DROP DATABASE IF EXISTS ${room} WITH (FORCE)`),
