@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ensurePythonClient } from '../../scripts/embedded/python.ts';
 import { isActive, isInactive, TestClient, tokenFor } from '../support/client.ts';
@@ -34,6 +37,22 @@ async function watcherOf(userId: string): Promise<TestClient> {
   here.push(watcher);
   return watcher;
 }
+
+test('the example of the client guide, given an address and a token, is told of who comes', async () => {
+  const [, example = ''] = /^```python\n(.*?)^```$/ms.exec(await readFile('docs/client.md', 'utf8')) ?? [];
+  const placed = example
+    .replace('https://presence.example.com', rollcall.web(0).url)
+    .replace(/^ {4}\.\.\. .*$/m, `    return "${await tokenFor('robot')}"`);
+  const program = spawn(python, ['-u', '-c', placed], { stdio: ['ignore', 'pipe', 'inherit'] });
+  here.push({ leave: () => program.kill() });
+  const watcher = await watcherOf('robot');
+  if (watcher.ready?.users?.[0]?.status !== 'active') await watcher.hears('robot', isActive, { withinMs: 20_000 });
+  const [said] = await Promise.all([
+    once(program.stdout, 'data'),
+    TestClient.connect(rollcall.web(1).url, 'ada').then((ada) => here.push(ada)),
+  ]);
+  expect(`${said}`).toMatch(/^ada active 20\d\d-/);
+});
 
 describe.each(['websocket', 'polling'] as const)('a client in Python, by %s', (transport) => {
   async function connect(userId: string, token?: string): Promise<PythonClient> {

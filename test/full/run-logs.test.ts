@@ -75,6 +75,7 @@ const NOT_KEPT: Record<string, string> = {
   'test/browser/orphans.test.ts': 'only a browser, which knows no secrets',
   'test/browser/chromium.ts': 'a browser',
   'test/browser/example.test.ts': 'a compiler',
+  'test/full/python-clients.test.ts': 'a client, which says what it was told',
   'test/full/run-logs.test.ts': 'runs of tests',
   'test/full/demo.test.ts': 'the demo prints a token for its visitor, by design',
   'test/lifecycle.test.ts': 'knows no secrets',

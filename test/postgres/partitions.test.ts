@@ -77,7 +77,9 @@ async function planOf(ask: () => Promise<unknown>): Promise<string> {
 async function lookedInto(ask: () => Promise<unknown>, part = ''): Promise<string[]> {
   const plan = await planOf(ask);
   expect(plan).not.toContain('Seq Scan on status_transitions');
-  const found = plan.split('\n').filter((line) => line.includes(` ${part}`) && !line.includes('never executed'));
+  // Before PostgreSQL 18 a plan also names as places to delete from those whose scans it has removed.
+  const scans = plan.split('\n').filter((line) => !/^ *Delete on/.test(line));
+  const found = scans.filter((line) => line.includes(` ${part}`) && !line.includes('never executed'));
   const names = found.flatMap(
     (line) => / on status_transitions_(default|before|\d{4}_\d\d_\d\d)/.exec(line)?.[1] ?? [],
   );
