@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ensurePythonClient } from '../../scripts/embedded/python.ts';
 import { isActive, isInactive, TestClient, tokenFor } from '../support/client.ts';
@@ -47,11 +48,11 @@ test('the example of the client guide, given an address and a token, is told of 
   here.push({ leave: () => program.kill() });
   const watcher = await watcherOf('robot');
   if (watcher.ready?.users?.[0]?.status !== 'active') await watcher.hears('robot', isActive, { withinMs: 20_000 });
-  const [said] = await Promise.all([
-    once(program.stdout, 'data'),
+  const [[said]] = await Promise.all([
+    once(createInterface(program.stdout), 'line'),
     TestClient.connect(rollcall.web(1).url, 'ada').then((ada) => here.push(ada)),
   ]);
-  expect(`${said}`).toMatch(/^ada active 20\d\d-/);
+  expect(said).toMatch(/^ada active 20\d\d-/);
 });
 
 describe.each(['websocket', 'polling'] as const)('a client in Python, by %s', (transport) => {
