@@ -7,8 +7,6 @@ export interface Tally {
 }
 
 interface VitestReport {
-  numPassedTests: number;
-  numFailedTests: number;
   testResults: {
     name: string;
     status: string;
@@ -17,13 +15,25 @@ interface VitestReport {
   }[];
 }
 
-/** Reads Vitest's JSON report. A file that failed before any of its tests could fail counts as one failure. */
-export async function vitestTally(reportFile: string): Promise<Tally> {
-  const report: VitestReport = JSON.parse(await readFile(reportFile, 'utf8'));
-  const brokenFiles = report.testResults.filter(
+/**
+ * Reads Vitest's JSON report, of all files or of those alone that are named. A file that failed before any of its tests could fail
+ * counts as one failure.
+ */
+export async function vitestTally(reportFile: string, files?: readonly string[]): Promise<Tally> {
+  const { testResults }: VitestReport = JSON.parse(await readFile(reportFile, 'utf8'));
+  const counted = testResults.filter(({ name }) => files === undefined || files.includes(name));
+  const tests = counted.flatMap((file) => file.assertionResults);
+  const brokenFiles = counted.filter(
     (file) => file.status === 'failed' && file.assertionResults.every((test) => test.status !== 'failed'),
   );
-  return { passed: report.numPassedTests, failed: report.numFailedTests + brokenFiles.length };
+  const having = (status: string) => tests.filter((test) => test.status === status).length;
+  return { passed: having('passed'), failed: having('failed') + brokenFiles.length };
+}
+
+/** By their full paths. */
+export async function filesThatFailed(reportFile: string): Promise<string[]> {
+  const { testResults }: VitestReport = JSON.parse(await readFile(reportFile, 'utf8'));
+  return testResults.filter(({ status }) => status === 'failed').map(({ name }) => name);
 }
 
 /** What failed and why, to be read where the whole report is too long. */
