@@ -5,27 +5,54 @@ import { pathToFileURL } from 'node:url';
 import { parseSync } from 'vite';
 
 /**
- * Which room may use which, and no import circles: type-only imports count too, since they tie rooms together as
- * well. A room is a folder of src/, the foundation is what lies directly in src/.
+ * Which room may use which, why no other, and no import circles: type-only imports count too, since they tie rooms together
+ * as well. A room is a folder of src/ (in web/ each folder is one), or what lies directly in src/: the foundation, and stores.ts.
  */
-const stores = ['presence', 'foundation'];
-const stocked = ['presence', 'protocol', 'foundation', 'redis', 'postgres', 'queues', 'services'];
-const everythingBehindTheDoors = [...stocked, 'usecases'];
-const mayUse: Record<string, string[]> = {
-  presence: [],
-  protocol: ['presence'],
-  foundation: [],
-  redis: stores,
-  postgres: stores,
-  queues: ['protocol', 'presence', 'foundation'],
-  services: ['presence', 'foundation', 'redis', 'postgres', 'queues'],
-  // What the service does, whoever asks for it: it knows no transport.
-  usecases: stocked,
-  web: everythingBehindTheDoors,
-  workers: everythingBehindTheDoors,
-  client: ['protocol', 'presence'],
-  demo: ['client'],
-  migrations: [],
+interface Wall {
+  uses: string[];
+  because: string;
+}
+
+const foundation = ['foundation', 'config', 'telemetry'];
+const belowTheFloor = ['presence', 'protocol', ...foundation, 'redis', 'postgres', 'queues', 'stores'];
+const web = ['web', 'web/sessions', 'web/limits', 'web/auth', 'web/operations', 'web/docs'];
+const server = [...belowTheFloor, 'usecases'];
+const everyRoom = [...server, ...web, 'web/routes', 'web/sockets', 'workers', 'migrations', 'client', 'demo'];
+
+const oneProcess = 'a web and a worker are processes of their own and meet in the stores';
+const behindTheDoors: Wall = { uses: [...server, ...web], because: oneProcess };
+
+const walls: Record<string, Wall> = {
+  presence: { uses: [], because: 'the rules can be read, and tried, without knowing what a store is' },
+  protocol: { uses: ['presence'], because: 'what crosses the network is the same for server, client and documents' },
+  foundation: { uses: [...foundation, 'protocol'], because: 'whatever everything stands on stands on nothing else' },
+  config: { uses: [...foundation, 'protocol'], because: 'settings are read and checked before anything is opened' },
+  telemetry: { uses: [...foundation, 'protocol'], because: 'what is measured is handed in by who measures it' },
+  redis: { uses: ['presence', ...foundation], because: 'what is now knows nothing of what was, nor of who asks' },
+  postgres: { uses: ['presence', ...foundation], because: 'what was knows nothing of what is now, nor of who asks' },
+  queues: { uses: ['protocol', 'presence', ...foundation], because: 'a job is handed over, whoever does it' },
+  stores: {
+    uses: ['presence', ...foundation, 'redis', 'postgres', 'queues'],
+    because: 'the file that opens stores holds no behaviour',
+  },
+  usecases: { uses: belowTheFloor, because: 'a use case knows no transport' },
+  // Who puts a web together knows all of it.
+  web: { uses: [...server, ...web, 'web/routes', 'web/sockets'], because: oneProcess },
+  'web/sessions': behindTheDoors,
+  'web/limits': behindTheDoors,
+  'web/auth': behindTheDoors,
+  'web/operations': behindTheDoors,
+  'web/docs': behindTheDoors,
+  'web/routes': { uses: [...server, ...web], because: 'doors do not know each other' },
+  'web/sockets': { uses: [...server, ...web], because: 'doors do not know each other' },
+  workers: { uses: server, because: oneProcess },
+  client: { uses: ['protocol', 'presence'], because: 'it runs in browsers' },
+  demo: { uses: ['client'], because: 'it uses the client as a stranger would' },
+  migrations: { uses: [], because: 'what has run once must do the same for ever, whatever the code says by then' },
+  bench: { uses: [...everyRoom, 'scripts'], because: 'figures must not hang on how tests are written' },
+  // The laboratory, which tests run too.
+  scripts: { uses: [...everyRoom, 'bench', 'test'], because: 'a script starts what is there' },
+  findings: { uses: [], because: 'they show what others do, without our code' },
 };
 
 /** Packages a room may import; rooms not named here may import any. `node:` modules are named like packages. */
@@ -34,11 +61,14 @@ const mayImport: Record<string, string[]> = {
   protocol: ['zod'],
 };
 
-/** The rooms in which a store's package may be spoken to directly. */
+/** Rooms that packages are for; a use case that speaks to a transport is none. */
 const ownedPackages: Record<string, string[]> = {
-  knex: ['postgres', 'migrations', 'services'],
+  knex: ['postgres', 'migrations', 'stores'],
   pg: ['postgres', 'migrations'],
 };
+/** These measure and mend stores from outside. */
+const TOOLS = ['scripts', 'bench', 'findings'];
+const notInUseCases = ['fastify', 'socket.io', 'bullmq'];
 
 /** Every violation under `root`, one line each; empty where the rules hold. */
 export async function importViolations(root: string): Promise<string[]> {
@@ -65,7 +95,7 @@ export async function importViolations(root: string): Promise<string[]> {
   return [...violations, ...circles(imports)];
 }
 
-const folders = ['src', 'workers', 'migrations', 'scripts', 'bench'];
+const folders = ['src', 'workers', 'migrations', 'scripts', 'bench', 'findings'];
 
 async function sourceFiles(root: string): Promise<string[]> {
   const files: string[] = [];
@@ -89,20 +119,22 @@ function specifiers(file: string, source: string): string[] {
   return [...new Set(named)];
 }
 
-/** Undefined for what is no room (scripts, bench, tests): these may use everything. */
+/** Undefined for what lies outside the rooms. Tests and the settings of tools may use everything. */
 function roomOf(file: string): string | undefined {
   const [top, second, ...rest] = file.split('/');
-  if (top !== 'src') return top === 'workers' || top === 'migrations' ? top : undefined;
+  if (top !== 'src') return top === 'test' || folders.includes(top ?? '') ? top : undefined;
+  if (second === 'web' && rest.length > 1) return `web/${rest[0]}`;
   if (rest.length > 0) return second;
-  return second === 'services.ts' ? 'services' : 'foundation';
+  return second === 'stores.ts' ? 'stores' : 'foundation';
 }
 
 function roomProblem(from: string | undefined, to: string | undefined): string | undefined {
   if (from === undefined || from === to) return undefined;
-  const allowed = mayUse[from];
-  if (!allowed) return `"${from}" is no room of the house`;
-  if (to !== undefined && allowed.includes(to)) return undefined;
-  return `${from} may use ${allowed.join(', ') || 'no other room'}, never ${to ?? 'what lies outside the rooms'}`;
+  const wall = walls[from];
+  if (!wall) return `"${from}" is no room of the house`;
+  if (to !== undefined && wall.uses.includes(to)) return undefined;
+  const uses = wall.uses.join(', ') || 'no other room';
+  return `${from} may use ${uses}, never ${to ?? 'what lies outside the rooms'}: ${wall.because}`;
 }
 
 function packageProblem(from: string | undefined, specifier: string): string | undefined {
@@ -115,7 +147,10 @@ function packageProblem(from: string | undefined, specifier: string): string | u
   if (allowed && !allowed.includes(name))
     return `imports ${name}: ${from} may import ${allowed.join(', ') || 'no package'}`;
   const owners = ownedPackages[name];
-  if (owners && !owners.includes(from)) return `imports ${name}: only ${owners.join(', ')} may`;
+  if (owners && from in walls && !TOOLS.includes(from) && !owners.includes(from)) {
+    return `imports ${name}: only ${owners.join(', ')} may`;
+  }
+  if (from === 'usecases' && notInUseCases.includes(name)) return `imports ${name}: ${walls.usecases?.because}`;
   return undefined;
 }
 

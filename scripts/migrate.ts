@@ -1,4 +1,4 @@
-import { ConfigError, readDatabaseConfig } from '../src/config.ts';
+import { ConfigError, readDatabaseConfig } from '../src/config/config.ts';
 import { migrate } from '../src/postgres/migrate.ts';
 
 try {

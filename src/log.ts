@@ -1,5 +1,5 @@
 import { type DestinationStream, type Logger, pino, stdSerializers, stdTimeFunctions } from 'pino';
-import type { Config } from './config.ts';
+import type { Config } from './config/config.ts';
 import { repeatsCounted } from './log-repeats.ts';
 import { SECRET_KEY, secretsIn, secretsRemover } from './secrets.ts';
 

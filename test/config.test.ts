@@ -1,6 +1,6 @@
 import { createECDH, generateKeyPairSync } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { type Config, ConfigError, readConfig, readDatabaseConfig } from '../src/config.ts';
+import { type Config, ConfigError, readConfig, readDatabaseConfig } from '../src/config/config.ts';
 
 const secret = 'a secret of rather more than thirty-two bytes';
 const least = {

@@ -2,7 +2,7 @@ import { IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import { Redis } from 'ioredis';
 import { afterEach, expect, test, vi } from 'vitest';
-import { readConfig } from '../src/config.ts';
+import { readConfig } from '../src/config/config.ts';
 import { createLogger, type Logger, withoutQuery } from '../src/log.ts';
 import { privateRedis } from './support/stores.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { MOST_ATTEMPTS, OperatorLock } from '../src/operator.ts';
+import { MOST_ATTEMPTS, OperatorLock } from '../src/telemetry/operator.ts';
 
 const basic = (login: string) => `Basic ${Buffer.from(login).toString('base64')}`;
 const right = basic('ops:a:b c');

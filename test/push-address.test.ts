@@ -7,7 +7,7 @@ import {
   PrivateAddressError,
   publicLookup,
   pushAddressProblem,
-} from '../src/push-address.ts';
+} from '../src/outbound-address.ts';
 import { NameServer } from './support/name-server.ts';
 
 describe('an address of the network', () => {

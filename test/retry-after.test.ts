@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { retryAfterMs } from '../src/retry-after.ts';
+import { retryAfterMs } from '../workers/retry-after.ts';
 
 const NOW = Date.UTC(2030, 0, 1, 12);
 const date = (ms: number) => new Date(NOW + ms).toUTCString();

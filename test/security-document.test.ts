@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { readConfig } from '../src/config.ts';
-import { PER_TEN_SECONDS } from '../src/web/limits.ts';
+import { readConfig } from '../src/config/config.ts';
+import { PER_TEN_SECONDS } from '../src/web/limits/limits.ts';
 
 const text = readFileSync(new URL('../SECURITY.md', import.meta.url), 'utf8');
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { Job } from 'bullmq';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import { type Activation, type Asker, askersOf, claimAlerts, usersAskedAbout } from '../src/postgres/alerts.ts';
 import { subscriptionsOf } from '../src/postgres/push-subscriptions.ts';
 import type { Cause, Change } from '../src/presence/change.ts';
 import type { FriendActiveJob, PushJob } from '../src/queues/jobs.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 
 const ASKERS_AT_ONCE = 200;
 /** Somebody came. Not who was here all along, and Redis or a watcher did not know. */

@@ -2,8 +2,8 @@ import type { Job } from 'bullmq';
 import type { DrainJob } from '../src/queues/jobs.ts';
 import { type DeliveryItem, publish } from '../src/redis/delivery.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
-import type { Services } from '../src/services.ts';
-import { ending, type TraceContext } from '../src/tracing.ts';
+import type { Services } from '../src/stores.ts';
+import { ending, type TraceContext } from '../src/telemetry/tracing.ts';
 import { drain } from './drain.ts';
 import type { WorkerMetrics } from './metrics.ts';
 

@@ -1,8 +1,8 @@
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
+import { receiverOf } from '../src/config/webhook-settings.ts';
 import { feedStanding, forgetErasures, positionChanges } from '../src/postgres/change-feed.ts';
 import { takenUpTo } from '../src/postgres/webhooks.ts';
-import type { Services } from '../src/services.ts';
-import { receiverOf } from '../src/webhook-settings.ts';
+import type { Services } from '../src/stores.ts';
 
 /** How many positions are given in one go, and how often in a pass. */
 const POSITIONS_AT_ONCE = 5000;

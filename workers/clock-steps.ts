@@ -1,7 +1,7 @@
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import type { FollowUps } from '../src/queues/follow-ups.ts';
 import { SHARDS } from '../src/redis/keys.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 
 const PAGE = 500;
 /** Whose clocks differ by less is seen to in time anyhow. */

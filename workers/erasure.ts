@@ -3,7 +3,7 @@ import { erasedAgo, eraseUser, isAnybodyErased } from '../src/postgres/erasure.t
 import { loadMemories } from '../src/postgres/users.ts';
 import type { Change } from '../src/presence/change.ts';
 import type { EraseTracesJob } from '../src/queues/jobs.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 
 /**
  * What an erasure in the outbox asks for, in its place among the changes: whatever was recorded before it goes, and

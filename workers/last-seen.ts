@@ -1,5 +1,5 @@
 import type { Job } from 'bullmq';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import type { Logger } from '../src/log.ts';
 import { markLoss } from '../src/postgres/change-feed.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
@@ -9,8 +9,8 @@ import type { Cause } from '../src/presence/change.ts';
 import type { DrainJob, RejectedJob } from '../src/queues/jobs.ts';
 import { shardOf } from '../src/redis/keys.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
-import type { Services } from '../src/services.ts';
-import { ending } from '../src/tracing.ts';
+import type { Services } from '../src/stores.ts';
+import { ending } from '../src/telemetry/tracing.ts';
 import { scheduleAlerts } from './alerts.ts';
 import { drain } from './drain.ts';
 import { erase } from './erasure.ts';

@@ -1,11 +1,11 @@
 import type { WorkerOptions } from 'bullmq';
-import { type Config, readConfig } from '../src/config.ts';
+import { type Config, readConfig } from '../src/config/config.ts';
 import { type ProcessPlan, runProcess } from '../src/lifecycle.ts';
 import { createLogger } from '../src/log.ts';
 import { FollowUps } from '../src/queues/follow-ups.ts';
 import { type QueueName, timeoutQueueNames } from '../src/queues/jobs.ts';
-import { openServices } from '../src/services.ts';
-import { openTracing, tracingService } from '../src/tracing-start.ts';
+import { openServices } from '../src/stores.ts';
+import { openTracing, tracingService } from '../src/telemetry/tracing-start.ts';
 import { runBroadcast } from './broadcasts.ts';
 import { runLastSeen } from './last-seen.ts';
 import { runMaintenance } from './maintenance.ts';

@@ -1,11 +1,11 @@
 import type { Job } from 'bullmq';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
 import { activeInMemory, loadMemories, moveLastSeen, recentlyLeft, withEndingDetail } from '../src/postgres/users.ts';
 import type { Memory } from '../src/presence/change.ts';
 import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 import { eraseTraces } from './erasure.ts';
 import { compareMemberships } from './memberships.ts';
 import { comparePrivacy } from './privacy-comparison.ts';

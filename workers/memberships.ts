@@ -7,7 +7,7 @@ import {
   untoldRemovals,
 } from '../src/postgres/membership-changes.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 import { Backoff } from './backoff.ts';
 
 /** So long a web has to tell Redis of a removal itself. */

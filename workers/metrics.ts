@@ -1,11 +1,18 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Histogram } from 'prom-client';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
+import { receiverOf } from '../src/config/webhook-settings.ts';
 import { retryAfterSeconds } from '../src/errors.ts';
-import { addFeedMetrics } from '../src/feed-metrics.ts';
 import type { Service } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
+import { networkOf } from '../src/network.ts';
+import { feedFigures } from '../src/postgres/change-feed-figures.ts';
+import { CAUSES, type Cause } from '../src/presence/change.ts';
+import { SharedLimits } from '../src/redis/limits.ts';
+import type { OutboxEntry } from '../src/redis/outbox.ts';
+import type { Services } from '../src/stores.ts';
+import { addFeedMetrics } from '../src/telemetry/feed-metrics.ts';
 import {
   addReadinessMetrics,
   addStoreMetrics,
@@ -13,15 +20,9 @@ import {
   createRegistry,
   LATENCY_BUCKETS,
   lagNoted,
-} from '../src/metrics.ts';
-import { networkOf } from '../src/network.ts';
-import { OPERATOR_CHALLENGE, OperatorLock } from '../src/operator.ts';
-import { feedFigures } from '../src/postgres/change-feed-figures.ts';
-import { CAUSES, type Cause } from '../src/presence/change.ts';
-import { SharedLimits } from '../src/redis/limits.ts';
-import type { OutboxEntry } from '../src/redis/outbox.ts';
-import { readStoreFigures, type Services } from '../src/services.ts';
-import { receiverOf } from '../src/webhook-settings.ts';
+} from '../src/telemetry/metrics.ts';
+import { OPERATOR_CHALLENGE, OperatorLock } from '../src/telemetry/operator.ts';
+import { readStoreFigures } from '../src/usecases/store-figures.ts';
 import type { PushResult } from './pushes.ts';
 
 /** The causes after which a quick return on the same device says that nobody had really left. */

@@ -1,5 +1,5 @@
 import { loadSeeds, NOBODY } from '../src/postgres/users.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 
 const AT_ONCE = 500;
 

@@ -1,7 +1,7 @@
 import type { Job } from 'bullmq';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import type { FriendActiveJob, NotificationJobName, PushJob } from '../src/queues/jobs.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 import { runFriendActive } from './alerts.ts';
 
 export async function runNotification(services: Services, config: Config, job: Job<FriendActiveJob | PushJob>) {

@@ -3,7 +3,7 @@ import { privaciesOf, restrictedUsers } from '../src/postgres/privacy.ts';
 import type { Privacy } from '../src/presence/visibility.ts';
 import { isRedisAway } from '../src/redis/absence.ts';
 import type { Standing } from '../src/redis/privacy-cache.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 import { tellPrivacy } from '../src/usecases/privacy.ts';
 import { Backoff } from './backoff.ts';
 import { eraseAgain } from './erasure.ts';

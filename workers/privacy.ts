@@ -7,7 +7,7 @@ import {
   untoldChanges,
 } from '../src/postgres/privacy-changes.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 import { tellPrivacy } from '../src/usecases/privacy.ts';
 
 /** So long a web has to tell Redis of a change itself. */

@@ -1,12 +1,12 @@
 import { Agent as HttpAgent, request as requestHttp } from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import webPush from 'web-push';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
+import { lookupPublic, PrivateAddressError, pushAddressProblem } from '../src/outbound-address.ts';
 import type { PushSubscription } from '../src/postgres/push-subscriptions.ts';
 import type { PushMessage } from '../src/protocol/push.ts';
-import { lookupPublic, PrivateAddressError, pushAddressProblem } from '../src/push-address.ts';
 import { type HostBehaviour, PROMPT_MS } from '../src/redis/push-places.ts';
-import { retryAfterMs } from '../src/retry-after.ts';
+import { retryAfterMs } from './retry-after.ts';
 
 /** How long a push service keeps a message for a browser that is not there: nobody wants to hear of it later. */
 export const PUSH_TTL_SECONDS = 600;

@@ -1,5 +1,5 @@
 import { DelayedError, type Job, UnrecoverableError } from 'bullmq';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import { friendToTell } from '../src/postgres/alerts.ts';
 import {
   noteGivenUp,
@@ -10,7 +10,7 @@ import {
 } from '../src/postgres/push-subscriptions.ts';
 import type { PushMessage } from '../src/protocol/push.ts';
 import type { PushJob } from '../src/queues/jobs.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 import { isStillActive, nameOf } from './alerts.ts';
 import { PUSH_TTL_SECONDS, type PushOutcome, type PushTry, sendPush } from './push.ts';
 

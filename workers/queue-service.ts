@@ -4,7 +4,7 @@ import type { Logger } from '../src/log.ts';
 import { KEEP, kindOf, type QueueName } from '../src/queues/jobs.ts';
 import { absenceOf, isRedisAway } from '../src/redis/absence.ts';
 import type { RedisClient } from '../src/redis/connect.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 import { isJobLost } from './lost-jobs.ts';
 
 export type Processor = (job: Job, token: string | undefined) => Promise<unknown>;

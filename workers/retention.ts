@@ -1,12 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import { dropChangesOfFeed } from '../src/postgres/change-feed.ts';
 import { dropErasures } from '../src/postgres/erasure.ts';
 import { isBusy, isUnpermitted } from '../src/postgres/errors.ts';
 import { dropPartitions, makePartitions } from '../src/postgres/partitions.ts';
 import { dropMinutes, dropTransitions } from '../src/postgres/retention.ts';
 import { postgresNow } from '../src/postgres/time.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 
 const ROWS_AT_ONCE = 5000;
 /** At one run in ten minutes some fourteen million rows a day; what is left waits for the next. */

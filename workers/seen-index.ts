@@ -1,5 +1,5 @@
 import { lastSeenPage } from '../src/postgres/analytics.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 
 const PAGE = 2000;
 /** Other maintenance waits for this; what is left goes on in the next run. */

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
 import type { Logger } from '../src/log.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
 import type { FollowUps } from '../src/queues/follow-ups.ts';
 import { isRedisAway } from '../src/redis/absence.ts';
 import type { SweptShard } from '../src/redis/active-index.ts';
 import { trimDelivery } from '../src/redis/delivery.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
+import { Choices } from '../src/usecases/choices.ts';
 import { Beside } from './beside.ts';
 import { FeedKeeper } from './change-feed.ts';
-import { Choices } from './choices.ts';
 import { ClockSteps } from './clock-steps.ts';
 import { MembershipKeeper } from './memberships.ts';
 import { Newcomers } from './newcomers.ts';

@@ -1,5 +1,5 @@
 import { noteActive } from '../src/postgres/analytics.ts';
-import type { Services } from '../src/services.ts';
+import type { Services } from '../src/stores.ts';
 
 /**
  * Notes how many are active in this minute, several runs a minute so that none is skipped; the first that can tell stands.

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
+import type { WebhookSettings } from '../src/config/webhook-settings.ts';
 import type { WebhookDelivery } from '../src/protocol/changes.ts';
-import { retryAfterMs } from '../src/retry-after.ts';
-import type { WebhookSettings } from '../src/webhook-settings.ts';
+import { retryAfterMs } from './retry-after.ts';
 
 /** The receiver has ten seconds, and is not to pay for the way there and back. */
 const LIMIT_MS = 10_500;

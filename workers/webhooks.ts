@@ -1,12 +1,12 @@
 import type { Job } from 'bullmq';
-import type { Config } from '../src/config.ts';
+import type { Config } from '../src/config/config.ts';
+import { receiverOf } from '../src/config/webhook-settings.ts';
 import { changesAfter, changesLeft, type FeedCursor, feedStanding } from '../src/postgres/change-feed.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
 import { noteTaken, takenUpTo } from '../src/postgres/webhooks.ts';
 import { feedChange, type WebhookDelivery, writeFeedCursor } from '../src/protocol/changes.ts';
 import type { DeliverJob, RefusedJob, WebhookBatch, WebhookJobName } from '../src/queues/jobs.ts';
-import type { Services } from '../src/services.ts';
-import { receiverOf } from '../src/webhook-settings.ts';
+import type { Services } from '../src/stores.ts';
 import { postWebhook, type WebhookOutcome } from './webhook-post.ts';
 
 const MOST_CHANGES = 100;

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/log.ts';
-import { openServices } from '../../src/services.ts';
-import type { Connection } from '../../src/web/connection.ts';
-import { Connections } from '../../src/web/connections.ts';
-import { Presence } from '../../src/web/presence.ts';
+import { openServices } from '../../src/stores.ts';
+import { Presence } from '../../src/usecases/presence.ts';
+import type { Connection } from '../../src/web/sessions/connection.ts';
+import { Connections } from '../../src/web/sessions/connections.ts';
 import { serve } from './rpc.ts';
 import { Sessions } from './sessions.ts';
 

@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import type { FeedFigures, ReceiverFigures } from '../feed-metrics.ts';
+import type { FeedFigures, ReceiverFigures } from '../telemetry/feed-metrics.ts';
 import { query } from './connect.ts';
 import { msOf } from './time.ts';
 

@@ -1,5 +1,5 @@
 import knex, { type Knex } from 'knex';
-import type { Config, DatabaseSsl } from '../config.ts';
+import type { Config, DatabaseSsl } from '../config/config.ts';
 import type { Logger } from '../log.ts';
 import { postgresClient } from './pool.ts';
 

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import knex, { type Knex } from 'knex';
-import type { DatabaseSsl } from '../config.ts';
+import type { DatabaseSsl } from '../config/config.ts';
 import { connectionTo, quietLog } from './connect.ts';
 import { postgresClient } from './pool.ts';
 

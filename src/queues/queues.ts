@@ -1,6 +1,6 @@
 import { type ConnectionOptions, type JobsOptions, Queue } from 'bullmq';
 import type { FollowUp } from '../presence/follow-up.ts';
-import { NO_TRACING, type Tracing } from '../tracing.ts';
+import { NO_TRACING, type Tracing } from '../telemetry/tracing.ts';
 import { Backlog } from './backlog.ts';
 import { clientOf } from './due.ts';
 import { QueueFigures } from './figures.ts';

@@ -1,5 +1,5 @@
 import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
-import type { SentinelSettings } from '../redis-settings.ts';
+import type { SentinelSettings } from '../config/redis-settings.ts';
 import { type Absence, absenceOf } from './absence.ts';
 import { sentinelOptions } from './sentinels.ts';
 

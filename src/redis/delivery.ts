@@ -1,5 +1,5 @@
 import type { Change } from '../presence/change.ts';
-import type { TraceContext } from '../tracing.ts';
+import type { TraceContext } from '../telemetry/tracing.ts';
 import type { RedisClient } from './connect.ts';
 import type { Doing } from './indicators.ts';
 import { type Keys, SHARDS } from './keys.ts';

@@ -1,5 +1,5 @@
 import type { FollowUp } from '../presence/follow-up.ts';
-import { isRecorded, NO_TRACING, type Tracing } from '../tracing.ts';
+import { isRecorded, NO_TRACING, type Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';

@@ -1,5 +1,5 @@
 import type { Cause, Change, Claims, Detail } from '../presence/change.ts';
-import type { TraceContext } from '../tracing.ts';
+import type { TraceContext } from '../telemetry/tracing.ts';
 import type { RedisClient } from './connect.ts';
 import { compareIds } from './delivery.ts';
 import type { Doing } from './indicators.ts';

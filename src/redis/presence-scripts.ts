@@ -1,6 +1,6 @@
 import type { Memory } from '../presence/change.ts';
 import type { FollowUp } from '../presence/follow-up.ts';
-import { isRecorded, type Tracing } from '../tracing.ts';
+import { isRecorded, type Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';

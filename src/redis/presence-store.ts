@@ -1,6 +1,6 @@
 import type { Claims, Detail, Memory, Status } from '../presence/change.ts';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
-import { NO_TRACING } from '../tracing.ts';
+import { NO_TRACING } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { glimpsesIn, PER_GLIMPSE, toMs, UNSETTLED } from './glimpses.ts';

@@ -1,6 +1,6 @@
 import type { FollowUp } from '../presence/follow-up.ts';
 import type { Difference, Openness, Privacy, PrivacyStep, Relation } from '../presence/visibility.ts';
-import type { Tracing } from '../tracing.ts';
+import type { Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, SHARDS, shardOf } from './keys.ts';

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
-import { type ScriptRun, scriptRuns } from '../script-runs.ts';
-import type { TraceContext } from '../tracing.ts';
+import { type ScriptRun, scriptRuns } from '../telemetry/script-runs.ts';
+import type { TraceContext } from '../telemetry/tracing.ts';
 import type { RedisClient } from './connect.ts';
 import { throwIfRefused } from './gate.ts';
 

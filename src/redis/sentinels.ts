@@ -1,5 +1,5 @@
 import { type Redis, type RedisOptions, type SentinelConnectionOptions, SentinelConnector } from 'ioredis';
-import type { SentinelSettings } from '../redis-settings.ts';
+import type { SentinelSettings } from '../config/redis-settings.ts';
 
 /** A Sentinel that says nothing for so long (ms) is passed over. */
 const ANSWER_LIMIT_MS = 1000;

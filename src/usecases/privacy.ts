@@ -9,7 +9,7 @@ import type { FollowUps } from '../queues/follow-ups.ts';
 import { isRedisAway } from '../redis/absence.ts';
 import type { Seed } from '../redis/presence-types.ts';
 import type { Staged } from '../redis/privacy-cache.ts';
-import type { Services } from '../services.ts';
+import type { Services } from '../stores.ts';
 
 /** Of a list that is read from PostgreSQL and gathered in Redis: neither stands still for long. */
 const LIST_PAGE = 1000;

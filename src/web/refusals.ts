@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { httpErrorBody, RollcallError, retryAfterSeconds, toRollcallError } from '../errors.ts';
-import { TokenRefusal } from './token-refusals.ts';
+import { TokenRefusal } from './auth/token-refusals.ts';
 
 /** Everything that is refused, and everything that fails, leaves in one shape. */
 export function refuseInOurShape(app: FastifyInstance): void {

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { TOKEN_REFUSALS, type TokenRefusalReason } from '../../src/web/token-refusals.ts';
+import { TOKEN_REFUSALS, type TokenRefusalReason } from '../../src/web/auth/token-refusals.ts';
 import { Refused, rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment } from '../support/deployment.ts';
 import { LOCK, samplesOf } from '../support/metrics.ts';

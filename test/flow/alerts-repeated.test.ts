@@ -1,9 +1,9 @@
 import type { Job } from 'bullmq';
 import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Config, readConfig } from '../../src/config.ts';
+import { type Config, readConfig } from '../../src/config/config.ts';
 import type { FriendActiveJob } from '../../src/queues/jobs.ts';
-import { openServices, type Services } from '../../src/services.ts';
+import { openServices, type Services } from '../../src/stores.ts';
 import { runFriendActive, scheduleAlerts } from '../../workers/alerts.ts';
 import { alertOf, befriend, Listener } from '../support/alerts-world.ts';
 import { TestClient } from '../support/client.ts';

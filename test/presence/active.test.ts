@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { nextLook, statusOf } from '../../src/presence/person.ts';
+import { nextLook, statusOf } from '../model/person.ts';
 import { Ann, moment, TTL } from './people.ts';
 
 test('the first session makes a user active, and that is told once', () => {

@@ -1,5 +1,5 @@
-import { chooseInactive, close, type Hello, handOver, open, touch } from '../../src/presence/happenings.ts';
-import { type Circumstances, type Outcome, type Person, settle, stranger } from '../../src/presence/person.ts';
+import { chooseInactive, close, type Hello, handOver, open, touch } from '../model/happenings.ts';
+import { type Circumstances, type Outcome, type Person, settle, stranger } from '../model/person.ts';
 
 export const TTL = 60_000;
 const START = 1_000_000;

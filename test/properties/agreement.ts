@@ -1,5 +1,8 @@
 import { expect } from 'vitest';
 import type { Change, Status } from '../../src/presence/change.ts';
+import type { Keys } from '../../src/redis/keys.ts';
+import type { Outbox, OutboxEntry } from '../../src/redis/outbox.ts';
+import { parseRecord } from '../../src/redis/record.ts';
 import {
   type Circumstances,
   type CloseReason,
@@ -7,10 +10,7 @@ import {
   nextLook,
   type Person,
   statusOf,
-} from '../../src/presence/person.ts';
-import type { Keys } from '../../src/redis/keys.ts';
-import type { Outbox, OutboxEntry } from '../../src/redis/outbox.ts';
-import { parseRecord } from '../../src/redis/record.ts';
+} from '../model/person.ts';
 import type { ModelTime } from './model-time.ts';
 
 /** What the rules say has to be in Redis. */

@@ -1,4 +1,7 @@
 import { expect } from 'vitest';
+import { NO_DIFFERENCE } from '../../src/presence/visibility.ts';
+import type { Chosen, OpenRequest, Seed } from '../../src/redis/presence-types.ts';
+import type { Staged } from '../../src/redis/privacy-cache.ts';
 import {
   changePrivacy,
   chooseActive,
@@ -10,11 +13,8 @@ import {
   POSTED,
   setDetail,
   touch,
-} from '../../src/presence/happenings.ts';
-import type { Person } from '../../src/presence/person.ts';
-import { NO_DIFFERENCE } from '../../src/presence/visibility.ts';
-import type { Chosen, OpenRequest, Seed } from '../../src/redis/presence-types.ts';
-import type { Staged } from '../../src/redis/privacy-cache.ts';
+} from '../model/happenings.ts';
+import type { Person } from '../model/person.ts';
 import { adoptUsers, inspect, look, record, snapshot, sweep, work } from './keeping.ts';
 import { HANDOVER_MS, MAX_SESSIONS, type Step, TTL_MS } from './steps.ts';
 import { type Connection, SHARD, type World } from './world.ts';

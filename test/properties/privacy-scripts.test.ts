@@ -4,7 +4,7 @@ import { type PrivacyStep, type Sight, sightOf, VISIBILITIES, type Visibility } 
 import { RedisClock } from '../../src/redis/clock.ts';
 import { shardOf } from '../../src/redis/keys.ts';
 import { PrivacyCache } from '../../src/redis/privacy-cache.ts';
-import { NO_TRACING } from '../../src/tracing.ts';
+import { NO_TRACING } from '../../src/telemetry/tracing.ts';
 import { openRoom, type Room, TTL_MS } from './room.ts';
 
 /** As in scripts-follow-the-rules.test.ts. */

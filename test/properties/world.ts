@@ -1,21 +1,13 @@
 import { expect } from 'vitest';
 import type { FollowUp } from '../../src/presence/follow-up.ts';
-import {
-  type Circumstances,
-  nextLook,
-  type Outcome,
-  type Person,
-  recall,
-  settle,
-  stranger,
-} from '../../src/presence/person.ts';
 import { ActiveIndex } from '../../src/redis/active-index.ts';
 import { createKeys, type Keys, shardOf } from '../../src/redis/keys.ts';
 import { Outbox } from '../../src/redis/outbox.ts';
 import { PresenceStore } from '../../src/redis/presence-store.ts';
 import { PrivacyCache } from '../../src/redis/privacy-cache.ts';
 import { runScript } from '../../src/redis/scripts.ts';
-import { NO_TRACING } from '../../src/tracing.ts';
+import { NO_TRACING } from '../../src/telemetry/tracing.ts';
+import { type Circumstances, nextLook, type Outcome, type Person, recall, settle, stranger } from '../model/person.ts';
 import { agree, type Expected } from './agreement.ts';
 import { MemoryOfUsers } from './memory.ts';
 import { LateClock, type ModelTime } from './model-time.ts';

@@ -9,7 +9,7 @@ import { parse } from 'yaml';
 import { freePort } from '../../scripts/embedded/free-port.ts';
 import { provideRedisProgram } from '../../scripts/embedded/redis-program.ts';
 import { serverProcess } from '../../scripts/embedded/server-process.ts';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { copiedIntoImage, entriesOf, procfile } from '../support/deploying.ts';
 
 /** Resolves once something takes connections at the port. */

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { run } from '../../scripts/embedded/programs.ts';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { copiedIntoImage, entriesOf, procfile } from '../support/deploying.ts';
 
 let [dockerfile, ignored] = ['', ''];

@@ -27,8 +27,8 @@ test('imports that follow the arrows are fine', async () => {
   const files = {
     'src/presence/status.ts': 'export const status = 1;',
     'src/redis/store.ts': "import { status } from '../presence/status.ts'; export const store = status;",
-    'src/services.ts': "export { store } from './redis/store.ts';",
-    'workers/main.ts': "import { store } from '../src/services.ts'; console.log(store);",
+    'src/stores.ts': "export { store } from './redis/store.ts';",
+    'workers/main.ts': "import { store } from '../src/stores.ts'; console.log(store);",
   };
   expect(await house(files)).toEqual([]);
 });
@@ -41,9 +41,16 @@ const forbidden: [string, string, string][] = [
   ['a worker that knows the web', 'workers/main.ts', 'src/web/app.ts'],
   ['a client that knows the server', 'src/client/state.ts', 'src/redis/keys.ts'],
   ['a demo that knows more than the client', 'src/demo/page.ts', 'src/protocol/socket.ts'],
-  ['settings that know the stores', 'src/config.ts', 'src/redis/keys.ts'],
+  ['settings that know the stores', 'src/config/config.ts', 'src/redis/keys.ts'],
   ['a server that knows its scripts', 'src/web/app.ts', 'scripts/demo.ts'],
-  ['a room nobody planned', 'src/utils/all.ts', 'src/config.ts'],
+  ['a use case that knows a door', 'src/usecases/social.ts', 'src/web/auth/rights.ts'],
+  ['a route that knows the sockets', 'src/web/routes/status.ts', 'src/web/sockets/gateway.ts'],
+  ['a socket that knows the routes', 'src/web/sockets/handlers.ts', 'src/web/routes/status.ts'],
+  ['a store that knows what it is used for', 'src/redis/keys.ts', 'src/usecases/social.ts'],
+  ['a file that opens stores and knows what they are used for', 'src/stores.ts', 'src/usecases/social.ts'],
+  ['a bench that hangs on tests', 'bench/index.ts', 'test/support/client.ts'],
+  ['a migration that hangs on the code of today', 'migrations/1.ts', 'src/presence/status.ts'],
+  ['a room nobody planned', 'src/utils/all.ts', 'src/config/config.ts'],
 ];
 
 test.for(forbidden)('%s: refused', async ([, from, to]) => {
@@ -78,4 +85,11 @@ test('the command fails on a violation', async () => {
   const { ok, output } = await run(process.execPath, [script], { cwd: root });
   expect(ok).toBe(false);
   expect(output).toContain('presence may use no other room, never redis');
+});
+
+test('a use case speaks to no transport', async () => {
+  const violations = await house({
+    'src/usecases/social.ts': "import type { FastifyRequest } from 'fastify'; export type x = FastifyRequest;",
+  });
+  expect(violations).toEqual(['src/usecases/social.ts: imports fastify: a use case knows no transport']);
 });

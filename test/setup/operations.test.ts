@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../scripts/embedded/free-port.ts';
 import { run } from '../../scripts/embedded/programs.ts';
 import { providePromtool } from '../../scripts/embedded/promtool.ts';
-import { ConfigError, readConfig } from '../../src/config.ts';
+import { ConfigError, readConfig } from '../../src/config/config.ts';
 import { ERRORS } from '../../src/errors.ts';
 import { Deployment } from '../support/deployment.ts';
 import { LOCK } from '../support/metrics.ts';

@@ -1,4 +1,4 @@
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { runProcess, type Service } from '../../src/lifecycle.ts';
 import { createLogger } from '../../src/log.ts';
 

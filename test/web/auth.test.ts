@@ -1,10 +1,10 @@
 import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { type JWTPayload, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import type { ErrorCode } from '../../src/errors.ts';
 import { createLogger } from '../../src/log.ts';
-import { type Authenticator, createAuthenticator } from '../../src/web/auth.ts';
+import { type Authenticator, createAuthenticator } from '../../src/web/auth/auth.ts';
 
 const secret = 'a secret of rather more than thirty-two bytes';
 const secretKey = createSecretKey(Buffer.from(secret));

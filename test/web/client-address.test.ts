@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { networkOf } from '../../src/network.ts';
-import { clientAddress } from '../../src/web/client-address.ts';
-import { Origins } from '../../src/web/origins.ts';
+import { Origins } from '../../src/web/auth/origins.ts';
+import { clientAddress } from '../../src/web/limits/client-address.ts';
 
 const asked = (remoteAddress: string, forwarded?: string) => ({
   headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded },

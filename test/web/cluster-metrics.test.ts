@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { AggregatorRegistry, type MetricObject } from 'prom-client';
 import { afterEach, expect, test } from 'vitest';
-import { createRegistry } from '../../src/metrics.ts';
+import { createRegistry } from '../../src/telemetry/metrics.ts';
 import { eventually } from '../support/eventually.ts';
 import { Cluster } from './cluster-run.ts';
 

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { runProcess } from '../../src/lifecycle.ts';
-import { webCluster } from '../../src/web/cluster.ts';
+import { webCluster } from '../../src/web/operations/cluster.ts';
 
 /** Two processes that share a port and answer with their process id; with an argument, processes that cannot start. */
 const [fails] = process.argv.slice(2);

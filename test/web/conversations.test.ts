@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/log.ts';
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import { addMember, removeMember } from '../../src/postgres/conversations.ts';
 import { eraseUser } from '../../src/postgres/erasure.ts';
 import { shardOf } from '../../src/redis/keys.ts';
-import { openServices, type Services } from '../../src/services.ts';
-import { Conversations } from '../../src/web/conversations.ts';
-import { Presence } from '../../src/web/presence.ts';
+import { openServices, type Services } from '../../src/stores.ts';
+import { Conversations } from '../../src/usecases/conversations.ts';
+import { Presence } from '../../src/usecases/presence.ts';
 import { compareMemberships, MembershipKeeper } from '../../workers/memberships.ts';
 import { eventually } from '../support/deployment.ts';
 import { openStores, type Stores } from '../support/stores.ts';

@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { exportJWK } from 'jose';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/log.ts';
-import { type Authenticator, createAuthenticator } from '../../src/web/auth.ts';
+import { type Authenticator, createAuthenticator } from '../../src/web/auth/auth.ts';
 import { KeyServer, key, start } from '../support/key-server.ts';
 
 let now: number;

@@ -1,8 +1,8 @@
 import { SignJWT } from 'jose';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/log.ts';
-import { type Authenticator, createAuthenticator } from '../../src/web/auth.ts';
+import { type Authenticator, createAuthenticator } from '../../src/web/auth/auth.ts';
 import { KeyServer, key, start } from '../support/key-server.ts';
 
 let now: number;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { RollcallError } from '../../src/errors.ts';
-import { Limit, WINDOW_MS } from '../../src/web/limit.ts';
-import { Limits } from '../../src/web/limits.ts';
+import { Limit, WINDOW_MS } from '../../src/web/limits/limit.ts';
+import { Limits } from '../../src/web/limits/limits.ts';
 
 /** A count that all processes share, as Redis keeps it. */
 function sharedCount() {

@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { Counter } from 'prom-client';
 import { runProcess } from '../../src/lifecycle.ts';
-import { createRegistry } from '../../src/metrics.ts';
-import { webCluster } from '../../src/web/cluster.ts';
-import { answerScrapes, scrapeOfMachine } from '../../src/web/cluster-metrics.ts';
+import { createRegistry } from '../../src/telemetry/metrics.ts';
+import { webCluster } from '../../src/web/operations/cluster.ts';
+import { answerScrapes, scrapeOfMachine } from '../../src/web/operations/cluster-metrics.ts';
 
 /** Two processes with a port each: `/` is a scrape of them all, and one event has happened in each. */
 const log = pino();

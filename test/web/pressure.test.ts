@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { type Level, LevelKeeper, levelOf } from '../../src/web/pressure.ts';
+import { type Level, LevelKeeper, levelOf } from '../../src/web/limits/pressure.ts';
 
 test('a lagging event loop or a slow Redis first lengthens the windows, then keeps newcomers out', () => {
   expect(levelOf(10, 2)).toBe(0);

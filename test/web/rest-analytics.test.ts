@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RollcallError } from '../../src/errors.ts';
-import type { AnalyticsApi } from '../../src/web/analytics.ts';
-import { writeHistoryCursor, writeSeenCursor } from '../../src/web/cursors.ts';
+import type { AnalyticsApi } from '../../src/usecases/analytics.ts';
+import { writeHistoryCursor, writeSeenCursor } from '../../src/usecases/cursors.ts';
 import { openWorld, service, sign, type World } from './rest-world.ts';
 
 const NOON = '2026-01-31T12:00:00.000Z';

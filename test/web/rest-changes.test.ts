@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { RollcallError } from '../../src/errors.ts';
 import { writeFeedCursor } from '../../src/protocol/changes.ts';
-import type { ChangesApi } from '../../src/web/changes.ts';
+import type { ChangesApi } from '../../src/usecases/change-feed.ts';
 import { openWorld, service, type World } from './rest-world.ts';
 
 const NOON = '2026-01-31T12:00:00.000Z';

@@ -1,8 +1,8 @@
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
-import { readConfig } from '../../src/config.ts';
-import { openServices, type Services } from '../../src/services.ts';
-import { createHealthProbe } from '../../src/web/health-probe.ts';
+import { readConfig } from '../../src/config/config.ts';
+import { openServices, type Services } from '../../src/stores.ts';
+import { createHealthProbe } from '../../src/web/operations/health-probe.ts';
 import { openStores, type Stores } from '../support/stores.ts';
 
 let stores: Stores;

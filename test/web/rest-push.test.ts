@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import webPush from 'web-push';
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import { subscriptionsOf } from '../../src/postgres/push-subscriptions.ts';
-import { Push } from '../../src/web/push.ts';
+import { Push } from '../../src/usecases/push.ts';
 import { openStores, type Stores } from '../support/stores.ts';
 import { openWorld, service, type World } from './rest-world.ts';
 

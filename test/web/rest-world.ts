@@ -1,15 +1,15 @@
 import type { FastifyInstance, InjectOptions, LightMyRequestResponse } from 'fastify';
 import { SignJWT } from 'jose';
 import { pino } from 'pino';
-import { type Config, readConfig } from '../../src/config.ts';
+import { type Config, readConfig } from '../../src/config/config.ts';
 import { RollcallError } from '../../src/errors.ts';
 import type { Extra, SessionView } from '../../src/protocol/http.ts';
+import type { Choice, PresenceApi } from '../../src/usecases/presence-api.ts';
 import { type AppDeps, buildApp } from '../../src/web/app.ts';
-import { createAuthenticator } from '../../src/web/auth.ts';
-import { Limits } from '../../src/web/limits.ts';
-import { Origins } from '../../src/web/origins.ts';
-import type { Choice, PresenceApi } from '../../src/web/presence-api.ts';
-import { Tokens } from '../../src/web/tokens.ts';
+import { createAuthenticator } from '../../src/web/auth/auth.ts';
+import { Origins } from '../../src/web/auth/origins.ts';
+import { Tokens } from '../../src/web/auth/tokens.ts';
+import { Limits } from '../../src/web/limits/limits.ts';
 
 /** For those questions whose tests run on real stores; see social-world.ts. */
 const nobodyKnows = async () => {

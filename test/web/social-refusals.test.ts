@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectPostgres } from '../../src/postgres/connect.ts';
-import { Profiles } from '../../src/web/profiles.ts';
-import { Social } from '../../src/web/social.ts';
+import { Profiles } from '../../src/usecases/profiles.ts';
+import { Social } from '../../src/usecases/social.ts';
 import { openWorld, service } from './rest-world.ts';
 import { openSocialWorld, refused, type SocialWorld } from './social-world.ts';
 

@@ -1,11 +1,11 @@
 import type { InjectOptions } from 'fastify';
 import { expect } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/log.ts';
-import { openServices, type Services } from '../../src/services.ts';
-import { Presence } from '../../src/web/presence.ts';
-import { Profiles } from '../../src/web/profiles.ts';
-import { Social } from '../../src/web/social.ts';
+import { openServices, type Services } from '../../src/stores.ts';
+import { Presence } from '../../src/usecases/presence.ts';
+import { Profiles } from '../../src/usecases/profiles.ts';
+import { Social } from '../../src/usecases/social.ts';
 import { PrivacyKeeper } from '../../workers/privacy.ts';
 import { eventually } from '../support/deployment.ts';
 import { openStores } from '../support/stores.ts';

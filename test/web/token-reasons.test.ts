@@ -1,10 +1,10 @@
 import { createHmac } from 'node:crypto';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import type { RollcallError } from '../../src/errors.ts';
-import { createAuthenticator } from '../../src/web/auth.ts';
-import { TOKEN_REFUSALS, type TokenRefusalReason } from '../../src/web/token-refusals.ts';
+import { createAuthenticator } from '../../src/web/auth/auth.ts';
+import { TOKEN_REFUSALS, type TokenRefusalReason } from '../../src/web/auth/token-refusals.ts';
 import { openWorld, sign, type World } from './rest-world.ts';
 
 const secret = 'a secret of rather more than thirty-two bytes';

@@ -2,8 +2,8 @@ import { createHmac, createPrivateKey, generateKeyPairSync, sign as signBytes } 
 import { exportJWK, importPKCS8, SignJWT } from 'jose';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
-import { createAuthenticator } from '../../src/web/auth.ts';
+import { readConfig } from '../../src/config/config.ts';
+import { createAuthenticator } from '../../src/web/auth/auth.ts';
 
 const secret = 'a secret that the attacker does not know of';
 const stores = { REDIS_URL: 'redis://127.0.0.1:1', DATABASE_URL: 'postgres://127.0.0.1:1/x' };

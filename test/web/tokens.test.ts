@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readConfig } from '../../src/config.ts';
+import { readConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/log.ts';
-import { SlowLane } from '../../src/slow-lane.ts';
-import { type Authenticator, createAuthenticator } from '../../src/web/auth.ts';
-import { Limits } from '../../src/web/limits.ts';
-import { Tokens } from '../../src/web/tokens.ts';
+import { SlowLane } from '../../src/telemetry/slow-lane.ts';
+import { type Authenticator, createAuthenticator } from '../../src/web/auth/auth.ts';
+import { Tokens } from '../../src/web/auth/tokens.ts';
+import { Limits } from '../../src/web/limits/limits.ts';
 import { openWorld, sign, type World } from './rest-world.ts';
 
 let world: World;

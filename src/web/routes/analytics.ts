@@ -11,10 +11,10 @@ import {
   TimelineQuery,
   windowsOf,
 } from '../../protocol/analytics.ts';
-import type { AnalyticsApi, Range } from '../analytics.ts';
-import { readSeenCursor } from '../cursors.ts';
-import { access, refusals } from '../docs.ts';
-import { callerOf, requireService } from '../rights.ts';
+import type { AnalyticsApi, Range } from '../../usecases/analytics.ts';
+import { readSeenCursor } from '../../usecases/cursors.ts';
+import { callerOf, requireService } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 
 const HOUR_MS = 3_600_000;
 

@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
 import { BlockParams, BlocksAnswer, ListQuery, NewBlockParams } from '../../protocol/social.ts';
-import { access, refusals } from '../docs.ts';
-import { callerOf, requireSelf } from '../rights.ts';
-import type { Social } from '../social.ts';
+import type { Social } from '../../usecases/social.ts';
+import { callerOf, requireSelf } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 import { nextCursorOf, pageOf } from './list-pages.ts';
 
 export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' | 'block' | 'unblock'>): void {

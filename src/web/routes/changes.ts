@@ -2,9 +2,9 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { RollcallError } from '../../errors.ts';
 import { ChangesAnswer, ChangesQuery, readFeedCursor } from '../../protocol/changes.ts';
-import type { ChangesApi } from '../changes.ts';
-import { access, refusals } from '../docs.ts';
-import { callerOf, requireService } from '../rights.ts';
+import type { ChangesApi } from '../../usecases/change-feed.ts';
+import { callerOf, requireService } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 
 /** What a backend keeps its own view of presence right with. */
 export function changeRoutes(app: FastifyInstance, feed: ChangesApi): void {

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { MemberParams, NoContent } from '../../protocol/http.ts';
-import type { Conversations } from '../conversations.ts';
-import { access, refusals } from '../docs.ts';
-import { callerOf, requireService } from '../rights.ts';
+import type { Conversations } from '../../usecases/conversations.ts';
+import { callerOf, requireService } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 
 /** The host application tells who may join a conversation. */
 export function conversationRoutes(

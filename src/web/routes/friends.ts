@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
 import { AlertBody, FriendParams, FriendsAnswer, ListQuery, NewFriendParams } from '../../protocol/social.ts';
-import { access, refusals } from '../docs.ts';
-import { callerOf, requireSelf, requireService } from '../rights.ts';
-import type { Social } from '../social.ts';
+import type { Social } from '../../usecases/social.ts';
+import { callerOf, requireSelf, requireService } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 import { nextCursorOf, pageOf } from './list-pages.ts';
 
 /** The host application tells who is whose friend; a user may end it, and say whom to be told of. */

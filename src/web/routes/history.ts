@@ -3,10 +3,10 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { RollcallError } from '../../errors.ts';
 import { ActivityAnswer, ActivityQuery, HistoryAnswer, HistoryQuery } from '../../protocol/analytics.ts';
 import { UserParams } from '../../protocol/http.ts';
-import type { AnalyticsApi, Range } from '../analytics.ts';
-import { readHistoryCursor } from '../cursors.ts';
-import { access, refusals } from '../docs.ts';
-import { callerOf, requireSelf } from '../rights.ts';
+import type { AnalyticsApi, Range } from '../../usecases/analytics.ts';
+import { readHistoryCursor } from '../../usecases/cursors.ts';
+import { callerOf, requireSelf } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 
 /** A user's own past. */
 export function historyRoutes(app: FastifyInstance, analytics: AnalyticsApi): void {

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { ListPage } from '../../postgres/social.ts';
 import type { ListQuery } from '../../protocol/social.ts';
-import { readListCursor, writeListCursor } from '../cursors.ts';
+import { readListCursor, writeListCursor } from '../../usecases/cursors.ts';
 
 const MOST = 1000;
 

@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
 import { Profile, ProfileBody } from '../../protocol/social.ts';
-import { access, refusals } from '../docs.ts';
-import type { Profiles } from '../profiles.ts';
-import { callerOf, requireSelf } from '../rights.ts';
+import type { Profiles } from '../../usecases/profiles.ts';
+import { callerOf, requireSelf } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 
 export function profileRoutes(app: FastifyInstance, profiles: Pick<Profiles, 'profile' | 'save' | 'erase'>): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();

@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
 import { PushEndpointBody, PushKeyAnswer, PushSubscriptionBody } from '../../protocol/push.ts';
-import { access, refusals } from '../docs.ts';
-import type { PushApi } from '../push.ts';
-import { callerOf, requireOneself } from '../rights.ts';
+import type { PushApi } from '../../usecases/push.ts';
+import { callerOf, requireOneself } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 
 /** A browser subscribes for the user who is signed in on it, so nobody can do it for another: no service either. */
 export function pushRoutes(app: FastifyInstance, push: PushApi): void {

@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { LogoutBody, NoContent, SessionParams, SessionsAnswer, UserParams } from '../../protocol/http.ts';
-import { access, refusals } from '../docs.ts';
-import type { PresenceApi } from '../presence-api.ts';
-import { actsFor, callerOf, requireSelf } from '../rights.ts';
+import type { PresenceApi } from '../../usecases/presence-api.ts';
+import { actsFor, callerOf, requireSelf } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 
 export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();

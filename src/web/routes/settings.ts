@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { UserParams } from '../../protocol/http.ts';
 import { Settings, SettingsBody } from '../../protocol/social.ts';
-import { access, refusals } from '../docs.ts';
-import { callerOf, requireSelf } from '../rights.ts';
-import type { Social } from '../social.ts';
+import type { Social } from '../../usecases/social.ts';
+import { callerOf, requireSelf } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 
 export function settingsRoutes(app: FastifyInstance, social: Pick<Social, 'settings' | 'changeSettings'>): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();

@@ -10,10 +10,10 @@ import {
   UserParams,
 } from '../../protocol/http.ts';
 import { LIMITS, SetStatusRequest, StatusPayload } from '../../protocol/vocabulary.ts';
-import type { Activations } from '../activations.ts';
-import { access, refusals } from '../docs.ts';
-import type { PresenceApi } from '../presence-api.ts';
-import { actsFor, callerOf, isSelfOrReader, requireReader, viewerOf } from '../rights.ts';
+import type { Activations } from '../../usecases/activations.ts';
+import { expiryMs, type PresenceApi } from '../../usecases/presence-api.ts';
+import { actsFor, callerOf, isSelfOrReader, requireReader, viewerOf } from '../auth/rights.ts';
+import { access, refusals } from '../docs/docs.ts';
 
 export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activations: Activations): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
@@ -78,9 +78,4 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
       return { users: await presence.statuses(viewerOf(caller), request.body.userIds) };
     },
   );
-}
-
-/** Only appearing inactive ends by itself; a fraction of a millisecond still is a time. */
-export function expiryMs(status: SetStatusRequest['status'], seconds: number | undefined): number | null {
-  return status === 'active' || seconds === undefined ? null : Math.max(1, Math.round(seconds * 1000));
 }

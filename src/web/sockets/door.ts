@@ -3,11 +3,11 @@ import type { Duplex } from 'node:stream';
 import { LRUCache } from 'lru-cache';
 import { httpErrorBody, RollcallError, retryAfterSeconds } from '../../errors.ts';
 import { networkOf } from '../../network.ts';
-import type { clientAddress } from '../client-address.ts';
-import type { ConnectionLimit } from '../connection-limit.ts';
-import { WINDOW_MS } from '../limit.ts';
-import type { Limits } from '../limits.ts';
-import type { Origins } from '../origins.ts';
+import type { Origins } from '../auth/origins.ts';
+import type { clientAddress } from '../limits/client-address.ts';
+import type { ConnectionLimit } from '../limits/connection-limit.ts';
+import { WINDOW_MS } from '../limits/limit.ts';
+import type { Limits } from '../limits/limits.ts';
 
 /** From an address that is over its limits so many handshakes in a window are told so; the rest is not let in to hear it. */
 const TOLD_WHY = 100;

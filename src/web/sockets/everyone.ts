@@ -1,6 +1,6 @@
 import type { StatusPayload } from '../../protocol/vocabulary.ts';
-import type { Presence } from '../presence.ts';
-import { nothingSeen, type Snapshot } from '../views.ts';
+import type { Presence } from '../../usecases/presence.ts';
+import { nothingSeen, type Snapshot } from '../../usecases/reads.ts';
 
 /** So many times as many as may be shown are looked at, for who may not be seen takes nobody's place; in a small deployment all. */
 const LOOKED_AT_TIMES = 10;

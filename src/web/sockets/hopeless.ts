@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Logger } from '../../log.ts';
-import type { WebMetrics } from '../metrics.ts';
+import type { WebMetrics } from '../operations/metrics.ts';
 import { PROTOCOL_UNSUPPORTED, TRANSPORT_UNKNOWN } from './door.ts';
 
 /** The refusals that come again however often the client tries. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
 import { LISTS } from '../../protocol/socket.ts';
 import { LIMITS } from '../../protocol/vocabulary.ts';
-import { WINDOW_MS } from '../limit.ts';
+import { WINDOW_MS } from '../limits/limit.ts';
 import type { EventLimits } from './limits.ts';
 import { rawOf } from './turns.ts';
 import type { PresenceServer, PresenceSocket } from './types.ts';

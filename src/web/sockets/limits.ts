@@ -1,6 +1,6 @@
 import type { ClientEvent } from '../../protocol/socket.ts';
-import { WINDOW_MS } from '../limit.ts';
-import type { Limits } from '../limits.ts';
+import { WINDOW_MS } from '../limits/limit.ts';
+import type { Limits } from '../limits/limits.ts';
 import { closeSocket } from './closing.ts';
 import type { PresenceSocket } from './types.ts';
 

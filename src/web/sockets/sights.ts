@@ -1,6 +1,6 @@
 import type { PrivacyBefore } from '../../presence/change.ts';
 import { type Openness, type Relation, type Sight, sightOf } from '../../presence/visibility.ts';
-import type { Presence } from '../presence.ts';
+import type { Presence } from '../../usecases/presence.ts';
 
 const NOBODY_MAY = { visibility: 'nobody', lastSeenVisibility: 'nobody', relations: [] } as const;
 

@@ -5,7 +5,7 @@ import type { Change } from '../../presence/change.ts';
 import type { IndicatorChange } from '../../protocol/socket.ts';
 import type { DeliveryItem } from '../../redis/delivery.ts';
 import type { Doing } from '../../redis/indicators.ts';
-import type { Conversations } from '../conversations.ts';
+import type { Conversations } from '../../usecases/conversations.ts';
 import { MemberChecks } from './member-checks.ts';
 import { ownSocketsOf } from './rooms.ts';
 import type { Sights } from './sights.ts';

@@ -1,4 +1,4 @@
-import { CLOCK_SKEW_MS } from '../auth.ts';
+import { CLOCK_SKEW_MS } from '../auth/auth.ts';
 import { closeSocket } from './closing.ts';
 import type { PresenceSocket } from './types.ts';
 

@@ -1,5 +1,5 @@
 import type { DeliveryListener } from '../../redis/delivery.ts';
-import type { Tracing } from '../../tracing.ts';
+import type { Tracing } from '../../telemetry/tracing.ts';
 
 /** A listener that shows in the traces of what it hears how long the telling took, until the sockets here had it. */
 export function tracedDelivery(listener: DeliveryListener, tracing: Tracing): DeliveryListener {

@@ -1,9 +1,9 @@
 import type { DefaultEventsMap, Server, Socket } from 'socket.io';
 import type { IncomingEvents, Ready, ServerToClientEvents, StatusChange } from '../../protocol/socket.ts';
 import type { Doing } from '../../redis/indicators.ts';
-import type { Caller } from '../auth.ts';
-import type { Connection } from '../connection.ts';
-import type { Snapshot } from '../views.ts';
+import type { Snapshot } from '../../usecases/reads.ts';
+import type { Caller } from '../auth/auth.ts';
+import type { Connection } from '../sessions/connection.ts';
 
 export interface SocketData {
   caller: Caller;

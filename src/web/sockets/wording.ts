@@ -1,7 +1,7 @@
 import type { Change } from '../../presence/change.ts';
 import type { Sight } from '../../presence/visibility.ts';
 import type { StatusChange } from '../../protocol/socket.ts';
-import { isoOrNull } from '../shown.ts';
+import { isoOrNull } from '../../usecases/shown.ts';
 import type { Sights } from './sights.ts';
 import type { Viewer } from './types.ts';
 

@@ -1,0 +1,134 @@
+import type { Knex } from 'knex';
+import type { Config } from './config/config.ts';
+import type { Logger } from './log.ts';
+import { connectPostgres } from './postgres/connect.ts';
+import { PostgresWatch } from './postgres/watch.ts';
+import { Queues } from './queues/queues.ts';
+import { type Absence, isRedisAway } from './redis/absence.ts';
+import { ActiveIndex } from './redis/active-index.ts';
+import { Alerts } from './redis/alerts.ts';
+import { RedisClock } from './redis/clock.ts';
+import { connectRedis, type RedisClient, type Temper } from './redis/connect.ts';
+import { Indicators } from './redis/indicators.ts';
+import { createKeys, type Keys } from './redis/keys.ts';
+import { Memberships } from './redis/memberships.ts';
+import { Outbox } from './redis/outbox.ts';
+import { PresenceStore } from './redis/presence-store.ts';
+import { PrivacyCache } from './redis/privacy-cache.ts';
+import { Pulse } from './redis/pulse.ts';
+import { PushPlaces } from './redis/push-places.ts';
+import { SeenIndex } from './redis/seen-index.ts';
+import { RedisWatch } from './redis/watch.ts';
+import { Readiness } from './telemetry/readiness.ts';
+import { NO_TRACING, type Tracing } from './telemetry/tracing.ts';
+
+/** How long a start waits for a Redis that may be away. */
+const LOOK_LIMIT_MS = 1000;
+
+/** The stores and queues of a process. */
+export interface Services {
+  redis: RedisClient;
+  keys: Keys;
+  clock: RedisClock;
+  pulse: Pulse;
+  store: PresenceStore;
+  privacy: PrivacyCache;
+  outbox: Outbox;
+  index: ActiveIndex;
+  seen: SeenIndex;
+  indicators: Indicators;
+  memberships: Memberships;
+  alerts: Alerts;
+  pushPlaces: PushPlaces;
+  db: Knex;
+  queues: Queues;
+  tracing: Tracing;
+  /** Which of the stores and queues can be used at present. */
+  readiness: Readiness;
+  /** What Redis refuses, and whether it serves. */
+  redisWatch: RedisWatch;
+  /** Waits a moment for what Redis is; rejects, with a sentence that says what to do, where nothing can work with it. */
+  look(): Promise<void>;
+  /** A further connection, closed by whoever asked for it. */
+  connectRedis(temper: Temper): RedisClient;
+  close(): Promise<void>;
+}
+
+/** Opens Redis, PostgreSQL and the queues. Returns at once: each may be away, and each comes back by itself. */
+export function openServices(config: Config, log: Logger, tracing: Tracing = NO_TRACING): Services {
+  const settings = {
+    urls: config.redisUrls,
+    cluster: config.redisCluster,
+    sentinels: config.redisSentinels,
+    tlsRejectUnauthorized: config.redisTlsRejectUnauthorized,
+  };
+  const redisWatch = new RedisWatch(log);
+  const connect = (temper: Temper, onRefusal = (absence: Absence) => redisWatch.refused(absence)) => {
+    const client = connectRedis(settings, temper, onRefusal);
+    redisWatch.followClient(client);
+    return client;
+  };
+
+  const redis = connect('prompt');
+  // BullMQ's commands are counted apart from ours: its scripts must not stand in the way of a heartbeat.
+  const producers = connect('prompt', (absence) => redisWatch.refusedQueue(absence));
+  const keys = createKeys(config.redisPrefix, config.redisCluster);
+  const clock = new RedisClock(keys.places.length);
+  const pulse = new Pulse(redis, keys, clock, (error) => {
+    log.error({ err: error }, 'Redis answers the regular contact with an error');
+  });
+  redisWatch.followPulse(pulse, redis);
+  const db = connectPostgres(config, log);
+  const postgresWatch = new PostgresWatch(db, log);
+  const complain = (error: Error) => {
+    if (!isRedisAway(error)) log.error({ err: error }, 'A queue failed');
+  };
+  const queues = new Queues(producers, keys, complain, config.timeoutQueues, tracing);
+  const indicators = new Indicators(redis, keys, clock, tracing);
+  const memberships = new Memberships(redis, keys, indicators);
+  pulse.onBack((shards, first) => {
+    if (!first) memberships.distrust(shards);
+  });
+  const readiness = new Readiness({
+    redis: async () => redisWatch.absence?.reason ?? null,
+    postgres: () => postgresWatch.look(),
+    queue: async () => {
+      const { queueAbsence } = redisWatch;
+      if (queueAbsence === null) await queues.queue('timeouts').getDelayedCount();
+      return queueAbsence?.reason ?? null;
+    },
+  });
+  pulse.start();
+  postgresWatch.start();
+
+  return {
+    redis,
+    keys,
+    clock,
+    pulse,
+    store: new PresenceStore(redis, keys, clock, config.ttlMs, tracing),
+    privacy: new PrivacyCache(redis, keys, clock, config.ttlMs, tracing),
+    outbox: new Outbox(redis, keys),
+    index: new ActiveIndex(redis, keys),
+    seen: new SeenIndex(redis, keys),
+    indicators,
+    memberships,
+    alerts: new Alerts(redis, keys, config.ttlMs, tracing),
+    pushPlaces: new PushPlaces(redis, keys),
+    db,
+    queues,
+    tracing,
+    readiness,
+    redisWatch,
+    look: () => redisWatch.inspected(LOOK_LIMIT_MS),
+    connectRedis: (temper) => connect(temper),
+    close: async () => {
+      postgresWatch.stop();
+      await pulse.stop();
+      await queues.close().catch(() => {});
+      redis.disconnect();
+      producers.disconnect();
+      await db.destroy();
+    },
+  };
+}

@@ -1,0 +1,65 @@
+import type { Logger } from '../log.ts';
+import { loadMemories, recentlyHidden } from '../postgres/users.ts';
+import type { FollowUp } from '../presence/follow-up.ts';
+import type { Services } from '../stores.ts';
+
+/** Longer than any replica that may still take over lags behind, and than most outages last. */
+const LOOK_BACK_MS = 10 * 60_000;
+
+/**
+ * A Redis that comes back may be a replica that had not heard of everything: who chose to appear inactive just before would
+ * be shown. PostgreSQL has every such choice before it is answered, so the recent ones are made once more where Redis does not
+ * have them.
+ */
+export class Choices {
+  readonly #services: Services;
+  readonly #log: Logger;
+  #due = true;
+
+  constructor(services: Services, log: Logger) {
+    this.#services = services;
+    this.#log = log;
+    services.pulse.onBack(() => {
+      this.#due = true;
+    });
+  }
+
+  /** Looks where that is due; where a store is away it stays due. */
+  async pass(): Promise<void> {
+    if (!this.#due) return;
+    this.#due = false;
+    try {
+      const { index, db, queues, outbox } = this.#services;
+      const { now } = await index.noteReturn();
+      // A logout ends a choice in Redis first: until that is recorded, PostgreSQL holds what is over.
+      if (!(await outbox.allRecorded())) {
+        this.#due = true;
+        return;
+      }
+      const userIds = await recentlyHidden(db, now - LOOK_BACK_MS);
+      const unheard = new Set(await index.withoutRecord(userIds));
+      for (const userId of userIds) {
+        if (!unheard.has(userId)) await queues.follow(...(await this.#hideAgain(userId)));
+      }
+    } catch (error) {
+      this.#due = true;
+      throw error;
+    }
+  }
+
+  async #hideAgain(userId: string): Promise<FollowUp[]> {
+    const { store, db } = this.#services;
+    if (await store.isHidden(userId)) return [];
+    // Asked only now: the user may have ended it a moment ago, which PostgreSQL hears of first.
+    const hidden = (await loadMemories(db, [userId])).get(userId)?.hidden;
+    if (!hidden || (hidden.remainingMs !== null && hidden.remainingMs <= 0)) return [];
+    this.#log.info({ userId }, 'A choice that Redis had lost is made again');
+    const again = await store.setStatus(
+      userId,
+      'inactive',
+      { expiresInMs: hidden.remainingMs, cleared: false, claims: null },
+      null,
+    );
+    return [again.followUp];
+  }
+}

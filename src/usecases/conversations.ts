@@ -1,0 +1,91 @@
+import { addMember, isMember, type Membership, removeMember, withoutMembers } from '../postgres/conversations.ts';
+import { isConnectionError } from '../postgres/errors.ts';
+import { markRemovalsTold, untoldOf } from '../postgres/membership-changes.ts';
+import { sightOf } from '../presence/visibility.ts';
+import type { Indicator } from '../redis/indicators.ts';
+import type { Services } from '../stores.ts';
+import { guarded } from './guarded.ts';
+import type { Presence } from './presence.ts';
+
+/** Who belongs to which conversation, and who is typing or recording there. Throws UNAVAILABLE where a store is away. */
+export class Conversations {
+  readonly #services: Services;
+  readonly #people: Pick<Presence, 'followUps' | 'relations'>;
+
+  constructor(services: Services, people: Pick<Presence, 'followUps' | 'relations'>) {
+    this.#services = services;
+    this.#people = people;
+  }
+
+  /** Redis has to hear of nothing: that somebody is no member is kept nowhere. */
+  async addMember(conversationId: string, userId: string): Promise<void> {
+    await guarded(() => addMember(this.#services.db, { conversationId, userId }));
+  }
+
+  /**
+   * What the user was doing there ends, and its sockets are in the conversation no more. In PostgreSQL first: where Redis
+   * cannot be told, a worker tells it as soon as it is back.
+   */
+  async removeMember(conversationId: string, userId: string): Promise<void> {
+    const { db, memberships } = this.#services;
+    const membership = { conversationId, userId };
+    await guarded(async () => {
+      await removeMember(db, membership);
+      const untold = await untoldOf(db, [membership]);
+      // Told in any case: whoever asks again may have had no answer, or has reason to.
+      this.#people.followUps.add(await memberships.remove(conversationId, userId));
+      try {
+        await markRemovalsTold(db, untold);
+      } catch (error) {
+        // It is told; that it is told once more does no harm.
+        if (!isConnectionError(error)) throw error;
+      }
+    });
+  }
+
+  async isMember(conversationId: string, userId: string): Promise<boolean> {
+    const { db, memberships } = this.#services;
+    return guarded(async () => {
+      if (await memberships.isKept(conversationId, userId)) return true;
+      if (!(await isMember(db, { conversationId, userId }))) return false;
+      await memberships.keep(conversationId, userId);
+      return true;
+    });
+  }
+
+  /** Those of these who are members no more, as PostgreSQL has it now. */
+  async removed(joined: readonly Membership[]): Promise<Membership[]> {
+    return guarded(() => withoutMembers(this.#services.db, joined));
+  }
+
+  /** Who is doing what there now, as far as the viewer may see them. */
+  async doing(conversationId: string, viewerId: string) {
+    const { indicators } = this.#services;
+    return guarded(async () => {
+      const all = await indicators.doing(conversationId);
+      const seen = await Promise.all(
+        all.map(async ({ userId }) => {
+          if (userId === viewerId) return true;
+          const known = await this.#people.relations(userId, [viewerId]);
+          const [between] = known?.relations ?? [];
+          return known && between && sightOf(known, { self: false, ...between }) !== 'nothing';
+        }),
+      );
+      return all.filter((_, n) => seen[n]);
+    });
+  }
+
+  async start(indicator: Indicator): Promise<void> {
+    await guarded(async () => {
+      // Who appears inactive is not seen typing either.
+      if (await this.#services.store.isHidden(indicator.userId)) return;
+      this.#people.followUps.add(await this.#services.indicators.start(indicator));
+    });
+  }
+
+  async stop(indicator: Indicator): Promise<void> {
+    await guarded(async () => {
+      this.#people.followUps.add(await this.#services.indicators.stop(indicator));
+    });
+  }
+}

@@ -1,0 +1,35 @@
+import type { Claims } from '../presence/change.ts';
+import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
+import type { SetStatusRequest, StatusPayload } from '../protocol/vocabulary.ts';
+
+/** What `include` adds to a status. */
+export type Look = Required<Pick<StatusAnswer, 'devices' | 'detail' | 'why'>>;
+
+export interface Choice {
+  status: SetStatusRequest['status'];
+  /** null: until further notice. */
+  expiresInMs: number | null;
+}
+
+/** Only appearing inactive ends by itself; a fraction of a millisecond still is a time. */
+export function expiryMs(status: SetStatusRequest['status'], seconds: number | undefined): number | null {
+  return status === 'active' || seconds === undefined ? null : Math.max(1, Math.round(seconds * 1000));
+}
+
+/**
+ * What the doors ask about people. Whether the caller may ask has been settled by then; see rights.ts. A viewer of null
+ * sees everything.
+ */
+export interface PresenceApi {
+  /** As the viewer may know it, with these keys added. Throws USER_NOT_FOUND or UNAVAILABLE. */
+  status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer>;
+  /** In the order asked, unknown ids included. Throws UNAVAILABLE. */
+  statuses(viewerId: string | null, userIds: string[]): Promise<StatusPayload[]>;
+  setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload>;
+  /** Ends one session, or all where none is named. Throws SESSION_NOT_FOUND or USER_NOT_FOUND. */
+  logOut(userId: string, sessionId: string | null): Promise<void>;
+  /** Throws USER_NOT_FOUND. */
+  sessions(userId: string): Promise<SessionView[]>;
+  /** Throws SESSION_NOT_FOUND. */
+  removeSession(userId: string, sessionId: string): Promise<void>;
+}

@@ -1,0 +1,160 @@
+import { RollcallError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { clearHidden, saveDetail, saveHidden } from '../postgres/users.ts';
+import type { Claims, Detail, Memory } from '../presence/change.ts';
+import type { SessionView } from '../protocol/http.ts';
+import type { SetDetailRequest } from '../protocol/socket.ts';
+import type { StatusPayload } from '../protocol/vocabulary.ts';
+import type { Chosen, OpenCode, OpenRequest } from '../redis/presence-types.ts';
+import { timeOf } from '../redis/time.ts';
+import type { Services } from '../stores.ts';
+import { guarded, unavailable } from './guarded.ts';
+import { Logouts } from './logouts.ts';
+import type { Choice, PresenceApi } from './presence-api.ts';
+import { Views } from './reads.ts';
+import { iso, isoOrNull } from './shown.ts';
+
+/** The one way of the doors to the stores: how people are looked at, and what they do. */
+export class Presence extends Views implements PresenceApi {
+  readonly #logouts: Logouts;
+
+  constructor(services: Services, ttlMs: number, log: Logger) {
+    super(services, ttlMs, log);
+    this.#logouts = new Logouts(services, this.followUps, log);
+  }
+
+  /** Opens (or restores) a session. Throws UNAVAILABLE; what else can happen is in the code. */
+  async open(request: OpenRequest): Promise<Exclude<OpenCode, 'seed'>> {
+    const { store, index } = this.services;
+    const openWith = async (seed: Memory | 'new' | 'away' | null, waitedMs: number) => {
+      // PostgreSQL may have taken its time, and the sign of life is older by that.
+      const { beatAgeMs, connectedAgeMs } = request;
+      const aged = { ...request, beatAgeMs: beatAgeMs + waitedMs, connectedAgeMs: connectedAgeMs + waitedMs };
+      const opened = await store.open(aged, seed);
+      this.followUps.add(opened.followUp);
+      return opened.code;
+    };
+    return guarded(async () => {
+      const from = performance.now();
+      // Most who come are new to Redis: to ask that is cheaper than to have it found out.
+      if (request.mode === 'restore' || (await index.knows(request.userId))) {
+        const code = await openWith(null, performance.now() - from);
+        if (code !== 'seed') return code;
+      }
+      const seed = await this.memories.seed(request.userId);
+      const waitedMs = performance.now() - from;
+      // Nothing is made of an erased user by a connection of theirs, also where Redis has lost that it was ended.
+      const erasedAgoMs = typeof seed === 'object' ? seed.erasedAgoMs : undefined;
+      if (request.mode === 'restore' && erasedAgoMs !== undefined && request.connectedAgeMs + waitedMs >= erasedAgoMs) {
+        return 'logout';
+      }
+      return (await openWith(seed, performance.now() - from)) as Exclude<OpenCode, 'seed'>;
+    });
+  }
+
+  async setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload> {
+    const { store, db } = this.services;
+    const setAt = await this.#redisNow(userId);
+    return guarded(async () => {
+      // In PostgreSQL first: what a user chose outlives Redis.
+      if (choice.status === 'inactive') await saveHidden(db, userId, { expiresInMs: choice.expiresInMs, setAt });
+      const ask = async (cleared: boolean, seed: Memory | 'new' | null): Promise<Chosen> => {
+        const chosen = await store.setStatus(
+          userId,
+          choice.status,
+          { expiresInMs: choice.expiresInMs, cleared, claims },
+          seed,
+        );
+        this.followUps.add(chosen.followUp);
+        return chosen;
+      };
+      let chosen = await ask(false, null);
+      if (chosen.code === 'seed') {
+        const seed = await this.memories.seed(userId);
+        if (seed === 'away') throw unavailable();
+        chosen = await ask(false, seed);
+      }
+      if (chosen.code === 'clear') {
+        await clearHidden(db, userId, setAt);
+        chosen = await ask(true, null);
+      }
+      // The record vanished between two steps: the caller asks again.
+      if (chosen.code !== 'ok') throw unavailable();
+      return { userId, status: chosen.status, lastSeen: isoOrNull(chosen.lastSeen) };
+    });
+  }
+
+  /**
+   * What others see beside the status, all of it anew. `restore` brings the caller's session back where Redis has lost
+   * it: nobody is to be told that they left.
+   */
+  async setDetail(userId: string, request: SetDetailRequest, restore: () => Promise<void>): Promise<Detail> {
+    const { store, db } = this.services;
+    const { availability, text, emoji, expiresInSeconds } = request;
+    const detail = { ...(availability && { availability }), ...(text && { text }), ...(emoji && { emoji }) };
+    const expiresInMs = expiresInSeconds === undefined ? null : Math.max(1, Math.round(expiresInSeconds * 1000));
+    const setAt = await this.#redisNow(userId);
+    return guarded(async () => {
+      await saveDetail(db, userId, { detail, expiresInMs, setAt });
+      let set = await store.setDetail(userId, { detail, expiresInMs }, null);
+      if (set.code === 'seed') {
+        await restore();
+        const seed = await this.memories.seed(userId);
+        if (seed === 'away') throw unavailable();
+        set = await store.setDetail(userId, { detail, expiresInMs }, seed);
+      }
+      this.followUps.add(set.followUp);
+      return detail;
+    });
+  }
+
+  async logOut(userId: string, sessionId: string | null): Promise<void> {
+    if (sessionId !== null) {
+      if (!(await this.endSession(userId, sessionId))) throw new RollcallError('SESSION_NOT_FOUND');
+      return;
+    }
+    const { unknown } = await this.see([userId], null);
+    if (unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
+    await this.#signOut(userId, null, '');
+  }
+
+  /** Signs one session out; with `conn`, only where that connection holds it. False: no such session. */
+  async endSession(userId: string, sessionId: string, conn = ''): Promise<boolean> {
+    return this.#signOut(userId, sessionId, conn);
+  }
+
+  #signOut(userId: string, sessionId: string | null, conn: string): Promise<boolean> {
+    return guarded(async () => {
+      const { found, conns, followUp } = await this.services.store.logOut(userId, sessionId, conn);
+      this.followUps.add(followUp);
+      if (found) this.#logouts.note({ userId, sessionId, conns });
+      return found;
+    });
+  }
+
+  async sessions(userId: string): Promise<SessionView[]> {
+    const { record } = await this.inspect(userId);
+    if (!record) {
+      const { unknown } = await this.see([userId], null);
+      if (unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
+      return [];
+    }
+    return record.sessions.map((session) => ({
+      sessionId: session.sessionId,
+      device: { kind: session.kind, name: session.name === '' ? null : session.name },
+      connectedAt: iso(session.connectedAt),
+      lastHeartbeat: iso(session.lastBeat),
+      state: session.state,
+    }));
+  }
+
+  async removeSession(userId: string, sessionId: string): Promise<void> {
+    await this.logOut(userId, sessionId);
+  }
+
+  /** By the clock that judges this user. */
+  async #redisNow(userId: string): Promise<number> {
+    const { redis, keys } = this.services;
+    return guarded(() => timeOf(redis, keys.record(userId)));
+  }
+}

@@ -1,0 +1,79 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { RollcallError } from '../errors.ts';
+import { isNamed } from '../postgres/erasure.ts';
+import { loadProfile, saveProfile } from '../postgres/profiles.ts';
+import type { Profile, ProfileBody } from '../protocol/social.ts';
+import type { FollowUps } from '../queues/follow-ups.ts';
+import { shardOf } from '../redis/keys.ts';
+import type { Services } from '../stores.ts';
+import { guarded } from './guarded.ts';
+import type { PresenceApi } from './presence-api.ts';
+
+/** How long a worker may take to erase a user from PostgreSQL before the caller is asked to look again. */
+const ERASURE_LIMIT_MS = 5000;
+const LOOK_EVERY_MS = 50;
+
+interface People extends Pick<PresenceApi, 'status'> {
+  followUps: FollowUps;
+}
+
+/** Who a user is, beside whether they are here. Throws UNAVAILABLE where a store is away. */
+export class Profiles {
+  readonly #services: Pick<Services, 'db' | 'store' | 'outbox'>;
+  readonly #presence: People;
+
+  constructor(services: Pick<Services, 'db' | 'store' | 'outbox'>, presence: People) {
+    this.#services = services;
+    this.#presence = presence;
+  }
+
+  /** Throws USER_NOT_FOUND. */
+  async profile(userId: string): Promise<Profile> {
+    // As the user sees it: Redis's last seen is ahead of PostgreSQL's.
+    const { lastSeen } = await this.#presence.status(userId, userId);
+    const stored = await guarded(() => loadProfile(this.#services.db, userId));
+    // Who connected a moment ago is in Redis first.
+    const createdAt = stored?.createdAt.toISOString() ?? lastSeen ?? new Date().toISOString();
+    return {
+      userId,
+      displayName: stored?.displayName ?? null,
+      avatarUrl: stored?.avatarUrl ?? null,
+      createdAt,
+      lastSeen,
+    };
+  }
+
+  /** Changes what is named. A user nobody heard of becomes known. */
+  async save(userId: string, { displayName, avatarUrl }: ProfileBody): Promise<Profile> {
+    await guarded(() =>
+      saveProfile(this.#services.db, userId, { displayName: displayName === '' ? null : displayName, avatarUrl }),
+    );
+    return this.profile(userId);
+  }
+
+  /**
+   * Erases the user everywhere: at once for watchers and sockets, and from PostgreSQL by a worker, behind all that was
+   * still to be recorded. Somebody who never came is erased where others' lists name them. Throws USER_NOT_FOUND where
+   * nothing does, and UNAVAILABLE where it is not known to be done yet: it may be, and asking again does no harm.
+   */
+  async erase(userId: string): Promise<void> {
+    const { store, outbox } = this.#services;
+    const isKnown = await this.#presence.status(null, userId).then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof RollcallError && error.code === 'USER_NOT_FOUND') return false;
+        throw error;
+      },
+    );
+    await guarded(async () => {
+      // Where PostgreSQL cannot forget now, nothing is begun.
+      if (!(await isNamed(this.#services.db, userId)) && !isKnown) throw new RollcallError('USER_NOT_FOUND');
+      const { position, followUp } = await store.erase(userId);
+      this.#presence.followUps.add(followUp);
+      for (const until = performance.now() + ERASURE_LIMIT_MS; performance.now() < until; await delay(LOOK_EVERY_MS)) {
+        if (await outbox.isRecorded(shardOf(userId), position)) return;
+      }
+      throw new RollcallError('UNAVAILABLE', { retryAfterMs: ERASURE_LIMIT_MS });
+    });
+  }
+}

@@ -1,0 +1,50 @@
+import { ECDH } from 'node:crypto';
+import type { Config } from '../config/config.ts';
+import { RollcallError } from '../errors.ts';
+import { pushAddressProblem } from '../outbound-address.ts';
+import { removeSubscription, saveSubscription } from '../postgres/push-subscriptions.ts';
+import type { PushSubscriptionBody } from '../protocol/push.ts';
+import type { Services } from '../stores.ts';
+import { guarded } from './guarded.ts';
+
+/** Web Push as far as browsers subscribe to it; workers send. Throws UNAVAILABLE where PostgreSQL is away. */
+export class Push {
+  readonly #db: Services['db'];
+  readonly #config: Pick<Config, 'vapid' | 'pushAllowPrivate'>;
+
+  constructor({ db }: Pick<Services, 'db'>, config: Pick<Config, 'vapid' | 'pushAllowPrivate'>) {
+    this.#db = db;
+    this.#config = config;
+  }
+
+  /** Throws NOT_FOUND where push is off. */
+  publicKey(): string {
+    if (this.#config.vapid === null) throw new RollcallError('NOT_FOUND', { message: 'Web Push is not set up here.' });
+    return this.#config.vapid.publicKey;
+  }
+
+  /** What the shape does not say: an address that may be called, and a key that is one. Throws INVALID_REQUEST. */
+  check({ endpoint, keys }: PushSubscriptionBody): void {
+    const problem = pushAddressProblem(endpoint, this.#config.pushAllowPrivate);
+    if (problem !== null) throw new RollcallError('INVALID_REQUEST', { message: `endpoint: ${problem}` });
+    try {
+      ECDH.convertKey(keys.p256dh, 'prime256v1', 'base64url');
+    } catch {
+      throw new RollcallError('INVALID_REQUEST', { message: 'keys.p256dh: a public key of the curve P-256' });
+    }
+  }
+
+  async subscribe(userId: string, { endpoint, keys }: PushSubscriptionBody): Promise<void> {
+    const { p256dh, auth } = keys;
+    // As the senders want it: without padding.
+    const bare = (key: string) => key.replaceAll('=', '');
+    await guarded(() => saveSubscription(this.#db, userId, { endpoint, p256dh: bare(p256dh), auth: bare(auth) }));
+  }
+
+  /** Also where push is off by now. */
+  async unsubscribe(userId: string, endpoint: string): Promise<void> {
+    await guarded(() => removeSubscription(this.#db, userId, endpoint));
+  }
+}
+
+export type PushApi = Pick<Push, keyof Push>;

@@ -1,0 +1,138 @@
+import { RollcallError } from '../errors.ts';
+import { isConnectionError } from '../postgres/errors.ts';
+import type { Untold } from '../postgres/privacy.ts';
+import { markTold, type PrivacyChange } from '../postgres/privacy-changes.ts';
+import {
+  type Alert,
+  befriend,
+  block,
+  blocksOf,
+  changeSettings,
+  friendsOf,
+  ListFull,
+  type ListPage,
+  MAX_BLOCKS,
+  MAX_FRIENDS,
+  type SettingsChange,
+  setAlert,
+  settingsOf,
+  unblock,
+  unfriend,
+} from '../postgres/social.ts';
+import type { FriendView, Settings } from '../protocol/social.ts';
+import type { FollowUps } from '../queues/follow-ups.ts';
+import type { Services } from '../stores.ts';
+import { guarded } from './guarded.ts';
+import type { PresenceApi } from './presence-api.ts';
+import { tellPrivacy } from './privacy.ts';
+
+const FRIENDS_AT_ONCE = 1000;
+
+interface People extends Pick<PresenceApi, 'statuses'> {
+  followUps: FollowUps;
+}
+
+/**
+ * Friends, blocks and settings. A change is in PostgreSQL first, and before the caller has an answer Redis has told every
+ * watcher who gains or loses sight by it. Where Redis is away in between, a worker tells it as soon as it is back.
+ * Throws UNAVAILABLE where a store is away.
+ */
+export class Social {
+  readonly #services: Pick<Services, 'db' | 'privacy'>;
+  readonly #people: People;
+
+  constructor(services: Pick<Services, 'db' | 'privacy'>, people: People) {
+    this.#services = services;
+    this.#people = people;
+  }
+
+  /** Friends in the order of their ids, all or a page, as the user may see each of them. */
+  async friends(userId: string, page?: ListPage): Promise<FriendView[]> {
+    const friends = await guarded(() => friendsOf(this.#services.db, userId, page));
+    const views: FriendView[] = [];
+    for (let from = 0; from < friends.length; from += FRIENDS_AT_ONCE) {
+      const page = friends.slice(from, from + FRIENDS_AT_ONCE);
+      const alerts = new Map(page.map((friend) => [friend.userId, friend.alert]));
+      for (const status of await this.#people.statuses(userId, [...alerts.keys()])) {
+        views.push({ ...status, alert: alerts.get(status.userId) ?? 'never' });
+      }
+    }
+    return views;
+  }
+
+  /** Throws TOO_MANY_FRIENDS. */
+  async befriend(userId: string, friendId: string): Promise<void> {
+    await this.#change(() => befriend(this.#services.db, userId, friendId));
+  }
+
+  async unfriend(userId: string, friendId: string): Promise<void> {
+    await this.#change(() => unfriend(this.#services.db, userId, friendId));
+  }
+
+  /** Whether the user is told when the friend becomes active. Throws USER_NOT_FOUND where they are no friends. */
+  async setAlert(userId: string, friendId: string, alert: Alert): Promise<void> {
+    const areFriends = await guarded(() => setAlert(this.#services.db, userId, friendId, alert));
+    if (!areFriends) throw new RollcallError('USER_NOT_FOUND', { message: 'These two are not friends.' });
+  }
+
+  /** Whom the user blocks, in the order of ids, all or a page. */
+  async blocks(userId: string, page?: ListPage): Promise<string[]> {
+    return guarded(() => blocksOf(this.#services.db, userId, page));
+  }
+
+  /** Throws TOO_MANY_BLOCKS. */
+  async block(userId: string, blockedId: string): Promise<void> {
+    await this.#change(() => block(this.#services.db, userId, blockedId));
+  }
+
+  async unblock(userId: string, blockedId: string): Promise<void> {
+    await this.#change(() => unblock(this.#services.db, userId, blockedId));
+  }
+
+  async settings(userId: string): Promise<Settings> {
+    return guarded(() => settingsOf(this.#services.db, userId));
+  }
+
+  /** Changes what is named; answers with all of them. Throws TOO_MANY_FRIENDS. */
+  async changeSettings(userId: string, wanted: SettingsChange): Promise<Settings> {
+    return guarded(async () => {
+      const { settings, untold } = await changeSettings(this.#services.db, userId, wanted).catch(refuseFull);
+      await this.#tell(untold);
+      return settings;
+    });
+  }
+
+  async #change(make: () => Promise<Untold>): Promise<void> {
+    await guarded(async () => this.#tell(await make().catch(refuseFull)));
+  }
+
+  /** What could not be told goes on waiting in PostgreSQL. */
+  async #tell(untold: Untold): Promise<void> {
+    const told: PrivacyChange[] = [];
+    const attempts = await Promise.allSettled(
+      [...untold].map(async ([userId, news]) => {
+        this.#people.followUps.add(await tellPrivacy(this.#services, userId, news));
+        told.push({ userId, revision: news.privacy.revision });
+      }),
+    );
+    try {
+      await markTold(this.#services.db, told);
+    } catch (error) {
+      // It is told; that it is told once more does no harm.
+      if (!isConnectionError(error)) throw error;
+    }
+    for (const attempt of attempts) if (attempt.status === 'rejected') throw attempt.reason;
+  }
+}
+
+function refuseFull(error: unknown): never {
+  if (!(error instanceof ListFull)) throw error;
+  if (error.list === 'blocks') {
+    throw new RollcallError('TOO_MANY_BLOCKS', {
+      message: `A user can block ${MAX_BLOCKS} others at most; end a block first.`,
+    });
+  }
+  throw new RollcallError('TOO_MANY_FRIENDS', {
+    message: `With more than ${MAX_FRIENDS} friends a user's settings cannot say friends; end a friendship or choose another setting first.`,
+  });
+}

@@ -1,0 +1,14 @@
+import { RedisRefused } from '../redis/absence.ts';
+import type { Services } from '../stores.ts';
+import type { StoreFigures } from '../telemetry/metrics.ts';
+
+/** For the metrics: what the stores hold and what waits in them. Rejects where Redis is away, one that only answers included. */
+export async function readStoreFigures({ index, queues, outbox, redisWatch }: Services): Promise<StoreFigures> {
+  if (redisWatch.absence) throw new RedisRefused(redisWatch.absence);
+  const [activeUsers, queueFigures, outboxFigures] = await Promise.all([
+    index.count(),
+    queues.figures(),
+    outbox.waiting(),
+  ]);
+  return { activeUsers, queues: queueFigures, outbox: outboxFigures };
+}

@@ -1,0 +1,84 @@
+import { isConnectionError } from '../postgres/errors.ts';
+import { relationsOf, sights } from '../postgres/social.ts';
+import { loadMemories, loadSeeds } from '../postgres/users.ts';
+import type { Memory } from '../presence/change.ts';
+import type { Sight } from '../presence/visibility.ts';
+import type { Seed } from '../redis/presence-types.ts';
+import type { Services } from '../stores.ts';
+
+const AT_ONCE = 500;
+
+interface Waiting {
+  resolve(seed: Seed): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Asks PostgreSQL what it remembers, many users in one statement: when a crowd returns to an empty Redis, each of them
+ * has to be asked for. One statement at a time; who comes meanwhile goes with the next.
+ */
+export class Memories {
+  readonly #db: Services['db'];
+  readonly #waiting = new Map<string, Waiting[]>();
+  #asking = false;
+
+  constructor(db: Services['db']) {
+    this.#db = db;
+  }
+
+  /** The user's memory, `new` where there is none, `away` where PostgreSQL cannot be asked. */
+  seed(userId: string): Promise<Seed> {
+    return new Promise((resolve, reject) => {
+      const waiting = this.#waiting.get(userId);
+      if (waiting) waiting.push({ resolve, reject });
+      else this.#waiting.set(userId, [{ resolve, reject }]);
+      if (!this.#asking) void this.#ask();
+    });
+  }
+
+  /** Those of these users that are known; null where PostgreSQL cannot be asked. */
+  load(userIds: string[]): Promise<Map<string, Memory> | null> {
+    return userIds.length === 0 ? Promise.resolve(new Map()) : orNull(() => loadMemories(this.#db, userIds));
+  }
+
+  /** What the viewer may see of those of these users of whom it may not see all; null where PostgreSQL cannot be asked. */
+  sights(viewerId: string, userIds: string[]): Promise<Map<string, Sight> | null> {
+    return userIds.length === 0 ? Promise.resolve(new Map()) : orNull(() => sights(this.#db, viewerId, userIds));
+  }
+
+  /** What is between a user and these viewers; null where PostgreSQL cannot be asked. */
+  relations(userId: string, viewerIds: string[]) {
+    return orNull(() => relationsOf(this.#db, userId, viewerIds));
+  }
+
+  async #ask(): Promise<void> {
+    this.#asking = true;
+    // Let those who come in the same tick join.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#waiting.size > 0) {
+      const batch = [...this.#waiting].slice(0, AT_ONCE);
+      for (const [userId] of batch) this.#waiting.delete(userId);
+      try {
+        const userIds = batch.map(([userId]) => userId);
+        const seeds = await orNull(() => loadSeeds(this.#db, userIds));
+        for (const [userId, waiting] of batch) {
+          const seed = seeds === null ? 'away' : (seeds.get(userId) ?? 'new');
+          for (const { resolve } of waiting) resolve(seed);
+        }
+      } catch (error) {
+        for (const [, waiting] of batch) for (const { reject } of waiting) reject(error);
+      }
+    }
+    this.#asking = false;
+  }
+}
+
+/** null where PostgreSQL is away. */
+async function orNull<T>(ask: () => Promise<T>): Promise<T | null> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (isConnectionError(error)) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,61 @@
+import type { FastifyRequest } from 'fastify';
+import { RollcallError } from '../../errors.ts';
+import type { Caller } from './auth.ts';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller | null;
+    /** Of a body that was read and whose size no header told. */
+    unannouncedBytes: number;
+  }
+}
+
+/** The token as it was sent, good or not; null: none was. Read from the header alone: addresses end up in logs and histories. */
+export function bearerOf({ headers }: Pick<FastifyRequest, 'headers'>): string | null {
+  return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1] ?? null;
+}
+
+export function callerOf(request: FastifyRequest): Caller {
+  if (request.caller === null) throw new RollcallError('UNAUTHENTICATED');
+  return request.caller;
+}
+
+/** Whether the caller may know of this user what the user itself may. */
+export function isSelfOrReader(caller: Caller, userId: string): boolean {
+  return caller.service === null ? caller.userId === userId : caller.service.read;
+}
+
+/** As whom the caller looks at others; null: a service, which sees everything. */
+export function viewerOf(caller: Caller): string | null {
+  return caller.service === null ? caller.userId : null;
+}
+
+/** What everybody may ask, except a service without the right to read. */
+export function requireReader(caller: Caller): void {
+  if (caller.service !== null && !caller.service.read) throw new RollcallError('FORBIDDEN');
+}
+
+export function requireSelf(caller: Caller, userId: string, right: 'read' | 'write'): void {
+  const allowed = caller.service === null ? caller.userId === userId : caller.service[right];
+  if (!allowed) throw new RollcallError('FORBIDDEN');
+}
+
+/** What nobody does for another: the end user alone, no service. */
+export function requireOneself(caller: Caller, userId: string): void {
+  if (caller.service !== null || caller.userId !== userId) throw new RollcallError('FORBIDDEN');
+}
+
+/** What only the host application may do. */
+export function requireService(caller: Caller, right: 'read' | 'write'): void {
+  if (!caller.service?.[right]) throw new RollcallError('FORBIDDEN');
+}
+
+/** The user that a request acts for: the caller itself, or the one that a service names. */
+export function actsFor(caller: Caller, named: string | undefined): string {
+  if (caller.service !== null && named === undefined) {
+    throw new RollcallError('INVALID_REQUEST', { message: 'userId: a service has to say whom it acts for' });
+  }
+  const userId = named ?? caller.userId;
+  requireSelf(caller, userId, 'write');
+  return userId;
+}

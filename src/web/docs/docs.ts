@@ -1,0 +1,108 @@
+import { STATUS_CODES } from 'node:http';
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { z } from 'zod';
+import { type ErrorCode, httpErrorBody, RollcallError } from '../../errors.ts';
+import { describeSockets } from '../../protocol/asyncapi.ts';
+import { ErrorBody } from '../../protocol/http.ts';
+import { GUIDE } from './guide.ts';
+import { describeWebhook } from './webhook-docs.ts';
+
+/** What each refusal may say over HTTP. */
+const CODES = {
+  400: ['INVALID_REQUEST', 'INVALID_USER_ID'],
+  401: ['UNAUTHENTICATED', 'TOKEN_EXPIRED'],
+  403: ['FORBIDDEN'],
+  404: ['USER_NOT_FOUND', 'SESSION_NOT_FOUND', 'NOT_FOUND'],
+  409: ['TOO_MANY_BLOCKS', 'TOO_MANY_FRIENDS'],
+  410: ['CURSOR_TOO_OLD'],
+  413: ['PAYLOAD_TOO_LARGE'],
+  429: ['RATE_LIMITED'],
+  500: ['INTERNAL_ERROR'],
+  503: ['UNAVAILABLE'],
+} as const satisfies Record<number, readonly ErrorCode[]>;
+type RefusalStatus = keyof typeof CODES;
+
+const BODIES = new Map(Object.entries(CODES).map(([status, codes]) => [Number(status), bodyOf(Number(status), codes)]));
+
+function bodyOf(status: number, codes: readonly ErrorCode[]): z.ZodType<ErrorBody> {
+  const waits = status === 429 || status === 503 ? '; `Retry-After` says in how many seconds to come again' : '';
+  return ErrorBody.extend({ statusCode: z.literal(status), code: z.enum(codes) }).meta({
+    description: `${codes.map((code) => `\`${code}\``).join(' or ')}${waits}`,
+    examples: codes.map((code) => httpErrorBody(new RollcallError(code))),
+  });
+}
+
+/** The refusals of a route, for its documentation. */
+export function refusals<S extends RefusalStatus>(...statuses: S[]): Record<S, z.ZodType<ErrorBody>> {
+  const bodies = statuses.map((status) => [status, BODIES.get(status)]);
+  return Object.fromEntries(bodies) as Record<S, z.ZodType<ErrorBody>>;
+}
+
+const WHO = {
+  anyone: (right: string) => `Any user, or a service with \`${right}\`.`,
+  self: (right: string) => `The user themselves, or a service with \`${right}\`.`,
+  oneself: () => 'The user themselves alone, no service.',
+  service: (right: string) => `Services with \`${right}\` alone.`,
+};
+
+/** Whom a route is for, in words and as the roles of OpenAPI; `more` is what else there is to say of it. */
+export function access(who: keyof typeof WHO, right: 'read' | 'write' = 'read', more = '') {
+  const scope = `presence:${right}`;
+  return {
+    description: [WHO[who](scope), more].filter((text) => text !== '').join(' '),
+    security: [{ bearer: who === 'service' ? [scope] : [] }],
+  };
+}
+
+const TAGS = {
+  status: 'Who is active, and choosing to appear inactive',
+  sessions: 'The devices of a user',
+  profiles: 'Names and pictures; erasing a user',
+  friends: 'Who is whose friend, and who is told of whom',
+  blocks: 'Who may not see whom at all',
+  settings: 'Who may see a user',
+  conversations: 'Who may join what; typing itself goes over sockets',
+  push: 'Web Push to browsers of users who are away',
+  analytics: 'Figures for the host application',
+  history: 'The past of a user',
+  changes: 'Everything that happened, in order, for backends',
+  health: 'For whoever runs it',
+};
+
+/** Has to be there before the routes that it describes. */
+export async function describeRoutes(app: FastifyInstance): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Rollcall', version: '1', description: GUIDE },
+      tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+      components: {
+        securitySchemes: {
+          bearer: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description:
+              'A token of the host application. The roles beside it are values of its `scope`; `presence:write` includes `presence:read`.',
+          },
+        },
+      },
+      webhooks: describeWebhook(),
+    },
+    transform: (document) => nameAnswers(jsonSchemaTransform(document)),
+    transformObject: jsonSchemaTransformObject,
+  });
+  const sockets = describeSockets();
+  app.get('/docs/asyncapi.json', { schema: { hide: true } }, () => sockets);
+  await app.register(swaggerUi, { routePrefix: '/docs', theme: { title: 'Rollcall API' } });
+}
+
+/** Every answer needs a description; what a schema does not say of itself, its status says. */
+function nameAnswers<Transformed extends { schema: object; url: string }>(transformed: Transformed): Transformed {
+  const { response }: { response?: Record<string, { description?: string }> } = transformed.schema;
+  for (const [status, answer] of Object.entries(response ?? {})) answer.description ??= STATUS_CODES[status] ?? status;
+  return transformed;
+}

@@ -1,0 +1,25 @@
+import type { Services } from '../../stores.ts';
+import type { HealthProbe } from './health.ts';
+
+export function createHealthProbe(
+  { readiness }: Pick<Services, 'readiness'>,
+  isDraining: () => boolean,
+  level: () => number,
+): HealthProbe {
+  return {
+    async read() {
+      const reasons = await readiness.reasons();
+      const { redis, postgres, queue } = reasons;
+      const draining = isDraining();
+      return {
+        ready: redis === undefined && !draining,
+        redis: redis === undefined,
+        postgres: postgres === undefined,
+        queue: queue === undefined,
+        draining,
+        level: level(),
+        reasons,
+      };
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import type { FastifyInstance } from 'fastify';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Config } from '../../config/config.ts';
+import { receiverOf } from '../../config/webhook-settings.ts';
+import { feedFigures } from '../../postgres/change-feed-figures.ts';
+import type { DeliveryListener } from '../../redis/delivery.ts';
+import type { Services } from '../../stores.ts';
+import { addFeedMetrics } from '../../telemetry/feed-metrics.ts';
+import {
+  addReadinessMetrics,
+  addStoreMetrics,
+  countersFrom,
+  createRegistry,
+  LATENCY_BUCKETS,
+  lagNoted,
+} from '../../telemetry/metrics.ts';
+import type { OperatorLock } from '../../telemetry/operator.ts';
+import { readStoreFigures } from '../../usecases/store-figures.ts';
+import { TOKEN_REFUSALS, type TokenRefusalReason } from '../auth/token-refusals.ts';
+import type { Dropped } from '../limits/connection-limit.ts';
+import { operatorOnly } from './board.ts';
+
+/** What is measured by being looked at. */
+export interface SocketFigures {
+  connections(): number;
+  sessions(): number;
+  level(): number;
+  loopLagMs(): number;
+}
+
+/** What a web process counts. */
+export class WebMetrics {
+  readonly registry: Registry = createRegistry();
+  /** Since the last scrape: a counter with labels costs more than all the rest of a heartbeat's handler. */
+  readonly #heartbeats = { accepted: 0, limited: 0 };
+  readonly #refused = new Counter({
+    name: 'rollcall_connections_refused_total',
+    help: 'Handshakes that were refused, by error code',
+    labelNames: ['code'],
+    registers: [this.registry],
+  });
+  readonly #tokens = countersFrom(this.registry, {
+    name: 'rollcall_tokens_refused_total',
+    help: 'Tokens that were refused, by REST and sockets, by reason',
+    label: 'reason',
+    values: Object.keys(TOKEN_REFUSALS),
+  });
+  readonly #slow = new Counter({
+    name: 'rollcall_slow_readers_closed_total',
+    help: 'Connections that were closed because their client did not read',
+    registers: [this.registry],
+  });
+  readonly #dropped = new Counter({
+    name: 'rollcall_connections_dropped_total',
+    help: 'Connections that were not kept: the process was full, the address had half of it, or idle ones gave way',
+    labelNames: ['reason'],
+    registers: [this.registry],
+  });
+  readonly #delivery = new Histogram({
+    name: 'rollcall_delivery_seconds',
+    help: 'From the moment a change was made in Redis to its being handed to the sockets of this process',
+    buckets: LATENCY_BUCKETS,
+    registers: [this.registry],
+  });
+
+  constructor(services: Services, { webhook }: Pick<Config, 'webhook'>) {
+    const beats = this.#heartbeats;
+    new Counter({
+      name: 'rollcall_heartbeats_total',
+      help: 'Heartbeats of sockets: taken, or ignored because they came too soon',
+      labelNames: ['result'],
+      registers: [this.registry],
+      collect() {
+        for (const result of ['accepted', 'limited'] as const) {
+          this.inc({ result }, beats[result]);
+          beats[result] = 0;
+        }
+      },
+    });
+    addStoreMetrics(this.registry, () => readStoreFigures(services));
+    addReadinessMetrics(this.registry, () => services.readiness.reasons(), services.redisWatch.refusals);
+    addFeedMetrics(this.registry, () => feedFigures(services.db, webhook && receiverOf(webhook)));
+  }
+
+  heartbeat(result: 'accepted' | 'limited'): void {
+    this.#heartbeats[result]++;
+  }
+
+  refused(code: string): void {
+    this.#refused.inc({ code });
+  }
+
+  tokenRefused(reason: TokenRefusalReason): void {
+    this.#tokens.inc({ reason });
+  }
+
+  connectionDropped(reason: Dropped): void {
+    this.#dropped.inc({ reason });
+  }
+
+  slowReaderClosed(): void {
+    this.#slow.inc();
+  }
+
+  /** A listener that measures how late what it hears of is. `now`: Redis's time (ms), 0 while it is not known. */
+  timing(listener: DeliveryListener, now: () => number): DeliveryListener {
+    return {
+      onGap: () => listener.onGap(),
+      prepare: (batch) => listener.prepare(batch),
+      onBatch: (batch) => {
+        listener.onBatch(batch);
+        const at = now();
+        if (at === 0) return;
+        for (const item of batch.items) {
+          if (item.kind === 'change') this.#delivery.observe(Math.max(0, at - item.change.at) / 1000);
+        }
+      },
+    };
+  }
+
+  follow({ connections, sessions, level, loopLagMs }: SocketFigures): void {
+    this.#gauge('rollcall_connections', 'Sockets that are open here', 'sum', connections);
+    this.#gauge('rollcall_sessions', 'Sessions of users that are held here', 'sum', sessions);
+    this.#gauge('rollcall_degrade_level', '0: all is well; 1: longer batches; 2: newcomers are refused', 'max', level);
+    this.#gauge('rollcall_event_loop_lag_seconds', 'Longest delay of the event loop lately', 'max', () => {
+      return loopLagMs() / 1000;
+    });
+  }
+
+  #gauge(name: string, help: string, aggregator: 'sum' | 'max', read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      aggregator,
+      registers: [this.registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+}
+
+/** What a scrape is answered with, here or by all web processes of this machine together. */
+export type Scrape = () => Promise<{ contentType: string; text: string }>;
+
+export function scrapeOf(registry: Registry): Scrape {
+  return async () => {
+    await lagNoted();
+    return { contentType: registry.contentType, text: await registry.metrics() };
+  };
+}
+
+/** `GET /metrics`, behind the same lock as the board. */
+export function metricsRoutes(app: FastifyInstance, lock: OperatorLock, scrape: Scrape): void {
+  app.get('/metrics', { schema: { hide: true }, onRequest: operatorOnly(lock) }, async (_request, reply) => {
+    const { contentType, text } = await scrape();
+    return reply.header('cache-control', 'no-store').type(contentType).send(text);
+  });
+}

@@ -1,0 +1,23 @@
+import type { DeviceKind, SessionState } from '../../presence/session.ts';
+import type { CloseReason } from '../../protocol/socket.ts';
+
+/** A user's connection to this process, and the session it holds. Ages are measured on this process's monotonic clock. */
+export interface Connection {
+  readonly userId: string;
+  readonly sessionId: string;
+  readonly conn: string;
+  readonly shard: number;
+  readonly kind: DeviceKind;
+  readonly name: string;
+  readonly openedAt: number;
+  lastBeat: number;
+  /** The beat whose deadline somebody is going to look at. */
+  lookedAfter: number;
+  state: SessionState;
+  /** False once the session is nobody's or another's: nothing it does counts any more. */
+  holds: boolean;
+  /** Why it was ended from here, once it was. */
+  endedWith: CloseReason | null;
+  /** Tells the client and closes the transport. */
+  end(reason: CloseReason): void;
+}

@@ -1,0 +1,274 @@
+import { randomBytes } from 'node:crypto';
+import type { Config } from '../../config/config.ts';
+import { RollcallError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import type { Claims } from '../../presence/change.ts';
+import type { Arm } from '../../presence/follow-up.ts';
+import type { DeviceKind, SessionState } from '../../presence/session.ts';
+import type { CloseReason } from '../../protocol/socket.ts';
+import { shardOf } from '../../redis/keys.ts';
+import type { OpenCode } from '../../redis/presence-types.ts';
+import type { Services } from '../../stores.ts';
+import type { Presence } from '../../usecases/presence.ts';
+import type { Connection } from './connection.ts';
+import { Goodbyes } from './goodbyes.ts';
+import { type HeartbeatListener, Heartbeats } from './heartbeats.ts';
+
+const RESTORES_AT_ONCE = 100;
+const HANDOVERS_AT_ONCE = 200;
+/** Who has been silent until so shortly before the deadline has a job added for it; so much of the TTL at most. */
+const SILENCE_MS = 5000;
+const SILENCE_PART = 1 / 5;
+/** Rather a little late than in vain. */
+const LOOK_AFTER_MS = 10;
+/** Of more in a second, as when a network is gone, the sweep takes care: many at once are cheaper there. */
+const SILENT_AT_ONCE = 200;
+
+/**
+ * Expiry waits for a process that is behind with beats for a TTL in a row, or so long (ms) where that is less: people who left
+ * must not stay active for as long as Redis cannot cope, and to tell of thousands takes a busy one some seconds.
+ */
+const LEAST_PATIENCE_MS = 10_000;
+
+export interface Newcomer {
+  userId: string;
+  sessionId: string;
+  kind: DeviceKind;
+  name: string;
+  claims: Claims;
+  end(reason: CloseReason): void;
+}
+
+/** All sessions that this process holds: opened, kept alive, restored, handed over. */
+export class Connections {
+  readonly #presence: Presence;
+  readonly #services: Services;
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #heartbeats: Heartbeats;
+  readonly #goodbyes: Goodbyes;
+  readonly #held = new Map<string, Connection>();
+  readonly #process = randomBytes(6).toString('base64url');
+  #serial = 0;
+  #draining = false;
+  readonly #looking: NodeJS.Timeout;
+
+  constructor(presence: Presence, services: Services, config: Config, log: Logger, stretch: () => number) {
+    this.#presence = presence;
+    this.#services = services;
+    this.#config = config;
+    this.#log = log;
+    const listener: HeartbeatListener = {
+      missing: (connection) => void this.restore(connection),
+      ended: (connection, reason) => this.#drop(connection, reason),
+      caughtUp: () => void services.pulse.beatAnew(),
+    };
+    this.#heartbeats = new Heartbeats(services, presence.followUps, listener, config, stretch);
+    this.#goodbyes = new Goodbyes(services, presence.followUps, config, log);
+    const lookEveryMs = Math.min(1000, Math.round(config.ttlMs / 20));
+    this.#looking = setInterval(() => this.#lookForSilent(), lookEveryMs);
+    const patienceMs = Math.max(config.ttlMs, LEAST_PATIENCE_MS);
+    services.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact), patienceMs);
+    services.pulse.onBack((shards) => this.#onBack(shards));
+    services.pulse.onLost((shards) => void this.#onLost(shards));
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Opens a session for a new connection. Throws TOO_MANY_SESSIONS or UNAVAILABLE. */
+  async open(newcomer: Newcomer): Promise<Connection> {
+    const now = performance.now();
+    this.#serial++;
+    const connection: Connection = {
+      ...newcomer,
+      conn: `${this.#process}.${this.#serial.toString(36)}`,
+      shard: shardOf(newcomer.userId),
+      openedAt: now,
+      lastBeat: now,
+      lookedAfter: 0,
+      state: 'active',
+      holds: true,
+      endedWith: null,
+    };
+    let code: OpenCode;
+    try {
+      code = await this.#presence.open({ ...this.#request(connection), mode: 'connect', claims: newcomer.claims });
+    } catch (error) {
+      // It may have been opened without our hearing of it: nobody must stay active for a connection that was refused.
+      this.leave(connection);
+      throw error;
+    }
+    if (code === 'full') {
+      throw new RollcallError('TOO_MANY_SESSIONS', {
+        message: `This user already has ${this.#config.maxSessionsPerUser} sessions; end one of them first.`,
+      });
+    }
+    // A hello that arrives after its own goodbye is refused as ended; so is one while this process lets go.
+    if (code !== 'ok' || this.#draining) {
+      this.leave(connection);
+      throw new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 });
+    }
+    this.#held.set(connection.conn, connection);
+    return connection;
+  }
+
+  /** A sign of life, which counts from now. `told` is called once Redis has it; while Redis is away it is kept. */
+  beat(connection: Connection, state: SessionState | null, told: (() => void) | null = null): void {
+    if (connection.holds) this.#heartbeats.beat(connection, state, told);
+    else told?.();
+  }
+
+  /** It is sent away by us and will be back: nobody is told that they left, if they come within the time of a handover. */
+  sendAway(connection: Connection): void {
+    this.#leave(connection, Math.max(this.#config.disconnectGraceMs, this.#config.handoverMs));
+  }
+
+  /** The connection is gone. `silent`: it only stopped answering, so the session keeps its deadline. */
+  leave(connection: Connection, silent = false): void {
+    this.#leave(connection, silent ? null : this.#config.disconnectGraceMs);
+  }
+
+  #leave(connection: Connection, graceMs: number | null): void {
+    this.#held.delete(connection.conn);
+    if (!connection.holds) return;
+    connection.holds = false;
+    this.#heartbeats.forget(connection);
+    if (graceMs !== null) this.#goodbyes.add(connection, graceMs);
+  }
+
+  /** Signs this connection's own session out. */
+  async logOut(connection: Connection): Promise<void> {
+    await this.#presence.endSession(connection.userId, connection.sessionId, connection.conn);
+    this.#drop(connection, 'logout');
+  }
+
+  /** Connections that were ended elsewhere. */
+  close(conns: string[], reason: 'replaced' | 'logout'): void {
+    for (const conn of conns) {
+      const connection = this.#held.get(conn);
+      if (connection) this.#drop(connection, reason);
+    }
+  }
+
+  /** Gives all sessions up without ending them; their clients come back elsewhere. Resolves when Redis knows, or cannot be told. */
+  async handOver(): Promise<void> {
+    this.#draining = true;
+    const all = [...this.#held.values()];
+    this.#held.clear();
+    for (const connection of all) {
+      connection.holds = false;
+      this.#heartbeats.forget(connection);
+    }
+    const byPlace = Map.groupBy(all, ({ shard }) => this.#services.keys.placeOf(shard));
+    await Promise.all([...byPlace.values()].map((connections) => this.#handOverAll(connections)));
+  }
+
+  async #handOverAll(all: Connection[]): Promise<void> {
+    for (const [shard, connections] of Map.groupBy(all, (connection) => connection.shard)) {
+      for (let n = 0; n < connections.length; n += HANDOVERS_AT_ONCE) {
+        const batch = connections.slice(n, n + HANDOVERS_AT_ONCE);
+        try {
+          this.#presence.followUps.add(await this.#services.store.handOver(shard, batch, this.#config.handoverMs));
+        } catch (error) {
+          this.#log.warn(
+            { err: error, sessions: batch.length },
+            'Sessions could not be handed over; they keep their deadlines',
+          );
+        }
+      }
+    }
+  }
+
+  /** Waits for what is on its way to Redis and to the queues. */
+  async settled(): Promise<void> {
+    clearInterval(this.#looking);
+    await this.#goodbyes.settled();
+    await this.#heartbeats.stop();
+    await this.#presence.followUps.settled();
+  }
+
+  #request(connection: Connection) {
+    const { userId, sessionId, conn, kind, name, state } = connection;
+    const now = performance.now();
+    return {
+      userId,
+      sessionId,
+      conn,
+      kind,
+      name,
+      state,
+      beatAgeMs: now - connection.lastBeat,
+      connectedAgeMs: now - connection.openedAt,
+      maxSessions: this.#config.maxSessionsPerUser,
+    };
+  }
+
+  #drop(connection: Connection, reason: CloseReason): void {
+    this.#held.delete(connection.conn);
+    this.#heartbeats.forget(connection);
+    if (!connection.holds) return;
+    connection.holds = false;
+    connection.endedWith = reason;
+    connection.end(reason);
+  }
+
+  /** Tells Redis of a session that it does not know; its last sign of life stays what it was. */
+  async restore(connection: Connection): Promise<void> {
+    if (!connection.holds) return;
+    try {
+      const code = await this.#presence.open({ ...this.#request(connection), mode: 'restore', claims: null });
+      if (code === 'replaced' || code === 'logout') this.#drop(connection, code);
+      // Gone while it was being restored: the goodbye found nothing to end then.
+      else if (!connection.holds) this.#goodbyeAgain(connection);
+    } catch (error) {
+      // The beat is still owed: it comes with the next flush.
+      if (connection.holds) this.#heartbeats.owe(connection);
+      if (!(error instanceof RollcallError)) this.#log.error({ err: error }, 'A session could not be restored');
+    }
+  }
+
+  /** The jobs of users who are here sleep for long: whoever falls silent is looked at when their time has come. */
+  #lookForSilent(): void {
+    const { ttlMs } = this.#config;
+    const silentMs = ttlMs - Math.min(SILENCE_MS, ttlMs * SILENCE_PART);
+    const now = performance.now();
+    let found = 0;
+    for (const connection of this.#held.values()) {
+      const { lastBeat, shard, userId } = connection;
+      if (now - lastBeat < silentMs || connection.lookedAfter === lastBeat) continue;
+      if (++found > SILENT_AT_ONCE) return;
+      connection.lookedAfter = lastBeat;
+      const delayMs = Math.max(0, lastBeat + ttlMs - now) + LOOK_AFTER_MS;
+      const arm: Arm = { kind: 'once', userId, why: 'silent', delayMs };
+      this.#presence.followUps.add({ shard, wakeDeliver: false, wakeRecord: false, arms: [arm] });
+    }
+  }
+
+  #goodbyeAgain(connection: Connection): void {
+    if (!this.#draining) this.#goodbyes.add(connection, this.#config.disconnectGraceMs);
+  }
+
+  /** Redis is back, perhaps with older data: it hears of the last beat of everybody here before anybody is expired. */
+  #onBack(shards: readonly number[]): void {
+    for (const connection of this.#heldIn(shards)) this.#heartbeats.owe(connection);
+    this.#heartbeats.catchUp(shards);
+    this.#goodbyes.say();
+  }
+
+  /** Redis came back empty: everybody here who was heard of within a TTL is restored at once. */
+  async #onLost(shards: readonly number[]): Promise<void> {
+    const all = this.#heldIn(shards);
+    this.#log.warn({ sessions: all.length, shards }, 'Redis has lost its data; restoring the sessions of this process');
+    let next = 0;
+    const one = async () => {
+      for (let connection = all[next++]; connection; connection = all[next++]) await this.restore(connection);
+    };
+    await Promise.all(Array.from({ length: RESTORES_AT_ONCE }, one));
+  }
+
+  #heldIn(shards: readonly number[]): Connection[] {
+    return [...this.#held.values()].filter((connection) => shards.includes(connection.shard));
+  }
+}

@@ -1,0 +1,98 @@
+import type { Config } from '../../config/config.ts';
+import type { Logger } from '../../log.ts';
+import type { FollowUps } from '../../queues/follow-ups.ts';
+import { isRedisAway } from '../../redis/absence.ts';
+import type { Services } from '../../stores.ts';
+import type { Connection } from './connection.ts';
+
+const AT_ONCE = 100;
+const RETRY_MS = 250;
+/** Goodbyes that wait for Redis to come back; beyond it sessions end by their deadline. */
+const MAX_WAITING = 100_000;
+
+interface Goodbye {
+  connection: Connection;
+  at: number;
+  graceMs: number;
+}
+
+/** Goodbyes to what is on one node, so that one that is away holds up no others. */
+interface Queue {
+  waiting: Goodbye[];
+  saying: Promise<void> | null;
+  retry: NodeJS.Timeout | undefined;
+}
+
+/** Tells Redis of connections that ended, each with its age; what Redis cannot hear now it hears when it is back. */
+export class Goodbyes {
+  readonly #services: Services;
+  readonly #followUps: FollowUps;
+  readonly #config: Config;
+  readonly #log: Logger;
+  readonly #queues: Queue[];
+
+  constructor(services: Services, followUps: FollowUps, config: Config, log: Logger) {
+    this.#services = services;
+    this.#followUps = followUps;
+    this.#config = config;
+    this.#log = log;
+    this.#queues = services.keys.places.map(() => ({ waiting: [], saying: null, retry: undefined }));
+  }
+
+  /** The connection has just ended. */
+  add(connection: Connection, graceMs: number): void {
+    const queue = this.#queues[this.#services.keys.placeOf(connection.shard)];
+    if (!queue || this.#queues.reduce((sum, { waiting }) => sum + waiting.length, 0) >= MAX_WAITING) return;
+    queue.waiting.push({ connection, at: performance.now(), graceMs });
+    this.#begin(queue);
+  }
+
+  /** Redis is back: tries all again now. */
+  say(): void {
+    for (const queue of this.#queues) this.#begin(queue);
+  }
+
+  /** Resolves once all has been tried; what failed is not tried again. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#queues.map((queue) => queue.saying));
+    for (const queue of this.#queues) clearTimeout(queue.retry);
+  }
+
+  #begin(queue: Queue): void {
+    queue.saying ??= this.#sayAll(queue).finally(() => {
+      queue.saying = null;
+    });
+  }
+
+  async #sayAll(queue: Queue): Promise<void> {
+    while (queue.waiting.length > 0) {
+      const batch = queue.waiting.splice(0, AT_ONCE);
+      const failed = await Promise.all(batch.map((goodbye) => this.#say(goodbye)));
+      const again = batch.filter((_, n) => failed[n]);
+      if (again.length > 0) {
+        queue.waiting.unshift(...again);
+        clearTimeout(queue.retry);
+        queue.retry = setTimeout(() => this.#begin(queue), RETRY_MS);
+        return;
+      }
+    }
+  }
+
+  /** True where it has to be said again. */
+  async #say({ connection, at, graceMs }: Goodbye): Promise<boolean> {
+    const age = performance.now() - at;
+    // Long overdue by then: the deadline has spoken.
+    if (age > 2 * this.#config.ttlMs + 60_000) return false;
+    try {
+      await this.#services.tracing.event('disconnect', async () => {
+        const { followUp } = await this.#services.store.close(connection, age, graceMs);
+        this.#followUps.add(followUp);
+      });
+      return false;
+    } catch (error) {
+      if (isRedisAway(error)) return true;
+      this.#log.error({ err: error, userId: connection.userId }, 'A session could not be closed');
+      return false;
+    }
+  }
+}

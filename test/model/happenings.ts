@@ -1,0 +1,295 @@
+import type { Detail, Memory } from '../../src/presence/change.ts';
+import { canReturn, countsForLimit, isLive, NOBODY, type Session } from '../../src/presence/session.ts';
+import { freshest } from '../../src/presence/status.ts';
+import {
+  announce,
+  begin,
+  type Circumstances,
+  type CloseReason,
+  detailOf,
+  drop,
+  finish,
+  heard,
+  isRefused,
+  type Outcome,
+  type Person,
+  recall,
+  refuse,
+  settleFirst,
+  statusOf,
+  type Turn,
+  tell,
+} from './person.ts';
+
+/**
+ * What can happen to a person (see person.ts), a function each. `…AgeMs` says how long ago it happened, for what was late
+ * on its way.
+ */
+
+/** Who says something: a connection, of the session that it believes to hold. */
+export interface Speaker {
+  sessionId: string;
+  conn: string;
+}
+
+export interface Hello extends Speaker {
+  kind: Session['kind'];
+  name: string;
+  state: Session['state'];
+  beatAgeMs: number;
+  connectedAgeMs: number;
+  /** connect: somebody comes; restore: an open connection tells of a session that the store does not know. */
+  mode: 'connect' | 'restore';
+  maxSessions: number;
+}
+
+/** The session made by a POST of somebody who has no socket. */
+export const POSTED = 'posted';
+
+/** A session begins, or goes on in a new connection. */
+export function open(
+  before: Person,
+  hello: Hello,
+  circumstances: Circumstances,
+): Outcome<'ok' | 'full' | 'stale' | CloseReason> {
+  const turn = begin(before, circumstances);
+  settleFirst(turn);
+  const { person, now } = turn;
+  const { sessionId, conn, kind, name, state } = hello;
+  const previous = find(person, sessionId);
+  const others = person.sessions.filter((session) => session !== previous);
+  const code = judge(turn, hello, previous, others);
+  if (code === 'ok') {
+    if (previous && previous.conn !== conn) end(turn, [previous], 'replaced');
+    const left = [previous, ...others.filter(endsQuietly)];
+    // The new session takes their signs of life over.
+    const lastBeat = Math.max(now - hello.beatAgeMs, ...left.map((session) => session?.lastBeat ?? 0));
+    const connectedAt = now - hello.connectedAgeMs;
+    const opened = { sessionId, conn, kind, name, state, connectedAt, lastBeat, deadline: null };
+    person.sessions = [...others.filter((session) => !endsQuietly(session)), { ...opened, standing: 'live' }];
+    heard(person, lastBeat);
+  }
+  // A hello that is refused tells nothing, unless what PostgreSQL remembers has just been read with it.
+  if (code === 'ok' || person.toldBeforeLoss || statusOf(person) === 'active') {
+    tell(turn, { active: hello.mode === 'connect' ? 'connect' : 'heartbeat', inactive: 'timeout' });
+  }
+  return finish(turn, code);
+}
+
+function judge(turn: Turn, hello: Hello, previous: Session | undefined, others: Session[]) {
+  const { now, ttlMs } = turn;
+  // Whoever restores only goes on; whoever connects may take a session over.
+  if (hello.mode === 'restore' && previous && previous.conn !== hello.conn) return 'replaced';
+  if (isRefused(turn, hello.conn)) return 'logout';
+  if (hello.mode === 'restore') return now - hello.beatAgeMs + ttlMs > now ? 'ok' : 'stale';
+  return others.filter(countsForLimit).length < hello.maxSessions ? 'ok' : 'full';
+}
+
+/** What a POST made, and what nobody can come back for, needs nobody to end it once somebody is really there. */
+function endsQuietly({ sessionId, standing }: Session): boolean {
+  return standing === 'posted' || (standing !== 'live' && !canReturn(sessionId));
+}
+
+/** A sign of life. `state` null: as said before. A session that is not known is `missing`, and may be restored. */
+export function touch(
+  before: Person,
+  beat: Speaker & { ageMs: number; state: Session['state'] | null },
+  circumstances: Circumstances,
+): Outcome<'ok' | 'missing' | CloseReason> {
+  const turn = begin(before, circumstances);
+  const { person, now } = turn;
+  // A session that is overdue simply goes on where another one kept the user active: nothing was told of it.
+  const active = person.told === 'active' && statusOf(person) === 'active' && isInTime(person, circumstances);
+  if (!active || find(person, beat.sessionId)?.conn !== beat.conn) settleFirst(turn);
+  const session = find(person, beat.sessionId);
+  if (session && session.conn !== beat.conn) return finish(turn, 'replaced');
+  if (isRefused(turn, beat.conn)) return finish(turn, 'logout');
+  if (!session) return finish(turn, 'missing');
+  session.state = beat.state ?? session.state;
+  session.lastBeat = Math.max(session.lastBeat, now - beat.ageMs);
+  heard(person, session.lastBeat);
+  return finish(turn, 'ok');
+}
+
+/**
+ * A connection says goodbye. The session ends, or stays for a grace in which its device may come back. A goodbye that is
+ * late, because another connection holds the session by now, ends nothing. That others are told follows: with the next
+ * thing that happens, at the latest with the look that a close brings about at once.
+ */
+export function close(
+  before: Person,
+  goodbye: Speaker & { ageMs: number; graceMs: number },
+  circumstances: Circumstances,
+): Outcome<'ok' | 'late'> {
+  const turn = begin(before, circumstances);
+  settleFirst(turn);
+  const { person, now } = turn;
+  const session = find(person, goodbye.sessionId);
+  refuse(turn, goodbye.conn);
+  if (!session || session.conn !== goodbye.conn) return finish(turn, 'late');
+  const moment = now - goodbye.ageMs;
+  session.lastBeat = Math.max(session.lastBeat, moment);
+  heard(person, session.lastBeat);
+  if (goodbye.graceMs > 0) {
+    Object.assign(session, { conn: NOBODY, standing: 'grace', deadline: moment + goodbye.graceMs });
+  } else {
+    drop(person, session);
+    person.end = 'disconnect';
+  }
+  return finish(turn, 'ok');
+}
+
+/**
+ * The web that holds these sessions stops. The clients are told to come back, and until `handoverMs` have passed they are
+ * here. A session that nobody can come back for ends at once, quietly, where another one is live: should that one fall
+ * silent, the client is waited for as before; should it leave, nobody is.
+ */
+export function handOver(
+  before: Person,
+  given: { speakers: readonly Speaker[]; handoverMs: number },
+  circumstances: Circumstances,
+): Outcome {
+  const turn = begin(before, circumstances);
+  settleFirst(turn);
+  const { person, now, ttlMs } = turn;
+  const leaving = person.sessions
+    .filter(({ sessionId, conn }) => given.speakers.some((one) => one.sessionId === sessionId && one.conn === conn))
+    // The freshest last: where all of them go, it is the one that stays.
+    .toSorted((a, b) => (freshest([a, b]) === a ? 1 : -1));
+  for (const session of leaving) {
+    refuse(turn, session.conn);
+    Object.assign(session, { conn: NOBODY, standing: 'handover', lastBeat: now, deadline: now + given.handoverMs });
+    heard(person, now);
+    const heir = canReturn(session.sessionId) ? null : freshest(person.sessions.filter(countsForLimit));
+    if (!heir) continue;
+    heir.lastBeat = Math.max(heir.lastBeat, now + given.handoverMs - ttlMs);
+    drop(person, session);
+  }
+  return finish(turn, 'ok');
+}
+
+/** The user chooses to appear inactive, whatever their connections do. What others know ends with this moment. */
+export function chooseInactive(before: Person, forMs: number | null, circumstances: Circumstances): Outcome {
+  const turn = begin(before, circumstances);
+  settleFirst(turn);
+  const { person, now } = turn;
+  const earlier = person.appearInactive;
+  if (person.sessions.length > 0) heard(person, now);
+  const since = typeof earlier === 'object' ? earlier.since : now;
+  person.appearInactive = { since, until: forMs === null ? null : now + forMs };
+  tell(turn, { active: 'manual', inactive: 'manual' });
+  return finish(turn, 'ok');
+}
+
+/**
+ * The user chooses to be active: that ends appearing inactive, and is a sign of life of the freshest session that somebody
+ * holds; where there is none it makes one. `clear`: an earlier choice has to be dropped from the durable memory first.
+ */
+export function chooseActive(before: Person, cleared: boolean, circumstances: Circumstances): Outcome<'ok' | 'clear'> {
+  const turn = begin(before, circumstances);
+  settleFirst(turn);
+  const { person, now } = turn;
+  const appearedInactive = person.appearInactive !== 'no';
+  if (appearedInactive && !cleared) {
+    tell(turn, { active: 'connect', inactive: 'manual' });
+    return finish(turn, 'clear');
+  }
+  person.appearInactive = 'no';
+  const session = freshest(person.sessions.filter(({ standing }) => standing === 'live' || standing === 'posted'));
+  if (session) session.lastBeat = now;
+  else person.sessions.push(posted(now));
+  for (const { lastBeat } of person.sessions) heard(person, lastBeat);
+  tell(turn, { active: appearedInactive ? 'manual' : 'heartbeat', inactive: 'timeout' });
+  return finish(turn, 'ok');
+}
+
+/** The user says something beside the status, or (nothing in it) takes it back. No sign of life. */
+export function setDetail(
+  before: Person,
+  { shown, forMs }: { shown: Detail; forMs: number | null },
+  circumstances: Circumstances,
+): Outcome {
+  const turn = begin(before, circumstances);
+  settleFirst(turn);
+  const { person, now } = turn;
+  const isNothing = Object.keys(shown).length === 0;
+  person.detail = isNothing ? null : { shown, until: forMs === null ? null : now + forMs };
+  tell(turn, { active: 'connect', inactive: person.end ?? 'timeout' });
+  return finish(turn, 'ok');
+}
+
+/**
+ * Other people may see the user from now on. Told to everybody who may be concerned, with the detail, which some of them
+ * get to see and others no longer do.
+ */
+export function changePrivacy(before: Person, circumstances: Circumstances): Outcome {
+  const turn = begin(before, circumstances);
+  settleFirst(turn);
+  const { person } = turn;
+  tell(turn, { active: 'connect', inactive: person.end ?? 'timeout' });
+  if (person.appearInactive === 'unknown') return finish(turn, 'ok');
+  if (Object.keys(detailOf(person)).length > 0) person.toldDetail = null;
+  announce(turn, 'privacy');
+  return finish(turn, 'ok');
+}
+
+/** Signs out one session or (null) all; with `conn`, only where that connection holds it. With the last one a choice ends. */
+export function logOut(
+  before: Person,
+  which: { sessionId: string | null; conn: string | null },
+  circumstances: Circumstances,
+): Outcome<'ok' | 'missing'> {
+  const turn = begin(before, circumstances);
+  settleFirst(turn);
+  const { person, now } = turn;
+  const ending = person.sessions.filter(({ sessionId, conn }) => {
+    return which.sessionId === null || (sessionId === which.sessionId && (which.conn === null || conn === which.conn));
+  });
+  // A connection whose session ended by silence signs the user out all the same, where nobody else is there.
+  const alone = which.conn !== null && person.sessions.length === 0;
+  if (which.sessionId !== null && ending.length === 0 && !alone) return finish(turn, 'missing');
+  if (which.conn !== null) refuse(turn, which.conn);
+  for (const { standing, lastBeat } of ending) heard(person, standing === 'live' ? now : lastBeat);
+  end(turn, ending, 'logout');
+  // Others of theirs may be here of whom the store has not heard again yet: it is told once it has.
+  const wait = which.sessionId !== null && turn.held && person.told === 'active' && person.appearInactive === 'no';
+  if (person.sessions.length === 0 && wait) {
+    person.end = 'logout';
+  } else if (person.sessions.length === 0) {
+    // An unknown choice is ended where it is remembered; until that can be asked, nobody is told anything.
+    if (person.appearInactive !== 'unknown') person.appearInactive = 'no';
+    tell(turn, { active: 'connect', inactive: 'logout' });
+    person.loggedOut = true;
+  }
+  return finish(turn, 'ok');
+}
+
+/** PostgreSQL answers, for somebody who came while it was away, or who was active when the store was lost. */
+export function adopt(before: Person, memory: Memory, circumstances: Circumstances): Outcome {
+  const turn = begin(recall(before, memory, circumstances.now), circumstances);
+  settleFirst(turn);
+  tell(turn, { active: 'connect', inactive: 'timeout' });
+  return finish(turn, 'ok');
+}
+
+/** Whether some session's deadline is still to come. */
+function isInTime(person: Person, { now, ttlMs }: Circumstances): boolean {
+  return person.sessions.some((session) => isLive(session, now, ttlMs));
+}
+
+function find(person: Person, sessionId: string): Session | undefined {
+  return person.sessions.find((session) => session.sessionId === sessionId);
+}
+
+/** Ends sessions, refuses their connections from now on, and has them closed. */
+function end(turn: Turn, sessions: Session[], reason: CloseReason): void {
+  const conns = sessions.map((session) => session.conn).filter((conn) => conn !== NOBODY);
+  for (const conn of conns) refuse(turn, conn);
+  for (const session of sessions) drop(turn.person, session);
+  if (conns.length > 0) turn.closed.push({ conns, reason });
+}
+
+function posted(now: number): Session {
+  const at = { connectedAt: now, lastBeat: now, deadline: null };
+  return { sessionId: POSTED, conn: NOBODY, standing: 'posted', kind: 'other', name: '', state: 'active', ...at };
+}

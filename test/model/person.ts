@@ -1,0 +1,282 @@
+/**
+ * What presence means here: who a person is, what time does to them, and what others are told. What else can happen to a
+ * person is in happenings.ts. No clock, no store: in production the scripts in redis/lua do the same in one atomic step
+ * each, and these are the rules that the scripts are checked against, in random sequences.
+ *
+ * A person has sessions: one per device, or per connection where the client named no device. A session has a deadline, a
+ * TTL after it was last heard of, and is gone when that has passed. A person with a session is active, unless they chose to
+ * appear inactive. What was told last is remembered, so that every change is told once and whoever comes after a deadline
+ * tells first what it means (`settle`), before doing anything else.
+ *
+ * All times are milliseconds of one clock.
+ */
+import type { Cause, Change, Detail, Memory, Status } from '../../src/presence/change.ts';
+import { deadlineOf, isLive, type Session, type Standing } from '../../src/presence/session.ts';
+
+/** `unknown`: PostgreSQL could not be asked. Until it can, nobody is shown who may have chosen not to be. */
+export type AppearInactive = 'no' | 'unknown' | { since: number; until: number | null };
+
+export interface Person {
+  userId: string;
+  sessions: Session[];
+  appearInactive: AppearInactive;
+  /** The status that others were told last. */
+  told: Status;
+  /** It was told before the store was lost: being active still is nothing new, and is told as `restored`. */
+  toldBeforeLoss: boolean;
+  version: number;
+  /** The latest sign of life that others may know of. */
+  lastSeen: number | null;
+  /** A sign of life during which it was unknown whether others may know of it. */
+  heardMeanwhile: number | null;
+  /** Where the memory has just been read: last seen before anything was heard meanwhile. */
+  recalled?: { lastSeen: number | null };
+  /** How the last session ended, while that is still to be told. */
+  end: Cause | null;
+  /** What the user says beside the status. */
+  detail: { shown: Detail; until: number | null } | null;
+  /** What others were told of it last; null: not known, for the store had lost it. */
+  toldDetail: Detail | null;
+  /** What others were told by the user's own choices, lately; null: nothing. */
+  spent: { count: number; since: number; last: number } | null;
+  /** When what was too much to tell has to be told; null: nothing waits. */
+  owed: number | null;
+  /** What waits is that the user is to be shown again. */
+  showing: boolean;
+  /** A logout ends a choice, also one that has not been read from PostgreSQL yet. */
+  loggedOut: boolean;
+  /** Connections that were ended, and until when they are refused: what they still send comes too late. */
+  refused: Map<string, number>;
+}
+
+/** `held`: the store was out of reach a moment ago and may not have heard of everybody yet, so nothing expires. */
+export interface Circumstances {
+  now: number;
+  ttlMs: number;
+  held: boolean;
+}
+
+export type CloseReason = 'replaced' | 'logout';
+
+export interface Outcome<Code extends string = 'ok'> {
+  person: Person;
+  code: Code;
+  changes: Change[];
+  closed: { conns: string[]; reason: CloseReason }[];
+}
+
+/** One thing that happens to one person: a copy to work on, and what follows from it. */
+export interface Turn extends Circumstances {
+  person: Person;
+  changes: Change[];
+  closed: Outcome['closed'];
+  /** Last seen when others were told last that the person is inactive. */
+  awaySince: number | null;
+}
+
+export function begin(person: Person, circumstances: Circumstances): Turn {
+  const sessions = person.sessions.map((session) => ({ ...session }));
+  const { recalled, ...known } = person;
+  return {
+    ...circumstances,
+    person: { ...known, sessions, refused: new Map(person.refused) },
+    changes: [],
+    closed: [],
+    awaySince: recalled ? recalled.lastSeen : person.lastSeen,
+  };
+}
+
+export function finish<Code extends string>({ person, changes, closed }: Turn, code: Code): Outcome<Code> {
+  if (person.told === 'inactive' || person.sessions.length > 0) person.end = null;
+  return { person, code, changes, closed };
+}
+
+/** Somebody nobody has heard of; `lastSeen` is what a cache may still know. */
+export function stranger(userId: string, lastSeen: number | null = null): Person {
+  return {
+    userId,
+    sessions: [],
+    appearInactive: 'no',
+    told: 'inactive',
+    toldBeforeLoss: false,
+    version: 0,
+    lastSeen,
+    heardMeanwhile: null,
+    end: null,
+    detail: null,
+    toldDetail: {},
+    spent: null,
+    owed: null,
+    showing: false,
+    loggedOut: false,
+    refused: new Map(),
+  };
+}
+
+/** Somebody whom this store had not heard of, or whose choice was unknown, with what PostgreSQL remembers of them. */
+export function recall(before: Person, memory: Memory | 'away', now: number): Person {
+  if (memory === 'away') return { ...before, appearInactive: 'unknown' };
+  const person: Person = { ...before, appearInactive: 'no', heardMeanwhile: null };
+  if (memory.hidden !== null && !before.loggedOut) {
+    const { remainingMs } = memory.hidden;
+    person.appearInactive = { since: now, until: remainingMs === null ? null : now + remainingMs };
+  }
+  person.version = Math.max(person.version, memory.version);
+  if (memory.lastSeen !== null) person.lastSeen = Math.max(memory.lastSeen, person.lastSeen ?? 0);
+  if (memory.status === 'active') {
+    person.told = 'active';
+    person.toldBeforeLoss = true;
+  }
+  if (memory.detail !== null) {
+    const { shown, remainingMs } = memory.detail;
+    person.detail = { shown, until: remainingMs === null ? null : now + remainingMs };
+    // Told or not: others are told what is true, be it once more. Who appears inactive tells nothing.
+    if (person.appearInactive === 'no') person.toldDetail = null;
+  }
+  person.recalled = { lastSeen: person.lastSeen };
+  if (before.heardMeanwhile !== null) heard(person, before.heardMeanwhile);
+  return person;
+}
+
+/** What others may know. */
+export function statusOf({ sessions, appearInactive }: Person): Status {
+  return appearInactive === 'no' && sessions.length > 0 ? 'active' : 'inactive';
+}
+
+/** What others may know of the detail. */
+export function detailOf({ detail, appearInactive }: Person): Detail {
+  return appearInactive === 'no' && detail ? detail.shown : {};
+}
+
+/** When all sessions are gone unless something is heard; null: there are none. */
+export function lastDeadline({ sessions }: Person, ttlMs: number): number | null {
+  return sessions.length === 0 ? null : Math.max(...sessions.map((session) => deadlineOf(session, ttlMs)));
+}
+
+/** When somebody has to look at the person even if nothing happens; null: never. */
+export function nextLook(person: Person, { now, ttlMs }: Circumstances): number | null {
+  const deadline = lastDeadline(person, ttlMs) ?? (person.told === 'active' ? now : null);
+  const { detail, appearInactive } = person;
+  // A choice that ends shows who is here, and what they say of themselves.
+  const concerned = deadline !== null || detail !== null;
+  const shownAt = typeof appearInactive === 'object' && concerned ? appearInactive.until : null;
+  const all = [deadline, shownAt, detail?.until ?? null, person.owed].filter((at) => at !== null);
+  return all.length === 0 ? null : Math.min(...all);
+}
+
+export function heard(person: Person, moment: number): void {
+  if (person.appearInactive === 'unknown') person.heardMeanwhile = Math.max(moment, person.heardMeanwhile ?? 0);
+  if (person.appearInactive === 'no') person.lastSeen = Math.max(moment, person.lastSeen ?? 0);
+}
+
+/**
+ * What others are told by a user's own choices (detail, appearing inactive and back, who may see them): thirty in ten seconds
+ * as they come, beyond that the newest once a second. Comings and goings never wait, and neither does appearing inactive.
+ */
+const TOLD_AT_ONCE = 30;
+const TOLD_WINDOW_MS = 10_000;
+const GATHERED_FOR_MS = 1000;
+const OF_CHOICE = new Set<Cause>(['detail', 'manual', 'privacy']);
+
+function budget({ person, now }: Turn): NonNullable<Person['spent']> {
+  const { spent } = person;
+  return spent && now - spent.since < TOLD_WINDOW_MS ? spent : { count: 0, since: now, last: spent?.last ?? 0 };
+}
+
+/** Whether a choice may be told now; where not, it is owed. */
+function mayTell(turn: Turn): boolean {
+  const { count, last } = budget(turn);
+  const may = count < TOLD_AT_ONCE || turn.now - last >= GATHERED_FOR_MS;
+  turn.person.owed = may ? null : last + GATHERED_FOR_MS;
+  return may;
+}
+
+/** Tells others what is true now, where it differs from what they were told. */
+export function tell(turn: Turn, causes: { active: Cause; inactive: Cause }): void {
+  const { person } = turn;
+  person.owed = null;
+  tellStatus(turn, causes);
+  person.showing = statusOf(person) === 'active' && person.told === 'inactive';
+}
+
+function tellStatus(turn: Turn, causes: { active: Cause; inactive: Cause }): void {
+  const { person } = turn;
+  if (person.appearInactive === 'unknown') return;
+  const status = statusOf(person);
+  if (status === person.told && !person.toldBeforeLoss) {
+    if (isSame(detailOf(person), person.toldDetail)) return;
+    if (person.toldDetail === null || mayTell(turn)) announce(turn, 'detail');
+    return;
+  }
+  let cause = causes[status];
+  if (status === 'active' && person.showing) cause = 'manual';
+  if (status === 'active' && person.toldBeforeLoss) cause = 'restored';
+  if (person.appearInactive !== 'no') cause = 'manual';
+  if (status === 'active' && cause === 'manual' && !mayTell(turn)) return;
+  person.told = status;
+  person.toldBeforeLoss = false;
+  person.loggedOut = false;
+  if (status === 'inactive') turn.awaySince = person.lastSeen;
+  announce(turn, cause, status === 'active' ? { awaySince: turn.awaySince } : {});
+}
+
+/** Everything that is told has a version of its own, and carries the detail where that is new to others. */
+export function announce(turn: Turn, cause: Cause, more: Pick<Change, 'awaySince'> = {}): void {
+  const { person, now, changes } = turn;
+  if (OF_CHOICE.has(cause)) {
+    const { count, since } = budget(turn);
+    person.spent = { count: count + 1, since, last: now };
+  }
+  person.version = Math.max(now, person.version + 1);
+  const { userId, told: status, lastSeen, version } = person;
+  const detail = detailOf(person);
+  const isNew = !isSame(detail, person.toldDetail);
+  person.toldDetail = detail;
+  changes.push({ userId, status, lastSeen, version, at: now, cause, ...(isNew ? { detail } : {}), ...more });
+}
+
+function isSame(a: Detail, b: Detail | null): boolean {
+  return b !== null && a.availability === b.availability && a.text === b.text && a.emoji === b.emoji;
+}
+
+const END: Record<Standing, Cause> = { live: 'timeout', posted: 'timeout', grace: 'disconnect', handover: 'handover' };
+
+/** What the time that has passed means: choices that are over, sessions that are gone. Everything begins with it. */
+export function settleFirst(turn: Turn): void {
+  const { person, now, ttlMs, held } = turn;
+  if (held) return;
+  const choice = person.appearInactive;
+  const over = typeof choice === 'object' && choice.until !== null && choice.until <= now ? choice.until : null;
+  if (over !== null) person.appearInactive = 'no';
+  if ((person.detail?.until ?? Number.POSITIVE_INFINITY) <= now) person.detail = null;
+  for (const session of person.sessions.toSorted((a, b) => deadlineOf(a, ttlMs) - deadlineOf(b, ttlMs))) {
+    // Who was gone before their choice was over left unseen.
+    if (over === null || deadlineOf(session, ttlMs) > over) heard(person, session.lastBeat);
+    if (isLive(session, now, ttlMs)) continue;
+    drop(person, session);
+    person.end = END[session.standing];
+  }
+  // What has just been read from PostgreSQL is told with what happens now.
+  if (person.toldBeforeLoss || (person.toldDetail === null && statusOf(person) === person.told)) return;
+  tell(turn, { active: over === null ? 'connect' : 'manual', inactive: person.end ?? 'timeout' });
+}
+
+export function drop(person: Person, session: Session): void {
+  person.sessions = person.sessions.filter((other) => other !== session);
+}
+
+/** Two TTLs outlive everything that can still be on its way. */
+export function refuse({ person, now, ttlMs }: Turn, conn: string): void {
+  person.refused.set(conn, now + 2 * ttlMs);
+}
+
+export function isRefused({ person, now }: Turn, conn: string): boolean {
+  return (person.refused.get(conn) ?? now) > now;
+}
+
+/** Looks at somebody whose time may have come. */
+export function settle(person: Person, circumstances: Circumstances): Outcome {
+  const turn = begin(person, circumstances);
+  settleFirst(turn);
+  return finish(turn, 'ok');
+}
