@@ -46,14 +46,14 @@ export function createLogger(
     },
     hooks: {
       logMethod: repeatsCounted(),
-      streamWrite: (line: string) => withoutSecrets(lastDoor(line)),
+      streamWrite: (line: string) => withoutSecrets(scrubText(line)),
     },
   };
   return destination === undefined ? pino(options) : pino(options, destination);
 }
 
 /** For what the walk over keys cannot see: a token inside a message, an address or a stack, and a child's own fields. */
-function lastDoor(line: string): string {
+function scrubText(line: string): string {
   return line.replace(SECRET_FIELD, `"$1":"${HIDDEN}"`).replace(TOKEN, HIDDEN).replace(CREDENTIALS, `$1${HIDDEN}@`);
 }
 

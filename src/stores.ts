@@ -65,7 +65,7 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
   const redisWatch = new RedisWatch(log);
   const connect = (temper: Temper, onRefusal = (absence: Absence) => redisWatch.refused(absence)) => {
     const client = connectRedis(settings, temper, onRefusal);
-    redisWatch.followClient(client);
+    redisWatch.observeClient(client);
     return client;
   };
 
@@ -73,11 +73,11 @@ export function openServices(config: Config, log: Logger, tracing: Tracing = NO_
   // BullMQ's commands are counted apart from ours: its scripts must not stand in the way of a heartbeat.
   const producers = connect('prompt', (absence) => redisWatch.refusedQueue(absence));
   const keys = createKeys(config.redisPrefix, config.redisCluster);
-  const clock = new RedisClock(keys.places.length);
+  const clock = new RedisClock(keys.slotGroups.length);
   const pulse = new Pulse(redis, keys, clock, (error) => {
     log.error({ err: error }, 'Redis answers the regular contact with an error');
   });
-  redisWatch.followPulse(pulse, redis);
+  redisWatch.observePulse(pulse, redis);
   const db = connectPostgres(config, log);
   const postgresWatch = new PostgresWatch(db, log);
   const complain = (error: Error) => {

@@ -33,7 +33,7 @@ function isWorthTelling({ status, cause, awaySince, at }: Change, minAbsenceMs: 
 /** Whether the user has been active, and shown so, ever since. */
 export async function isStillActive({ store, queues }: Services, { userId, at }: Activation): Promise<boolean> {
   const { record, followUp } = await store.inspect(userId);
-  await queues.follow(followUp);
+  await queues.enqueue(followUp);
   return record?.announced === true && record.since !== null && record.since <= at;
 }
 
@@ -52,7 +52,7 @@ export async function runFriendActive(services: Services, config: Config, job: J
     const away: string[] = [];
     for (const askerId of claimed) {
       const { told, followUp } = await services.alerts.tell(askerId, activation);
-      await services.queues.follow(followUp);
+      await services.queues.enqueue(followUp);
       if (told) counts.connected++;
       else away.push(askerId);
     }

@@ -1,6 +1,6 @@
 import type { Config } from '../src/config/config.ts';
 import { receiverOf } from '../src/config/webhook-settings.ts';
-import { feedStanding, forgetErasures, positionChanges } from '../src/postgres/change-feed.ts';
+import { dropErasuresFromFeed, feedStanding, positionChanges } from '../src/postgres/change-feed.ts';
 import { takenUpTo } from '../src/postgres/webhooks.ts';
 import type { Services } from '../src/stores.ts';
 
@@ -46,7 +46,7 @@ export class FeedKeeper {
     if (behind) await queues.addDeliver();
     if (performance.now() - this.#forgotAt >= FORGET_EVERY_MS) {
       this.#forgotAt = performance.now();
-      await forgetErasures(db, ERASURES_STAY_MS);
+      await dropErasuresFromFeed(db, ERASURES_STAY_MS);
     }
     return { positioned, behind };
   }

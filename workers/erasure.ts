@@ -1,6 +1,6 @@
 import type { Job } from 'bullmq';
 import { erasedAgo, eraseUser, isAnybodyErased } from '../src/postgres/erasure.ts';
-import { loadMemories } from '../src/postgres/users.ts';
+import { loadStoredUsers } from '../src/postgres/users.ts';
 import type { Change } from '../src/presence/change.ts';
 import type { EraseTracesJob } from '../src/queues/jobs.ts';
 import type { Services } from '../src/stores.ts';
@@ -14,7 +14,7 @@ export async function erase(services: Services, { userId, version }: Change): Pr
   const { db, memberships, queues } = services;
   for (const conversationId of await eraseUser(db, userId, version)) {
     // At once; should this fail, it is noted with the removal that Redis has to hear of it.
-    await queues.follow(await memberships.remove(conversationId, userId));
+    await queues.enqueue(await memberships.remove(conversationId, userId));
   }
   const goneUntil = await dropTraces(services, userId, true);
   // Jobs that are at work now leave their traces a moment later.
@@ -25,12 +25,12 @@ export async function erase(services: Services, { userId, version }: Change): Pr
 /** Removes what queues and indexes still hold of somebody who was erased, unless they have come back. */
 export async function eraseTraces(services: Services, { data: { userId } }: Job<EraseTracesJob>) {
   const back = (await dropTraces(services, userId, false)) === null;
-  return { jobs: await services.queues.forget(userId, { keepTimeouts: back }) };
+  return { jobs: await services.queues.removeJobs(userId, { keepTimeouts: back }) };
 }
 
 /** When nobody was here by that id (ms of Redis's clock); null: they have come back. */
 async function dropTraces({ db, store }: Services, userId: string, isRecording: boolean): Promise<number | null> {
-  return (await loadMemories(db, [userId])).has(userId) ? null : store.dropTraces(userId, { isRecording });
+  return (await loadStoredUsers(db, [userId])).has(userId) ? null : store.dropTraces(userId, { isRecording });
 }
 
 /**
@@ -43,11 +43,11 @@ export async function eraseAgain(services: Services): Promise<number> {
   let count = 0;
   for await (const userIds of seen.everybody()) {
     const erased = [...(await erasedAgo(db, userIds)).keys()];
-    const back = await loadMemories(db, erased);
+    const back = await loadStoredUsers(db, erased);
     for (const userId of erased.filter((id) => !back.has(id))) {
       // Who came back a moment ago may not be recorded yet.
       if (await hasComeBack(services, userId)) continue;
-      await queues.follow((await store.erase(userId)).followUp);
+      await queues.enqueue((await store.erase(userId)).followUp);
       count++;
     }
   }
@@ -57,7 +57,7 @@ export async function eraseAgain(services: Services): Promise<number> {
 /** Whether somebody connected under the id after it was erased. */
 async function hasComeBack({ db, store, queues }: Services, userId: string): Promise<boolean> {
   const { record, now, followUp } = await store.inspect(userId);
-  await queues.follow(followUp);
+  await queues.enqueue(followUp);
   const agoMs = (await erasedAgo(db, [userId])).get(userId) ?? 0;
   return record?.sessions.some((session) => now - session.connectedAt < agoMs) ?? false;
 }

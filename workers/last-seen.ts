@@ -75,7 +75,7 @@ async function record(
   }
   await recordOrReject(services, log, batch);
   for (const [shard, users] of Map.groupBy(loggedOut, ({ userId }) => shardOf(userId))) {
-    await services.store.forget(shard, users);
+    await services.store.dropCached(shard, users);
   }
 }
 

@@ -1,8 +1,14 @@
 import type { Job } from 'bullmq';
 import type { Config } from '../src/config/config.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
-import { activeInMemory, loadMemories, moveLastSeen, recentlyLeft, withEndingDetail } from '../src/postgres/users.ts';
-import type { Memory } from '../src/presence/change.ts';
+import {
+  loadStoredUsers,
+  moveLastSeen,
+  recentlyLeft,
+  storedAsActive,
+  withEndingDetail,
+} from '../src/postgres/users.ts';
+import type { StoredUser } from '../src/presence/change.ts';
 import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Services } from '../src/stores.ts';
@@ -101,7 +107,7 @@ async function restoreJobs(services: Services) {
       followUp.arms.push({ kind: 'check', userId: user.userId, number, delayMs: user.nextMs });
       restored++;
     }
-    await queues.follow(followUp);
+    await queues.enqueue(followUp);
   });
   return { restored };
 }
@@ -122,11 +128,11 @@ async function settleLost(services: Services, config: Config) {
   // A transition that waits to be recorded would make a user look active who is not.
   if (!(await outbox.allRecorded())) return { settled: 0, waiting: 'changes are still to be recorded' };
   let count = 0;
-  for (let page = await activeInMemory(db, '', PAGE); page.length > 0; ) {
+  for (let page = await storedAsActive(db, '', PAGE); page.length > 0; ) {
     const versions = await index.versions(page.map(({ userId }) => userId));
     const behind = page.filter(({ version }, n) => (versions[n] ?? 0) < version).map(({ userId }) => userId);
     count += await adopt(services, behind, ({ status }) => status === 'active');
-    page = await activeInMemory(db, page.at(-1)?.userId ?? '', PAGE);
+    page = await storedAsActive(db, page.at(-1)?.userId ?? '', PAGE);
   }
   for (let page = await withEndingDetail(db, '', PAGE); page.length > 0; ) {
     count += await adopt(services, await index.withoutRecord(page), ({ detail }) => detail?.remainingMs != null);
@@ -163,16 +169,16 @@ async function catchUp(services: Services, since: number): Promise<number> {
 async function adopt(
   { store, db, queues }: Services,
   userIds: string[],
-  concerns: (memory: Memory) => boolean = () => true,
+  concerns: (stored: StoredUser) => boolean = () => true,
 ): Promise<number> {
-  const memories = await loadMemories(db, userIds);
+  const storedUsers = await loadStoredUsers(db, userIds);
   let count = 0;
   for (const [shard, ids] of Map.groupBy(userIds, shardOf)) {
     const users = ids.flatMap((userId) => {
-      const memory = memories.get(userId);
-      return memory && concerns(memory) ? [{ userId, memory }] : [];
+      const stored = storedUsers.get(userId);
+      return stored && concerns(stored) ? [{ userId, stored }] : [];
     });
-    if (users.length > 0) await queues.follow(await store.adopt(shard, users));
+    if (users.length > 0) await queues.enqueue(await store.adopt(shard, users));
     count += users.length;
   }
   return count;

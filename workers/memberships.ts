@@ -79,7 +79,7 @@ export class MembershipKeeper {
       const attempts = await Promise.allSettled(removals.slice(from, from + SIDE_BY_SIDE).map(tellOne));
       for (const attempt of attempts) if (attempt.status === 'rejected') failure ??= attempt.reason;
     }
-    await this.#services.queues.follow(...followUps);
+    await this.#services.queues.enqueue(...followUps);
     return { told, failure };
   }
 }
@@ -98,7 +98,7 @@ export async function compareMemberships({ db, memberships, queues }: Services):
     );
     const told = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []));
     for (const attempt of attempts) if (attempt.status === 'rejected') failure ??= attempt.reason;
-    await queues.follow(...told.flat());
+    await queues.enqueue(...told.flat());
     count += told.length;
   }
   if (failure !== null) throw failure;

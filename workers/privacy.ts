@@ -78,7 +78,7 @@ export async function tellAll<T>(
       }
     };
     await Promise.all(some.map(tellOne));
-    await services.queues.follow(...followUps);
+    await services.queues.enqueue(...followUps);
   }
   return failures;
 }

@@ -8,20 +8,20 @@ import type { SweptShard } from '../src/redis/active-index.ts';
 import { trimDelivery } from '../src/redis/delivery.ts';
 import type { Services } from '../src/stores.ts';
 import { Choices } from '../src/usecases/choices.ts';
-import { Beside } from './beside.ts';
+import { Background } from './background.ts';
 import { FeedKeeper } from './change-feed.ts';
 import { ClockSteps } from './clock-steps.ts';
 import { MembershipKeeper } from './memberships.ts';
-import { Newcomers } from './newcomers.ts';
 import { PrivacyKeeper } from './privacy.ts';
 import { PrivacyComparer } from './privacy-comparison.ts';
+import { UnknownChoices } from './unknown-choices.ts';
 
 const EVERY_MS = 250;
 /** Of one shard; where there are more the next pass begins at once. Redis does nothing else meanwhile. */
 const OVERDUE_AT_ONCE = 250;
 const PASSES_AT_ONCE = 40;
 const INDICATORS_AT_ONCE = 200;
-const NEWCOMERS_EVERY_MS = 250;
+const UNKNOWN_CHOICES_EVERY_MS = 250;
 const CHOICES_EVERY_MS = 250;
 const PRIVACY_EVERY_MS = 1000;
 const MEMBERSHIPS_EVERY_MS = 1000;
@@ -40,12 +40,12 @@ export class Sweep {
   readonly #services: Services;
   readonly #log: Logger;
   readonly #followUps: FollowUps;
-  readonly #newcomers: Newcomers;
-  readonly #welcoming: Beside;
-  readonly #beside: Beside[];
+  readonly #unknownChoices: UnknownChoices;
+  readonly #asking: Background;
+  readonly #background: Background[];
   readonly #token = randomUUID();
   #timer: NodeJS.Timeout | undefined;
-  /** By place: a node that hangs holds up no other. */
+  /** By slot group: a node that hangs holds up no other. */
   readonly #passing = new Map<number, Promise<void>>();
   /** Places where nothing is expected before the tick after the next. */
   readonly #quiet = new Set<number>();
@@ -57,27 +57,27 @@ export class Sweep {
     this.#services = services;
     this.#followUps = followUps;
     this.#log = log;
-    this.#newcomers = new Newcomers(services);
+    this.#unknownChoices = new UnknownChoices(services);
     const choices = new Choices(services, log);
     const privacy = new PrivacyKeeper(services);
     const comparer = new PrivacyComparer(services);
     const memberships = new MembershipKeeper(services);
     const feed = new FeedKeeper(services, config);
     const clockSteps = new ClockSteps(services, config, followUps);
-    const welcome = () => this.#newcomers.pass();
-    this.#welcoming = new Beside(NEWCOMERS_EVERY_MS, welcome, log, 'Newcomers could not be made known');
-    this.#beside = [
-      new Beside(CHOICES_EVERY_MS, () => choices.pass(), log, 'Choices could not be checked'),
-      new Beside(PRIVACY_EVERY_MS, () => privacy.pass(), log, 'A change of privacy could not be told'),
-      new Beside(PRIVACY_EVERY_MS, () => comparer.pass(), log, 'Who may see whom could not be compared'),
-      new Beside(
+    const ask = () => this.#unknownChoices.pass();
+    this.#asking = new Background(UNKNOWN_CHOICES_EVERY_MS, ask, log, 'Choices that were unknown could not be read');
+    this.#background = [
+      new Background(CHOICES_EVERY_MS, () => choices.pass(), log, 'Choices could not be checked'),
+      new Background(PRIVACY_EVERY_MS, () => privacy.pass(), log, 'A change of privacy could not be told'),
+      new Background(PRIVACY_EVERY_MS, () => comparer.pass(), log, 'Who may see whom could not be compared'),
+      new Background(
         MEMBERSHIPS_EVERY_MS,
         () => memberships.pass(),
         log,
         'A removal from a conversation could not be told',
       ),
-      new Beside(CLOCK_EVERY_MS, () => clockSteps.pass(), log, 'Deadlines by another clock could not be looked at'),
-      new Beside(FEED_EVERY_MS, () => feed.pass(), log, 'The change feed could not be kept'),
+      new Background(CLOCK_EVERY_MS, () => clockSteps.pass(), log, 'Deadlines by another clock could not be looked at'),
+      new Background(FEED_EVERY_MS, () => feed.pass(), log, 'The change feed could not be kept'),
     ];
   }
 
@@ -92,25 +92,25 @@ export class Sweep {
     await Promise.all(this.#passing.values());
     await this.#tending;
     const { index, keys } = this.#services;
-    await Promise.all(keys.places.map((_, place) => index.giveSweepLeaseBack(place, this.#token).catch(() => {})));
-    for (const work of [this.#welcoming, ...this.#beside]) await work.settled();
+    await Promise.all(keys.slotGroups.map((_, group) => index.giveSweepLeaseBack(group, this.#token).catch(() => {})));
+    for (const work of [this.#asking, ...this.#background]) await work.settled();
   }
 
   #tick(): void {
-    for (const place of this.#services.keys.places.keys()) {
-      if (this.#passing.has(place) || this.#quiet.delete(place)) continue;
-      const passing = this.#passes(place)
+    for (const group of this.#services.keys.slotGroups.keys()) {
+      if (this.#passing.has(group) || this.#quiet.delete(group)) continue;
+      const passing = this.#passes(group)
         .catch((error) => this.#complain(error))
         .then(() => {
-          this.#passing.delete(place);
+          this.#passing.delete(group);
         });
-      this.#passing.set(place, passing);
+      this.#passing.set(group, passing);
     }
   }
 
-  async #passes(place: number): Promise<void> {
+  async #passes(group: number): Promise<void> {
     for (let passes = 0; passes < PASSES_AT_ONCE && this.#timer; passes++) {
-      if (!(await this.pass(place)).more) return;
+      if (!(await this.pass(group)).more) return;
     }
   }
 
@@ -118,14 +118,14 @@ export class Sweep {
     if (!isRedisAway(error)) this.#log.error({ err: error }, 'A sweep failed');
   }
 
-  /** One bounded pass over the shards of a place; nothing where another worker holds its lease. */
-  async pass(place = 0): Promise<{ swept: boolean; overdue: number; more: boolean }> {
+  /** One bounded pass over the shards of a slot group; nothing where another worker holds its lease. */
+  async pass(group = 0): Promise<{ swept: boolean; overdue: number; more: boolean }> {
     const { index, store, queues, keys, tracing } = this.#services;
-    if (!(await index.holdSweepLease(place, this.#token))) return { swept: false, overdue: 0, more: false };
-    this.#welcoming.tick();
+    if (!(await index.holdSweepLease(group, this.#token))) return { swept: false, overdue: 0, more: false };
+    this.#asking.tick();
     // What concerns no shard is done by whoever sweeps the first.
-    if (place === 0) for (const work of this.#beside) work.tick();
-    const shards = await index.sweep(keys.places[place] ?? [], OVERDUE_AT_ONCE);
+    if (group === 0) for (const work of this.#background) work.tick();
+    const shards = await index.sweep(keys.slotGroups[group] ?? [], OVERDUE_AT_ONCE);
     const followUps: FollowUp[] = [];
     let overdue = 0;
     for (const swept of shards) {
@@ -143,10 +143,10 @@ export class Sweep {
     for (const { shard, indicators } of shards) {
       if (indicators) followUps.push(...(await this.#services.indicators.expire(shard, INDICATORS_AT_ONCE)));
     }
-    for (const { shard, unseeded } of shards) this.#newcomers.note(shard, unseeded);
-    if (!shards.some(isBusy)) this.#quiet.add(place);
-    await queues.follow(...followUps);
-    if (place === 0) this.#tend();
+    for (const { shard, choiceUnknown } of shards) this.#unknownChoices.note(shard, choiceUnknown);
+    if (!shards.some(isBusy)) this.#quiet.add(group);
+    await queues.enqueue(...followUps);
+    if (group === 0) this.#tend();
     return { swept: true, overdue, more: shards.some((swept) => swept.overdue.length === OVERDUE_AT_ONCE) };
   }
 
@@ -176,6 +176,6 @@ export class Sweep {
 }
 
 /** Whether there may be something to do in the shard before half a second is over. */
-function isBusy({ nextInMs, unseeded, indicators, unrecorded }: SweptShard): boolean {
-  return (nextInMs !== null && nextInMs < 2 * EVERY_MS) || unseeded || indicators || unrecorded;
+function isBusy({ nextInMs, choiceUnknown, indicators, unrecorded }: SweptShard): boolean {
+  return (nextInMs !== null && nextInMs < 2 * EVERY_MS) || choiceUnknown || indicators || unrecorded;
 }

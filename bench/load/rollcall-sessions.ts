@@ -14,14 +14,14 @@ const log = createLogger(config, 'web');
 const services = openServices(config, log);
 const presence = new Presence(services, config.ttlMs, log);
 const connections = new Connections(presence, services, config, log, () => 1);
-const newcomer = { kind: 'other', name: '', claims: {}, end: () => {} } as const;
+const request = { kind: 'other', name: '', claims: {}, end: () => {} } as const;
 
 // Nothing can be opened before Redis answers; commands fail at once until then.
 while (!(await services.redis.ping().then(Boolean, () => false))) await pause(20);
 
 serve(
   new Sessions<Connection>({
-    open: (userId) => connections.open({ ...newcomer, userId, sessionId: `d${userId.padStart(21, '-').slice(-21)}` }),
+    open: (userId) => connections.open({ ...request, userId, sessionId: `d${userId.padStart(21, '-').slice(-21)}` }),
     beat: (connection) => connections.beat(connection, null),
     leave: (_userId, connection) => connections.leave(connection),
   }),

@@ -4,7 +4,7 @@ import { activityByDay } from '../../src/postgres/activity.ts';
 import { lastSeenPage, timeline } from '../../src/postgres/analytics.ts';
 import { lastTransition, transitionsBefore } from '../../src/postgres/history.ts';
 import { dropTransitions } from '../../src/postgres/retention.ts';
-import { loadMemories, recentlyLeft } from '../../src/postgres/users.ts';
+import { loadStoredUsers, recentlyLeft } from '../../src/postgres/users.ts';
 import { short } from './statistics.ts';
 
 interface Plan {
@@ -21,7 +21,7 @@ interface Plan {
 export async function plansOf(client: Client, db: Knex, userId: string) {
   const now = Date.now();
   const questions: Record<string, () => Promise<unknown>> = {
-    'a user remembered': () => loadMemories(db, [userId]),
+    'a user remembered': () => loadStoredUsers(db, [userId]),
     'last transition': () => lastTransition(db, userId),
     'history, newest 50': () => transitionsBefore(db, userId, { from: null, to: null, version: null, limit: 50 }),
     'history of a day': () =>

@@ -55,7 +55,7 @@ export function createPeople() {
     });
   }
 
-  function forgetSome(): void {
+  function dropSome(): void {
     let excess = known.size - MOST_KNOWN;
     for (const [userId, { presence }] of known) {
       if (excess <= 0) return;
@@ -85,7 +85,7 @@ export function createPeople() {
         if (set?.size === 0) listeners.delete(userId);
       }
     },
-    forgetUnwatched(): void {
+    dropUnwatched(): void {
       const forgotten = [...known.keys()].filter((userId) => !listeners.has(userId));
       for (const userId of forgotten) known.delete(userId);
       if (forgotten.length > 0) tellList();
@@ -125,7 +125,7 @@ export function createPeople() {
         if (next !== entry) updates.set(told.userId, next);
       }
       update(updates, true);
-      forgetSome();
+      dropSome();
     },
   };
 }

@@ -55,7 +55,7 @@ export function createWatching(
   }
 
   function flush(): void {
-    people.forgetUnwatched();
+    people.dropUnwatched();
     if (!wire.connected()) return;
     crowded = false;
     const unwanted = [...watched, ...asked.keys(), ...owed].filter((userId) => !people.wants(userId));

@@ -57,7 +57,7 @@ export function Chat({ me, blocks }: { me: string; blocks: ReadonlySet<string> }
         ))}
       </ol>
       <p className="indicators" aria-live="polite">
-        {works ? <Doing indicators={indicators} /> : 'This server shows no typing indicators in the lobby.'}
+        {works ? <IndicatorKind indicators={indicators} /> : 'This server shows no typing indicators in the lobby.'}
       </p>
       <form onSubmit={submit}>
         <label className="hidden" htmlFor="message">
@@ -83,7 +83,7 @@ export function Chat({ me, blocks }: { me: string; blocks: ReadonlySet<string> }
   );
 }
 
-function Doing({ indicators }: { indicators: readonly Indicator[] }) {
+function IndicatorKind({ indicators }: { indicators: readonly Indicator[] }) {
   if (indicators.length === 0) return null;
   const typing = indicators.filter((one) => one.kind === 'typing').map((one) => displayName(one.userId));
   const recording = indicators.filter((one) => one.kind !== 'typing').map((one) => displayName(one.userId));

@@ -90,7 +90,7 @@ function useDevices(told: readonly Presence[], rest: Rest): ReadonlyMap<string, 
       );
     }
     const timer = setInterval(look, LOOK_EVERY_MS);
-    const stop = forgetOnChange(client, lookedAt.current);
+    const stop = dropOnChange(client, lookedAt.current);
     return () => {
       clearInterval(timer);
       stop();
@@ -100,7 +100,7 @@ function useDevices(told: readonly Presence[], rest: Rest): ReadonlyMap<string, 
 }
 
 /** Whoever comes may be at another device than before. */
-function forgetOnChange(client: PresenceClient, lookedAt: Map<string, number>): () => void {
+function dropOnChange(client: PresenceClient, lookedAt: Map<string, number>): () => void {
   return client.onChange((changes) => {
     for (const { presence } of changes) lookedAt.delete(presence.userId);
   });

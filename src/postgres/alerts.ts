@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { sightOf, VISIBILITIES } from '../presence/visibility.ts';
+import { accessOf, VISIBILITIES } from '../presence/visibility.ts';
 import { query } from './connect.ts';
 import { timestampOf } from './time.ts';
 
@@ -18,7 +18,7 @@ export interface Asker {
 /** The settings under which a friend who is not blocked sees somebody: the one rule, asked for each of them. */
 const SEEN_BY_FRIENDS = VISIBILITIES.filter(
   (visibility) =>
-    sightOf({ visibility, lastSeenVisibility: visibility }, { self: false, friend: true, blocked: false }) !==
+    accessOf({ visibility, lastSeenVisibility: visibility }, { self: false, friend: true, blocked: false }) !==
     'nothing',
 );
 

@@ -152,7 +152,7 @@ function fedChange({ position, user_id, version, at, status, cause, last_seen }:
 
 /**
  * Takes a user out of the feed, inside the transaction that erases them. With a version, readers are told: the entry that
- * does so names the user and therefore stays for moments only (`forgetErasures`).
+ * does so names the user and therefore stays for moments only (`dropErasuresFromFeed`).
  */
 export async function eraseFromFeed(ask: Ask, userId: string, version: number | null): Promise<void> {
   await ask('SELECT pg_advisory_xact_lock(?)', [FEED_LOCK]);
@@ -171,7 +171,7 @@ export async function eraseFromFeed(ask: Ask, userId: string, version: number | 
  * Removes the entries that told of an erasure longer ago than this. Who has not read them by then cannot learn from the
  * feed whom to forget, so for them the feed begins behind it.
  */
-export function forgetErasures(db: Knex, olderThanMs: number): Promise<number> {
+export function dropErasuresFromFeed(db: Knex, olderThanMs: number): Promise<number> {
   return locked(db, async (ask) => {
     const [forgotten] = await ask<{ count: string }>(
       `WITH old AS (

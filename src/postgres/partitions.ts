@@ -2,7 +2,7 @@ import type { Knex } from 'knex';
 import { query } from './connect.ts';
 import { timestampOf } from './time.ts';
 import { type Ask, asking, inTransaction } from './transaction.ts';
-import { activeInMemory } from './users.ts';
+import { storedAsActive } from './users.ts';
 
 /**
  * The partitions of `status_transitions`, each a stretch of whole days (UTC), and beside them
@@ -148,7 +148,7 @@ interface Kept {
 /** Who has been active since before that moment, and by which transition. */
 async function activeSinceBefore(db: Knex, moment: number): Promise<Kept> {
   const kept: Kept = { userIds: [], versions: [] };
-  for (let page = await activeInMemory(db, '', PAGE); page.length > 0; ) {
+  for (let page = await storedAsActive(db, '', PAGE); page.length > 0; ) {
     const rows = await query<{ user_id: string; version: string }>(
       db,
       `SELECT user_id, version
@@ -163,7 +163,7 @@ async function activeSinceBefore(db: Knex, moment: number): Promise<Kept> {
       kept.userIds.push(user_id);
       kept.versions.push(Number(version));
     }
-    page = await activeInMemory(db, page.at(-1)?.userId ?? '', PAGE);
+    page = await storedAsActive(db, page.at(-1)?.userId ?? '', PAGE);
   }
   return kept;
 }

@@ -1,11 +1,11 @@
 import type { Knex } from 'knex';
 import {
+  type Access,
   asksForFriends,
   OPEN,
   type Openness,
   type Privacy,
   type Relation,
-  type Sight,
 } from '../presence/visibility.ts';
 import { query } from './connect.ts';
 import { lock, makeKnownAndLock, raise, readPrivacy, type Untold } from './privacy.ts';
@@ -43,12 +43,12 @@ export interface Settings extends Openness {
 const DEFAULTS: Settings = { ...OPEN, alertFriends: true };
 
 /**
- * What a viewer may see of these users; who is missing is seen whole. It follows `sightOf`, and looks up the same things
+ * What a viewer may see of these users; who is missing is seen whole. It follows `accessOf`, and looks up the same things
  * whatever the answer.
  */
-export async function sights(db: Knex, viewerId: string, userIds: readonly string[]): Promise<Map<string, Sight>> {
+export async function accesses(db: Knex, viewerId: string, userIds: readonly string[]): Promise<Map<string, Access>> {
   if (userIds.length === 0) return new Map();
-  const rows = await query<{ id: string; sight: Sight }>(
+  const rows = await query<{ id: string; access: Access }>(
     db,
     `WITH viewed AS MATERIALIZED (
        SELECT asked.id,
@@ -66,16 +66,16 @@ export async function sights(db: Knex, viewerId: string, userIds: readonly strin
        SELECT id, CASE
          WHEN blocked OR visibility = 'nobody' OR visibility = 'friends' AND NOT friend THEN 'nothing'
          WHEN last_seen_visibility = 'everyone' OR last_seen_visibility = 'friends' AND friend THEN 'all'
-         ELSE 'status' END AS sight
+         ELSE 'status' END AS access
          FROM viewed
      )
-     SELECT id, sight FROM judged WHERE sight <> 'all'`,
+     SELECT id, access FROM judged WHERE access <> 'all'`,
     [[...userIds], viewerId, viewerId, viewerId, viewerId],
   );
-  return new Map(rows.map((row) => [row.id, row.sight]));
+  return new Map(rows.map((row) => [row.id, row.access]));
 }
 
-/** What is between a user and each of these viewers, in their order, as `sights` sees it. */
+/** What is between a user and each of these viewers, in their order, as `accesses` has it. */
 export async function relationsOf(
   db: Knex,
   userId: string,

@@ -1,9 +1,9 @@
 import type { Knex } from 'knex';
-import type { Detail, Memory, Status } from '../presence/change.ts';
+import type { Detail, Status, StoredUser } from '../presence/change.ts';
 import { query } from './connect.ts';
 import { msOf, timestampOf } from './time.ts';
 
-interface MemoryRow {
+interface StoredUserRow {
   id: string;
   version: string;
   last_seen: Date | null;
@@ -16,33 +16,33 @@ interface MemoryRow {
 }
 
 /** What is remembered of these users; ids that nobody ever heard of are missing. */
-export async function loadMemories(db: Knex, ids: readonly string[]): Promise<Map<string, Memory>> {
-  const rows = await query<MemoryRow>(db, 'SELECT * FROM remembered_users(?::text[]) WHERE known', [[...ids]]);
-  return new Map(rows.map((row) => [row.id, memoryOf(row)]));
+export async function loadStoredUsers(db: Knex, ids: readonly string[]): Promise<Map<string, StoredUser>> {
+  const rows = await query<StoredUserRow>(db, 'SELECT * FROM remembered_users(?::text[]) WHERE known', [[...ids]]);
+  return new Map(rows.map((row) => [row.id, storedUserOf(row)]));
 }
 
 /**
  * The same for those who are about to have a record in Redis: of whom nobody heard, but whom somebody blocks or who was erased
  * lately, at least that is known. Who is missing is new. One statement: it is asked for everybody who comes.
  */
-export async function loadSeeds(db: Knex, ids: readonly string[]): Promise<Map<string, Memory>> {
+export async function loadStoredForScripts(db: Knex, ids: readonly string[]): Promise<Map<string, StoredUser>> {
   if (ids.length === 0) return new Map();
-  const rows = await query<MemoryRow & { known: boolean; erased_ago: string | null }>(
+  const rows = await query<StoredUserRow & { known: boolean; erased_ago: string | null }>(
     db,
     `SELECT * FROM remembered_users(?::text[])
       WHERE known OR privacy_revision <> 0 OR erased_ago IS NOT NULL`,
     [[...ids]],
   );
-  return new Map(rows.map((row) => [row.id, row.known ? memoryOf(row) : unknownOf(row)]));
+  return new Map(rows.map((row) => [row.id, row.known ? storedUserOf(row) : unknownOf(row)]));
 }
 
-function unknownOf({ privacy_revision, erased_ago }: MemoryRow & { erased_ago: string | null }): Memory {
+function unknownOf({ privacy_revision, erased_ago }: StoredUserRow & { erased_ago: string | null }): StoredUser {
   const erased = erased_ago === null ? {} : { erasedAgoMs: Number(erased_ago) };
   return { ...NOBODY, privacyRevision: Number(privacy_revision), unknown: true, ...erased };
 }
 
-/** Never a memory: somebody who is new to PostgreSQL. */
-export const NOBODY: Memory = {
+/** Stored nowhere: somebody who is new to PostgreSQL. */
+export const NOBODY: StoredUser = {
   version: 0,
   lastSeen: null,
   status: 'inactive',
@@ -51,7 +51,7 @@ export const NOBODY: Memory = {
   privacyRevision: 0,
 };
 
-function memoryOf(row: MemoryRow): Memory {
+function storedUserOf(row: StoredUserRow): StoredUser {
   return {
     version: Number(row.version),
     lastSeen: msOf(row.last_seen),
@@ -202,7 +202,7 @@ export interface RecordedActive {
 }
 
 /** Users whose last recorded change said active, a page at a time in the order of their ids; begin with ''. */
-export async function activeInMemory(db: Knex, afterId: string, limit: number): Promise<RecordedActive[]> {
+export async function storedAsActive(db: Knex, afterId: string, limit: number): Promise<RecordedActive[]> {
   const rows = await query<{ id: string; version: string; last_seen: Date | null }>(
     db,
     `SELECT id, version, last_seen FROM users WHERE status = 'active' AND id > ? ORDER BY id LIMIT ?`,

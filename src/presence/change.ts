@@ -72,7 +72,7 @@ export interface Claims {
 }
 
 /** What PostgreSQL remembers of a user, as far as presence needs it. */
-export interface Memory {
+export interface StoredUser {
   version: number;
   lastSeen: number | null;
   /** The status in the last recorded change. */

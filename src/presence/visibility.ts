@@ -16,7 +16,7 @@ export interface Relation {
 }
 
 /** `all`; `status`: the real status, but no last seen and no version it could be read from; `nothing`: as if never come. */
-export type Sight = 'all' | 'status' | 'nothing';
+export type Access = 'all' | 'status' | 'nothing';
 
 /** What decides over who sees a user, as of a revision, but for the lists of friends and blocks. */
 export interface Privacy extends Openness {
@@ -60,14 +60,14 @@ function allows(visibility: Visibility, friend: boolean): boolean {
 }
 
 /** The one rule. The scripts in redis/lua and the query in postgres/social.ts follow it. */
-export function sightOf({ visibility, lastSeenVisibility }: Openness, { self, friend, blocked }: Relation): Sight {
+export function accessOf({ visibility, lastSeenVisibility }: Openness, { self, friend, blocked }: Relation): Access {
   if (self) return 'all';
   if (blocked || !allows(visibility, friend)) return 'nothing';
   return allows(lastSeenVisibility, friend) ? 'all' : 'status';
 }
 
 /** The stricter of two answers, where two stores may not agree yet. */
-export function stricter(a: Sight, b: Sight): Sight {
+export function stricter(a: Access, b: Access): Access {
   if (a === 'nothing' || b === 'nothing') return 'nothing';
   return a === 'status' || b === 'status' ? 'status' : 'all';
 }

@@ -107,7 +107,7 @@ class Gathering {
     );
     this.#sentAt = performance.now();
     try {
-      await this.#queues.follow(...batch.map(({ followUp, at }) => aged(followUp, this.#sentAt - at)));
+      await this.#queues.enqueue(...batch.map(({ followUp, at }) => aged(followUp, this.#sentAt - at)));
     } catch (error) {
       this.#log.debug({ err: error, lost: batch.length }, 'Jobs could not be added; the sweep makes up for them');
     }

@@ -4,7 +4,6 @@ import { NO_TRACING, type Tracing } from '../telemetry/tracing.ts';
 import { Backlog } from './backlog.ts';
 import { clientOf } from './due.ts';
 import { QueueFigures } from './figures.ts';
-import { forgetInQueue } from './forget.ts';
 import {
   type DeliverJob,
   type DrainJob,
@@ -21,6 +20,7 @@ import {
   type RejectedJob,
   timeoutQueueNames,
 } from './jobs.ts';
+import { removeJobsOf } from './remove-jobs.ts';
 import { assertSchedulers } from './schedulers.ts';
 import { QueueOfSmallJobs } from './small-jobs.ts';
 import { Timeouts } from './timeouts.ts';
@@ -45,7 +45,7 @@ const DELIVER_TRIES = { attempts: 1_000_000_000, backoff: { type: 'as-told' } };
 /** Where things are in Redis: BullMQ's prefix for a queue, and on which node a shard is. */
 interface KeySpace {
   queuePrefix(queue: string): string;
-  placeOf(shard: number): number;
+  slotGroupOf(shard: number): number;
 }
 
 type Connection = ConnectionOptions & {
@@ -115,7 +115,7 @@ export class Queues {
   }
 
   /** Adds what scripts asked for, in as few commands as possible. Rejects where Redis cannot take it. */
-  async follow(...followUps: FollowUp[]): Promise<void> {
+  async enqueue(...followUps: FollowUp[]): Promise<void> {
     if (!this.#tracing.on) return this.#follow(followUps);
     // Each job goes on in the trace of what caused it, whoever happens to be waiting beside it.
     const together = Map.groupBy(followUps, ({ trace = '' }) => trace);
@@ -200,12 +200,12 @@ export class Queues {
   }
 
   /** Removes all jobs that speak of the user; returns how many. */
-  async forget(userId: string, { keepTimeouts }: { keepTimeouts: boolean }): Promise<number> {
+  async removeJobs(userId: string, { keepTimeouts }: { keepTimeouts: boolean }): Promise<number> {
     let count = 0;
     for (const [name, queue] of this.all) {
       if (name === 'broadcasts' || name === 'maintenance' || (isTimeoutQueue(name) && keepTimeouts)) continue;
       const inId = isTimeoutQueue(name) ? (jobId: string) => isTimeoutJobOf(jobId, userId) : null;
-      count += await forgetInQueue(queue, userId, inId);
+      count += await removeJobsOf(queue, userId, inId);
     }
     return count;
   }
@@ -246,7 +246,7 @@ export class Queues {
   /** One job for all shards of a node: of another one that is away no drain shall have to wait. */
   #drains(followUps: FollowUp[]) {
     const shards = [...new Set(followUps.map(({ shard }) => shard))];
-    return [...Map.groupBy(shards, this.#keys.placeOf).values()].map((some) => {
+    return [...Map.groupBy(shards, this.#keys.slotGroupOf).values()].map((some) => {
       const data: DrainJob = { shards: some };
       return { name: 'drain', data };
     });

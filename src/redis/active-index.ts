@@ -12,7 +12,7 @@ export interface SweptShard {
   wakeDeliver: boolean;
   wakeRecord: boolean;
   unrecorded: boolean;
-  unseeded: boolean;
+  choiceUnknown: boolean;
   /** Whether somebody is shown as typing or the like, which ends by itself. */
   indicators: boolean;
   /** How long until somebody is overdue, as things stand; null: nobody will be, or expiry is held. */
@@ -30,14 +30,14 @@ export class ActiveIndex {
     this.#keys = keys;
   }
 
-  /** True while this process is the one that sweeps the shards of a place; ask before every sweep. */
-  async holdSweepLease(place: number, token: string): Promise<boolean> {
-    const reply = await runScript(this.#redis, 'lease', [this.#keys.sweepLease(place)], [token, SWEEP_LEASE_MS]);
+  /** True while this process is the one that sweeps the shards of a slot group; ask before every sweep. */
+  async holdSweepLease(group: number, token: string): Promise<boolean> {
+    const reply = await runScript(this.#redis, 'lease', [this.#keys.sweepLease(group)], [token, SWEEP_LEASE_MS]);
     return reply[0] === 1;
   }
 
-  async giveSweepLeaseBack(place: number, token: string): Promise<void> {
-    await runScript(this.#redis, 'lease', [this.#keys.sweepLease(place)], [token, 0]);
+  async giveSweepLeaseBack(group: number, token: string): Promise<void> {
+    await runScript(this.#redis, 'lease', [this.#keys.sweepLease(group)], [token, 0]);
   }
 
   /** What was left lying in shards of one node; at most `limit` overdue users of each. */
@@ -48,20 +48,20 @@ export class ActiveIndex {
       keys.due(shard),
       keys.outbox(shard),
       keys.unrecorded(shard),
-      keys.unseeded(shard),
+      keys.choiceUnknown(shard),
       keys.wake('deliver', shard),
       keys.wake('record', shard),
       keys.indicators(shard),
     ]);
     const reply = await runScript(this.#redis, 'sweep', [keys.pulse(first), keys.hold(first), ...names], [limit]);
     return shards.map((shard, n) => {
-      const [wake, unrecorded, unseeded, indicators, nextInMs, ...overdue] = reply[n] as Reply[];
+      const [wake, unrecorded, choiceUnknown, indicators, nextInMs, ...overdue] = reply[n] as Reply[];
       return {
         shard,
         wakeDeliver: (Number(wake) & 1) !== 0,
         wakeRecord: (Number(wake) & 2) !== 0,
         unrecorded: unrecorded === 1,
-        unseeded: unseeded === 1,
+        choiceUnknown: choiceUnknown === 1,
         indicators: indicators === 1,
         nextInMs: Number(nextInMs) < 0 ? null : Number(nextInMs),
         overdue: overdue.map(String),
@@ -127,15 +127,15 @@ export class ActiveIndex {
     return (await this.#redis.zscore(this.#keys.due(shardOf(userId)), userId)) !== null;
   }
 
-  async unseeded(shard: number, count: number): Promise<string[]> {
-    return this.#redis.srandmember(this.#keys.unseeded(shard), count);
+  async choiceUnknown(shard: number, count: number): Promise<string[]> {
+    return this.#redis.srandmember(this.#keys.choiceUnknown(shard), count);
   }
 
   /** The cached last seen (ISO) of users, null where there is none. */
   async lastSeen(userIds: string[]): Promise<(string | null)[]> {
-    const byPlace = Map.groupBy(userIds, (userId) => this.#keys.placeOf(shardOf(userId)));
+    const byGroup = Map.groupBy(userIds, (userId) => this.#keys.slotGroupOf(shardOf(userId)));
     const found = await Promise.all(
-      [...byPlace.values()].map(async (ids) => {
+      [...byGroup.values()].map(async (ids) => {
         const values = await this.#redis.mget(ids.map((userId) => this.#keys.lastSeen(userId)));
         return ids.map((userId, n) => [userId, values[n] ?? null] as const);
       }),

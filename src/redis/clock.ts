@@ -18,7 +18,7 @@ export class RedisClock {
   learn(redisNow: number, sentAt: number, shard = 0): void {
     const received = performance.now();
     // An answer that took long says little about when Redis looked at its clock.
-    if (received - sentAt < 250) this.#offsets[this.#placeOf(shard)] = redisNow - (sentAt + received) / 2;
+    if (received - sentAt < 250) this.#offsets[this.#slotGroupOf(shard)] = redisNow - (sentAt + received) / 2;
   }
 
   /**
@@ -26,24 +26,25 @@ export class RedisClock {
    * come says a time that it cannot have been by what is known of it.
    */
   hasMoved(redisNow: number, sentAt: number, shard = 0): boolean {
-    const offset = this.#offsets[this.#placeOf(shard)];
+    const offset = this.#offsets[this.#slotGroupOf(shard)];
     if (typeof offset !== 'number') return false;
     return redisNow < sentAt + offset - SET_BY_MS || redisNow > performance.now() + offset + SET_BY_MS;
   }
 
   /** What is known of the clock of one shard, or (null) of all. */
-  forget(shard: number | null = null): void {
+  reset(shard: number | null = null): void {
     if (shard === null) this.#offsets.fill(null);
-    else this.#offsets[this.#placeOf(shard)] = null;
+    else this.#offsets[this.#slotGroupOf(shard)] = null;
   }
 
   /** Redis's time as far as known, in whole ms; 0: unknown. Null: any shard's, for what no deadline hangs on. */
   now(shard: number | null = null): number {
-    const offset = shard === null ? this.#offsets.find((known) => known !== null) : this.#offsets[this.#placeOf(shard)];
+    const offset =
+      shard === null ? this.#offsets.find((known) => known !== null) : this.#offsets[this.#slotGroupOf(shard)];
     return typeof offset === 'number' ? Math.round(performance.now() + offset) : 0;
   }
 
-  #placeOf(shard: number): number {
+  #slotGroupOf(shard: number): number {
     return this.#offsets.length === 1 ? 0 : shard;
   }
 }

@@ -1,7 +1,7 @@
 import type { Change } from '../presence/change.ts';
 import type { TraceContext } from '../telemetry/tracing.ts';
 import type { RedisClient } from './connect.ts';
-import type { Doing } from './indicators.ts';
+import type { IndicatorKind } from './indicators.ts';
 import { type Keys, SHARDS } from './keys.ts';
 import { type Reply, runScript } from './scripts.ts';
 import { timeOf } from './time.ts';
@@ -15,7 +15,7 @@ export interface DeliveryBatch {
 export type DeliveryItem = { id: string; trace?: TraceContext } & (
   | { kind: 'change'; change: Change }
   | { kind: 'close'; conns: string[]; reason: 'replaced' | 'logout' }
-  | { kind: 'indicator'; conversationId: string; userId: string; doing: Doing; active: boolean }
+  | { kind: 'indicator'; conversationId: string; userId: string; doing: IndicatorKind; active: boolean }
   | { kind: 'expelled'; conversationId: string; userId: string }
   | { kind: 'alert'; askerId: string; userId: string; at: number }
 );
@@ -127,7 +127,7 @@ export class DeliveryReader {
   }
 
   get #isCluster(): boolean {
-    return this.#keys.places.length > 1;
+    return this.#keys.slotGroups.length > 1;
   }
 
   async #run(placed: () => void): Promise<void> {

@@ -6,12 +6,12 @@ import { type Keys, shardOf } from './keys.ts';
 import { followUpOf, runScript } from './scripts.ts';
 import { timeOf } from './time.ts';
 
-export type Doing = 'typing' | 'recording_audio';
+export type IndicatorKind = 'typing' | 'recording_audio';
 
 export interface Indicator {
   conversationId: string;
   userId: string;
-  kind: Doing;
+  kind: IndicatorKind;
   conn: string;
 }
 
@@ -58,19 +58,19 @@ export class Indicators {
     return Promise.all(
       overdue.map((member) => {
         const [conversationId, field] = JSON.parse(member) as [string, string];
-        const [userId, kind, conn] = JSON.parse(field) as [string, Doing, string];
+        const [userId, kind, conn] = JSON.parse(field) as [string, IndicatorKind, string];
         return this.#indicate('expire', { conversationId, userId, kind, conn });
       }),
     );
   }
 
   /** Who is doing what in a conversation now, each once. */
-  async doing(conversationId: string): Promise<{ userId: string; kind: Doing }[]> {
+  async inConversation(conversationId: string): Promise<{ userId: string; kind: IndicatorKind }[]> {
     const all = await this.#redis.hgetall(this.#keys.doing(conversationId));
     const now = this.#clock.now(shardOf(conversationId));
-    const found = new Map<string, { userId: string; kind: Doing }>();
+    const found = new Map<string, { userId: string; kind: IndicatorKind }>();
     for (const [field, ends] of Object.entries(all)) {
-      const [userId, kind] = JSON.parse(field) as [string, Doing, string];
+      const [userId, kind] = JSON.parse(field) as [string, IndicatorKind, string];
       if (Number(ends) > now) found.set(JSON.stringify([userId, kind]), { userId, kind });
     }
     return [...found.values()];

@@ -30,7 +30,7 @@ export function createKeys(prefix: string, cluster: boolean) {
     stem: prefix,
     tag,
     /** Shards that are certain to be on one node: all of them on a single Redis, each for itself in a cluster. */
-    places: cluster ? ALL_SHARDS.map((shard) => [shard]) : [ALL_SHARDS],
+    slotGroups: cluster ? ALL_SHARDS.map((shard) => [shard]) : [ALL_SHARDS],
     status: (userId: string) => `${prefix}user:status:${tag(shardOf(userId))}${userId}`,
     lastSeen: (userId: string) => `${prefix}user:last_seen:${tag(shardOf(userId))}${userId}`,
     record: (userId: string) => `${prefix}user:sessions:${tag(shardOf(userId))}${userId}`,
@@ -53,7 +53,7 @@ export function createKeys(prefix: string, cluster: boolean) {
     /** Connections of users who were erased. */
     erased: (shard: number) => ofShard('erased', shard),
     unrecorded: (shard: number) => ofShard('unrecorded', shard),
-    unseeded: (shard: number) => ofShard('unseeded', shard),
+    choiceUnknown: (shard: number) => ofShard('unseeded', shard),
     /** Who is typing or the like in the shard's conversations, by the moment at which that ends. */
     indicators: (shard: number) => ofShard('indicators', shard),
     /** The same by conversation. */
@@ -78,8 +78,8 @@ export function createKeys(prefix: string, cluster: boolean) {
     settled: `${prefix}presence:settled`,
     /** The epoch for which `seen` was completed from PostgreSQL, or how far that is. */
     completed: `${prefix}presence:seen-completed`,
-    /** Who sweeps the shards of a place; a node that is away keeps nobody from the others. */
-    sweepLease: (place: number) => (cluster ? `${sweepLease}:{s${place}}` : sweepLease),
+    /** Who sweeps the shards of a slot group; a node that is away keeps nobody from the others. */
+    sweepLease: (group: number) => (cluster ? `${sweepLease}:{s${group}}` : sweepLease),
     /** How much the web processes have let through in a window; lives no longer than that. */
     limit: (name: string, whom: string) => `${prefix}presence:limit:${name}:${whom}`,
     /** What is known of a host that takes Web Pushes, and the tries in flight to it or for a user; all in one slot. */
@@ -87,8 +87,8 @@ export function createKeys(prefix: string, cluster: boolean) {
     pushFlights: (of: 'host' | 'user', whom: string) => `${prefix}presence:{push}:flights-${of}:${whom}`,
     delivery: `${prefix}presence:{delivery}`,
     deliveryCount: `${prefix}presence:{delivery}:count`,
-    placeOf: (shard: number) => (cluster ? shard : 0),
-    /** One shard of each place: by them it is known whether the place's node can be reached. */
+    slotGroupOf: (shard: number) => (cluster ? shard : 0),
+    /** One shard of each slot group: by them it is known whether the group's node can be reached. */
     pulseShards: cluster ? ALL_SHARDS : [0],
     /** BullMQ's prefix. A queue lives in one hash slot; in a cluster each in one of its own. */
     queuePrefix: (queue: string) => (cluster ? `${prefix}bull:{${queue}}` : `${prefix}bull`),

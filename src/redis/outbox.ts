@@ -2,7 +2,7 @@ import type { Cause, Change, Claims, Detail } from '../presence/change.ts';
 import type { TraceContext } from '../telemetry/tracing.ts';
 import type { RedisClient } from './connect.ts';
 import { compareIds } from './delivery.ts';
-import type { Doing } from './indicators.ts';
+import type { IndicatorKind } from './indicators.ts';
 import { type Group, type Keys, SHARDS } from './keys.ts';
 import { parseBefore } from './privacy.ts';
 import { type Reply, runScript } from './scripts.ts';
@@ -20,7 +20,7 @@ export type OutboxEntry = { id: string; trace?: TraceContext } & (
     }
   | { kind: 'close'; userId: string; conns: string[]; reason: 'replaced' | 'logout' }
   | { kind: 'note'; userId: string; clearsHidden: boolean; change: Change; claims: Claims | null }
-  | { kind: 'indicator'; conversationId: string; userId: string; doing: Doing; active: boolean }
+  | { kind: 'indicator'; conversationId: string; userId: string; doing: IndicatorKind; active: boolean }
   | { kind: 'expelled'; conversationId: string; userId: string }
   /** `askerId` is to hear that the user became active, at that moment (ms). */
   | { kind: 'alert'; askerId: string; userId: string; at: number }
@@ -61,7 +61,14 @@ function entryOf(id: string, fields: ReadonlyMap<string, string>): OutboxEntry {
   if (fields.has('i')) {
     const conversationId = text('i');
     if (fields.has('g')) return { id, kind: 'expelled', conversationId, userId };
-    return { id, kind: 'indicator', conversationId, userId, doing: text('k') as Doing, active: text('s') === '1' };
+    return {
+      id,
+      kind: 'indicator',
+      conversationId,
+      userId,
+      doing: text('k') as IndicatorKind,
+      active: text('s') === '1',
+    };
   }
   if (fields.has('f')) return { id, kind: 'alert', askerId: userId, userId: text('f'), at: Number(text('a')) };
   if (fields.has('x')) {

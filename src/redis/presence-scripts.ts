@@ -1,27 +1,27 @@
-import type { Memory } from '../presence/change.ts';
+import type { StoredUser } from '../presence/change.ts';
 import type { FollowUp } from '../presence/follow-up.ts';
 import { isRecorded, type Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
-import type { Seed } from './presence-types.ts';
+import type { Stored } from './presence-types.ts';
 import { detailText } from './record.ts';
 import { followUpOf, type Reply, runScript } from './scripts.ts';
 
-/** What lua/lib.lua's `seedAt` reads: mode and memory. null: PostgreSQL was not asked. */
-export function seedArgs(seed: Seed | null): (string | number)[] {
-  if (seed === null) return ['', '', '', '', '', '', '', ''];
-  if (seed === 'away') return ['away', '', '', '', '', '', '', ''];
-  if (seed === 'new') return ['new', 0, '', 0, '', '', '', 0];
-  return [seed.unknown ? 'new' : 'known', ...memoryArgs(seed)];
+/** What lua/lib.lua's `storedAt` reads: the mode and the stored user. null: PostgreSQL was not asked. */
+export function storedArgs(stored: Stored | null): (string | number)[] {
+  if (stored === null) return ['', '', '', '', '', '', '', ''];
+  if (stored === 'away') return ['away', '', '', '', '', '', '', ''];
+  if (stored === 'new') return ['new', 0, '', 0, '', '', '', 0];
+  return [stored.unknown ? 'new' : 'known', ...storedUserArgs(stored)];
 }
 
-/** What lua/lib.lua's `memoryAt` reads. */
-export function memoryArgs(memory: Memory): (string | number)[] {
-  const hidden = memory.hidden === null ? '' : Math.round(memory.hidden.remainingMs ?? -1);
-  const detail = memory.detail === null ? ['', ''] : [detailText(memory.detail.shown), memory.detail.remainingMs ?? ''];
-  const active = memory.status === 'active' ? 1 : 0;
-  return [memory.version, memory.lastSeen ?? '', active, hidden, ...detail, memory.privacyRevision];
+/** What lua/lib.lua's `storedUserAt` reads. */
+export function storedUserArgs(stored: StoredUser): (string | number)[] {
+  const hidden = stored.hidden === null ? '' : Math.round(stored.hidden.remainingMs ?? -1);
+  const detail = stored.detail === null ? ['', ''] : [detailText(stored.detail.shown), stored.detail.remainingMs ?? ''];
+  const active = stored.status === 'active' ? 1 : 0;
+  return [stored.version, stored.lastSeen ?? '', active, hidden, ...detail, stored.privacyRevision];
 }
 
 /** Runs the scripts that begin with lua/lib.lua, each on one shard. */
@@ -57,7 +57,7 @@ export class PresenceScripts {
         keys.pulse(shard),
         keys.hold(shard),
         keys.unrecorded(shard),
-        keys.unseeded(shard),
+        keys.choiceUnknown(shard),
         keys.wake('deliver', shard),
         keys.wake('record', shard),
         keys.seen(shard),

@@ -1,14 +1,14 @@
-import type { Claims, Detail, Memory, Status } from '../presence/change.ts';
+import type { Claims, Detail, Status, StoredUser } from '../presence/change.ts';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
 import { NO_TRACING } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
-import { glimpsesIn, PER_GLIMPSE, toMs, UNSETTLED } from './glimpses.ts';
 import { type Keys, shardOf } from './keys.ts';
-import { memoryArgs, PresenceScripts, seedArgs } from './presence-scripts.ts';
-import type { Beat, Chosen, Ended, Glimpse, OpenCode, OpenRequest, Seed, SignedOut } from './presence-types.ts';
+import { PresenceScripts, storedArgs, storedUserArgs } from './presence-scripts.ts';
+import type { Beat, Chosen, Ended, OpenCode, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
 import { detailText, parseRecord, type UserRecord } from './record.ts';
-import { type Left, letter, touchPlain } from './touch-plain.ts';
+import { PER_STATUS, statusesIn, toMs, UNSETTLED } from './status-replies.ts';
+import { type Left, stateCode, touchPlain } from './touch-plain.ts';
 
 interface Touched {
   refused: { beat: number; code: 'missing' | Ended }[];
@@ -37,7 +37,7 @@ export class PresenceStore {
 
   async open(
     request: OpenRequest,
-    seed: Seed | null,
+    stored: Stored | null,
   ): Promise<{ code: OpenCode; version: number; followUp: FollowUp }> {
     const { reply, followUp } = await this.#scripts.run('open-session', shardOf(request.userId), [
       request.userId,
@@ -46,12 +46,12 @@ export class PresenceStore {
       Math.round(request.beatAgeMs),
       Math.round(request.connectedAgeMs),
       request.kind,
-      letter(request.state),
+      stateCode(request.state),
       request.name,
       request.maxSessions,
       request.mode,
       request.claims ? JSON.stringify(request.claims) : '',
-      ...seedArgs(seed),
+      ...storedArgs(stored),
     ]);
     arm(followUp.arms, request.userId, String(reply[4]), Number(reply[5]));
     return { code: reply[1] as OpenCode, version: Number(reply[2]), followUp };
@@ -81,7 +81,7 @@ export class PresenceStore {
     const touched = [...Map.groupBy(left, ({ shard }) => shard)].map(async ([shard, some]) => {
       const args = some.flatMap(({ beat, moment }) => {
         const { userId, sessionId, conn, state } = beats[beat] as Beat;
-        return [userId, sessionId, conn, moment, letter(state)];
+        return [userId, sessionId, conn, moment, stateCode(state)];
       });
       // Beats of many together: what one of them changes is nobody else's doing.
       const { reply, followUp } = await this.#scripts.run('touch-sessions', shard, args, '');
@@ -136,7 +136,7 @@ export class PresenceStore {
     userId: string,
     status: Status,
     choice: { expiresInMs: number | null; cleared: boolean; claims: Claims | null },
-    seed: Seed | null,
+    stored: Stored | null,
   ): Promise<Chosen> {
     const { reply, followUp } = await this.#scripts.run('set-status', shardOf(userId), [
       userId,
@@ -144,7 +144,7 @@ export class PresenceStore {
       choice.expiresInMs === null ? -1 : Math.round(choice.expiresInMs),
       choice.claims ? JSON.stringify(choice.claims) : '',
       choice.cleared ? 1 : 0,
-      ...seedArgs(seed),
+      ...storedArgs(stored),
     ]);
     arm(followUp.arms, userId, String(reply[5]), Number(reply[6]));
     const ends = Number(reply[7]);
@@ -158,17 +158,17 @@ export class PresenceStore {
     };
   }
 
-  /** What others see beside the status. PostgreSQL has to have it before. `seed`: it has to be asked what else it knows. */
+  /** What others see beside the status. PostgreSQL has to have it before. `stored`: it has to be asked what else it knows. */
   async setDetail(
     userId: string,
     { detail, expiresInMs }: { detail: Detail; expiresInMs: number | null },
-    seed: Seed | null,
-  ): Promise<{ code: 'ok' | 'seed'; followUp: FollowUp }> {
-    const args = [userId, detailText(detail), expiresInMs ?? -1, ...seedArgs(seed)];
+    stored: Stored | null,
+  ): Promise<{ code: 'ok' | 'stored'; followUp: FollowUp }> {
+    const args = [userId, detailText(detail), expiresInMs ?? -1, ...storedArgs(stored)];
     const { reply, followUp } = await this.#scripts.run('set-detail', shardOf(userId), args);
     const ends = Number(reply[2]);
     if (ends >= 0) followUp.arms.push({ kind: 'once', userId, why: 'detail-ends', delayMs: ends });
-    return { code: reply[1] as 'ok' | 'seed', followUp };
+    return { code: reply[1] as 'ok' | 'stored', followUp };
   }
 
   /** Signs out one session or (null) all; with `conn`, only where that connection holds it. False: no such session. */
@@ -217,24 +217,24 @@ export class PresenceStore {
     shard: number,
     userIds: string[],
     viewerId: string | null = null,
-  ): Promise<{ users: Glimpse[]; position: string; followUp: FollowUp }> {
+  ): Promise<{ users: StatusReply[]; position: string; followUp: FollowUp }> {
     return this.#snapshot(shard, userIds, viewerId, 1);
   }
 
   async #snapshot(shard: number, userIds: string[], viewerId: string | null, watches: 0 | 1) {
     const { reply, followUp } = await this.#scripts.run('snapshot', shard, [viewerId ?? '', watches, ...userIds]);
-    return { users: glimpsesIn(reply, 2, userIds), position: String(reply[1]), followUp };
+    return { users: statusesIn(reply, 2, userIds), position: String(reply[1]), followUp };
   }
 
   /** The same for those who need not know up to which entry, and cheaper; no follow-up where nobody had to be settled. */
-  async glimpses(
+  async readStatuses(
     shard: number,
     userIds: string[],
     viewerId: string | null,
-  ): Promise<{ users: Glimpse[]; followUp: FollowUp | null }> {
-    const reply = await this.#scripts.read('glimpse', shard, [viewerId ?? '', ...userIds]);
-    const users = glimpsesIn(reply, 0, userIds);
-    const unsettled = userIds.filter((_, n) => reply[n * PER_GLIMPSE] === UNSETTLED);
+  ): Promise<{ users: StatusReply[]; followUp: FollowUp | null }> {
+    const reply = await this.#scripts.read('read-statuses', shard, [viewerId ?? '', ...userIds]);
+    const users = statusesIn(reply, 0, userIds);
+    const unsettled = userIds.filter((_, n) => reply[n * PER_STATUS] === UNSETTLED);
     if (unsettled.length === 0) return { users, followUp: null };
     const settled = await this.#snapshot(shard, unsettled, viewerId, 0);
     const byId = new Map(settled.users.map((user) => [user.userId, user]));
@@ -243,8 +243,8 @@ export class PresenceStore {
 
   /** Whether the user is shown as inactive by choice, or may be for all that is known. */
   async isHidden(userId: string): Promise<boolean> {
-    const [until, unseeded] = await this.#redis.hmget(this.#keys.record(userId), 'h', 'p');
-    return until !== null || unseeded !== null;
+    const [until, choiceUnknown] = await this.#redis.hmget(this.#keys.record(userId), 'h', 'p');
+    return until !== null || choiceUnknown !== null;
   }
 
   /** Forgets the user here, tells watchers, and makes a worker erase them from PostgreSQL when it comes to `position`. */
@@ -271,8 +271,8 @@ export class PresenceStore {
   }
 
   /** Tells users of one shard what PostgreSQL knows: those made without it, and those Redis lost while they were active. */
-  async adopt(shard: number, users: { userId: string; memory: Memory }[]): Promise<FollowUp> {
-    const args = users.flatMap(({ userId, memory }) => [userId, ...memoryArgs(memory)]);
+  async adopt(shard: number, users: { userId: string; stored: StoredUser }[]): Promise<FollowUp> {
+    const args = users.flatMap(({ userId, stored }) => [userId, ...storedUserArgs(stored)]);
     const { reply, followUp } = await this.#scripts.run('adopt', shard, args);
     for (let n = 1; n + 2 < reply.length; n += 3) {
       arm(followUp.arms, String(reply[n]), String(reply[n + 1]), Number(reply[n + 2]));
@@ -281,9 +281,9 @@ export class PresenceStore {
   }
 
   /** Drops the cached last seen of users whose logout is in PostgreSQL, unless they have come back. */
-  async forget(shard: number, users: { userId: string; version: number }[]): Promise<void> {
+  async dropCached(shard: number, users: { userId: string; version: number }[]): Promise<void> {
     await this.#scripts.run(
-      'forget',
+      'drop-cached',
       shard,
       users.flatMap(({ userId, version }) => [userId, version]),
     );

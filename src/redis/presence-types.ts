@@ -1,10 +1,10 @@
-import type { Claims, Detail, Memory, Status } from '../presence/change.ts';
+import type { Claims, Detail, Status, StoredUser } from '../presence/change.ts';
 import type { FollowUp } from '../presence/follow-up.ts';
 import type { DeviceKind, SessionState } from '../presence/session.ts';
-import type { Sight } from '../presence/visibility.ts';
+import type { Access } from '../presence/visibility.ts';
 
-/** What PostgreSQL knows of a user for whom Redis has no record: memory, nothing (a new user), or it could not be asked. */
-export type Seed = Memory | 'new' | 'away';
+/** What PostgreSQL knows of a user for whom Redis has no record: the stored user, nothing (a new one), or it could not be asked. */
+export type Stored = StoredUser | 'new' | 'away';
 
 export interface OpenRequest {
   userId: string;
@@ -24,8 +24,8 @@ export interface OpenRequest {
 /** Why a connection is refused from now on. */
 export type Ended = 'replaced' | 'logout';
 
-/** ok; `seed`: ask PostgreSQL and call again; `full`: too many sessions; `stale`: too old to restore; or ended. */
-export type OpenCode = 'ok' | 'seed' | 'full' | 'stale' | Ended;
+/** ok; `stored`: ask PostgreSQL and call again; `full`: too many sessions; `stale`: too old to restore; or ended. */
+export type OpenCode = 'ok' | 'stored' | 'full' | 'stale' | Ended;
 
 export interface Beat {
   userId: string;
@@ -38,29 +38,29 @@ export interface Beat {
   kept?: boolean;
 }
 
-export interface Glimpse {
+export interface StatusReply {
   userId: string;
   status: Status;
   /** ms or null */
   lastSeen: number | null;
   /** null: Redis has no record, PostgreSQL knows. */
   version: number | null;
-  /** false: Redis never heard of the user, or cannot know the answer while PostgreSQL is away (`unseeded`). */
+  /** false: Redis never heard of the user, or cannot know the answer while PostgreSQL is away (`choiceUnknown`). */
   known: boolean;
-  unseeded: boolean;
+  choiceUnknown: boolean;
   /** What others may see of it, where Redis has a record. */
   detail: Detail | null;
   /**
    * How much of this the viewer that was named may see; `unknown`: PostgreSQL has to be asked, and nothing is shown until
    * then. The rest is the truth all the same.
    */
-  sight: Sight | 'unknown';
+  access: Access | 'unknown';
   /** Not everybody sees the same. */
   restricted: boolean;
 }
 
 export interface Chosen {
-  code: 'ok' | 'seed' | 'clear';
+  code: 'ok' | 'stored' | 'clear';
   status: Status;
   lastSeen: number | null;
   version: number;

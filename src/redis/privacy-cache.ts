@@ -4,9 +4,9 @@ import type { Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, SHARDS, shardOf } from './keys.ts';
-import { PresenceScripts, seedArgs } from './presence-scripts.ts';
-import type { Seed } from './presence-types.ts';
-import { LETTER_OF, visibilityOf } from './privacy.ts';
+import { PresenceScripts, storedArgs } from './presence-scripts.ts';
+import type { Stored } from './presence-types.ts';
+import { CODE_OF, visibilityOf } from './privacy.ts';
 import { runScript } from './scripts.ts';
 
 /** What is gathered is put in place within this time, or gathered anew. */
@@ -22,11 +22,11 @@ export interface Staged {
 export type Between = Pick<Relation, 'friend' | 'blocked'>;
 
 /**
- * `seed`: Redis has no record of the user, and PostgreSQL has to be asked first. `whole`: Redis does not have what the
+ * `stored`: Redis has no record of the user, and PostgreSQL has to be asked first. `whole`: Redis does not have what the
  * differences are from, so the whole lists are needed. `old`: what stands here is newer.
  */
 export interface PrivacySet {
-  code: 'ok' | 'seed' | 'whole' | 'old';
+  code: 'ok' | 'stored' | 'whole' | 'old';
   /** Revision that stands in Redis. */
   standing: number;
   followUp: FollowUp;
@@ -62,27 +62,27 @@ export class PrivacyCache {
     privacy: Privacy,
     step: PrivacyStep | null,
     staged: Staged | null,
-    seed: Seed | null,
+    stored: Stored | null,
   ): Promise<PrivacySet> {
     const shard = shardOf(userId);
     const wanted = {
       revision: privacy.revision,
-      v: LETTER_OF[privacy.visibility],
-      l: LETTER_OF[privacy.lastSeenVisibility],
+      v: CODE_OF[privacy.visibility],
+      l: CODE_OF[privacy.lastSeenVisibility],
       open: privacy.open,
       previous: step?.previous ?? 0,
       wasOpen: step?.wasOpen ?? false,
       change: step !== null,
       own: step?.own ?? false,
-      ...letters('f', step?.friends),
-      ...letters('b', step?.blocks),
+      ...coded('f', step?.friends),
+      ...coded('b', step?.blocks),
     };
     const { reply, followUp } = await this.#scripts.run('set-privacy', shard, [
       userId,
       JSON.stringify(wanted),
       staged ? this.#keys.stagedPrivacy(shard, staged.token) : '',
       staged?.size ?? 0,
-      ...seedArgs(seed),
+      ...storedArgs(stored),
     ]);
     return { code: reply[1] as PrivacySet['code'], standing: Number(reply[2]), followUp };
   }
@@ -150,8 +150,8 @@ export class PrivacyCache {
   }
 }
 
-function letters(letter: 'f' | 'b', difference: Difference = { added: [], removed: [] }) {
-  return { [`${letter}a`]: difference.added, [`${letter}r`]: difference.removed };
+function coded(code: 'f' | 'b', difference: Difference = { added: [], removed: [] }) {
+  return { [`${code}a`]: difference.added, [`${code}r`]: difference.removed };
 }
 
 /** Until a release ago a string stood in the key of privacy; and one key that is spoilt is not to stand in the way of a page of them. */

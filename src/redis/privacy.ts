@@ -4,11 +4,11 @@ import type { Visibility } from '../presence/visibility.ts';
 /** How the scripts spell what a user allows. */
 const VISIBILITY_OF: Record<string, Visibility> = { e: 'everyone', f: 'friends', n: 'nobody' };
 
-export const LETTER_OF: Record<Visibility, string> = { everyone: 'e', friends: 'f', nobody: 'n' };
+export const CODE_OF: Record<Visibility, string> = { everyone: 'e', friends: 'f', nobody: 'n' };
 
 /** Of a letter that nobody wrote nothing is shown. */
-export function visibilityOf(letter: unknown): Visibility {
-  return VISIBILITY_OF[String(letter)] ?? 'nobody';
+export function visibilityOf(code: unknown): Visibility {
+  return VISIBILITY_OF[String(code)] ?? 'nobody';
 }
 
 /** Lua's empty table is an object to JSON. */

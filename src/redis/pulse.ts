@@ -76,10 +76,10 @@ export class Pulse {
     this.#keys = keys;
     this.#clock = clock;
     this.#onFault = onFault;
-    this.#contacts = keys.places.map((shards) => new Contact(shards));
+    this.#contacts = keys.slotGroups.map((shards) => new Contact(shards));
     redis.on('close', () => {
       for (const contact of this.#contacts) this.#lose(contact, LOST);
-      clock.forget();
+      clock.reset();
     });
     // Not at the next tick of the timer: the beats taken meanwhile have to arrive before anybody is expired.
     for (const event of ['ready', '+node']) redis.on(event, () => void this.beat());
@@ -183,7 +183,7 @@ export class Pulse {
         ],
       );
       const moved = was && this.#clock.hasMoved(Number(reply[0]), sentAt, shard);
-      if (moved) this.#clock.forget(shard);
+      if (moved) this.#clock.reset(shard);
       this.#clock.learn(Number(reply[0]), sentAt, shard);
       contact.tookMs = performance.now() - sentAt;
       contact.alive = true;
@@ -202,7 +202,7 @@ export class Pulse {
       if (!absence) this.#onFault(error);
       this.#lose(contact, absence ?? FAULTY);
       contact.tookMs = 0;
-      this.#clock.forget(shard);
+      this.#clock.reset(shard);
     }
   }
 

@@ -13,7 +13,7 @@ export interface UserRecord {
   /** ms; null: until further notice. */
   detailUntil: number | null;
   /** The user's choice is unknown, because PostgreSQL was away. */
-  unseeded: boolean;
+  choiceUnknown: boolean;
   cause: Cause | null;
   causeSession: string | null;
   since: number | null;
@@ -60,7 +60,7 @@ export function parseRecord(flat: string[]): UserRecord {
     hiddenSince: number('g'),
     detail: parseDetail(fields.get('d')),
     detailUntil: number('x'),
-    unseeded: fields.get('p') === '1',
+    choiceUnknown: fields.get('p') === '1',
     cause: (fields.get('c') as Cause | undefined) ?? null,
     causeSession: fields.get('i') || null,
     since: number('w'),

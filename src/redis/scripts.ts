@@ -32,8 +32,8 @@ const ALONE = new Set([
 /** What the others begin with. Redis makes it anew in every call, so what comes often gets no more than it needs. */
 const PRELUDE = ['lib-time.lua', 'lib-privacy.lua', 'lib-budget.lua', 'lib.lua'];
 const OTHER_PRELUDE = new Map([
-  ['glimpse', ['lib-time.lua', 'lib-privacy.lua', 'lib-glimpse.lua']],
-  ['snapshot', [...PRELUDE, 'lib-glimpse.lua']],
+  ['read-statuses', ['lib-time.lua', 'lib-privacy.lua', 'lib-status.lua']],
+  ['snapshot', [...PRELUDE, 'lib-status.lua']],
   ['relations', ['lib-time.lua', 'lib-privacy.lua']],
   ['stage-privacy', []],
   ['touch-plain', ['lib-time.lua', 'lib-plain.lua']],

@@ -14,7 +14,7 @@ export interface Left {
 }
 
 /** How the scripts write it. */
-export const letter = (state: SessionState | null) => (state === null ? '' : state === 'idle' ? 'i' : 'a');
+export const stateCode = (state: SessionState | null) => (state === null ? '' : state === 'idle' ? 'i' : 'a');
 
 /** Takes those of the beats (named by their places) that change nothing but the time, and returns the others. */
 export async function touchPlain(
@@ -37,7 +37,7 @@ export async function touchPlain(
       places.set(shard, place);
       names.push(keys.due(shard), keys.seen(shard), keys.apartDue(shard), keys.apartActive(shard));
     }
-    args.push(place, userId, sessionId, conn, Math.round(ageMs), letter(state));
+    args.push(place, userId, sessionId, conn, Math.round(ageMs), stateCode(state));
   }
   const [shard = 0] = shards;
   const begin = [keys.stem, keys.tag(shard), ttlMs, clock.now(shard)];

@@ -50,7 +50,7 @@ export class RedisWatch {
   }
 
   /** `redis` is the connection of that pulse; what it leads to is looked at whenever it is there anew. */
-  followPulse(pulse: Pulse, redis: RedisClient): void {
+  observePulse(pulse: Pulse, redis: RedisClient): void {
     this.#pulse = pulse;
     pulse.onBack(() => {
       this.#why = null;
@@ -90,7 +90,7 @@ export class RedisWatch {
     this.#inspection.resolve();
   }
 
-  followClient(client: RedisClient): void {
+  observeClient(client: RedisClient): void {
     client.on('error', (error: Error) => {
       // A server that has too many clients says so and then cuts the line, which is all that the last error tells.
       if (!this.#why?.refuses || performance.now() - this.#refusedAt > REFUSED_LATELY_MS) this.#why = absenceOf(error);

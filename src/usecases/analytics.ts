@@ -13,7 +13,7 @@ import type { Place } from '../redis/newest-first.ts';
 import type { Services } from '../stores.ts';
 import { type SeenCursor, writeHistoryCursor, writeSeenCursor } from './cursors.ts';
 import { guarded } from './guarded.ts';
-import { iso, isoOrNull } from './shown.ts';
+import { iso, isoOrNull } from './payloads.ts';
 
 const MINUTE_MS = 60_000;
 /** The index is completed within seconds, and heartbeats are caught up within one. */

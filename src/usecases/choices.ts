@@ -1,5 +1,5 @@
 import type { Logger } from '../log.ts';
-import { loadMemories, recentlyHidden } from '../postgres/users.ts';
+import { loadStoredUsers, recentlyHidden } from '../postgres/users.ts';
 import type { FollowUp } from '../presence/follow-up.ts';
 import type { Services } from '../stores.ts';
 
@@ -39,7 +39,7 @@ export class Choices {
       const userIds = await recentlyHidden(db, now - LOOK_BACK_MS);
       const unheard = new Set(await index.withoutRecord(userIds));
       for (const userId of userIds) {
-        if (!unheard.has(userId)) await queues.follow(...(await this.#hideAgain(userId)));
+        if (!unheard.has(userId)) await queues.enqueue(...(await this.#hideAgain(userId)));
       }
     } catch (error) {
       this.#due = true;
@@ -51,7 +51,7 @@ export class Choices {
     const { store, db } = this.#services;
     if (await store.isHidden(userId)) return [];
     // Asked only now: the user may have ended it a moment ago, which PostgreSQL hears of first.
-    const hidden = (await loadMemories(db, [userId])).get(userId)?.hidden;
+    const hidden = (await loadStoredUsers(db, [userId])).get(userId)?.hidden;
     if (!hidden || (hidden.remainingMs !== null && hidden.remainingMs <= 0)) return [];
     this.#log.info({ userId }, 'A choice that Redis had lost is made again');
     const again = await store.setStatus(

@@ -1,7 +1,7 @@
 import { addMember, isMember, type Membership, removeMember, withoutMembers } from '../postgres/conversations.ts';
 import { isConnectionError } from '../postgres/errors.ts';
 import { markRemovalsTold, untoldOf } from '../postgres/membership-changes.ts';
-import { sightOf } from '../presence/visibility.ts';
+import { accessOf } from '../presence/visibility.ts';
 import type { Indicator } from '../redis/indicators.ts';
 import type { Services } from '../stores.ts';
 import { guarded } from './guarded.ts';
@@ -59,16 +59,16 @@ export class Conversations {
   }
 
   /** Who is doing what there now, as far as the viewer may see them. */
-  async doing(conversationId: string, viewerId: string) {
+  async indicatorsIn(conversationId: string, viewerId: string) {
     const { indicators } = this.#services;
     return guarded(async () => {
-      const all = await indicators.doing(conversationId);
+      const all = await indicators.inConversation(conversationId);
       const seen = await Promise.all(
         all.map(async ({ userId }) => {
           if (userId === viewerId) return true;
           const known = await this.#people.relations(userId, [viewerId]);
           const [between] = known?.relations ?? [];
-          return known && between && sightOf(known, { self: false, ...between }) !== 'nothing';
+          return known && between && accessOf(known, { self: false, ...between }) !== 'nothing';
         }),
       );
       return all.filter((_, n) => seen[n]);

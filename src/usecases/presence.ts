@@ -1,7 +1,7 @@
 import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { clearHidden, saveDetail, saveHidden } from '../postgres/users.ts';
-import type { Claims, Detail, Memory } from '../presence/change.ts';
+import type { Claims, Detail, StoredUser } from '../presence/change.ts';
 import type { SessionView } from '../protocol/http.ts';
 import type { SetDetailRequest } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
@@ -10,9 +10,9 @@ import { timeOf } from '../redis/time.ts';
 import type { Services } from '../stores.ts';
 import { guarded, unavailable } from './guarded.ts';
 import { Logouts } from './logouts.ts';
+import { iso, isoOrNull } from './payloads.ts';
 import type { Choice, PresenceApi } from './presence-api.ts';
 import { Views } from './reads.ts';
-import { iso, isoOrNull } from './shown.ts';
 
 /** The one way of the doors to the stores: how people are looked at, and what they do. */
 export class Presence extends Views implements PresenceApi {
@@ -24,13 +24,13 @@ export class Presence extends Views implements PresenceApi {
   }
 
   /** Opens (or restores) a session. Throws UNAVAILABLE; what else can happen is in the code. */
-  async open(request: OpenRequest): Promise<Exclude<OpenCode, 'seed'>> {
+  async open(request: OpenRequest): Promise<Exclude<OpenCode, 'stored'>> {
     const { store, index } = this.services;
-    const openWith = async (seed: Memory | 'new' | 'away' | null, waitedMs: number) => {
+    const openWith = async (stored: StoredUser | 'new' | 'away' | null, waitedMs: number) => {
       // PostgreSQL may have taken its time, and the sign of life is older by that.
       const { beatAgeMs, connectedAgeMs } = request;
       const aged = { ...request, beatAgeMs: beatAgeMs + waitedMs, connectedAgeMs: connectedAgeMs + waitedMs };
-      const opened = await store.open(aged, seed);
+      const opened = await store.open(aged, stored);
       this.followUps.add(opened.followUp);
       return opened.code;
     };
@@ -39,16 +39,16 @@ export class Presence extends Views implements PresenceApi {
       // Most who come are new to Redis: to ask that is cheaper than to have it found out.
       if (request.mode === 'restore' || (await index.knows(request.userId))) {
         const code = await openWith(null, performance.now() - from);
-        if (code !== 'seed') return code;
+        if (code !== 'stored') return code;
       }
-      const seed = await this.memories.seed(request.userId);
+      const stored = await this.storedUsers.stored(request.userId);
       const waitedMs = performance.now() - from;
       // Nothing is made of an erased user by a connection of theirs, also where Redis has lost that it was ended.
-      const erasedAgoMs = typeof seed === 'object' ? seed.erasedAgoMs : undefined;
+      const erasedAgoMs = typeof stored === 'object' ? stored.erasedAgoMs : undefined;
       if (request.mode === 'restore' && erasedAgoMs !== undefined && request.connectedAgeMs + waitedMs >= erasedAgoMs) {
         return 'logout';
       }
-      return (await openWith(seed, performance.now() - from)) as Exclude<OpenCode, 'seed'>;
+      return (await openWith(stored, performance.now() - from)) as Exclude<OpenCode, 'stored'>;
     });
   }
 
@@ -58,21 +58,21 @@ export class Presence extends Views implements PresenceApi {
     return guarded(async () => {
       // In PostgreSQL first: what a user chose outlives Redis.
       if (choice.status === 'inactive') await saveHidden(db, userId, { expiresInMs: choice.expiresInMs, setAt });
-      const ask = async (cleared: boolean, seed: Memory | 'new' | null): Promise<Chosen> => {
+      const ask = async (cleared: boolean, stored: StoredUser | 'new' | null): Promise<Chosen> => {
         const chosen = await store.setStatus(
           userId,
           choice.status,
           { expiresInMs: choice.expiresInMs, cleared, claims },
-          seed,
+          stored,
         );
         this.followUps.add(chosen.followUp);
         return chosen;
       };
       let chosen = await ask(false, null);
-      if (chosen.code === 'seed') {
-        const seed = await this.memories.seed(userId);
-        if (seed === 'away') throw unavailable();
-        chosen = await ask(false, seed);
+      if (chosen.code === 'stored') {
+        const stored = await this.storedUsers.stored(userId);
+        if (stored === 'away') throw unavailable();
+        chosen = await ask(false, stored);
       }
       if (chosen.code === 'clear') {
         await clearHidden(db, userId, setAt);
@@ -97,11 +97,11 @@ export class Presence extends Views implements PresenceApi {
     return guarded(async () => {
       await saveDetail(db, userId, { detail, expiresInMs, setAt });
       let set = await store.setDetail(userId, { detail, expiresInMs }, null);
-      if (set.code === 'seed') {
+      if (set.code === 'stored') {
         await restore();
-        const seed = await this.memories.seed(userId);
-        if (seed === 'away') throw unavailable();
-        set = await store.setDetail(userId, { detail, expiresInMs }, seed);
+        const stored = await this.storedUsers.stored(userId);
+        if (stored === 'away') throw unavailable();
+        set = await store.setDetail(userId, { detail, expiresInMs }, stored);
       }
       this.followUps.add(set.followUp);
       return detail;

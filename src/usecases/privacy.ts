@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from '../log.ts';
 import { isConnectionError } from '../postgres/errors.ts';
 import { type PrivacyNews, privacyList, privacyOf, raiseAbove } from '../postgres/privacy.ts';
-import { loadSeeds } from '../postgres/users.ts';
+import { loadStoredForScripts } from '../postgres/users.ts';
 import type { FollowUp } from '../presence/follow-up.ts';
 import { asksForFriends, type Privacy, type PrivacyStep } from '../presence/visibility.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import { isRedisAway } from '../redis/absence.ts';
-import type { Seed } from '../redis/presence-types.ts';
+import type { Stored } from '../redis/presence-types.ts';
 import type { Staged } from '../redis/privacy-cache.ts';
 import type { Services } from '../stores.ts';
 
@@ -29,16 +29,16 @@ export async function tellPrivacy(stores: Stores, userId: string, news: PrivacyN
   let privacy = news?.privacy ?? (await privacyOf(db, userId));
   let step = news?.step ?? null;
   let wantsWhole = step?.friendsBegin ?? false;
-  let seed: Seed | null = null;
+  let stored: Stored | null = null;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     let staged: Staged | null = null;
     if (wantsWhole) {
       const whole = await stageWhole(stores, userId, privacy, step);
       ({ privacy, step, staged } = whole);
     }
-    const set = await cache.set(userId, privacy, step, staged, seed);
+    const set = await cache.set(userId, privacy, step, staged, stored);
     if (set.code === 'ok') return set.followUp;
-    if (set.code === 'seed') seed = (await loadSeeds(db, [userId])).get(userId) ?? 'new';
+    if (set.code === 'stored') stored = (await loadStoredForScripts(db, [userId])).get(userId) ?? 'new';
     if (set.code === 'whole') wantsWhole = true;
     if (set.code === 'old') {
       // Somebody has told a newer one; or this PostgreSQL is older than Redis, and has to go on from there.

@@ -2,19 +2,19 @@ import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { lastTransition } from '../postgres/history.ts';
 import { bestFirst, explain, ruleOfEnd } from '../presence/status.ts';
-import { type Sight, stricter } from '../presence/visibility.ts';
+import { type Access, stricter } from '../presence/visibility.ts';
 import type { Extra, StatusAnswer } from '../protocol/http.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import { FollowUps } from '../queues/follow-ups.ts';
 import { shardOf } from '../redis/keys.ts';
-import type { Glimpse } from '../redis/presence-types.ts';
+import type { StatusReply } from '../redis/presence-types.ts';
 import type { Services } from '../stores.ts';
 import { guarded, unavailable } from './guarded.ts';
+import { detailOf, iso, isoOrNull, payloadOf, recalled, versioned, visibleTo, whyOf } from './payloads.ts';
 import type { Look } from './presence-api.ts';
 import { PrivacyMender } from './privacy.ts';
-import { detailOf, iso, isoOrNull, payloadOf, recalled, versioned, visibleTo, whyOf } from './shown.ts';
-import { Memories } from './stored-users.ts';
+import { StoredUsers } from './stored-users.ts';
 
 /** Up to which outbox entry of each shard a snapshot is true, and what it shows. */
 export interface Snapshot {
@@ -38,14 +38,14 @@ const NOBODY = ' ';
 /** How doors look at people: through Redis, and through PostgreSQL where Redis does not know. A viewer of null sees everything. */
 export class Views {
   protected readonly services: Services;
-  protected readonly memories: Memories;
+  protected readonly storedUsers: StoredUsers;
   readonly #ttlMs: number;
   readonly followUps: FollowUps;
   readonly #mender: PrivacyMender;
 
   constructor(services: Services, ttlMs: number, log: Logger) {
     this.services = services;
-    this.memories = new Memories(services.db);
+    this.storedUsers = new StoredUsers(services.db);
     this.#ttlMs = ttlMs;
     this.followUps = new FollowUps(services.queues, log);
     this.#mender = new PrivacyMender(services, this.followUps, log);
@@ -87,14 +87,14 @@ export class Views {
     const known = await guarded(() => this.services.privacy.relations(userId, viewerIds));
     if (known) return known;
     this.#mender.mend([userId]);
-    return guarded(() => this.memories.relations(userId, viewerIds));
+    return guarded(() => this.storedUsers.relations(userId, viewerIds));
   }
 
   async #look(userId: string, blind: boolean): Promise<Look> {
     // Who sees nothing waits as long as for somebody who never came: the same questions are asked, and find as little.
     const { record, now } = await this.inspect(blind ? NOBODY : userId);
     if (!record) return this.#lookBack(userId, now);
-    const hidden = record.hiddenUntil !== null || record.unseeded;
+    const hidden = record.hiddenUntil !== null || record.choiceUnknown;
     return {
       devices: hidden ? [] : bestFirst(record.sessions).map(({ kind, state }) => ({ kind, state })),
       detail: (hidden ? null : record.detail) ?? {},
@@ -112,18 +112,18 @@ export class Views {
 
   /** For a user Redis has no record of: what PostgreSQL remembers. */
   async #lookBack(userId: string, now: number): Promise<Look> {
-    const memories = await this.memories.load([userId]);
-    if (memories === null) throw unavailable();
-    const memory = memories.get(userId);
-    if (!memory) throw new RollcallError('USER_NOT_FOUND');
+    const storedUsers = await this.storedUsers.load([userId]);
+    if (storedUsers === null) throw unavailable();
+    const stored = storedUsers.get(userId);
+    if (!stored) throw new RollcallError('USER_NOT_FOUND');
     const last = await guarded(() => lastTransition(this.services.db, userId));
-    const { hidden } = memory;
+    const { hidden } = stored;
     if (hidden) {
       const nextChangeAt = hidden.remainingMs === null ? null : iso(now + hidden.remainingMs);
       return { devices: [], detail: {}, why: { rule: 'manual', sessionId: null, since: null, nextChangeAt } };
     }
     const why = { rule: ruleOfEnd(last?.cause ?? null), sessionId: null, since: isoOrNull(last?.at ?? null) };
-    return { devices: [], detail: detailOf(memory) ?? {}, why: { ...why, nextChangeAt: null } };
+    return { devices: [], detail: detailOf(stored) ?? {}, why: { ...why, nextChangeAt: null } };
   }
 
   protected async see(
@@ -133,11 +133,11 @@ export class Views {
   ): Promise<Snapshot & { unknown: Set<string>; blind: Set<string> }> {
     const { store } = this.services;
     const positions = new Map<number, string>();
-    const glimpses = await guarded(() =>
+    const replies = await guarded(() =>
       Promise.all(
         [...Map.groupBy(userIds, shardOf)].map(async ([shard, ids]) => {
           if (!withPositions) {
-            const { users, followUp } = await store.glimpses(shard, ids, viewerId);
+            const { users, followUp } = await store.readStatuses(shard, ids, viewerId);
             if (followUp) this.followUps.add(followUp);
             return users;
           }
@@ -154,42 +154,42 @@ export class Views {
     const blind = new Set<string>();
     const unknown = new Set<string>();
     const unsure = new Set<string>();
-    const show = (user: WatchedUser, sight: Sight) => {
-      if (sight === 'nothing') blind.add(user.userId);
-      users.push(visibleTo(sight, user));
+    const show = (user: WatchedUser, access: Access) => {
+      if (access === 'nothing') blind.add(user.userId);
+      users.push(visibleTo(access, user));
     };
-    const asked: Glimpse[] = [];
-    for (const glimpse of glimpses.flat()) {
-      if (glimpse.restricted) restricted.add(glimpse.userId);
-      if (glimpse.unseeded) pending.push(glimpse.userId);
-      else if (glimpse.version !== null && (glimpse.sight === 'all' || glimpse.sight === 'status')) {
-        show(versioned(glimpse, glimpse.version), glimpse.sight);
+    const asked: StatusReply[] = [];
+    for (const reply of replies.flat()) {
+      if (reply.restricted) restricted.add(reply.userId);
+      if (reply.choiceUnknown) pending.push(reply.userId);
+      else if (reply.version !== null && (reply.access === 'all' || reply.access === 'status')) {
+        show(versioned(reply, reply.version), reply.access);
       }
       // Of whom the viewer may see nothing PostgreSQL is asked too, as it is about somebody who never came.
-      else asked.push(glimpse);
+      else asked.push(reply);
     }
-    const askedIds = asked.map((glimpse) => glimpse.userId);
-    const [memories, sights] = await Promise.all([
-      this.memories.load(askedIds),
-      viewerId === null ? new Map<string, Sight>() : this.memories.sights(viewerId, askedIds),
+    const askedIds = asked.map((reply) => reply.userId);
+    const [storedUsers, accesses] = await Promise.all([
+      this.storedUsers.load(askedIds),
+      viewerId === null ? new Map<string, Access>() : this.storedUsers.accesses(viewerId, askedIds),
     ]);
     const lost: string[] = [];
-    for (const glimpse of asked) {
-      const { userId, known, version } = glimpse;
-      const memory = memories?.get(userId);
-      if (version !== null && glimpse.sight === 'unknown') lost.push(userId);
+    for (const reply of asked) {
+      const { userId, known, version } = reply;
+      const stored = storedUsers?.get(userId);
+      if (version !== null && reply.access === 'unknown') lost.push(userId);
       // Where PostgreSQL cannot say who may see the user, nobody is shown anything.
-      const sight = glimpse.sight === 'unknown' ? sights && 'all' : glimpse.sight;
-      if (sight === null || (!known && memories === null)) {
+      const access = reply.access === 'unknown' ? accesses && 'all' : reply.access;
+      if (access === null || (!known && storedUsers === null)) {
         pending.push(userId);
         continue;
       }
-      if (memory?.privacyRevision) restricted.add(userId);
-      if (version === null && memory?.status === 'active') unsure.add(userId);
-      if (!known && !memory) unknown.add(userId);
-      const seen = stricter(sight, sights?.get(userId) ?? 'all');
+      if (stored?.privacyRevision) restricted.add(userId);
+      if (version === null && stored?.status === 'active') unsure.add(userId);
+      if (!known && !stored) unknown.add(userId);
+      const seen = stricter(access, accesses?.get(userId) ?? 'all');
       const isRecorded = version !== null && seen !== 'nothing';
-      show(isRecorded ? versioned(glimpse, version) : recalled(glimpse, memory), seen);
+      show(isRecorded ? versioned(reply, version) : recalled(reply, stored), seen);
     }
     this.#mender.mend(lost);
     return { users, pending, positions, unknown, restricted, unsure, blind };

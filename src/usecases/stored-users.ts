@@ -1,15 +1,15 @@
 import { isConnectionError } from '../postgres/errors.ts';
-import { relationsOf, sights } from '../postgres/social.ts';
-import { loadMemories, loadSeeds } from '../postgres/users.ts';
-import type { Memory } from '../presence/change.ts';
-import type { Sight } from '../presence/visibility.ts';
-import type { Seed } from '../redis/presence-types.ts';
+import { accesses, relationsOf } from '../postgres/social.ts';
+import { loadStoredForScripts, loadStoredUsers } from '../postgres/users.ts';
+import type { StoredUser } from '../presence/change.ts';
+import type { Access } from '../presence/visibility.ts';
+import type { Stored } from '../redis/presence-types.ts';
 import type { Services } from '../stores.ts';
 
 const AT_ONCE = 500;
 
 interface Waiting {
-  resolve(seed: Seed): void;
+  resolve(stored: Stored): void;
   reject(error: unknown): void;
 }
 
@@ -17,7 +17,7 @@ interface Waiting {
  * Asks PostgreSQL what it remembers, many users in one statement: when a crowd returns to an empty Redis, each of them
  * has to be asked for. One statement at a time; who comes meanwhile goes with the next.
  */
-export class Memories {
+export class StoredUsers {
   readonly #db: Services['db'];
   readonly #waiting = new Map<string, Waiting[]>();
   #asking = false;
@@ -26,8 +26,8 @@ export class Memories {
     this.#db = db;
   }
 
-  /** The user's memory, `new` where there is none, `away` where PostgreSQL cannot be asked. */
-  seed(userId: string): Promise<Seed> {
+  /** The stored user, `new` where there is none, `away` where PostgreSQL cannot be asked. */
+  stored(userId: string): Promise<Stored> {
     return new Promise((resolve, reject) => {
       const waiting = this.#waiting.get(userId);
       if (waiting) waiting.push({ resolve, reject });
@@ -37,13 +37,13 @@ export class Memories {
   }
 
   /** Those of these users that are known; null where PostgreSQL cannot be asked. */
-  load(userIds: string[]): Promise<Map<string, Memory> | null> {
-    return userIds.length === 0 ? Promise.resolve(new Map()) : orNull(() => loadMemories(this.#db, userIds));
+  load(userIds: string[]): Promise<Map<string, StoredUser> | null> {
+    return userIds.length === 0 ? Promise.resolve(new Map()) : orNull(() => loadStoredUsers(this.#db, userIds));
   }
 
   /** What the viewer may see of those of these users of whom it may not see all; null where PostgreSQL cannot be asked. */
-  sights(viewerId: string, userIds: string[]): Promise<Map<string, Sight> | null> {
-    return userIds.length === 0 ? Promise.resolve(new Map()) : orNull(() => sights(this.#db, viewerId, userIds));
+  accesses(viewerId: string, userIds: string[]): Promise<Map<string, Access> | null> {
+    return userIds.length === 0 ? Promise.resolve(new Map()) : orNull(() => accesses(this.#db, viewerId, userIds));
   }
 
   /** What is between a user and these viewers; null where PostgreSQL cannot be asked. */
@@ -60,10 +60,10 @@ export class Memories {
       for (const [userId] of batch) this.#waiting.delete(userId);
       try {
         const userIds = batch.map(([userId]) => userId);
-        const seeds = await orNull(() => loadSeeds(this.#db, userIds));
+        const found = await orNull(() => loadStoredForScripts(this.#db, userIds));
         for (const [userId, waiting] of batch) {
-          const seed = seeds === null ? 'away' : (seeds.get(userId) ?? 'new');
-          for (const { resolve } of waiting) resolve(seed);
+          const stored = found === null ? 'away' : (found.get(userId) ?? 'new');
+          for (const { resolve } of waiting) resolve(stored);
         }
       } catch (error) {
         for (const [, waiting] of batch) for (const { reject } of waiting) reject(error);

@@ -37,7 +37,7 @@ import { pushRoutes } from './routes/push.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { statusRoutes } from './routes/status.ts';
-import { asksForSocket } from './sockets/door.ts';
+import { asksForSocket } from './sockets/admission.ts';
 import { compileValidator, refuseUnnamedBodies } from './validation.ts';
 
 const HEADERS_LIMIT_MS = 10_000;

@@ -1,4 +1,4 @@
-import type { Detail, Memory } from '../../src/presence/change.ts';
+import type { Detail, StoredUser } from '../../src/presence/change.ts';
 import { canReturn, countsForLimit, isLive, NOBODY, type Session } from '../../src/presence/session.ts';
 import { freshest } from '../../src/presence/status.ts';
 import {
@@ -265,8 +265,8 @@ export function logOut(
 }
 
 /** PostgreSQL answers, for somebody who came while it was away, or who was active when the store was lost. */
-export function adopt(before: Person, memory: Memory, circumstances: Circumstances): Outcome {
-  const turn = begin(recall(before, memory, circumstances.now), circumstances);
+export function adopt(before: Person, stored: StoredUser, circumstances: Circumstances): Outcome {
+  const turn = begin(recall(before, stored, circumstances.now), circumstances);
   settleFirst(turn);
   tell(turn, { active: 'connect', inactive: 'timeout' });
   return finish(turn, 'ok');

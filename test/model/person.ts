@@ -10,7 +10,7 @@
  *
  * All times are milliseconds of one clock.
  */
-import type { Cause, Change, Detail, Memory, Status } from '../../src/presence/change.ts';
+import type { Cause, Change, Detail, Status, StoredUser } from '../../src/presence/change.ts';
 import { deadlineOf, isLive, type Session, type Standing } from '../../src/presence/session.ts';
 
 /** `unknown`: PostgreSQL could not be asked. Until it can, nobody is shown who may have chosen not to be. */
@@ -114,21 +114,21 @@ export function stranger(userId: string, lastSeen: number | null = null): Person
 }
 
 /** Somebody whom this store had not heard of, or whose choice was unknown, with what PostgreSQL remembers of them. */
-export function recall(before: Person, memory: Memory | 'away', now: number): Person {
-  if (memory === 'away') return { ...before, appearInactive: 'unknown' };
+export function recall(before: Person, stored: StoredUser | 'away', now: number): Person {
+  if (stored === 'away') return { ...before, appearInactive: 'unknown' };
   const person: Person = { ...before, appearInactive: 'no', heardMeanwhile: null };
-  if (memory.hidden !== null && !before.loggedOut) {
-    const { remainingMs } = memory.hidden;
+  if (stored.hidden !== null && !before.loggedOut) {
+    const { remainingMs } = stored.hidden;
     person.appearInactive = { since: now, until: remainingMs === null ? null : now + remainingMs };
   }
-  person.version = Math.max(person.version, memory.version);
-  if (memory.lastSeen !== null) person.lastSeen = Math.max(memory.lastSeen, person.lastSeen ?? 0);
-  if (memory.status === 'active') {
+  person.version = Math.max(person.version, stored.version);
+  if (stored.lastSeen !== null) person.lastSeen = Math.max(stored.lastSeen, person.lastSeen ?? 0);
+  if (stored.status === 'active') {
     person.told = 'active';
     person.toldBeforeLoss = true;
   }
-  if (memory.detail !== null) {
-    const { shown, remainingMs } = memory.detail;
+  if (stored.detail !== null) {
+    const { shown, remainingMs } = stored.detail;
     person.detail = { shown, until: remainingMs === null ? null : now + remainingMs };
     // Told or not: others are told what is true, be it once more. Who appears inactive tells nothing.
     if (person.appearInactive === 'no') person.toldDetail = null;

@@ -4,10 +4,10 @@ import {
   changesAfter,
   changesLeft,
   dropChangesOfFeed,
+  dropErasuresFromFeed,
   type FedChange,
   type FeedCursor,
   feedStanding,
-  forgetErasures,
   markLoss,
   positionChanges,
 } from '../../src/postgres/change-feed.ts';
@@ -182,8 +182,8 @@ describe('an erased user', () => {
     const page = await changesAfter(db, begin, 100);
     expect(page.changes.at(-1)).toMatchObject({ cause: 'erased', status: 'inactive', lastSeen: null });
 
-    expect(await forgetErasures(db, 30_000)).toBe(0);
-    expect(await forgetErasures(db, 0)).toBe(1);
+    expect(await dropErasuresFromFeed(db, 30_000)).toBe(0);
+    expect(await dropErasuresFromFeed(db, 0)).toBe(1);
     expect(await readOn()).toBe('gone');
     expect(await readOn(page.next)).toEqual([]);
     for (const table of ['changes', 'changes_arriving']) {

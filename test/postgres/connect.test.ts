@@ -3,7 +3,7 @@ import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectionTo, connectPostgres, query } from '../../src/postgres/connect.ts';
 import { isConnectionError } from '../../src/postgres/errors.ts';
-import { loadMemories, touchLastSeen } from '../../src/postgres/users.ts';
+import { loadStoredUsers, touchLastSeen } from '../../src/postgres/users.ts';
 import { privatePostgres } from '../support/stores.ts';
 
 type PrivatePostgres = Awaited<ReturnType<typeof privatePostgres>>;
@@ -31,9 +31,9 @@ describe('while PostgreSQL is not there', () => {
     const db = connect();
     await touchLastSeen(db, [{ userId: 'ann', lastSeen: 1 }]);
     await postgres.shutdown();
-    expect(isConnectionError(await failure(loadMemories(db, ['ann'])))).toBe(true);
+    expect(isConnectionError(await failure(loadStoredUsers(db, ['ann'])))).toBe(true);
     await postgres.start();
-    expect((await loadMemories(db, ['ann'])).get('ann')?.lastSeen).toBe(1);
+    expect((await loadStoredUsers(db, ['ann'])).get('ann')?.lastSeen).toBe(1);
     await db.destroy();
   });
 

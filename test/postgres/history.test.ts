@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import { isConnectionError } from '../../src/postgres/errors.ts';
 import { lastTransition, type RecordedEntry, recordChanges } from '../../src/postgres/history.ts';
-import { loadMemories, saveHidden, touchLastSeen } from '../../src/postgres/users.ts';
+import { loadStoredUsers, saveHidden, touchLastSeen } from '../../src/postgres/users.ts';
 import type { Change } from '../../src/presence/change.ts';
 import { openStores, type Stores } from '../support/stores.ts';
 
@@ -28,8 +28,8 @@ function entry(change: Partial<Change> & { userId: string }, rest: Partial<Recor
   return { change: whole, clearsHidden: false, transition: true, ...rest };
 }
 
-async function memoryOf(userId: string) {
-  return (await loadMemories(db, [userId])).get(userId);
+async function storedUserOf(userId: string) {
+  return (await loadStoredUsers(db, [userId])).get(userId);
 }
 
 /** Everything PostgreSQL holds of these users, for comparing two states of it. */
@@ -42,7 +42,7 @@ async function everythingOf(userIds: string[]) {
 describe('a batch of changes', () => {
   test('makes the user known and leaves the transition in the history, to the millisecond', async () => {
     await recordChanges(db, [entry({ userId: 'ann', at: at + 1, lastSeen: at, version: at + 1 })]);
-    expect(await memoryOf('ann')).toEqual({
+    expect(await storedUserOf('ann')).toEqual({
       version: at + 1,
       lastSeen: at,
       status: 'active',
@@ -70,20 +70,20 @@ describe('a batch of changes', () => {
       entry({ userId: 'bob', version: 4, status: 'inactive', lastSeen: at + 2, cause: 'timeout' }),
       entry({ userId: 'bob', version: 1, status: 'active', lastSeen: null }),
     ]);
-    expect(await memoryOf('bob')).toMatchObject({ version: 4, lastSeen: at + 3, status: 'inactive' });
+    expect(await storedUserOf('bob')).toMatchObject({ version: 4, lastSeen: at + 3, status: 'inactive' });
     expect(await lastTransition(db, 'bob')).toMatchObject({ version: 4, cause: 'timeout', lastSeen: at + 2 });
     expect((await everythingOf(['bob'])).transitions).toHaveLength(3);
   });
 
   test('that says nothing new about the status stays out of the history', async () => {
     await recordChanges(db, [entry({ userId: 'cid', cause: 'restored' }, { transition: false })]);
-    expect(await memoryOf('cid')).toMatchObject({ status: 'active', version: at });
+    expect(await storedUserOf('cid')).toMatchObject({ status: 'active', version: at });
     expect(await lastTransition(db, 'cid')).toBeNull();
   });
 
   test('of somebody who was never seen has no last seen', async () => {
     await recordChanges(db, [entry({ userId: 'dan', lastSeen: null, status: 'inactive', cause: 'manual' })]);
-    expect((await memoryOf('dan'))?.lastSeen).toBeNull();
+    expect((await storedUserOf('dan'))?.lastSeen).toBeNull();
     expect((await lastTransition(db, 'dan'))?.lastSeen).toBeNull();
   });
 
@@ -101,7 +101,7 @@ describe('a batch of changes', () => {
     await touchLastSeen(db, [{ userId: 'fay', lastSeen: at + 10 }]);
     await recordChanges(db, [entry({ userId: 'fay', lastSeen: at, version: 1 })]);
     await recordChanges(db, [entry({ userId: 'fay', lastSeen: null, version: 2, status: 'inactive' })]);
-    expect(await memoryOf('fay')).toMatchObject({ lastSeen: at + 10, version: 2, status: 'inactive' });
+    expect(await storedUserOf('fay')).toMatchObject({ lastSeen: at + 10, version: 2, status: 'inactive' });
   });
 
   test('is written whole or not at all, and a bad row is blamed on its data', async () => {
@@ -110,25 +110,25 @@ describe('a batch of changes', () => {
     const error: unknown = await attempt.catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(Error);
     expect(isConnectionError(error)).toBe(false);
-    expect(await memoryOf('gus')).toBeUndefined();
+    expect(await storedUserOf('gus')).toBeUndefined();
   });
 
   test('ends appearing inactive, unless that was chosen anew afterwards', async () => {
     await saveHidden(db, 'hal', { expiresInMs: 3_600_000, setAt: at });
     await recordChanges(db, [entry({ userId: 'hal', version: 1, at: at + 9 })]);
-    expect((await memoryOf('hal'))?.hidden).not.toBeNull();
+    expect((await storedUserOf('hal'))?.hidden).not.toBeNull();
     await recordChanges(db, [entry({ userId: 'hal', version: 2, at: at - 1 }, { clearsHidden: true })]);
-    expect((await memoryOf('hal'))?.hidden).not.toBeNull();
+    expect((await storedUserOf('hal'))?.hidden).not.toBeNull();
     await recordChanges(db, [entry({ userId: 'hal', version: 3, at }, { clearsHidden: true })]);
-    expect((await memoryOf('hal'))?.hidden).toBeNull();
+    expect((await storedUserOf('hal'))?.hidden).toBeNull();
   });
 
   test('that ended appearing inactive is not undone by an older choice that comes late', async () => {
     await recordChanges(db, [entry({ userId: 'ida', at: at + 5 }, { clearsHidden: true })]);
     await saveHidden(db, 'ida', { expiresInMs: null, setAt: at + 4 });
-    expect((await memoryOf('ida'))?.hidden).toBeNull();
+    expect((await storedUserOf('ida'))?.hidden).toBeNull();
     await saveHidden(db, 'ida', { expiresInMs: null, setAt: at + 6 });
-    expect((await memoryOf('ida'))?.hidden).toEqual({ remainingMs: null });
+    expect((await storedUserOf('ida'))?.hidden).toEqual({ remainingMs: null });
   });
 });
 
@@ -197,7 +197,7 @@ describe('in any order, twice and at once', () => {
           : recordChanges(db, batchOf(round)),
       ),
     );
-    const memories = await loadMemories(db, users);
+    const memories = await loadStoredUsers(db, users);
     for (const userId of users) expect(memories.get(userId)?.version).toBe(29);
   });
 

@@ -9,7 +9,7 @@ import { migrate } from '../../src/postgres/migrate.ts';
 import { dropPartitions, makePartitions } from '../../src/postgres/partitions.ts';
 import { postgresNow } from '../../src/postgres/time.ts';
 import { inTransaction } from '../../src/postgres/transaction.ts';
-import { loadMemories, touchLastSeen } from '../../src/postgres/users.ts';
+import { loadStoredUsers, touchLastSeen } from '../../src/postgres/users.ts';
 import { PostgresWatch } from '../../src/postgres/watch.ts';
 import { strictPooler } from '../support/strict-pooler.ts';
 
@@ -51,7 +51,7 @@ describe('behind a pooler', () => {
     try {
       expect(await migrate(pooler.through(databaseUrl))).not.toEqual([]);
       await touchLastSeen(through, [{ userId: 'ann', lastSeen: 1 }]);
-      expect((await loadMemories(through, ['ann'])).get('ann')?.lastSeen).toBe(1);
+      expect((await loadStoredUsers(through, ['ann'])).get('ann')?.lastSeen).toBe(1);
       expect(pooler.refused).toEqual([]);
     } finally {
       await through.destroy();
@@ -136,7 +136,7 @@ test.each(['SQL, DMY', 'German', 'Postgres, MDY', 'ISO, DMY'])(
     await migrate(databaseUrl);
     const lastSeen = Date.UTC(2025, 10, 3, 20, 1, 2, 345);
     await touchLastSeen(db, [{ userId: 'ann', lastSeen }]);
-    expect((await loadMemories(db, ['ann'])).get('ann')?.lastSeen).toBe(lastSeen);
+    expect((await loadStoredUsers(db, ['ann'])).get('ann')?.lastSeen).toBe(lastSeen);
     expect(Math.abs((await postgresNow(db)) - Date.now())).toBeLessThan(60_000);
     expect(
       (await inTransaction(db, (ask) => ask<{ at: Date }>(`SELECT timestamptz '2025-11-03 20:01:02Z' AS at`)))[0]?.at,

@@ -6,6 +6,7 @@ import { recordChanges } from '../../src/postgres/history.ts';
 import { privaciesOf, privacyList, raiseAbove, type Untold } from '../../src/postgres/privacy.ts';
 import { dropChanges, markTold, toldChanges, untoldChanges } from '../../src/postgres/privacy-changes.ts';
 import {
+  accesses,
   befriend,
   block,
   blocksOf,
@@ -18,13 +19,12 @@ import {
   type SettingsChange,
   setAlert,
   settingsOf,
-  sights,
   unblock,
   unfriend,
 } from '../../src/postgres/social.ts';
 import { inTransaction } from '../../src/postgres/transaction.ts';
-import { loadMemories, loadSeeds } from '../../src/postgres/users.ts';
-import { type Sight, sightOf, VISIBILITIES } from '../../src/presence/visibility.ts';
+import { loadStoredForScripts, loadStoredUsers } from '../../src/postgres/users.ts';
+import { type Access, accessOf, VISIBILITIES } from '../../src/presence/visibility.ts';
 import { openStores, type Stores } from '../support/stores.ts';
 
 let stores: Stores;
@@ -66,7 +66,7 @@ describe('friends', () => {
     await befriend(db, 'f-ada', 'f-bob');
     expect(await friendsOf(db, 'f-ada')).toEqual([{ userId: 'f-bob', alert: 'never' }]);
     expect(await friendsOf(db, 'f-bob')).toEqual([{ userId: 'f-ada', alert: 'never' }]);
-    const memories = await loadMemories(db, ['f-ada', 'f-bob']);
+    const memories = await loadStoredUsers(db, ['f-ada', 'f-bob']);
     expect(memories.get('f-bob')).toMatchObject({ version: 0, lastSeen: null, status: 'inactive' });
     expect(memories.size).toBe(2);
   });
@@ -151,7 +151,7 @@ describe('friends', () => {
     expect(changedBy(await unfriend(db, 'f-none', 'f-no-one'))).toEqual([]);
     expect(changedBy(await unblock(db, 'f-none', 'f-no-one'))).toEqual([]);
     expect(await setAlert(db, 'f-none', 'f-no-one', 'once')).toBe(false);
-    expect(await loadMemories(db, ['f-none', 'f-no-one'])).toEqual(new Map());
+    expect(await loadStoredUsers(db, ['f-none', 'f-no-one'])).toEqual(new Map());
   });
 });
 
@@ -169,11 +169,11 @@ describe('a block', () => {
 
   test('makes nobody known but who blocks, and counts from the first moment of whoever comes later', async () => {
     await tell(block(db, 'b-host', 'b-invented'));
-    expect([...(await loadMemories(db, ['b-host', 'b-invented'])).keys()]).toEqual(['b-host']);
-    const seed = (await loadSeeds(db, ['b-invented'])).get('b-invented');
+    expect([...(await loadStoredUsers(db, ['b-host', 'b-invented'])).keys()]).toEqual(['b-host']);
+    const seed = (await loadStoredForScripts(db, ['b-invented'])).get('b-invented');
     expect(seed?.privacyRevision).toBe(await revisionOf('b-invented'));
     expect(seed?.privacyRevision).toBeGreaterThan(0);
-    expect((await loadSeeds(db, ['b-nobody'])).size).toBe(0);
+    expect((await loadStoredForScripts(db, ['b-nobody'])).size).toBe(0);
     expect(await relationsOf(db, 'b-invented', ['b-host', 'b-other'])).toMatchObject({
       relations: [
         { friend: false, blocked: true },
@@ -182,10 +182,10 @@ describe('a block', () => {
     });
     // Known by now, and still blocked.
     await changeSettings(db, 'b-invented', { alertFriends: false });
-    expect((await loadMemories(db, ['b-invented'])).get('b-invented')?.privacyRevision).toBe(seed?.privacyRevision);
+    expect((await loadStoredUsers(db, ['b-invented'])).get('b-invented')?.privacyRevision).toBe(seed?.privacyRevision);
     const ended = await unblock(db, 'b-host', 'b-invented');
     expect(ended.get('b-invented')?.privacy.revision).toBeGreaterThan(seed?.privacyRevision ?? 0);
-    expect((await loadMemories(db, ['b-invented'])).get('b-invented')?.privacyRevision).toBe(0);
+    expect((await loadStoredUsers(db, ['b-invented'])).get('b-invented')?.privacyRevision).toBe(0);
   });
 
   test('too many is refused and changes nothing, one that is there is not', async () => {
@@ -227,7 +227,7 @@ describe('settings', () => {
   test('are open where nothing was said, also for somebody nobody ever heard of', async () => {
     const open = { visibility: 'everyone', lastSeenVisibility: 'everyone', alertFriends: true };
     expect(await settingsOf(db, 's-nobody')).toEqual(open);
-    expect(await loadMemories(db, ['s-nobody'])).toEqual(new Map());
+    expect(await loadStoredUsers(db, ['s-nobody'])).toEqual(new Map());
     expect(await privacyOf('s-nobody')).toMatchObject({ revision: 0, open: true });
     expect(await privaciesOf(db, [])).toEqual(new Map());
   });
@@ -289,7 +289,7 @@ describe('a revision', () => {
     expect(raised).toMatchObject({ revision: standing + 1, visibility: 'nobody', open: false });
     expect(await revisionOf('r-cid')).toBe(standing + 1);
     expect(await raiseAbove(db, 'r-nobody', standing)).toMatchObject({ revision: standing + 1, open: true });
-    expect(await loadMemories(db, ['r-nobody'])).toEqual(new Map());
+    expect(await loadStoredUsers(db, ['r-nobody'])).toEqual(new Map());
   });
 });
 
@@ -309,7 +309,7 @@ test('an erasure takes relations that are being made at the same time with it, a
 });
 
 test('what a viewer may see follows the rule in every case', async () => {
-  const cases: { id: string; sight: Sight }[] = [{ id: 'v-viewer', sight: 'all' }];
+  const cases: { id: string; access: Access }[] = [{ id: 'v-viewer', access: 'all' }];
   await changeSettings(db, 'v-viewer', { visibility: 'nobody', lastSeenVisibility: 'nobody' });
   for (const visibility of VISIBILITIES) {
     for (const lastSeenVisibility of VISIBILITIES) {
@@ -321,21 +321,21 @@ test('what a viewer may see follows the rule in every case', async () => {
           if (blocked === 'by the user' || blocked === 'by both') await block(db, id, 'v-viewer');
           if (blocked === 'by the viewer' || blocked === 'by both') await block(db, 'v-viewer', id);
           const relation = { self: false, friend, blocked: blocked !== 'no' };
-          cases.push({ id, sight: sightOf({ visibility, lastSeenVisibility }, relation) });
+          cases.push({ id, access: accessOf({ visibility, lastSeenVisibility }, relation) });
         }
       }
     }
   }
   const ids = cases.map((one) => one.id);
-  const seen = await sights(db, 'v-viewer', [...ids, 'v-unknown']);
-  expect(ids.map((id) => ({ id, sight: seen.get(id) ?? 'all' }))).toEqual(cases);
+  const seen = await accesses(db, 'v-viewer', [...ids, 'v-unknown']);
+  expect(ids.map((id) => ({ id, access: seen.get(id) ?? 'all' }))).toEqual(cases);
   expect(seen.has('v-unknown')).toBe(false);
-  expect(await sights(db, 'v-viewer', [])).toEqual(new Map());
+  expect(await accesses(db, 'v-viewer', [])).toEqual(new Map());
 
-  for (const { id, sight } of cases) {
+  for (const { id, access } of cases) {
     const { relations, ...openness } = await relationsOf(db, id, ['v-viewer']);
     const [between] = relations;
-    expect(between && sightOf(openness, { self: id === 'v-viewer', ...between })).toBe(sight);
+    expect(between && accessOf(openness, { self: id === 'v-viewer', ...between })).toBe(access);
   }
 });
 
@@ -429,7 +429,7 @@ describe('what Redis has to hear', () => {
 test('a change is made whole or not at all', async () => {
   const attempt = changeSettings(db, 'x-ada', { visibility: 'strangers' as 'everyone' });
   await expect(attempt).rejects.toMatchObject({ code: '23514' });
-  expect(await loadMemories(db, ['x-ada'])).toEqual(new Map());
+  expect(await loadStoredUsers(db, ['x-ada'])).toEqual(new Map());
   await expect(befriend(db, 'x-same', 'x-same')).rejects.toMatchObject({ code: '23514' });
   // The connections are fit for use again, all of them.
   const all = await Promise.all(

@@ -5,11 +5,11 @@ import { recordChanges } from '../../src/postgres/history.ts';
 import { readPrivacy } from '../../src/postgres/privacy.ts';
 import { inTransaction } from '../../src/postgres/transaction.ts';
 import {
-  activeInMemory,
   clearHidden,
-  loadMemories,
+  loadStoredUsers,
   saveDetail,
   saveHidden,
+  storedAsActive,
   touchLastSeen,
   withEndingDetail,
 } from '../../src/postgres/users.ts';
@@ -30,15 +30,15 @@ afterAll(async () => {
 
 const at = 1_732_441_234_567;
 
-async function memoryOf(userId: string) {
-  return (await loadMemories(db, [userId])).get(userId);
+async function storedUserOf(userId: string) {
+  return (await loadStoredUsers(db, [userId])).get(userId);
 }
 
 test('an id nobody ever heard of is missing, not invented', async () => {
   await touchLastSeen(db, [{ userId: 'known', lastSeen: at }]);
-  const memories = await loadMemories(db, ['known', 'unknown']);
+  const memories = await loadStoredUsers(db, ['known', 'unknown']);
   expect([...memories.keys()]).toEqual(['known']);
-  expect(await loadMemories(db, [])).toEqual(new Map());
+  expect(await loadStoredUsers(db, [])).toEqual(new Map());
 });
 
 test('last seen keeps every millisecond, at any time of this century and the next', async () => {
@@ -46,7 +46,7 @@ test('last seen keeps every millisecond, at any time of this century and the nex
   const edges = [0, 1, 999, 1000, 4_102_444_799_999, 7_258_118_399_999, Date.UTC(2024, 1, 29, 23, 59, 59, 999)];
   const touches = [...times, ...edges].map((lastSeen, index) => ({ userId: `ms-${index}`, lastSeen }));
   await touchLastSeen(db, touches);
-  const memories = await loadMemories(
+  const memories = await loadStoredUsers(
     db,
     touches.map((touch) => touch.userId),
   );
@@ -61,7 +61,7 @@ test('last seen never goes back, whatever order touches come in', async () => {
   ]);
   await touchLastSeen(db, [{ userId: 'order', lastSeen: at }]);
   await touchLastSeen(db, []);
-  expect(await memoryOf('order')).toEqual({
+  expect(await storedUserOf('order')).toEqual({
     version: 0,
     lastSeen: at + 3,
     status: 'inactive',
@@ -77,13 +77,13 @@ test('ids at the limits and of every allowed letter are kept as they are', async
     db,
     ids.map((userId) => ({ userId, lastSeen: at })),
   );
-  expect([...(await loadMemories(db, ids)).keys()].sort()).toEqual([...ids].sort());
+  expect([...(await loadStoredUsers(db, ids)).keys()].sort()).toEqual([...ids].sort());
   await expect(touchLastSeen(db, [{ userId: 'x'.repeat(129), lastSeen: at }])).rejects.toMatchObject({ code: '23514' });
 });
 
 test('appearing inactive is remembered for a user nobody heard of before, until further notice', async () => {
   await saveHidden(db, 'hidden', { expiresInMs: null, setAt: at });
-  expect(await memoryOf('hidden')).toEqual({
+  expect(await storedUserOf('hidden')).toEqual({
     version: 0,
     lastSeen: null,
     status: 'inactive',
@@ -92,36 +92,36 @@ test('appearing inactive is remembered for a user nobody heard of before, until 
     privacyRevision: 0,
   });
   await clearHidden(db, 'hidden', at + 1);
-  expect((await memoryOf('hidden'))?.hidden).toBeNull();
+  expect((await storedUserOf('hidden'))?.hidden).toBeNull();
 });
 
 test('appearing inactive for a while says how long is left, and is over when that has passed', async () => {
   await saveHidden(db, 'while', { expiresInMs: 60_000, setAt: at });
-  const remainingMs = (await memoryOf('while'))?.hidden?.remainingMs ?? 0;
+  const remainingMs = (await storedUserOf('while'))?.hidden?.remainingMs ?? 0;
   expect(remainingMs).toBeGreaterThan(50_000);
   expect(remainingMs).toBeLessThanOrEqual(60_000);
   await saveHidden(db, 'while', { expiresInMs: 0, setAt: at });
-  expect((await memoryOf('while'))?.hidden).toBeNull();
+  expect((await storedUserOf('while'))?.hidden).toBeNull();
 });
 
 test('a late choice does not undo a newer one, nor does a late clearing', async () => {
   await saveHidden(db, 'race', { expiresInMs: null, setAt: at + 5 });
   await clearHidden(db, 'race', at + 4);
-  expect((await memoryOf('race'))?.hidden).not.toBeNull();
+  expect((await storedUserOf('race'))?.hidden).not.toBeNull();
   await clearHidden(db, 'race', at + 5);
-  expect((await memoryOf('race'))?.hidden).toBeNull();
+  expect((await storedUserOf('race'))?.hidden).toBeNull();
   await saveHidden(db, 'race', { expiresInMs: null, setAt: at + 3 });
-  expect((await memoryOf('race'))?.hidden).toBeNull();
+  expect((await storedUserOf('race'))?.hidden).toBeNull();
 });
 
 test('a detail is remembered whole, a late one does not undo a newer one, and nothing in it leaves none', async () => {
   const detail = { availability: 'busy' as const, text: 'it\'s "quoted"?', emoji: '☕' };
   await saveDetail(db, 'detail', { detail, expiresInMs: null, setAt: at + 1 });
-  expect((await memoryOf('detail'))?.detail).toEqual({ shown: detail, remainingMs: null });
+  expect((await storedUserOf('detail'))?.detail).toEqual({ shown: detail, remainingMs: null });
   await saveDetail(db, 'detail', { detail: { text: 'late' }, expiresInMs: 5, setAt: at });
-  expect((await memoryOf('detail'))?.detail).toEqual({ shown: detail, remainingMs: null });
+  expect((await storedUserOf('detail'))?.detail).toEqual({ shown: detail, remainingMs: null });
   await saveDetail(db, 'detail', { detail: {}, expiresInMs: 5000, setAt: at + 2 });
-  expect((await memoryOf('detail'))?.detail).toBeNull();
+  expect((await storedUserOf('detail'))?.detail).toBeNull();
   expect(await withEndingDetail(db, '', 10)).not.toContain('detail');
 });
 
@@ -130,14 +130,14 @@ test('a detail that is over is remembered as over, until a change of the user is
   const change = { userId: 'ending', status: 'inactive' as const, lastSeen: null, at, cause: 'detail' as const };
   const entry = { clearsHidden: false, transition: false };
   await recordChanges(db, [{ ...entry, change: { ...change, version: 1 } }]);
-  const remainingMs = (await memoryOf('ending'))?.detail?.remainingMs ?? 0;
+  const remainingMs = (await storedUserOf('ending'))?.detail?.remainingMs ?? 0;
   expect(remainingMs).toBeGreaterThan(50_000);
   expect(remainingMs).toBeLessThanOrEqual(60_000);
   await saveDetail(db, 'ending', { detail: { text: 'x' }, expiresInMs: 0, setAt: at });
-  expect((await memoryOf('ending'))?.detail?.remainingMs).toBeLessThanOrEqual(0);
+  expect((await storedUserOf('ending'))?.detail?.remainingMs).toBeLessThanOrEqual(0);
   expect(await withEndingDetail(db, '', 10)).toContain('ending');
   await recordChanges(db, [{ ...entry, change: { ...change, version: 2 } }]);
-  expect(await memoryOf('ending')).toMatchObject({ version: 2, detail: null });
+  expect(await storedUserOf('ending')).toMatchObject({ version: 2, detail: null });
   expect(await withEndingDetail(db, '', 10)).not.toContain('ending');
 });
 
@@ -152,7 +152,7 @@ test('who was active by the last record is paged through in the order of ids, ea
   await touchLastSeen(db, [{ userId: 'a-inactive', lastSeen: at }]);
   const found: string[] = [];
   for (;;) {
-    const page = await activeInMemory(db, found.at(-1) ?? '', 3);
+    const page = await storedAsActive(db, found.at(-1) ?? '', 3);
     if (page.length === 0) break;
     expect(page[0]).toMatchObject({ version: ids.indexOf(page[0]?.userId ?? '') + 1, lastSeen: at });
     found.push(...page.map((user) => user.userId));

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import type { Detail, Memory } from '../../src/presence/change.ts';
+import type { Detail, StoredUser } from '../../src/presence/change.ts';
 import { adopt, chooseActive, logOut, setDetail } from '../model/happenings.ts';
 import { nextLook, recall, stranger } from '../model/person.ts';
 import { Ann, moment, TTL } from './people.ts';
 
-const nothing: Memory = {
+const nothing: StoredUser = {
   version: 0,
   lastSeen: null,
   status: 'inactive',
@@ -97,7 +97,7 @@ test('a logout while the choice is unknown ends it, whatever it was', () => {
 });
 
 test('who was there all along when the store was lost is restored and does not come back', () => {
-  const memory: Memory = {
+  const stored: StoredUser = {
     version: moment(0) + 7,
     lastSeen: moment(-500),
     status: 'active',
@@ -105,14 +105,14 @@ test('who was there all along when the store was lost is restored and does not c
     detail: null,
     privacyRevision: 0,
   };
-  const ann = new Ann(recall(stranger('ann'), memory, moment(0)));
+  const ann = new Ann(recall(stranger('ann'), stored, moment(0)));
   const { told, changes } = ann.opens('1', { mode: 'restore' });
   expect(told).toEqual(['active: restored']);
-  expect(changes[0]?.version).toBeGreaterThan(memory.version);
+  expect(changes[0]?.version).toBeGreaterThan(stored.version);
 });
 
 test('who left while the store was lost does not stay active in anybody’s eyes', () => {
-  const memory: Memory = {
+  const stored: StoredUser = {
     version: 5,
     lastSeen: moment(-500),
     status: 'active',
@@ -121,12 +121,12 @@ test('who left while the store was lost does not stay active in anybody’s eyes
     privacyRevision: 0,
   };
   const ann = new Ann();
-  expect(ann.does((person, when) => adopt(person, memory, when)).told).toEqual(['inactive: timeout']);
+  expect(ann.does((person, when) => adopt(person, stored, when)).told).toEqual(['inactive: timeout']);
   expect(ann.lastSeen).toBe(-500);
 });
 
 test('who had chosen to appear inactive is told inactive for that reason after a loss', () => {
-  const memory: Memory = {
+  const stored: StoredUser = {
     version: 5,
     lastSeen: null,
     status: 'active',
@@ -134,7 +134,7 @@ test('who had chosen to appear inactive is told inactive for that reason after a
     detail: null,
     privacyRevision: 0,
   };
-  const ann = new Ann(recall(stranger('ann'), memory, moment(0)));
+  const ann = new Ann(recall(stranger('ann'), stored, moment(0)));
   expect(ann.opens('1').told).toEqual(['inactive: manual']);
 });
 

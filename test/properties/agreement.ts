@@ -58,12 +58,12 @@ export async function agree(
   const expiries = await time.expiries();
   await Promise.all(
     [...expected.people].map(async ([userId, person]) => {
-      const [status, lastSeen, record, due, unseeded, seen, apartDue, apartActive] = await Promise.all([
+      const [status, lastSeen, record, due, choiceUnknown, seen, apartDue, apartActive] = await Promise.all([
         time.redis.get(keys.status(userId)),
         time.redis.get(keys.lastSeen(userId)),
         time.redis.hgetall(keys.record(userId)),
         time.redis.zscore(keys.due(shard), userId),
-        time.redis.sismember(keys.unseeded(shard), userId),
+        time.redis.sismember(keys.choiceUnknown(shard), userId),
         time.redis.zscore(keys.seen(shard), userId),
         time.redis.zscore(keys.apartDue(shard), userId),
         time.redis.zscore(keys.apartActive(shard), userId),
@@ -75,7 +75,7 @@ export async function agree(
         recordAgrees(person, Object.entries(record).flat());
         statusAgrees(person, status, expiries.get(keys.status(userId)), circumstances);
         dueAgrees(person, due === null ? null : Number(due), circumstances);
-        expect(unseeded === 1, 'unseeded').toBe(person.appearInactive === 'unknown');
+        expect(choiceUnknown === 1, 'unseeded').toBe(person.appearInactive === 'unknown');
         const told = expected.told.get(userId);
         if (told?.status) expect(person, 'who was told').toMatchObject({ told: told.status, version: told.version });
       } else {
@@ -127,7 +127,7 @@ function recordAgrees(person: Person, flat: string[]): void {
   expect({
     told: record.announced ? 'active' : 'inactive',
     version: record.version,
-    unknown: record.unseeded,
+    unknown: record.choiceUnknown,
     hiddenUntil: record.hiddenUntil,
     hiddenSince: record.hiddenSince,
     detail: record.detail,

@@ -223,7 +223,7 @@ test('a sweep names the overdue, a bounded number, and wakes each group that has
     wakeDeliver: true,
     wakeRecord: true,
     unrecorded: false,
-    unseeded: false,
+    choiceUnknown: false,
   });
   expect((await index.sweep([shard], 10))[0]).toMatchObject({ wakeDeliver: false, wakeRecord: false });
   const { users } = await room.store.expire(shard, [{ userId: 'nobody', number: '' }]);
@@ -285,7 +285,7 @@ test('after a logout is recorded nothing is cached, and nothing that still looks
   const { session } = await room.comes(userId);
   await store.logOut(userId, null);
   const { users } = await store.snapshot(shard, [userId]);
-  await store.forget(shard, [{ userId, version: users[0]?.version ?? 0 }]);
+  await store.dropCached(shard, [{ userId, version: users[0]?.version ?? 0 }]);
   await store.close(session, 0, 0);
   await store.expire(shard, [{ userId, number: '' }]);
   await store.inspect(userId);
@@ -299,6 +299,6 @@ test('who came back after the logout is not forgotten', async () => {
   await store.logOut(userId, null);
   const { users } = await store.snapshot(shard, [userId]);
   await room.comes(userId);
-  await store.forget(shard, [{ userId, version: users[0]?.version ?? 0 }]);
+  await store.dropCached(shard, [{ userId, version: users[0]?.version ?? 0 }]);
   expect(await redis.exists(keys.status(userId), keys.lastSeen(userId))).toBe(2);
 });

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import { NO_DIFFERENCE } from '../../src/presence/visibility.ts';
-import type { Chosen, OpenRequest, Seed } from '../../src/redis/presence-types.ts';
+import type { Chosen, OpenRequest, Stored } from '../../src/redis/presence-types.ts';
 import type { Staged } from '../../src/redis/privacy-cache.ts';
 import {
   changePrivacy,
@@ -84,8 +84,8 @@ async function forConnection(world: World, n: number, work: (connection: Connect
   for (const connection of world.connection(n)) await work(connection);
 }
 
-function seedOf(world: World, userId: string): Seed {
-  return world.postgresAway ? 'away' : world.memory.memory(userId, world.now);
+function seedOf(world: World, userId: string): Stored {
+  return world.postgresAway ? 'away' : world.stored.stored(userId, world.now);
 }
 
 async function comes(world: World, { user, device, ...how }: Of<'open'>): Promise<void> {
@@ -111,19 +111,19 @@ async function hello(world: World, { userId, sessionId, conn, openedAt }: Connec
   const hello = { sessionId, conn, ...device, beatAgeMs: ageMs, connectedAgeMs, maxSessions: MAX_SESSIONS, mode };
   const request: OpenRequest = { ...hello, userId, claims: null };
   const before = world.person(userId);
-  let seed = seedAnyway ? seedOf(world, userId) : null;
-  let opened = await world.store.open(request, seed);
-  if (!before && !seed) {
-    expect(opened.code).toBe('seed');
-    seed = seedOf(world, userId);
-    opened = await world.store.open(request, seed);
+  let stored = seedAnyway ? seedOf(world, userId) : null;
+  let opened = await world.store.open(request, stored);
+  if (!before && !stored) {
+    expect(opened.code).toBe('stored');
+    stored = seedOf(world, userId);
+    opened = await world.store.open(request, stored);
   }
   world.owe(opened.followUp);
   const signedOutAt = world.signedOut.get(userId) ?? Number.NEGATIVE_INFINITY;
   // Whoever was here before is signed out, also where the store does not know that they were.
   if (mode === 'restore' && openedAt - lateness <= signedOutAt) return expect(opened.code).toBe('logout');
   const late = { ...hello, beatAgeMs: ageMs + lateness, connectedAgeMs: connectedAgeMs + lateness };
-  const person = before && !seed ? before : world.remembered(userId, seed === 'away');
+  const person = before && !stored ? before : world.remembered(userId, stored === 'away');
   const outcome = open(person, late, world.circumstances);
   expect(opened.code).toBe(outcome.code);
   // A session too old to be restored makes nobody known; whoever is remembered as active then is settled by `adopt`.
@@ -131,7 +131,7 @@ async function hello(world: World, { userId, sessionId, conn, openedAt }: Connec
   world.follow(outcome);
   // A hello that was long on its way may be due before the job that waits already.
   if (late.beatAgeMs > 0) world.leaveToSweep(userId, world.now + TTL_MS - late.beatAgeMs);
-  if (seed) world.leaveChoiceToSweep(outcome.person);
+  if (stored) world.leaveChoiceToSweep(outcome.person);
   expect(opened.version).toBe(outcome.person.version);
 }
 
@@ -179,7 +179,7 @@ async function hide(world: World, { user, forMs }: Of<'hide'>): Promise<void> {
   // The choice is in PostgreSQL first; where that is away nobody can choose.
   if (world.postgresAway) return;
   const userId = world.user(user);
-  world.memory.saveHidden(userId, forMs === null ? null : world.now + forMs, world.now);
+  world.stored.saveHidden(userId, forMs === null ? null : world.now + forMs, world.now);
   const outcome = chooseInactive(world.remembered(userId), forMs, world.circumstances);
   if (world.isUnknown(userId)) world.leaveDetailToSweep(outcome.person);
   const chosen = await choose(world, userId, 'inactive', { expiresInMs: forMs, cleared: false });
@@ -191,11 +191,11 @@ async function say(world: World, { user, what, forMs }: Of<'say'>): Promise<void
   if (world.postgresAway) return;
   const userId = world.user(user);
   const shown = what === 0 ? {} : { text: `${what}|"`, emoji: '☕' };
-  world.memory.saveDetail(userId, shown, forMs === null ? null : world.now + forMs);
+  world.stored.saveDetail(userId, shown, forMs === null ? null : world.now + forMs);
   const outcome = setDetail(world.remembered(userId), { shown, forMs }, world.circumstances);
   let set = await world.store.setDetail(userId, { detail: shown, expiresInMs: forMs }, null);
-  expect(set.code === 'seed').toBe(world.isUnknown(userId));
-  if (set.code === 'seed') {
+  expect(set.code === 'stored').toBe(world.isUnknown(userId));
+  if (set.code === 'stored') {
     set = await world.store.setDetail(userId, { detail: shown, expiresInMs: forMs }, seedOf(world, userId));
   }
   world.owe(set.followUp);
@@ -209,20 +209,21 @@ async function restrict(world: World, { user }: Of<'restrict'>): Promise<void> {
   const person = world.person(userId);
   const outcome = changePrivacy(person ?? world.remembered(userId), world.circumstances);
   // Somebody else is blocked every time, so every time it is a change.
-  const previous = world.memory.revisions.get(userId) ?? 0;
+  const previous = world.stored.revisions.get(userId) ?? 0;
   const revision = ++world.revision;
   const blocks = { added: [`b${revision}`], removed: [] };
   const step = { previous, wasOpen: previous === 0, own: true, friendsBegin: false, friends: NO_DIFFERENCE, blocks };
   const privacy = { revision, visibility: 'everyone', lastSeenVisibility: 'nobody', open: false } as const;
-  world.memory.revisions.set(userId, revision);
-  const tell = (staged: Staged | null, seed: Seed | null) => world.privacy.set(userId, privacy, step, staged, seed);
+  world.stored.revisions.set(userId, revision);
+  const tell = (staged: Staged | null, stored: Stored | null) =>
+    world.privacy.set(userId, privacy, step, staged, stored);
   let set = await tell(null, null);
-  expect(set.code === 'seed').toBe(!person);
-  const seed = person ? null : seedOf(world, userId);
-  if (set.code === 'seed') set = await tell(null, seed);
+  expect(set.code === 'stored').toBe(!person);
+  const stored = person ? null : seedOf(world, userId);
+  if (set.code === 'stored') set = await tell(null, stored);
   if (set.code === 'whole') {
     await world.privacy.stage(userId, 'staged', 'blocks', blocks.added);
-    set = await tell({ token: 'staged', size: 1 }, seed);
+    set = await tell({ token: 'staged', size: 1 }, stored);
   }
   expect(set.code).toBe('ok');
   world.owe(set.followUp);
@@ -239,7 +240,7 @@ async function show(world: World, { user, follow }: Of<'show'>): Promise<void> {
   expect(chosen.code).toBe(world.follow(outcome));
   if (outcome.code === 'clear') {
     if (!follow) return;
-    world.memory.clearHidden(userId, world.now);
+    world.stored.clearHidden(userId, world.now);
     outcome = chooseActive(outcome.person, true, world.circumstances);
     chosen = await choose(world, userId, 'active', { expiresInMs: null, cleared: true });
     expect(chosen.code).toBe(world.follow(outcome));
@@ -256,8 +257,8 @@ async function choose(
 ): Promise<Chosen> {
   const choice = { ...how, claims: null };
   let chosen = await world.store.setStatus(userId, status, choice, null);
-  expect(chosen.code === 'seed').toBe(world.isUnknown(userId));
-  if (chosen.code === 'seed') chosen = await world.store.setStatus(userId, status, choice, seedOf(world, userId));
+  expect(chosen.code === 'stored').toBe(world.isUnknown(userId));
+  if (chosen.code === 'stored') chosen = await world.store.setStatus(userId, status, choice, seedOf(world, userId));
   world.owe(chosen.followUp);
   return chosen;
 }

@@ -43,11 +43,11 @@ export async function sweep(world: World): Promise<void> {
 }
 
 export async function snapshot(world: World): Promise<void> {
-  const glimpses = await world.store.glimpses(SHARD, userIds, null);
-  if (glimpses.followUp) world.owe(glimpses.followUp);
+  const replies = await world.store.readStatuses(SHARD, userIds, null);
+  if (replies.followUp) world.owe(replies.followUp);
   const { users, position, followUp } = await world.store.snapshot(SHARD, userIds);
   world.owe(followUp);
-  expect(glimpses.users).toEqual(users);
+  expect(replies.users).toEqual(users);
   world.expected.position = position;
   for (const [n, userId] of userIds.entries()) {
     const before = world.person(userId);
@@ -58,17 +58,17 @@ export async function snapshot(world: World): Promise<void> {
     if (settled && (settled.changes.length > 0 || differs)) world.follow(settled);
     const person = world.person(userId);
     const cached = world.expected.cached.get(userId) ?? null;
-    const unseeded = person?.appearInactive === 'unknown';
+    const choiceUnknown = person?.appearInactive === 'unknown';
     const shown = person && (person.toldDetail ?? detailOf(person));
     expect({ ...users[n], restricted: false }).toEqual({
       userId,
       status: person?.told ?? 'inactive',
       lastSeen: person ? person.lastSeen : cached,
       version: person ? person.version : null,
-      known: person ? !unseeded : cached !== null,
-      unseeded,
+      known: person ? !choiceUnknown : cached !== null,
+      choiceUnknown,
       detail: shown && Object.keys(shown).length > 0 ? shown : null,
-      sight: 'all',
+      access: 'all',
       restricted: false,
     });
   }
@@ -93,9 +93,9 @@ export async function record(world: World): Promise<void> {
     );
     if (taken?.state !== 'entries') break;
     for (const entry of taken.entries) {
-      world.memory.record(entry, world.now);
+      world.stored.record(entry, world.now);
       if (entry.kind !== 'note' || !entry.clearsHidden) continue;
-      await world.store.forget(SHARD, [{ userId: entry.userId, version: entry.change.version }]);
+      await world.store.dropCached(SHARD, [{ userId: entry.userId, version: entry.change.version }]);
       forget(world, entry.change);
     }
     done = taken.entries.map((entry) => entry.id);
@@ -115,7 +115,7 @@ function forget(world: World, { userId, version }: Change): void {
 function isRecorded(world: World, userId: string): void {
   const person = world.person(userId);
   if (!person || person.appearInactive === 'unknown') return;
-  const { status = 'inactive', version = 0, lastSeen = null } = world.memory.of(userId) ?? {};
+  const { status = 'inactive', version = 0, lastSeen = null } = world.stored.of(userId) ?? {};
   expect({ userId, status }).toEqual({ userId, status: person.told });
   // Somebody remembered before all was recorded has an older version, until their next change.
   if (world.expected.told.get(userId)?.status) expect({ userId, version }).toEqual({ userId, version: person.version });
@@ -126,18 +126,18 @@ function isRecorded(world: World, userId: string): void {
 /** As the sweep and the maintenance do it: users whose choice is unknown, and users who were lost while active. */
 export async function adoptUsers(world: World): Promise<void> {
   if (world.postgresAway) return;
-  const unseeded = await world.index.unseeded(SHARD, 100);
+  const choiceUnknown = await world.index.choiceUnknown(SHARD, 100);
   const lost = userIds.filter((userId) => {
-    const memory = world.memory.of(userId);
-    return !world.person(userId) && (memory?.status === 'active' || memory?.detail?.until != null);
+    const stored = world.stored.of(userId);
+    return !world.person(userId) && (stored?.status === 'active' || stored?.detail?.until != null);
   });
-  const ids = [...new Set([...unseeded, ...lost])];
-  const users = ids.map((userId) => ({ userId, memory: world.memory.memory(userId, world.now) }));
+  const ids = [...new Set([...choiceUnknown, ...lost])];
+  const users = ids.map((userId) => ({ userId, stored: world.stored.stored(userId, world.now) }));
   world.owe(await world.store.adopt(SHARD, users));
-  for (const { userId, memory } of users) {
+  for (const { userId, stored } of users) {
     if (!world.isUnknown(userId)) continue;
     const person = world.person(userId) ?? stranger(userId, world.expected.cached.get(userId));
-    const outcome = adopt(person, memory, world.circumstances);
+    const outcome = adopt(person, stored, world.circumstances);
     world.follow(outcome);
     world.leaveChoiceToSweep(outcome.person);
   }

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type PrivacyStep, type Sight, sightOf, VISIBILITIES, type Visibility } from '../../src/presence/visibility.ts';
+import {
+  type Access,
+  accessOf,
+  type PrivacyStep,
+  VISIBILITIES,
+  type Visibility,
+} from '../../src/presence/visibility.ts';
 import { RedisClock } from '../../src/redis/clock.ts';
 import { shardOf } from '../../src/redis/keys.ts';
 import { PrivacyCache } from '../../src/redis/privacy-cache.ts';
@@ -63,8 +69,8 @@ const NEW: Row = {
 const isOpen = ({ visibility, lastSeenVisibility, blocks }: Row) =>
   visibility === 'everyone' && lastSeenVisibility === 'everyone' && blocks.size === 0;
 const asks = ({ visibility, lastSeenVisibility }: Row) => [visibility, lastSeenVisibility].includes('friends');
-const seenBy = (viewer: string, row: Row): Sight =>
-  sightOf(row, { self: false, friend: row.friends.has(viewer), blocked: row.blocks.has(viewer) });
+const seenBy = (viewer: string, row: Row): Access =>
+  accessOf(row, { self: false, friend: row.friends.has(viewer), blocked: row.blocks.has(viewer) });
 const between = (before: ReadonlySet<string>, after: ReadonlySet<string>) => ({
   added: [...after.difference(before)],
   removed: [...before.difference(after)],
@@ -149,12 +155,12 @@ class Told {
   }
 
   /** What each viewer may see for all that Redis knows, by both ways of asking. */
-  async sights(): Promise<{ viewer: string; sight: Sight | 'unknown' }[]> {
+  async accesses(): Promise<{ viewer: string; access: Access | 'unknown' }[]> {
     const shard = shardOf(this.userId);
     const looks = VIEWERS.map(async (viewer) => {
-      const { users } = await room.store.glimpses(shard, [this.userId], viewer);
+      const { users } = await room.store.readStatuses(shard, [this.userId], viewer);
       const snapshot = await room.store.snapshot(shard, [this.userId], viewer);
-      return [...users, ...snapshot.users].map(({ sight }) => ({ viewer, sight }));
+      return [...users, ...snapshot.users].map(({ access }) => ({ viewer, access }));
     });
     return (await Promise.all(looks)).flat();
   }
@@ -241,14 +247,14 @@ test('whatever Redis loses of who may see a user, it says what it was told last,
     const user = new Told();
     for (const step of all) {
       await user.do(step);
-      for (const { viewer, sight } of await user.sights()) {
+      for (const { viewer, access } of await user.accesses()) {
         const said = [user.heard, user.asked].map((row) => seenBy(viewer, row));
-        expect([...said, 'unknown', 'nothing'], `${viewer} after ${JSON.stringify(step)}`).toContain(sight);
+        expect([...said, 'unknown', 'nothing'], `${viewer} after ${JSON.stringify(step)}`).toContain(access);
       }
     }
     await user.do({ do: 'note all' });
     await user.do({ do: 'tell' });
-    for (const { viewer, sight } of await user.sights()) expect(sight, viewer).toBe(seenBy(viewer, user.row));
+    for (const { viewer, access } of await user.accesses()) expect(access, viewer).toBe(seenBy(viewer, user.row));
   });
   const until = performance.now() + limitMs;
   let runs = 0;

@@ -9,9 +9,9 @@ import { runScript } from '../../src/redis/scripts.ts';
 import { NO_TRACING } from '../../src/telemetry/tracing.ts';
 import { type Circumstances, nextLook, type Outcome, type Person, recall, settle, stranger } from '../model/person.ts';
 import { agree, type Expected } from './agreement.ts';
-import { MemoryOfUsers } from './memory.ts';
 import { LateClock, type ModelTime } from './model-time.ts';
 import { TTL_MS, USERS } from './steps.ts';
+import { StoredUsersOfWorld } from './stored-users.ts';
 
 const START = Date.UTC(2030, 0, 1);
 const HOLD_MS = 1000;
@@ -53,7 +53,7 @@ export class World {
   readonly keys: Keys;
   readonly #time: ModelTime;
   readonly #clock: LateClock;
-  memory = new MemoryOfUsers();
+  stored = new StoredUsersOfWorld();
   postgresAway = false;
   revision = 0;
   connections: Connection[] = [];
@@ -79,7 +79,7 @@ export class World {
 
   async begin(): Promise<void> {
     this.#told = new Map();
-    this.memory = new MemoryOfUsers();
+    this.stored = new StoredUsersOfWorld();
     this.postgresAway = false;
     this.connections = [];
     await this.#empty();
@@ -129,7 +129,7 @@ export class World {
   remembered(userId: string, away = false): Person {
     const person = this.person(userId) ?? stranger(userId, this.expected.cached.get(userId));
     return this.isUnknown(userId)
-      ? recall(person, away ? 'away' : this.memory.memory(userId, this.now), this.now)
+      ? recall(person, away ? 'away' : this.stored.stored(userId, this.now), this.now)
       : person;
   }
 
@@ -250,9 +250,16 @@ export class World {
   async #empty(): Promise<void> {
     const keys = this.keys;
     await this.#time.redis.del(
-      ...[keys.due, keys.outbox, keys.pulse, keys.hold, keys.holds, keys.epoch, keys.unrecorded, keys.unseeded].map(
-        (key) => key(SHARD),
-      ),
+      ...[
+        keys.due,
+        keys.outbox,
+        keys.pulse,
+        keys.hold,
+        keys.holds,
+        keys.epoch,
+        keys.unrecorded,
+        keys.choiceUnknown,
+      ].map((key) => key(SHARD)),
       ...[keys.seen, keys.apartDue, keys.apartActive, keys.restricted].map((key) => key(SHARD)),
       ...(['deliver', 'record'] as const).flatMap((group) => [keys.wake(group, SHARD), keys.lease(group, SHARD)]),
       ...userIds.flatMap((userId) =>

@@ -98,7 +98,7 @@ test.for(['broadcasts', 'last-seen'] as const)(
     await queue(name).pause();
     const woken = async () => {
       const before = await waiting();
-      for (let n = 0; n < 50; n++) await own.queues.follow(wake);
+      for (let n = 0; n < 50; n++) await own.queues.enqueue(wake);
       return (await waiting()) - before;
     };
     // Whoever adds looks once a second, so a burst may bring more than there have to be.
@@ -115,7 +115,7 @@ test('to paused timeouts the checks that users keep are added and nothing that l
   /** Adds one of each for a new user; returns what is there of them then. */
   const added = async () => {
     const userId = `user-${serial++}`;
-    await own.queues.follow({
+    await own.queues.enqueue({
       shard: 3,
       wakeDeliver: false,
       wakeRecord: false,
@@ -138,7 +138,7 @@ test('whether a user still has a check to come is known without reading all thos
   const timeouts = queue('timeouts');
   const users = Array.from({ length: 50 }, (_, n) => ({ userId: `user-${n}`, number: '1' }));
   const arms = users.map((user) => ({ kind: 'check' as const, delayMs: 60_000, ...user }));
-  await own.queues.follow({ shard: 3, wakeDeliver: false, wakeRecord: false, arms });
+  await own.queues.enqueue({ shard: 3, wakeDeliver: false, wakeRecord: false, arms });
   await timeouts.pause();
   await timeouts.promoteJobs();
   expect(await timeouts.getWaitingCount()).toBe(users.length);

@@ -74,7 +74,7 @@ test('a logout and the dropping of what was cached leave in the index who was se
   await room.comes(userId);
   await store.logOut(userId, null);
   const { users } = await store.snapshot(shardOf(userId), [userId]);
-  await store.forget(shardOf(userId), [{ userId, version: users[0]?.version ?? 0 }]);
+  await store.dropCached(shardOf(userId), [{ userId, version: users[0]?.version ?? 0 }]);
   expect(await redis.get(keys.lastSeen(userId))).toBeNull();
   expect(Number(await redis.zscore(keys.seen(shardOf(userId)), userId))).toBe(users[0]?.lastSeen);
 });

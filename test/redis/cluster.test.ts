@@ -18,7 +18,7 @@ beforeAll(async () => {
   cluster = await RedisCluster.start({ password: PASSWORD });
   redis = connectRedis({ urls: urls(), cluster: true, tlsRejectUnauthorized: true }, 'prompt');
   redis.on('error', () => {});
-  store = new PresenceStore(redis, keys, new RedisClock(keys.places.length), 60_000);
+  store = new PresenceStore(redis, keys, new RedisClock(keys.slotGroups.length), 60_000);
   await once(redis, 'ready');
 }, 60_000);
 
@@ -94,10 +94,10 @@ test('While a slot is half moved no script sees half of a shard, and all of it i
   const to = cluster.nodes.find((node) => node !== from) ?? from;
   const before = await store.snapshot(shard, ['user-1']);
   // All that a script is told of is there, so that only the key which never is keeps it from running.
-  const { pulse, hold, wake, unrecorded, unseeded, apartDue, apartActive, erased } = keys;
+  const { pulse, hold, wake, unrecorded, choiceUnknown, apartDue, apartActive, erased } = keys;
   await redis.set(pulse(shard), Date.now());
   for (const key of [hold(shard), wake('deliver', shard), wake('record', shard)]) await redis.set(key, '1');
-  for (const key of [unrecorded(shard), unseeded(shard)]) await redis.sadd(key, 'somebody');
+  for (const key of [unrecorded(shard), choiceUnknown(shard)]) await redis.sadd(key, 'somebody');
   for (const key of [apartDue(shard), apartActive(shard), erased(shard)]) await redis.zadd(key, 1, 'somebody');
   let during: Promise<unknown> = Promise.resolve();
   const tried: string[] = [];

@@ -125,7 +125,7 @@ const forgetWhoMaySee = (userId: string) => rollcall.redis.hdel(rollcall.key(`us
 async function write(userId: string, visibility: 'everyone' | 'nobody') {
   const { untold } = await changeSettings(services.db, userId, { visibility });
   const follow = async (news: Parameters<typeof tellPrivacy>[2]) => {
-    await services.queues.follow(await tellPrivacy(services, userId, news));
+    await services.queues.enqueue(await tellPrivacy(services, userId, news));
   };
   return { tell: () => follow(untold.get(userId) ?? null), find: () => follow(null) };
 }

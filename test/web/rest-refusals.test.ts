@@ -18,7 +18,7 @@ beforeEach(() => {
 
 const code = (answer: { json(): { code?: string } }) => answer.json().code;
 
-interface Door {
+interface Admission {
   name: string;
   request: InjectOptions;
   /** With something wrong in its shape. */
@@ -29,7 +29,7 @@ interface Door {
   ok: number;
 }
 
-const doors: Door[] = [
+const doors: Admission[] = [
   {
     name: 'GET /users/:id/status',
     request: { method: 'GET', url: '/users/ada/status' },

@@ -5,8 +5,8 @@
 local result = { 0 }
 for n = 5, #ARGV, 8 do
   local u = load(ARGV[n]) or newUser(ARGV[n])
-  if u.fresh or u.unseeded then
-    applySeed(u, memoryAt(n + 1))
+  if u.fresh or u.choiceUnknown then
+    applyStored(u, storedUserAt(n + 1))
     settle(u)
     edge(u, next(u.sessions) and 'connect' or 'timeout')
     local job = next(u.sessions) and armJob(u) or ''
@@ -17,15 +17,15 @@ for n = 5, #ARGV, 8 do
       result[#result + 1] = jobDelay(u, at)
     end
   else
-    local memory = memoryAt(n + 1)
-    local later = memory[2] and memory[2] > (u.lastSeen or 0)
-    local newer = memory[1] > u.version
-    if later then u.lastSeen = memory[2] end
+    local stored = storedUserAt(n + 1)
+    local later = stored[2] and stored[2] > (u.lastSeen or 0)
+    local newer = stored[1] > u.version
+    if later then u.lastSeen = stored[2] end
     if newer then
-      u.version = memory[1]
+      u.version = stored[1]
       settle(u)
       -- Others were told something else, which only they and PostgreSQL remember.
-      local same = u.version ~= memory[1] or u.announced == (memory[3] == 1)
+      local same = u.version ~= stored[1] or u.announced == (stored[3] == 1)
       if not same and u.announced then tell(u, 'restored')
       elseif not same then announce(u, false, u.hiddenUntil and 'manual' or 'timeout') end
     end

@@ -52,7 +52,7 @@ local STRICTNESS = { e = 0, f = 1, n = 2 }
 local function loosest(a, b) return STRICTNESS[a] < STRICTNESS[b] and a or b end
 
 -- Whether somebody may lose sight of something.
-local function takesSight(before, visibility, lastSeen)
+local function takesAccess(before, visibility, lastSeen)
   return before.u or STRICTNESS[visibility] > STRICTNESS[before.v] or STRICTNESS[lastSeen] > STRICTNESS[before.l]
     or #before.ba > 0 or #before.fr > 0
 end

@@ -62,7 +62,7 @@ local function writeTaken()
 end
 
 -- Somebody of whom more was written since `writeTaken`.
-local function forgetPlain(shard, id)
+local function unmarkPlain(shard, id)
   for _, lists in ipairs({ moved, heard, apart }) do
     if lists[shard] then lists[shard][id] = nil end
   end

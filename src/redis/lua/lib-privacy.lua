@@ -66,7 +66,7 @@ local function relationsOf(id, mark, viewers)
 end
 
 -- What a viewer ('' sees everything) may see of a user with this mark.
-local function sightOf(viewer, id, mark)
+local function accessOf(viewer, id, mark)
   if viewer == '' or viewer == id or mark == '0' then return ALL end
   local visibility, lastSeen, bits = relationsOf(id, mark, { viewer })
   if not visibility then return UNKNOWN end

@@ -6,7 +6,7 @@
 --       4 hold         'all' while nothing may be expired, because Redis was out of reach; 'beats' while nobody may be taken
 --                      for silent, because a web is behind with beats
 --       5 unrecorded   set: users whose changes the outbox had to drop before they were recorded
---       6 unseeded     set: users whose choices are unknown because PostgreSQL was away
+--       6 choiceUnknown set: users whose choices are unknown because PostgreSQL was away
 --       7 wakeDeliver  exists while a wake-up of the group `deliver` is on its way
 --       8 wakeRecord   the same for `record`
 --       9 seen         sorted set: user → last seen, as others may know it (ms); also of users who are long gone
@@ -104,7 +104,7 @@ end
 
 -- A sign of life others may know of; while the user appears inactive they may not.
 local function seen(u, moment)
-  if u.unseeded then u.meanwhile = math.max(moment, u.meanwhile or 0)
+  if u.choiceUnknown then u.meanwhile = math.max(moment, u.meanwhile or 0)
   elseif not u.hiddenUntil and (not u.lastSeen or moment > u.lastSeen) then u.lastSeen = moment end
 end
 
@@ -134,7 +134,7 @@ local function load(id)
   u.detail = known.d
   u.detailUntil = tonumber(known.x)
   u.toldDetail = known.k or ''
-  u.unseeded = known.p and true
+  u.choiceUnknown = known.p and true
   u.meanwhile = tonumber(known.q)
   u.job = known.j
   u.cause = known.c
@@ -194,12 +194,12 @@ local function isBuried(u, conn)
 end
 
 local function isVisible(u)
-  return not u.hiddenUntil and not u.unseeded and next(u.sessions) ~= nil
+  return not u.hiddenUntil and not u.choiceUnknown and next(u.sessions) ~= nil
 end
 
 -- The detail that others may know, '' for nothing.
 local function detailShown(u)
-  return not u.hiddenUntil and not u.unseeded and u.detail or ''
+  return not u.hiddenUntil and not u.choiceUnknown and u.detail or ''
 end
 
 -- What the caller has to put into the queues stands first in every answer: 1: wake `deliver`, 2: wake `record`, and behind
@@ -281,7 +281,7 @@ end
 -- somebody else did is little, and no doing of this user's.
 local function tellPrivacy(u, before, own)
   local _, visibility, lastSeen = readPrivacy(u.id)
-  local takes = takesSight(before, visibility, lastSeen)
+  local takes = takesAccess(before, visibility, lastSeen)
   if u.gathered then before = mergeBefore(cjson.decode(u.gathered), before) end
   u.gathered = cjson.encode(before)
   if own and not mayTell(u, takes) then return end
@@ -313,13 +313,13 @@ local function edge(u, cause, sid)
     -- Whoever shows and hides themselves again and again is shown a little later; hiding never waits.
     if u.showing then cause = 'manual' end
     if u.lost or cause ~= 'manual' or mayTell(u) then announce(u, true, u.lost and 'restored' or cause, sid) end
-  elseif not visible and (u.announced or (u.lost and not u.unseeded)) then
+  elseif not visible and (u.announced or (u.lost and not u.choiceUnknown)) then
     announce(u, false, u.hiddenUntil and 'manual' or cause, sid)
-  elseif not u.unseeded and detailShown(u) ~= u.toldDetail and (u.toldDetail == '?' or mayTell(u)) then tell(u, 'detail')
+  elseif not u.choiceUnknown and detailShown(u) ~= u.toldDetail and (u.toldDetail == '?' or mayTell(u)) then tell(u, 'detail')
   end
-  if u.gathered and not u.unseeded and mayTell(u) then tellPrivacy(u, nothingChanged(u), true) end
+  if u.gathered and not u.choiceUnknown and mayTell(u) then tellPrivacy(u, nothingChanged(u), true) end
   u.showing = isVisible(u) and not u.announced
-  if not u.unseeded then u.lost = nil end
+  if not u.choiceUnknown then u.lost = nil end
 end
 
 local causeOf = { l = 'timeout', p = 'timeout', g = 'disconnect', h = 'handover' }
@@ -405,7 +405,7 @@ local function save(u)
   local lastSeen, wasForgotten = u.lastSeen and whole(u.lastSeen) or nil, known.f
   local moved = lastSeen ~= known.l
   -- As they stand, or as heartbeats in the meantime had reason to write them.
-  local wasApart, wasUnseeded = known.h or known.x or known.p or known.o, known.p
+  local wasApart, wasChoiceUnknown = known.h or known.x or known.p or known.o, known.p
   field('v', whole(u.version))
   field('a', u.announced and '1' or '0')
   field('l', lastSeen)
@@ -414,8 +414,8 @@ local function save(u)
   field('d', u.detail)
   field('x', u.detailUntil and whole(u.detailUntil) or nil)
   field('k', u.toldDetail ~= '' and u.toldDetail or nil)
-  field('p', u.unseeded and '1' or nil)
-  field('q', u.unseeded and u.meanwhile and whole(u.meanwhile) or nil)
+  field('p', u.choiceUnknown and '1' or nil)
+  field('q', u.choiceUnknown and u.meanwhile and whole(u.meanwhile) or nil)
   field('j', u.job)
   field('c', u.cause)
   field('i', u.causeSession)
@@ -455,14 +455,14 @@ local function save(u)
   end
   if lastSeen and moved then redis.call('ZADD', KEYS[9], lastSeen, u.id) end
   if lastSeen and not u.forgotten and (moved or wasForgotten) then redis.call('SET', lastSeenKey(u.id), iso(u.lastSeen)) end
-  if u.unseeded then redis.call('SADD', KEYS[6], u.id)
-  elseif wasUnseeded or u.fresh then redis.call('SREM', KEYS[6], u.id)
+  if u.choiceUnknown then redis.call('SADD', KEYS[6], u.id)
+  elseif wasChoiceUnknown or u.fresh then redis.call('SREM', KEYS[6], u.id)
   end
 
   local at = nextDue(u)
   -- Overdue, and not to be taken for silent: the sweep looks again in a while.
   if at and at <= now and next(u.sessions) and hold() == 'beats' then at = now + 1000 end
-  if wasApart or u.hiddenUntil or u.detailUntil or u.unseeded or u.owed then noteCount(u, isVisible(u) and latest, at) end
+  if wasApart or u.hiddenUntil or u.detailUntil or u.choiceUnknown or u.owed then noteCount(u, isVisible(u) and latest, at) end
   if at then
     redis.call('ZADD', due, whole(at), u.id)
     if not u.fresh and not u.hadSession then redis.call('PERSIST', u.key) end
@@ -491,30 +491,30 @@ local function armJob(u)
 end
 
 -- What PostgreSQL knows, for a user Redis has no record of.
--- seed = { version, lastSeen or nil, announced 1|0, hidden: nil | -1 | ms left, detail (JSON) or '', ms it has left or nil,
+-- stored = { version, lastSeen or nil, announced 1|0, hidden: nil | -1 | ms left, detail (JSON) or '', ms it has left or nil,
 -- revision of the privacy, 0: open }, or 'away'.
-local function applySeed(u, seed)
+local function applyStored(u, stored)
   local known = fromIso(redis.call('GET', lastSeenKey(u.id)) or '')
   if known and (not u.lastSeen or known > u.lastSeen) then u.lastSeen = known end
-  if seed == 'away' then
-    u.unseeded = true
+  if stored == 'away' then
+    u.choiceUnknown = true
     if u.fresh then u.mark = UNMARKED end
     return
   end
-  if u.fresh or u.mark == UNMARKED then u.mark = markFor(u.id, seed[7]) end
-  u.unseeded = nil
+  if u.fresh or u.mark == UNMARKED then u.mark = markFor(u.id, stored[7]) end
+  u.choiceUnknown = nil
   -- Of somebody who is being erased PostgreSQL may still say what was.
-  if privacyFields(u.id, 'x')[1] then seed = { seed[1], nil, 0, seed[4], '' } end
-  u.version = math.max(u.version, seed[1])
-  if seed[2] and (not u.lastSeen or seed[2] > u.lastSeen) then u.lastSeen = seed[2] end
-  if seed[3] == 1 and not u.announced then u.lost = true end
+  if privacyFields(u.id, 'x')[1] then stored = { stored[1], nil, 0, stored[4], '' } end
+  u.version = math.max(u.version, stored[1])
+  if stored[2] and (not u.lastSeen or stored[2] > u.lastSeen) then u.lastSeen = stored[2] end
+  if stored[3] == 1 and not u.announced then u.lost = true end
   -- A logout ends the choice, also one that was not known then.
-  if seed[4] and u.cause ~= 'logout' then
-    u.hiddenUntil = seed[4] < 0 and -1 or now + seed[4]
+  if stored[4] and u.cause ~= 'logout' then
+    u.hiddenUntil = stored[4] < 0 and -1 or now + stored[4]
     u.hiddenSince = u.hiddenSince or now
   end
-  if seed[5] ~= '' then
-    u.detail, u.detailUntil = seed[5], seed[6] and now + seed[6]
+  if stored[5] ~= '' then
+    u.detail, u.detailUntil = stored[5], stored[6] and now + stored[6]
     -- Told or not, and perhaps over by now: others are told what is true, be it once more. The hidden tell nothing.
     if not u.hiddenUntil then u.toldDetail = '?' end
   end
@@ -525,16 +525,16 @@ end
 
 -- What PostgreSQL remembers, seven arguments from position n: version, lastSeen, announced, hidden, detail, ms it has
 -- left, revision of the privacy.
-local function memoryAt(n)
+local function storedUserAt(n)
   return { tonumber(ARGV[n]), tonumber(ARGV[n + 1]), tonumber(ARGV[n + 2]), tonumber(ARGV[n + 3]), ARGV[n + 4],
     tonumber(ARGV[n + 5]), tonumber(ARGV[n + 6]) }
 end
 
--- Reads a seed out of ARGV from position n: mode ('' none given, 'away', 'known', 'new') and the memory.
-local function seedAt(n)
+-- Reads what is stored out of ARGV from position n: mode ('' none given, 'away', 'known', 'new') and the stored user.
+local function storedAt(n)
   if ARGV[n] == '' then return nil end
   if ARGV[n] == 'away' then return 'away' end
-  local memory = memoryAt(n + 1)
+  local memory = storedUserAt(n + 1)
   memory.isNew = ARGV[n] == 'new'
   return memory
 end

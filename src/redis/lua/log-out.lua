@@ -61,7 +61,7 @@ for sid, s in pairs(u.sessions) do
   end
 end
 tellClosed(u, conns, 'logout')
-if next(u.sessions) == nil and only ~= '' and u.announced and not u.hiddenUntil and not u.unseeded and held() then
+if next(u.sessions) == nil and only ~= '' and u.announced and not u.hiddenUntil and not u.choiceUnknown and held() then
   -- Others of theirs may be here of whom Redis has not heard again yet: this is told once it has.
   u.endedCause, u.endedSession = 'logout', ended
   save(u)

@@ -1,13 +1,13 @@
 -- What the user lets others see beside the status, or (nothing) no longer does. No sign of life, and no transition.
 -- ARGV  5 user  6 detail (JSON) or '' for nothing  7 ms until it ends, -1: never
---       8 seed mode  9 version  10 lastSeen  11 announced  12 hidden  13 detail  14 ms it has left  15 revision of the privacy
+--       8 mode of what is stored  9 version  10 lastSeen  11 announced  12 hidden  13 detail  14 ms it has left  15 revision of the privacy
 -- Returns { wake, code, delay of its end or -1 }
---   code: ok | seed (ask PostgreSQL first; it has the new detail by then)
+--   code: ok | stored (ask PostgreSQL first; it has the new detail by then)
 local u = load(ARGV[5])
-local seed = seedAt(8)
-if (not u or u.unseeded) and not seed then return { 0, 'seed', -1 } end
+local stored = storedAt(8)
+if (not u or u.choiceUnknown) and not stored then return { 0, 'stored', -1 } end
 if not u then u = newUser(ARGV[5]) end
-if seed and (u.fresh or u.unseeded) then applySeed(u, seed) end
+if stored and (u.fresh or u.choiceUnknown) then applyStored(u, stored) end
 settle(u)
 
 local delay = tonumber(ARGV[7])

@@ -4,14 +4,14 @@
 --         which the lists below are the differences, 0: not known), wasOpen, change (somebody made it just now, and it may be
 --         told), own (the user did), fa, fr, ba, br (friends and blocks, added and removed)
 --       7 where the whole lists are gathered, or '' for the differences  8 how many entries there have to be
---       9 seed mode  10 version  11 lastSeen  12 announced  13 hidden  14 detail  15 ms it has left  16 revision
+--       9 mode of what is stored  10 version  11 lastSeen  12 announced  13 hidden  14 detail  15 ms it has left  16 revision
 -- Returns { wake, code, revision that stands here }
---   code: ok | seed (ask PostgreSQL first; nothing has been done) | whole (the whole lists are needed) | old (what stands
+--   code: ok | stored (ask PostgreSQL first; nothing has been done) | whole (the whole lists are needed) | old (what stands
 --         here is newer)
 local id, wanted, staged = ARGV[5], cjson.decode(ARGV[6]), ARGV[7]
 local u = load(id)
-local seed = seedAt(9)
-if not u and not seed then return { 0, 'seed', '0' } end
+local stored = storedAt(9)
+if not u and not stored then return { 0, 'stored', '0' } end
 
 local key = privacyKey(id)
 local standing, visibility, lastSeen = readPrivacy(id)
@@ -91,18 +91,18 @@ end
 if not u then
   -- Of somebody nobody has heard of, or who was erased, nothing is shown to anybody; the hash is read when they come.
   -- Ids can be made up: of what was said of one and taken back it is remembered for only as long as it may be on its way.
-  if seed.isNew and not nothing then
+  if stored.isNew and not nothing then
     redis.call('PEXPIRE', key, wanted.open and ERASED_MS or OPEN_REMEMBERED_MS)
   end
-  if not news or seed.isNew or isOfBefore then return { 0, 'ok', whole(wanted.revision) } end
+  if not news or stored.isNew or isOfBefore then return { 0, 'ok', whole(wanted.revision) } end
   u = newUser(id)
-  applySeed(u, seed)
+  applyStored(u, stored)
 end
 u.mark = newMark
 settle(u)
 edge(u, next(u.sessions) and 'connect' or u.endedCause or 'timeout')
 -- Of whom PostgreSQL could not tell whether they appear inactive nobody was told anything.
-if news and not u.unseeded then
+if news and not u.choiceUnknown then
   local before = { u = true }
   if isKnown and not wasFound then
     before = { v = visibility, l = lastSeen, fa = wanted.fa, fr = wanted.fr, ba = wanted.ba, br = wanted.br,

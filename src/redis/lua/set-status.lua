@@ -1,21 +1,21 @@
 -- The user chooses: appear inactive, or be active again.
 -- ARGV  5 user  6 status: active | inactive  7 ms until the choice ends, -1: never  8 claims (JSON) or ''
 --       9 1 where PostgreSQL has already dropped the earlier choice
---      10 seed mode  11 version  12 lastSeen  13 announced  14 hidden  15 detail  16 ms it has left  17 revision of the privacy
+--      10 mode of what is stored  11 version  12 lastSeen  13 announced  14 hidden  15 detail  16 ms it has left  17 revision of the privacy
 -- Returns { wake, code, active 1|0, lastSeen (ms) or '', version, timeout job to add or '', its delay, delay of the choice's end or -1 }
---   code: ok | seed (ask PostgreSQL first) | clear (drop the earlier choice in PostgreSQL first)
+--   code: ok | stored (ask PostgreSQL first) | clear (drop the earlier choice in PostgreSQL first)
 local u = load(ARGV[5])
-local seed = seedAt(10)
+local stored = storedAt(10)
 -- An earlier choice that is not known yet decides what others know of the user from now on.
-if (not u or u.unseeded) and not seed then return { 0, 'seed', 0, '', 0, '', 0, -1 } end
+if (not u or u.choiceUnknown) and not stored then return { 0, 'stored', 0, '', 0, '', 0, -1 } end
 if not u then u = newUser(ARGV[5]) end
-if seed and (u.fresh or u.unseeded) then applySeed(u, seed) end
+if stored and (u.fresh or u.choiceUnknown) then applyStored(u, stored) end
 settle(u)
 if u.fresh and ARGV[8] ~= '' then u.claims = ARGV[8] end
 
 local ends = -1
 if ARGV[6] == 'inactive' then
-  u.unseeded = nil
+  u.choiceUnknown = nil
   if not u.hiddenUntil then
     if next(u.sessions) then seen(u, now) end
     u.hiddenSince = now
@@ -25,13 +25,13 @@ if ARGV[6] == 'inactive' then
   ends = delay
   edge(u, 'manual')
 else
-  local wasHidden = u.hiddenUntil or u.unseeded
+  local wasHidden = u.hiddenUntil or u.choiceUnknown
   if wasHidden and ARGV[9] ~= '1' then
     edge(u, 'manual')
     save(u)
     return wake({ 0, 'clear', 0, '', 0, '', 0, -1 })
   end
-  u.hiddenUntil, u.hiddenSince, u.unseeded = nil, nil, nil
+  u.hiddenUntil, u.hiddenSince, u.choiceUnknown = nil, nil, nil
   -- Counts as a heartbeat of the freshest session that somebody holds; where there is none, one is made.
   local freshest
   for sid, s in pairs(u.sessions) do

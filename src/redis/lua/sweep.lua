@@ -1,7 +1,7 @@
 -- Finds what was left lying in the shards of a node: users past their deadline, an outbox that nobody drains.
--- KEYS  1 pulse  2 hold  3.. in sevens, for a shard each: due, outbox, unrecorded, unseeded, wakeDeliver, wakeRecord, indicators
+-- KEYS  1 pulse  2 hold  3.. in sevens, for a shard each: due, outbox, unrecorded, choiceUnknown, wakeDeliver, wakeRecord, indicators
 -- ARGV  1 users at most, of a shard
--- Returns for each shard { wake, 1 if some were dropped unrecorded, 1 if some are unseeded, 1 if somebody is typing or the
+-- Returns for each shard { wake, 1 if some were dropped unrecorded, 1 if the choice of some is unknown, 1 if somebody is typing or the
 --   like, ms until somebody is overdue (-1: nobody will be, or expiry is held), overdue user, … }
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -41,9 +41,9 @@ end
 
 local result = {}
 for n = 3, #KEYS, 7 do
-  local due, outbox, unrecorded, unseeded, wakeDeliver, wakeRecord, indicators = unpack(KEYS, n, n + 6)
+  local due, outbox, unrecorded, choiceUnknown, wakeDeliver, wakeRecord, indicators = unpack(KEYS, n, n + 6)
   local swept = { wakeUps(outbox, wakeDeliver, wakeRecord), redis.call('EXISTS', unrecorded),
-    redis.call('EXISTS', unseeded), redis.call('EXISTS', indicators), -1 }
+    redis.call('EXISTS', choiceUnknown), redis.call('EXISTS', indicators), -1 }
   local first = held and {} or redis.call('ZRANGE', due, 0, 0, 'WITHSCORES')
   if first[2] then swept[5] = math.max(0, first[2] - now) end
   if swept[5] == 0 then

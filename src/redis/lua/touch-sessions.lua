@@ -32,7 +32,7 @@ local function take(n, id, sid, conn, beat, state)
     edge(u, 'heartbeat', sid)
   end
   save(u)
-  forgetPlain(0, id)
+  unmarkPlain(0, id)
 end
 
 for n = 0, (#ARGV - 4) / 5 - 1 do

@@ -72,7 +72,7 @@ class LoopLag {
     return this.#timer === undefined ? 0 : Math.max(0, this.#longest, performance.now() - this.#due);
   }
 
-  forget(): void {
+  reset(): void {
     this.#longest = 0;
   }
 
@@ -124,7 +124,7 @@ export class Pressure {
   #sample(): void {
     const before = this.level;
     const level = this.#keeper.sample(levelOf(this.loopLagMs, this.#redisMs()));
-    this.#lag.forget();
+    this.#lag.reset();
     if (level !== before) this.#changed(level);
   }
 }

@@ -30,7 +30,7 @@ const SILENT_AT_ONCE = 200;
  */
 const LEAST_PATIENCE_MS = 10_000;
 
-export interface Newcomer {
+export interface ConnectionRequest {
   userId: string;
   sessionId: string;
   kind: DeviceKind;
@@ -78,13 +78,13 @@ export class Connections {
   }
 
   /** Opens a session for a new connection. Throws TOO_MANY_SESSIONS or UNAVAILABLE. */
-  async open(newcomer: Newcomer): Promise<Connection> {
+  async open(request: ConnectionRequest): Promise<Connection> {
     const now = performance.now();
     this.#serial++;
     const connection: Connection = {
-      ...newcomer,
+      ...request,
       conn: `${this.#process}.${this.#serial.toString(36)}`,
-      shard: shardOf(newcomer.userId),
+      shard: shardOf(request.userId),
       openedAt: now,
       lastBeat: now,
       lookedAfter: 0,
@@ -94,7 +94,7 @@ export class Connections {
     };
     let code: OpenCode;
     try {
-      code = await this.#presence.open({ ...this.#request(connection), mode: 'connect', claims: newcomer.claims });
+      code = await this.#presence.open({ ...this.#request(connection), mode: 'connect', claims: request.claims });
     } catch (error) {
       // It may have been opened without our hearing of it: nobody must stay active for a connection that was refused.
       this.leave(connection);
@@ -134,7 +134,7 @@ export class Connections {
     this.#held.delete(connection.conn);
     if (!connection.holds) return;
     connection.holds = false;
-    this.#heartbeats.forget(connection);
+    this.#heartbeats.drop(connection);
     if (graceMs !== null) this.#goodbyes.add(connection, graceMs);
   }
 
@@ -159,10 +159,10 @@ export class Connections {
     this.#held.clear();
     for (const connection of all) {
       connection.holds = false;
-      this.#heartbeats.forget(connection);
+      this.#heartbeats.drop(connection);
     }
-    const byPlace = Map.groupBy(all, ({ shard }) => this.#services.keys.placeOf(shard));
-    await Promise.all([...byPlace.values()].map((connections) => this.#handOverAll(connections)));
+    const byGroup = Map.groupBy(all, ({ shard }) => this.#services.keys.slotGroupOf(shard));
+    await Promise.all([...byGroup.values()].map((connections) => this.#handOverAll(connections)));
   }
 
   async #handOverAll(all: Connection[]): Promise<void> {
@@ -207,7 +207,7 @@ export class Connections {
 
   #drop(connection: Connection, reason: CloseReason): void {
     this.#held.delete(connection.conn);
-    this.#heartbeats.forget(connection);
+    this.#heartbeats.drop(connection);
     if (!connection.holds) return;
     connection.holds = false;
     connection.endedWith = reason;

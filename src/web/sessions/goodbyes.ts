@@ -36,12 +36,12 @@ export class Goodbyes {
     this.#followUps = followUps;
     this.#config = config;
     this.#log = log;
-    this.#queues = services.keys.places.map(() => ({ waiting: [], saying: null, retry: undefined }));
+    this.#queues = services.keys.slotGroups.map(() => ({ waiting: [], saying: null, retry: undefined }));
   }
 
   /** The connection has just ended. */
   add(connection: Connection, graceMs: number): void {
-    const queue = this.#queues[this.#services.keys.placeOf(connection.shard)];
+    const queue = this.#queues[this.#services.keys.slotGroupOf(connection.shard)];
     if (!queue || this.#queues.reduce((sum, { waiting }) => sum + waiting.length, 0) >= MAX_WAITING) return;
     queue.waiting.push({ connection, at: performance.now(), graceMs });
     this.#begin(queue);

@@ -64,7 +64,7 @@ export interface HeartbeatListener {
  */
 export class Heartbeats {
   readonly #store: PresenceStore;
-  readonly #placeOf: Keys['placeOf'];
+  readonly #slotGroupOf: Keys['slotGroupOf'];
   readonly #followUps: FollowUps;
   readonly #listener: HeartbeatListener;
   readonly #marginMs: number;
@@ -82,13 +82,13 @@ export class Heartbeats {
     stretch: () => number,
   ) {
     this.#store = store;
-    this.#placeOf = keys.placeOf;
+    this.#slotGroupOf = keys.slotGroupOf;
     this.#followUps = followUps;
     this.#listener = listener;
     this.#marginMs = ttlMs - heartbeatIntervalMs;
     this.#laterMs = Math.min(LATER_MS, this.#marginMs * PART_OF_MARGIN);
     this.#stretch = stretch;
-    this.#debts = keys.places.map(() => ({
+    this.#debts = keys.slotGroups.map(() => ({
       owed: new Map(),
       sending: null,
       timer: undefined,
@@ -128,7 +128,7 @@ export class Heartbeats {
    */
   isBehind([shard = 0]: readonly number[], reachable: boolean, answerMs: number): boolean {
     if (!reachable) return true;
-    const debt = this.#debts[this.#placeOf(shard)] as Debt;
+    const debt = this.#debts[this.#slotGroupOf(shard)] as Debt;
     const stays = debt.asks && this.#spareMs(answerMs) === 0;
     debt.asks = stays || this.#isLate(debt, performance.now(), answerMs);
     return debt.asks;
@@ -148,7 +148,7 @@ export class Heartbeats {
     return false;
   }
 
-  forget(connection: Connection): void {
+  drop(connection: Connection): void {
     const owed = this.#debtOf(connection).owed;
     const told = owed.get(connection)?.told;
     owed.delete(connection);
@@ -157,7 +157,7 @@ export class Heartbeats {
 
   /** Redis can be reached again: what is owed goes now. */
   catchUp([shard = 0]: readonly number[]): void {
-    this.#flush(this.#debts[this.#placeOf(shard)] as Debt);
+    this.#flush(this.#debts[this.#slotGroupOf(shard)] as Debt);
   }
 
   async stop(): Promise<void> {
@@ -167,7 +167,7 @@ export class Heartbeats {
   }
 
   #debtOf(connection: Connection): Debt {
-    return this.#debts[this.#placeOf(connection.shard)] as Debt;
+    return this.#debts[this.#slotGroupOf(connection.shard)] as Debt;
   }
 
   #put(connection: Connection, state: SessionState | null, told: (() => void) | null, inMs: number): void {

@@ -8,12 +8,12 @@ import { guarded } from '../../usecases/guarded.ts';
 import type { Presence } from '../../usecases/presence.ts';
 import { nothingSeen, type Snapshot } from '../../usecases/reads.ts';
 import type { Connections } from '../sessions/connections.ts';
+import { Accesses } from './accesses.ts';
+import type { ConversationRooms } from './conversation-rooms.ts';
 import { eachOnce, lookedAt, snapshotOfActive, ToldActive } from './everyone.ts';
 import { Floors } from './floors.ts';
 import { Pictures } from './pictures.ts';
 import type { Rooms } from './rooms.ts';
-import { Sights } from './sights.ts';
-import type { Talks } from './talks.ts';
 import { ToldVersions } from './told-versions.ts';
 import type { Picture, Viewer } from './types.ts';
 import { changeOf, onlyConcerned, resyncVersion, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
@@ -25,7 +25,7 @@ export interface AudienceDeps {
   rooms: Rooms;
   presence: Presence;
   connections: Connections;
-  talks: Talks;
+  conversationRooms: ConversationRooms;
   everyone: boolean;
   maxWatched: number;
   /** Up to which outbox entry of a shard everything has been handed to `onBatch`. */
@@ -52,12 +52,12 @@ export class Audience implements DeliveryListener {
   /** Bulk readings under way: of whom something was told since they began, and up to where. */
   readonly #readings = new Set<Map<string, string>>();
   /** What is known for the batch that is being handed on. */
-  #sights: Sights;
+  #accesses: Accesses;
   #askAgain: NodeJS.Timeout | undefined;
 
   constructor(deps: AudienceDeps) {
     this.#deps = deps;
-    this.#sights = new Sights(deps.presence);
+    this.#accesses = new Accesses(deps.presence);
   }
 
   stop(): void {
@@ -90,8 +90,8 @@ export class Audience implements DeliveryListener {
   }
 
   /** The viewer is gone, or is not let in: its pictures are not going to be shown. */
-  forget(viewer: Viewer): void {
-    this.#pictures.forget(viewer);
+  drop(viewer: Viewer): void {
+    this.#pictures.drop(viewer);
   }
 
   /** From now on the viewer is told of changes. Call in the same tick in which the picture was sent. */
@@ -134,29 +134,29 @@ export class Audience implements DeliveryListener {
   }
 
   async prepare({ items }: DeliveryBatch): Promise<void> {
-    const sights = new Sights(this.#deps.presence);
-    this.#sights = sights;
+    const accesses = new Accesses(this.#deps.presence);
+    this.#accesses = accesses;
     const restricted = items.flatMap((item) => (item.kind === 'change' && item.change.restricted ? [item.change] : []));
     const indicators = items.filter((item) => item.kind === 'indicator');
     if (restricted.length + indicators.length === 0) return;
-    await sights.learn(() => {
+    await accesses.learn(() => {
       const wanted = this.#concernedBy(restricted);
       for (const { conversationId, userId } of indicators) {
         const viewerIds = wanted.get(userId) ?? new Set();
-        for (const viewerId of this.#deps.talks.listeners(conversationId)) viewerIds.add(viewerId);
+        for (const viewerId of this.#deps.conversationRooms.listeners(conversationId)) viewerIds.add(viewerId);
         wanted.set(userId, viewerIds);
       }
       return wanted;
     });
     // Those who may see them are told once it is known who that is.
-    this.#awaitKnown([...sights.unknown]);
+    this.#awaitKnown([...accesses.unknown]);
   }
 
   /** Who is to be told of these changes, or is shown a picture of the user. */
   #concernedBy(changes: readonly Change[]): Map<string, Set<string>> {
     const wanted = this.#viewersOf(changes.map((change) => change.userId));
     for (const { userId } of changes) {
-      for (const viewerId of this.#deps.talks.listenersTo(userId)) wanted.get(userId)?.add(viewerId);
+      for (const viewerId of this.#deps.conversationRooms.listenersTo(userId)) wanted.get(userId)?.add(viewerId);
     }
     for (const [userId, concerned] of onlyConcerned(changes)) {
       wanted.set(userId, wanted.get(userId)?.intersection(concerned) ?? new Set());
@@ -165,23 +165,23 @@ export class Audience implements DeliveryListener {
   }
 
   onBatch({ shard, items }: DeliveryBatch): void {
-    const { connections, talks } = this.#deps;
-    const sights = this.#sights;
+    const { connections, conversationRooms } = this.#deps;
+    const accesses = this.#accesses;
     for (const item of items) {
       if (item.kind === 'close') connections.close(item.conns, item.reason);
-      else if (item.kind === 'indicator') talks.tell(item, sights);
-      else if (item.kind === 'expelled') talks.expel(item.conversationId, item.userId);
+      else if (item.kind === 'indicator') conversationRooms.tell(item, accesses);
+      else if (item.kind === 'expelled') conversationRooms.expel(item.conversationId, item.userId);
       else if (item.kind === 'alert') this.#deps.rooms.alert(item.askerId, item);
       else if (item.kind === 'change') {
-        this.#tell(shard, item.id, changeOf(item.change), wordingOf(item.change, sights));
-        talks.follow(item.change, sights);
+        this.#tell(shard, item.id, changeOf(item.change), wordingOf(item.change, accesses));
+        conversationRooms.onChange(item.change, accesses);
       }
     }
     this.#floors.pass(shard, items.at(-1)?.id ?? '0-0');
   }
 
   onGap(): void {
-    this.#deps.talks.missed();
+    this.#deps.conversationRooms.missed();
     this.#deps.missed();
   }
 
@@ -240,12 +240,12 @@ export class Audience implements DeliveryListener {
     try {
       const { presence } = this.#deps;
       const snapshot = await presence.snapshot(userIds, null);
-      const sights = new Sights(presence);
-      await sights.learn(() => this.#viewersOf(snapshot.restricted));
+      const accesses = new Accesses(presence);
+      await accesses.learn(() => this.#viewersOf(snapshot.restricted));
       // Nothing is said of those of whom it is not known who may see them.
-      snapshot.users = snapshot.users.filter((user) => !sights.unknown.has(user.userId));
-      snapshot.pending.push(...sights.unknown);
-      this.#tellSnapshot(snapshot, meanwhile, sights);
+      snapshot.users = snapshot.users.filter((user) => !accesses.unknown.has(user.userId));
+      snapshot.pending.push(...accesses.unknown);
+      this.#tellSnapshot(snapshot, meanwhile, accesses);
     } finally {
       this.#readings.delete(meanwhile);
     }
@@ -254,7 +254,7 @@ export class Audience implements DeliveryListener {
   #tellSnapshot(
     { users, pending, positions, restricted }: Snapshot,
     meanwhile: Map<string, string>,
-    sights: Sights,
+    accesses: Accesses,
   ): void {
     const userIds = new Set(users.map((user) => user.userId));
     for (const [shard, position] of positions) {
@@ -271,7 +271,7 @@ export class Audience implements DeliveryListener {
       // What changed is not known here, so all of it is told.
       const change = { ...user, version, detail: user.detail ?? {} };
       const isRestricted = restricted.has(userId);
-      const wording = isRestricted ? wordingOfTruth(change, sights, now) : null;
+      const wording = isRestricted ? wordingOfTruth(change, accesses, now) : null;
       this.#noteTold({ ...user, version: isRestricted ? resyncVersion(version, now) : version });
       this.#spread({ id: position, shard, change }, wording, []);
     }

@@ -20,10 +20,11 @@ import type { Limits } from '../limits/limits.ts';
 import { Pressure } from '../limits/pressure.ts';
 import type { WebMetrics } from '../operations/metrics.ts';
 import { Connections } from '../sessions/connections.ts';
+import { createAdmission, sendTogether } from './admission.ts';
 import { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
 import { letConnectionsGo } from './closing-connections.ts';
-import { createDoor, sendTogether } from './door.ts';
+import { ConversationRooms } from './conversation-rooms.ts';
 import { createListener } from './handlers.ts';
 import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
 import { tellHopeless, type Unconnected } from './hopeless.ts';
@@ -31,7 +32,6 @@ import { Intake } from './intake.ts';
 import { Rooms } from './rooms.ts';
 import { SlowReaders } from './slow-readers.ts';
 import { tellStrangeOptions } from './strange-options.ts';
-import { Talks } from './talks.ts';
 import { tracedDelivery } from './traced-delivery.ts';
 import { takeTurns } from './turns.ts';
 import type { PresenceServer, SocketData } from './types.ts';
@@ -70,7 +70,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   const { config, log, limits, origins, presence, services, metrics } = deps;
   const addressOf = clientAddress(config.trustProxy);
   const activations = new Activations(presence);
-  const door = createDoor(origins, limits, addressOf);
+  const admission = createAdmission(origins, limits, addressOf);
   const io: PresenceServer = new Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>(http, {
     transports: config.socketTransports,
     pingInterval: Math.min(config.heartbeatIntervalMs, LONGEST_PING_MS),
@@ -80,14 +80,14 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     perMessageDeflate: false,
     httpCompression: false,
     serveClient: false,
-    allowRequest: door.allowRequest,
+    allowRequest: admission.allowRequest,
     ...(origins.any ? { cors: { origin: origins.cors } } : {}),
   });
   const connectionLimit = new ConnectionLimit(config, addressOf, (why) => metrics.connectionDropped(why));
   connectionLimit.watch(http);
   const hopeless = tellHopeless(log, metrics);
   io.engine.on('connection_error', ({ req, code }: Unconnected) => hopeless(req, code));
-  door.guard(http, connectionLimit, hopeless);
+  admission.guard(http, connectionLimit, hopeless);
   takeTurns(io);
   io.engine.on('headers', sendTogether);
   Intake.watch(io);
@@ -97,10 +97,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   );
   const connections = new Connections(presence, services, config, log, () => pressure.stretch);
   const rooms = new Rooms(io, () => pressure.stretch);
-  const talks = new Talks(io, deps.conversations, log);
+  const conversationRooms = new ConversationRooms(io, deps.conversations, log);
   const audience = new Audience({
     rooms,
-    talks,
+    conversationRooms,
     presence,
     connections,
     everyone: config.audience === 'everyone',
@@ -112,7 +112,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
     },
   });
-  const listen = createListener({ ...deps, activations, connections, audience, talks });
+  const listen = createListener({ ...deps, activations, connections, audience, conversationRooms });
   const timed = metrics.timing(audience, () => services.clock.now());
   const listener = tracedDelivery(timed, services.tracing);
   const reader = new DeliveryReader(services.connectRedis('reading'), services.redis, services.keys, listener);
@@ -133,9 +133,9 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     // Until all who live have been restored, the store knows less than the watchers do.
     resyncLater = setTimeout(resync, config.ttlMs + config.handoverMs + RESYNC_MARGIN_MS);
   });
-  services.pulse.onLost(() => talks.checkMembers());
+  services.pulse.onLost(() => conversationRooms.checkMembers());
   services.pulse.onBack((_, first) => {
-    if (!first) talks.checkMembers();
+    if (!first) conversationRooms.checkMembers();
   });
   // A master's replica may not have heard of what was told last. On a single Redis the stream's numbering tells of that.
   if (config.redisCluster) {
@@ -230,7 +230,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       pressure.stop();
       slowReaders.stop();
       audience.stop();
-      await talks.stopChecking();
+      await conversationRooms.stopChecking();
       await connections.settled();
       await reader.stop();
     },

@@ -7,9 +7,9 @@ import { CLIENT_EVENTS, type ClientEvent, type ClientRequest, type SocketError }
 import { LIMITS } from '../../protocol/vocabulary.ts';
 import type { Services } from '../../stores.ts';
 import type { Activations } from '../../usecases/activations.ts';
+import { iso } from '../../usecases/payloads.ts';
 import type { Presence } from '../../usecases/presence.ts';
 import { expiryMs } from '../../usecases/presence-api.ts';
-import { iso } from '../../usecases/shown.ts';
 import { actsFor, requireReader } from '../auth/rights.ts';
 import type { Tokens } from '../auth/tokens.ts';
 import type { Limits } from '../limits/limits.ts';
@@ -19,12 +19,12 @@ import type { Connections } from '../sessions/connections.ts';
 import { parse } from '../validation.ts';
 import type { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
+import type { ConversationRooms } from './conversation-rooms.ts';
 import { leave } from './handshake.ts';
 import { HeartbeatLimit, type Verdict } from './heartbeat-limit.ts';
 import { Intake, TOO_LARGE } from './intake.ts';
 import { EventLimits } from './limits.ts';
 import { answerOf } from './pictures.ts';
-import type { Talks } from './talks.ts';
 import { LEAST_LEFT_MS, type TokenBearer, unwatchToken, watchToken } from './token-watch.ts';
 import type { PresenceSocket } from './types.ts';
 
@@ -37,7 +37,7 @@ export interface HandlerDeps {
   presence: Presence;
   connections: Connections;
   audience: Audience;
-  talks: Talks;
+  conversationRooms: ConversationRooms;
   metrics: WebMetrics;
   services: Pick<Services, 'tracing'>;
 }
@@ -49,7 +49,7 @@ interface Speaker extends TokenBearer {
   /** One after the other: the last that was said is the one that holds, */
   detailsInOrder: InOrder | null;
   /** and who starts to type right behind a join is in. */
-  talksInOrder: InOrder | null;
+  conversationsInOrder: InOrder | null;
 }
 
 type InOrder = ReturnType<typeof inOrder>;
@@ -73,7 +73,7 @@ const TRACED: ReadonlySet<string> = new Set<ClientEvent>([
 
 /** Everything a connected client can say. Returns what begins to listen to one. */
 export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => void {
-  const { log, limits, talks, services } = deps;
+  const { log, limits, conversationRooms, services } = deps;
   const beat = createBeat(deps);
   const handlers = createHandlers(deps, beat);
 
@@ -108,7 +108,7 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
       tokenExpiresAt: 0,
       tokenTimer: undefined,
       detailsInOrder: null,
-      talksInOrder: null,
+      conversationsInOrder: null,
     };
     watchToken(from, socket.data.caller.expiresAt);
     // `on`, as it comes once: of what is heard only once Node keeps twice as much.
@@ -116,7 +116,7 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
       leave(socket, deps.connections, reason);
       unwatchToken(from);
       // What cannot be told now ends by itself within seconds.
-      talks.end(socket).catch(() => {});
+      conversationRooms.end(socket).catch(() => {});
     });
     Intake.letIn(socket, from.allowed, () => {
       if (socket.data.connection) beat(from, socket.data.connection, null);
@@ -158,10 +158,10 @@ function createBeat({ connections, metrics }: HandlerDeps) {
 }
 
 function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Handler<ClientRequest<E>> } {
-  const { config, tokens, activations, presence, connections, audience, talks } = deps;
+  const { config, tokens, activations, presence, connections, audience, conversationRooms } = deps;
   const talking = (from: Speaker) => {
-    from.talksInOrder ??= inOrder();
-    return from.talksInOrder;
+    from.conversationsInOrder ??= inOrder();
+    return from.conversationsInOrder;
   };
   return {
     heartbeat: (from, request, acknowledged) => {
@@ -211,7 +211,7 @@ function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Ha
     },
     join_conversation: async (from, { conversationId }) => {
       const { socket } = from;
-      const doing = await talking(from)(() => talks.join(socket, conversationId));
+      const doing = await talking(from)(() => conversationRooms.join(socket, conversationId));
       return {
         after: () => {
           for (const change of doing) socket.emit('indicator_change', change);
@@ -219,15 +219,15 @@ function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Ha
       };
     },
     leave_conversation: async (from, { conversationId }) => {
-      await talking(from)(() => talks.leave(from.socket, conversationId));
+      await talking(from)(() => conversationRooms.leave(from.socket, conversationId));
       return undefined;
     },
     start_indicator: async (from, { conversationId, kind }) => {
-      await talking(from)(() => talks.start(from.socket, conversationId, kind));
+      await talking(from)(() => conversationRooms.start(from.socket, conversationId, kind));
       return undefined;
     },
     stop_indicator: async (from, { conversationId, kind }) => {
-      await talking(from)(() => talks.stop(from.socket, conversationId, kind));
+      await talking(from)(() => conversationRooms.stop(from.socket, conversationId, kind));
       return undefined;
     },
     authenticate: async (from, { token }) => {

@@ -3,8 +3,8 @@ import type { Config } from '../../config/config.ts';
 import { RollcallError, socketErrorBody, toRollcallError } from '../../errors.ts';
 import { ConnectOptions, type Ready } from '../../protocol/socket.ts';
 import type { Services } from '../../stores.ts';
+import { iso } from '../../usecases/payloads.ts';
 import { nothingSeen } from '../../usecases/reads.ts';
-import { iso } from '../../usecases/shown.ts';
 import { viewerOf } from '../auth/rights.ts';
 import type { Tokens } from '../auth/tokens.ts';
 import type { clientAddress } from '../limits/client-address.ts';
@@ -62,7 +62,7 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
     watching: options.watch ? new Set() : null,
     batch: options.batch ?? false,
   };
-  const data: SocketData = { caller, address, viewer, talks: null, connection: null, welcome: null };
+  const data: SocketData = { caller, address, viewer, joined: null, connection: null, welcome: null };
   socket.data = data;
   leaveWhenClosed(socket, audience, connections);
   if (!caller.service) await openSession(socket, caller, options, deps);
@@ -72,7 +72,7 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
     data.welcome = { ready: welcomeOf(data.connection, caller.userId, config, picture), picture };
     if (socket.conn.readyState !== 'open') throw wentAway();
   } catch (error) {
-    audience.forget(viewer);
+    audience.drop(viewer);
     if (data.connection) {
       // Who is asked to come again has not left.
       if (toRollcallError(error).code === 'UNAVAILABLE') connections.sendAway(data.connection);
@@ -140,7 +140,7 @@ function welcomeOf(connection: Connection | null, userId: string, config: Config
 /** On its own: a listener keeps alive what any function beside it names, and above that is the token. */
 function leaveWhenClosed(socket: PresenceSocket, audience: Audience, connections: Connections): void {
   socket.conn.on('close', (reason: string) => {
-    audience.forget(socket.data.viewer);
+    audience.drop(socket.data.viewer);
     leave(socket, connections, reason);
   });
 }

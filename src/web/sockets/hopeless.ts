@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Logger } from '../../log.ts';
 import type { WebMetrics } from '../operations/metrics.ts';
-import { PROTOCOL_UNSUPPORTED, TRANSPORT_UNKNOWN } from './door.ts';
+import { PROTOCOL_UNSUPPORTED, TRANSPORT_UNKNOWN } from './admission.ts';
 
 /** The refusals that come again however often the client tries. */
 const HOPELESS: Record<number, string> = {

@@ -18,7 +18,7 @@ export class Pictures {
   }
 
   /** The viewer is gone, or is not let in. */
-  forget(viewer: Viewer): void {
+  drop(viewer: Viewer): void {
     for (const picture of this.#open) if (picture.viewer === viewer) this.#open.delete(picture);
   }
 

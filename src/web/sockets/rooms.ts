@@ -1,5 +1,5 @@
 import type { StatusChange } from '../../protocol/socket.ts';
-import { iso } from '../../usecases/shown.ts';
+import { iso } from '../../usecases/payloads.ts';
 import { Batches } from './batches.ts';
 import type { PresenceServer, Viewer } from './types.ts';
 

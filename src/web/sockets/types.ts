@@ -1,6 +1,6 @@
 import type { DefaultEventsMap, Server, Socket } from 'socket.io';
 import type { IncomingEvents, Ready, ServerToClientEvents, StatusChange } from '../../protocol/socket.ts';
-import type { Doing } from '../../redis/indicators.ts';
+import type { IndicatorKind } from '../../redis/indicators.ts';
 import type { Snapshot } from '../../usecases/reads.ts';
 import type { Caller } from '../auth/auth.ts';
 import type { Connection } from '../sessions/connection.ts';
@@ -13,7 +13,7 @@ export interface SocketData {
   connection: Connection | null;
   viewer: Viewer;
   /** The conversations it has joined, and when it last said what it is doing there (performance.now()); null: none yet. */
-  talks: Map<string, Map<Doing, number>> | null;
+  joined: Map<string, Map<IndicatorKind, number>> | null;
   /** What the handshake found out, told first thing after connecting; null from then on. */
   welcome: { ready: Ready; picture: Picture | null } | null;
 }

@@ -1,8 +1,8 @@
 import type { Change } from '../../presence/change.ts';
-import type { Sight } from '../../presence/visibility.ts';
+import type { Access } from '../../presence/visibility.ts';
 import type { StatusChange } from '../../protocol/socket.ts';
-import { isoOrNull } from '../../usecases/shown.ts';
-import type { Sights } from './sights.ts';
+import { isoOrNull } from '../../usecases/payloads.ts';
+import type { Accesses } from './accesses.ts';
 import type { Viewer } from './types.ts';
 
 /** What a viewer is told of a change; null: nothing. Equal wordings are one object, so that each is encoded once. */
@@ -38,24 +38,24 @@ function concernedBy({ cause, before, restricted }: Change): string[] | null {
 }
 
 /** null: everybody hears the same. */
-export function wordingOf(change: Change, sights: Sights): Wording | null {
+export function wordingOf(change: Change, accesses: Accesses): Wording | null {
   if (!change.restricted) return null;
   const { userId, before } = change;
   const wordings = wordingsOf(changeOf(change));
   return (viewer) => {
     // Nobody knows what could be seen until now: everybody is told what is true for them.
-    if (before === 'unknown') return wordings[sights.of(userId, viewer.userId)];
+    if (before === 'unknown') return wordings[accesses.of(userId, viewer.userId)];
     if (before && change.cause === 'erased') {
       // For half a minute nobody may see them, and it is known who could. After that all hear of it rather than not.
-      const could = sights.before(userId, viewer.userId, before) !== 'nothing';
-      return could || sights.of(userId, viewer.userId) !== 'nothing' ? wordings.nothing : null;
+      const could = accesses.before(userId, viewer.userId, before) !== 'nothing';
+      return could || accesses.of(userId, viewer.userId) !== 'nothing' ? wordings.nothing : null;
     }
-    const sight = sights.of(userId, viewer.userId);
-    if (!before) return sight === 'nothing' ? null : wordings[sight];
+    const access = accesses.of(userId, viewer.userId);
+    if (!before) return access === 'nothing' ? null : wordings[access];
     // Only whoever sees more or less than until now hears of it, and nobody hears of what was none of their business.
-    const saw = sights.before(userId, viewer.userId, before);
+    const saw = accesses.before(userId, viewer.userId, before);
     const isOvertaken = viewer.userId !== null && before.overtaken.includes(viewer.userId);
-    return sight !== saw || isOvertaken || (before.gathered && saw !== 'nothing') ? wordings[sight] : null;
+    return access !== saw || isOvertaken || (before.gathered && saw !== 'nothing') ? wordings[access] : null;
   };
 }
 
@@ -63,7 +63,7 @@ export function wordingOf(change: Change, sights: Sights): Wording | null {
  * What everybody is told when something may have been missed: perhaps the loss of sight too. When the user changed last,
  * which the version says, is not for those who may not know the last seen.
  */
-export function wordingOfTruth(truth: StatusChange, sights: Sights, now: number): Wording {
+export function wordingOfTruth(truth: StatusChange, accesses: Accesses, now: number): Wording {
   const wordings = wordingsOf(truth);
   const version = resyncVersion(truth.version, now);
   const blurred = {
@@ -71,7 +71,7 @@ export function wordingOfTruth(truth: StatusChange, sights: Sights, now: number)
     status: { ...wordings.status, version },
     nothing: { ...wordings.nothing, version },
   };
-  return (viewer) => blurred[sights.of(truth.userId, viewer.userId)];
+  return (viewer) => blurred[accesses.of(truth.userId, viewer.userId)];
 }
 
 /** A version that says nothing of when a user changed last, and is older than whatever they do from now on. */
@@ -79,7 +79,7 @@ export function resyncVersion(version: number, now: number): number {
   return Math.max(version, now - RESYNC_BLUR_MS);
 }
 
-function wordingsOf(told: StatusChange): Record<Sight, StatusChange> {
+function wordingsOf(told: StatusChange): Record<Access, StatusChange> {
   const { userId, version, detail } = told;
   const gone = { userId, status: 'inactive' as const, lastSeen: null, version };
   return {

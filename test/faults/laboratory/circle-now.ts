@@ -1,4 +1,4 @@
-import { sightOf } from '../../../src/presence/visibility.ts';
+import { accessOf } from '../../../src/presence/visibility.ts';
 import type { StatusPayload } from '../../../src/protocol/vocabulary.ts';
 import { rest, tokenFor } from '../../support/client.ts';
 import type { Finding } from './checks.ts';
@@ -80,9 +80,9 @@ function expectedOf(rows: Rows, viewer: Viewer, truth: StatusPayload): StatusPay
   const { userId } = truth;
   const friend = rows.areFriends(viewer.userId, userId);
   const blocked = rows.blocks(viewer.userId, userId) || rows.blocks(userId, viewer.userId);
-  const sight = sightOf(openness(rows.settingOf(userId)), { self: false, friend, blocked });
-  if (sight === 'all') return truth;
-  return { userId, status: sight === 'status' ? truth.status : 'inactive', lastSeen: null };
+  const access = accessOf(openness(rows.settingOf(userId)), { self: false, friend, blocked });
+  if (access === 'all') return truth;
+  return { userId, status: access === 'status' ? truth.status : 'inactive', lastSeen: null };
 }
 
 /** While somebody is here their last seen moves on. */

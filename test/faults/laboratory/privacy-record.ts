@@ -1,4 +1,4 @@
-import { type Openness, type Sight, sightOf, type Visibility } from '../../../src/presence/visibility.ts';
+import { type Access, accessOf, type Openness, type Visibility } from '../../../src/presence/visibility.ts';
 import { Register } from './register.ts';
 import type { Span } from './spans.ts';
 import type { Rows } from './stores.ts';
@@ -96,8 +96,8 @@ export class PrivacyRecord {
     const registers = this.#between(viewer, userId);
     const moments = [this.settings(userId), ...registers].flatMap((register) => register.moments);
     return stretches(this.#begun, until, moments, (span) => {
-      const sights = this.#sights(viewer, userId, span);
-      return !sights.has('all') && (what === 'last seen' || !sights.has('status'));
+      const accesses = this.#accesses(viewer, userId, span);
+      return !accesses.has('all') && (what === 'last seen' || !accesses.has('status'));
     });
   }
 
@@ -107,8 +107,8 @@ export class PrivacyRecord {
     return stretches(this.#begun, until, member.moments, (span) => !member.possible(span).has(true));
   }
 
-  #sights(viewer: string, userId: string, span: Span): Set<Sight> {
-    const sights = new Set<Sight>();
+  #accesses(viewer: string, userId: string, span: Span): Set<Access> {
+    const accesses = new Set<Access>();
     const [blocking, blocked, friendship] = this.#between(viewer, userId).map((register) => [
       ...register.possible(span),
     ]);
@@ -116,12 +116,12 @@ export class PrivacyRecord {
       for (const friend of friendship ?? []) {
         for (const one of blocking ?? []) {
           for (const other of blocked ?? []) {
-            sights.add(sightOf(openness(setting), { self: false, friend, blocked: one || other }));
+            accesses.add(accessOf(openness(setting), { self: false, friend, blocked: one || other }));
           }
         }
       }
     }
-    return sights;
+    return accesses;
   }
 
   #between(viewer: string, userId: string): Register<boolean>[] {

@@ -1,10 +1,10 @@
-import { loadSeeds, NOBODY } from '../src/postgres/users.ts';
+import { loadStoredForScripts, NOBODY } from '../src/postgres/users.ts';
 import type { Services } from '../src/stores.ts';
 
 const AT_ONCE = 500;
 
 /** Users who came while PostgreSQL was away: once it answers, their choice is known and they are shown or not. */
-export class Newcomers {
+export class UnknownChoices {
   readonly #services: Services;
   /** Shards in which somebody waits, as the sweep found. */
   readonly #waiting = new Set<number>();
@@ -23,10 +23,10 @@ export class Newcomers {
     const shards = [...this.#waiting];
     this.#waiting.clear();
     for (const shard of shards) {
-      const userIds = await index.unseeded(shard, AT_ONCE);
-      const memories = await loadSeeds(db, userIds);
-      const users = userIds.map((userId) => ({ userId, memory: memories.get(userId) ?? NOBODY }));
-      if (users.length > 0) await queues.follow(await store.adopt(shard, users));
+      const userIds = await index.choiceUnknown(shard, AT_ONCE);
+      const storedUsers = await loadStoredForScripts(db, userIds);
+      const users = userIds.map((userId) => ({ userId, stored: storedUsers.get(userId) ?? NOBODY }));
+      if (users.length > 0) await queues.enqueue(await store.adopt(shard, users));
     }
   }
 }

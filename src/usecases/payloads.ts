@@ -1,33 +1,33 @@
-import type { Detail, Memory } from '../presence/change.ts';
+import type { Detail, StoredUser } from '../presence/change.ts';
 import type { Why } from '../presence/status.ts';
-import type { Sight } from '../presence/visibility.ts';
+import type { Access } from '../presence/visibility.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
-import type { Glimpse } from '../redis/presence-types.ts';
+import type { StatusReply } from '../redis/presence-types.ts';
 import type { Look } from './presence-api.ts';
 
-/** How what the stores know goes out of the doors. */
+/** The payloads of the protocol, made of what the stores know. */
 
 export const iso = (ms: number): string => new Date(ms).toISOString();
 export const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
 
 /** What Redis knows, and where it has no record what PostgreSQL remembers. */
-export function recalled(glimpse: Glimpse, memory: Memory | undefined): WatchedUser {
-  const lastSeen = latest(glimpse.lastSeen, memory?.lastSeen ?? null);
-  return versioned({ ...glimpse, lastSeen, detail: detailOf(memory) }, memory?.version ?? 0);
+export function recalled(reply: StatusReply, stored: StoredUser | undefined): WatchedUser {
+  const lastSeen = latest(reply.lastSeen, stored?.lastSeen ?? null);
+  return versioned({ ...reply, lastSeen, detail: detailOf(stored) }, stored?.version ?? 0);
 }
 
-export function versioned({ userId, status, lastSeen, detail }: Glimpse, version: number): WatchedUser {
+export function versioned({ userId, status, lastSeen, detail }: StatusReply, version: number): WatchedUser {
   return { userId, status, lastSeen: isoOrNull(lastSeen), version, ...(detail === null ? {} : { detail }) };
 }
 
 /**
- * What is left for a viewer with this sight. Who may not see is shown what everybody is shown of somebody who never came;
+ * What is left for a viewer with this access. Who may not see is shown what everybody is shown of somebody who never came;
  * and as a version says when a user last changed, who may not know that gets none.
  */
-export function visibleTo(sight: Sight, user: WatchedUser): WatchedUser {
-  if (sight === 'all') return user;
-  if (sight === 'status') return { ...user, lastSeen: null, version: 0 };
+export function visibleTo(access: Access, user: WatchedUser): WatchedUser {
+  if (access === 'all') return user;
+  if (access === 'status') return { ...user, lastSeen: null, version: 0 };
   return { userId: user.userId, status: 'inactive', lastSeen: null, version: 0 };
 }
 
@@ -40,9 +40,9 @@ export function whyOf({ rule, sessionId, since, nextChangeAt }: Why): Look['why'
 }
 
 /** Nothing where it is over, and nothing while the user appears inactive. */
-export function detailOf(memory: Memory | undefined): Detail | null {
-  if (!memory?.detail || memory.hidden) return null;
-  const { shown, remainingMs } = memory.detail;
+export function detailOf(stored: StoredUser | undefined): Detail | null {
+  if (!stored?.detail || stored.hidden) return null;
+  const { shown, remainingMs } = stored.detail;
   return remainingMs === null || remainingMs > 0 ? shown : null;
 }
 

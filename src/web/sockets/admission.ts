@@ -26,7 +26,7 @@ export const PROTOCOL_UNSUPPORTED = 5;
 
 type Decide = (error: string | null | undefined, allowed: boolean) => void;
 
-export interface Door {
+export interface Admission {
   /** For Engine.IO: whether a connection is made at all, decided on its first request, before a socket is opened for it. */
   allowRequest(request: IncomingMessage, decide: Decide): void;
   /**
@@ -46,11 +46,11 @@ export function asksForSocket({ url = '', headers }: Pick<IncomingMessage, 'url'
   return headers.upgrade?.toLowerCase() === 'websocket' && url.startsWith(SOCKET_PATH);
 }
 
-export function createDoor(
+export function createAdmission(
   origins: Pick<Origins, 'mayAsk'>,
   limits: Limits,
   addressOf: ReturnType<typeof clientAddress>,
-): Door {
+): Admission {
   const told = new LRUCache<string, number>({ max: REMEMBERED, ttl: WINDOW_MS, noUpdateTTL: true });
   const oneByOne = taking();
   /** null: come in, if only to be told why not. */

@@ -1,4 +1,4 @@
-import type { Detail, Memory, Status } from '../../src/presence/change.ts';
+import type { Detail, Status, StoredUser } from '../../src/presence/change.ts';
 import type { OutboxEntry } from '../../src/redis/outbox.ts';
 
 interface Row {
@@ -14,7 +14,7 @@ interface Row {
  * What PostgreSQL would hold, by the rules of postgres/history.ts and postgres/users.ts: everything recorded in order,
  * nothing going backwards, a choice written before it is answered.
  */
-export class MemoryOfUsers {
+export class StoredUsersOfWorld {
   readonly #rows = new Map<string, Row>();
   /** Of those who ever restricted anything. */
   readonly revisions = new Map<string, number>();
@@ -24,7 +24,7 @@ export class MemoryOfUsers {
   }
 
   /** As the stores are told of it. */
-  memory(userId: string, now: number): Memory {
+  stored(userId: string, now: number): StoredUser {
     const row = this.#rows.get(userId);
     const privacyRevision = this.revisions.get(userId) ?? 0;
     if (!row) return { version: 0, lastSeen: null, status: 'inactive', hidden: null, detail: null, privacyRevision };

@@ -6,7 +6,7 @@ import { isRedisAway } from '../src/redis/absence.ts';
  * Work that goes on beside the sweep and not in it, for PostgreSQL may let it wait: passes at least so long apart, never two
  * at a time. A store that is away is no news; the next pass tries again.
  */
-export class Beside {
+export class Background {
   readonly #everyMs: number;
   readonly #pass: () => Promise<unknown>;
   readonly #failed: (error: unknown) => void;

@@ -4,29 +4,29 @@ import type { Membership } from '../../postgres/conversations.ts';
 import type { Change } from '../../presence/change.ts';
 import type { IndicatorChange } from '../../protocol/socket.ts';
 import type { DeliveryItem } from '../../redis/delivery.ts';
-import type { Doing } from '../../redis/indicators.ts';
+import type { IndicatorKind } from '../../redis/indicators.ts';
 import type { Conversations } from '../../usecases/conversations.ts';
+import type { Accesses } from './accesses.ts';
 import { MemberChecks } from './member-checks.ts';
 import { ownSocketsOf } from './rooms.ts';
-import type { Sights } from './sights.ts';
 import type { PresenceServer, PresenceSocket } from './types.ts';
 
-const talkOf = (conversationId: string) => `talk:${conversationId}`;
+const roomOf = (conversationId: string) => `talk:${conversationId}`;
 
-const MAX_TALKS = 100;
+const MAX_CONVERSATIONS = 100;
 /** An indicator lasts six seconds; saying it more often changes nothing. */
 const REPEAT_MS = 1000;
 
 type IndicatorItem = Extract<DeliveryItem, { kind: 'indicator' }>;
 
 /** The conversations that this process's sockets have joined. */
-export class Talks {
+export class ConversationRooms {
   readonly #io: PresenceServer;
   readonly #conversations: Conversations;
   /** Joins under way: what ended since they began to read who is doing what. */
   readonly #joining = new Set<{ conversationId: string; ended: Set<string> }>();
   /** What is being done in conversations that somebody here has joined: by user, then by conversation. */
-  readonly #doing = new Map<string, Map<string, Set<Doing>>>();
+  readonly #indicating = new Map<string, Map<string, Set<IndicatorKind>>>();
   /** What each socket was told of that has not ended since: at the join or as an event, but once. */
   #shown = new WeakMap<PresenceSocket, Set<string>>();
 
@@ -55,24 +55,24 @@ export class Talks {
   /** Joins, for members only; returns what others are doing there now. Throws FORBIDDEN, INVALID_REQUEST or UNAVAILABLE. */
   async join(socket: PresenceSocket, conversationId: string): Promise<IndicatorChange[]> {
     const { caller } = socket.data;
-    const { talks } = socket.data;
-    if (talks && !talks.has(conversationId) && talks.size >= MAX_TALKS) {
-      const message = `A connection can be in ${MAX_TALKS} conversations at most; leave some first.`;
+    const { joined } = socket.data;
+    if (joined && !joined.has(conversationId) && joined.size >= MAX_CONVERSATIONS) {
+      const message = `A connection can be in ${MAX_CONVERSATIONS} conversations at most; leave some first.`;
       throw new RollcallError('INVALID_REQUEST', { message });
     }
     if (caller.service || !(await this.#conversations.isMember(conversationId, caller.userId))) throw notMember();
-    socket.data.talks ??= new Map();
-    socket.data.talks.set(conversationId, socket.data.talks.get(conversationId) ?? new Map());
-    void socket.join(talkOf(conversationId));
+    socket.data.joined ??= new Map();
+    socket.data.joined.set(conversationId, socket.data.joined.get(conversationId) ?? new Map());
+    void socket.join(roomOf(conversationId));
     // Whoever joins again sees again who is typing.
-    this.#forgetShown(socket, conversationId);
+    this.#dropShown(socket, conversationId);
     const joining = { conversationId, ended: new Set<string>() };
     this.#joining.add(joining);
     try {
-      const doing = await this.#conversations.doing(conversationId, caller.userId);
+      const doing = await this.#conversations.indicatorsIn(conversationId, caller.userId);
       // A member no more by now: the news of it may have come before there was anything to leave.
       if (!(await this.#conversations.isMember(conversationId, caller.userId))) {
-        this.#forget(socket, conversationId);
+        this.#drop(socket, conversationId);
         throw notMember();
       }
       const going = doing.filter(({ userId, kind }) => !joining.ended.has(`${kind} ${userId}`));
@@ -93,25 +93,25 @@ export class Talks {
 
   /** The users whose sockets here are in a conversation in which this user is doing something. */
   listenersTo(userId: string): Set<string> {
-    const conversations = [...(this.#doing.get(userId)?.keys() ?? [])];
+    const conversations = [...(this.#indicating.get(userId)?.keys() ?? [])];
     return new Set(conversations.flatMap((conversationId) => [...this.listeners(conversationId)]));
   }
 
   /** Ends and removals may have been missed: what is being done is heard of anew. */
   missed(): void {
-    this.#doing.clear();
+    this.#indicating.clear();
     this.#shown = new WeakMap();
     this.checkMembers();
   }
 
   async leave(socket: PresenceSocket, conversationId: string): Promise<void> {
-    const mine = socket.data.talks?.get(conversationId);
-    this.#forget(socket, conversationId);
+    const mine = socket.data.joined?.get(conversationId);
+    this.#drop(socket, conversationId);
     for (const kind of mine?.keys() ?? []) await this.#stop(socket, conversationId, kind);
   }
 
-  async start(socket: PresenceSocket, conversationId: string, kind: Doing): Promise<void> {
-    const mine = socket.data.talks?.get(conversationId);
+  async start(socket: PresenceSocket, conversationId: string, kind: IndicatorKind): Promise<void> {
+    const mine = socket.data.joined?.get(conversationId);
     if (!mine) throw notJoined();
     const now = performance.now();
     if (now - (mine.get(kind) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
@@ -119,41 +119,41 @@ export class Talks {
     await this.#conversations.start({ conversationId, userId: socket.data.caller.userId, kind, conn: socket.id });
   }
 
-  async stop(socket: PresenceSocket, conversationId: string, kind: Doing): Promise<void> {
-    const mine = socket.data.talks?.get(conversationId);
+  async stop(socket: PresenceSocket, conversationId: string, kind: IndicatorKind): Promise<void> {
+    const mine = socket.data.joined?.get(conversationId);
     if (!mine) throw notJoined();
     if (mine.delete(kind)) await this.#stop(socket, conversationId, kind);
   }
 
   /** The client is gone: whatever it was doing has ended. */
   async end(socket: PresenceSocket): Promise<void> {
-    for (const conversationId of [...(socket.data.talks?.keys() ?? [])]) await this.leave(socket, conversationId);
+    for (const conversationId of [...(socket.data.joined?.keys() ?? [])]) await this.leave(socket, conversationId);
   }
 
   /** Tells those in the conversation who may see the user. */
-  tell({ conversationId, userId, doing: kind, active }: IndicatorItem, sights: Sights): void {
+  tell({ conversationId, userId, doing: kind, active }: IndicatorItem, accesses: Accesses): void {
     for (const joining of this.#joining) {
       if (joining.conversationId !== conversationId) continue;
       if (active) joining.ended.delete(`${kind} ${userId}`);
       else joining.ended.add(`${kind} ${userId}`);
     }
     this.#note(conversationId, userId, kind, active);
-    this.#emit({ conversationId, userId, kind, active }, (viewerId) => sights.of(userId, viewerId) !== 'nothing');
+    this.#emit({ conversationId, userId, kind, active }, (viewerId) => accesses.of(userId, viewerId) !== 'nothing');
   }
 
   /**
    * After a change of the user: who appears inactive is not doing anything either, and who loses or regains sight of
    * them loses or regains what they are doing.
    */
-  follow({ userId, status, cause, before }: Change, sights: Sights): void {
+  onChange({ userId, status, cause, before }: Change, accesses: Accesses): void {
     if (cause === 'manual' && status === 'inactive') this.#endOwn(userId);
     if (!before) return;
-    const saw = (viewerId: string) => before !== 'unknown' && sights.before(userId, viewerId, before) !== 'nothing';
-    for (const [conversationId, kinds] of this.#doing.get(userId) ?? []) {
+    const saw = (viewerId: string) => before !== 'unknown' && accesses.before(userId, viewerId, before) !== 'nothing';
+    for (const [conversationId, kinds] of this.#indicating.get(userId) ?? []) {
       for (const kind of kinds) {
         for (const active of [true, false]) {
           this.#emit({ conversationId, userId, kind, active }, (viewerId) => {
-            const sees = sights.of(userId, viewerId) !== 'nothing';
+            const sees = accesses.of(userId, viewerId) !== 'nothing';
             const isNews = before === 'unknown' || before.overtaken.includes(viewerId) || sees !== saw(viewerId);
             return sees === active && isNews;
           });
@@ -164,7 +164,7 @@ export class Talks {
 
   /** What the user was doing there has ended. */
   expel(conversationId: string, userId: string): void {
-    for (const socket of this.#socketsOf(userId)) this.#forget(socket, conversationId);
+    for (const socket of this.#socketsOf(userId)) this.#drop(socket, conversationId);
   }
 
   #putOut(conversationId: string, userId: string): void {
@@ -176,7 +176,7 @@ export class Talks {
     const joined = new Map<string, Membership>();
     for (const socket of this.#io.of('/').sockets.values()) {
       const { userId } = socket.data.caller;
-      for (const conversationId of socket.data.talks?.keys() ?? []) {
+      for (const conversationId of socket.data.joined?.keys() ?? []) {
         joined.set(`${conversationId} ${userId}`, { conversationId, userId });
       }
     }
@@ -184,20 +184,20 @@ export class Talks {
   }
 
   /** Of what ended while nobody here listened nothing was heard: forgotten with the next that is. */
-  #note(conversationId: string, userId: string, kind: Doing, active: boolean): void {
-    const ofUser = this.#doing.get(userId) ?? new Map<string, Set<Doing>>();
-    const kinds = ofUser.get(conversationId) ?? new Set<Doing>();
+  #note(conversationId: string, userId: string, kind: IndicatorKind, active: boolean): void {
+    const ofUser = this.#indicating.get(userId) ?? new Map<string, Set<IndicatorKind>>();
+    const kinds = ofUser.get(conversationId) ?? new Set<IndicatorKind>();
     if (active && this.#socketsIn(conversationId).length > 0) kinds.add(kind);
     else kinds.delete(kind);
     if (kinds.size > 0) ofUser.set(conversationId, kinds);
     else ofUser.delete(conversationId);
-    if (ofUser.size > 0) this.#doing.set(userId, ofUser);
-    else this.#doing.delete(userId);
+    if (ofUser.size > 0) this.#indicating.set(userId, ofUser);
+    else this.#indicating.delete(userId);
   }
 
   #endOwn(userId: string): void {
     for (const socket of this.#socketsOf(userId)) {
-      for (const [conversationId, kinds] of socket.data.talks ?? []) {
+      for (const [conversationId, kinds] of socket.data.joined ?? []) {
         for (const kind of kinds.keys()) {
           kinds.delete(kind);
           // What cannot be told now ends by itself within seconds.
@@ -226,13 +226,13 @@ export class Talks {
     return true;
   }
 
-  #forgetShown(socket: PresenceSocket, conversationId: string): void {
+  #dropShown(socket: PresenceSocket, conversationId: string): void {
     const shown = this.#shown.get(socket);
     for (const name of shown ?? []) if (name.startsWith(`${conversationId} `)) shown?.delete(name);
   }
 
   #socketsIn(conversationId: string): PresenceSocket[] {
-    return this.#inRoom(talkOf(conversationId));
+    return this.#inRoom(roomOf(conversationId));
   }
 
   #socketsOf(userId: string): PresenceSocket[] {
@@ -244,14 +244,14 @@ export class Talks {
     return [...(adapter.rooms.get(room) ?? [])].flatMap((id) => sockets.get(id) ?? []);
   }
 
-  #stop(socket: PresenceSocket, conversationId: string, kind: Doing): Promise<void> {
+  #stop(socket: PresenceSocket, conversationId: string, kind: IndicatorKind): Promise<void> {
     return this.#conversations.stop({ conversationId, userId: socket.data.caller.userId, kind, conn: socket.id });
   }
 
-  #forget(socket: PresenceSocket, conversationId: string): void {
-    socket.data.talks?.delete(conversationId);
-    this.#forgetShown(socket, conversationId);
-    void socket.leave(talkOf(conversationId));
+  #drop(socket: PresenceSocket, conversationId: string): void {
+    socket.data.joined?.delete(conversationId);
+    this.#dropShown(socket, conversationId);
+    void socket.leave(roomOf(conversationId));
   }
 }
 

@@ -8,7 +8,7 @@ const BOUNDED: JobType[] = ['completed', 'failed', 'wait', 'prioritized'];
  * Removes every job of a queue that speaks of the user, and the queue's own record of what happened to them. Jobs that
  * wait for their time may be a million: of those it is the id that tells, where ids do (`inId`). Returns how many went.
  */
-export async function forgetInQueue(
+export async function removeJobsOf(
   queue: Queue,
   userId: string,
   inId: ((jobId: string) => boolean) | null,

@@ -1,5 +1,5 @@
 import type { PrivacyBefore } from '../../presence/change.ts';
-import { type Openness, type Relation, type Sight, sightOf } from '../../presence/visibility.ts';
+import { type Access, accessOf, type Openness, type Relation } from '../../presence/visibility.ts';
 import type { Presence } from '../../usecases/presence.ts';
 
 const NOBODY_MAY = { visibility: 'nobody', lastSeenVisibility: 'nobody', relations: [] } as const;
@@ -15,7 +15,7 @@ interface Known {
  * What viewers may see of users who do not show everything to everybody, for one telling: asked of Redis first, for the
  * telling itself must not wait between one viewer and the next.
  */
-export class Sights {
+export class Accesses {
   readonly #presence: Presence;
   readonly #known = new Map<string, Known>();
   /** Of whom nobody can say who may see them: they are shown to nobody, and asked about again. */
@@ -42,34 +42,34 @@ export class Sights {
     }
   }
 
-  of(userId: string, viewerId: string | null): Sight {
-    return this.#sight(userId, viewerId, (known) => known);
+  of(userId: string, viewerId: string | null): Access {
+    return this.#access(userId, viewerId, (known) => known);
   }
 
   /** What the viewer could see before a change of the user's privacy. */
-  before(userId: string, viewerId: string | null, privacy: PrivacyBefore): Sight {
+  before(userId: string, viewerId: string | null, privacy: PrivacyBefore): Access {
     const { friends, blocks, ...openness } = privacy;
     const was = (id: string, now: boolean, { added, removed }: { added: string[]; removed: string[] }) =>
       removed.includes(id) || (now && !added.includes(id));
-    return this.#sight(userId, viewerId, (known, id) => ({
+    return this.#access(userId, viewerId, (known, id) => ({
       openness,
       friend: was(id, known.friend, friends),
       blocked: was(id, known.blocked, blocks),
     }));
   }
 
-  #sight(
+  #access(
     userId: string,
     viewerId: string | null,
     view: (known: Between & { openness: Openness }, viewerId: string) => Between & { openness: Openness },
-  ): Sight {
+  ): Access {
     if (viewerId === null || viewerId === userId) return 'all';
     const known = this.#known.get(userId);
     const between = known?.between.get(viewerId);
     // Nobody asked for this viewer: rather nothing than too much.
     if (!known || !between) return 'nothing';
     const { openness, friend, blocked } = view({ openness: known.openness, ...between }, viewerId);
-    return sightOf(openness, { self: false, friend, blocked });
+    return accessOf(openness, { self: false, friend, blocked });
   }
 
   async #ask(userId: string, viewerIds: string[]): Promise<void> {
