@@ -8,6 +8,7 @@ const commands: Record<string, string[]> = {
   style: [join('node_modules', '@biomejs', 'biome', 'bin', 'biome'), 'check', '--error-on-warnings'],
   'dead code': [join('node_modules', 'knip', 'bin', 'knip.js')],
   'import rules': [join('scripts', 'import-rules.ts')],
+  Lua: [join('scripts', 'lua-lint.ts')],
 };
 
 /** Runs them all, says what each found, and returns how many held and how many did not. */

@@ -6,9 +6,9 @@ import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 import type { Stored } from './presence-types.ts';
 import { detailText } from './record.ts';
-import { followUpOf, type Reply, runScript } from './scripts.ts';
+import { followUpOf, type Reply, runScript, type ScriptName } from './scripts.ts';
 
-/** What lua/lib.lua's `storedAt` reads: the mode and the stored user. null: PostgreSQL was not asked. */
+/** What lua/lib-stored.lua's `storedAt` reads: the mode and the stored user. null: PostgreSQL was not asked. */
 export function storedArgs(stored: Stored | null): (string | number)[] {
   if (stored === null) return ['', '', '', '', '', '', '', ''];
   if (stored === 'away') return ['away', '', '', '', '', '', '', ''];
@@ -16,7 +16,7 @@ export function storedArgs(stored: Stored | null): (string | number)[] {
   return [stored.unknown ? 'new' : 'known', ...storedUserArgs(stored)];
 }
 
-/** What lua/lib.lua's `storedUserAt` reads. */
+/** What lua/lib-stored.lua's `storedUserAt` reads. */
 export function storedUserArgs(stored: StoredUser): (string | number)[] {
   const hidden = stored.hidden === null ? '' : Math.round(stored.hidden.remainingMs ?? -1);
   const detail = stored.detail === null ? ['', ''] : [detailText(stored.detail.shown), stored.detail.remainingMs ?? ''];
@@ -24,7 +24,7 @@ export function storedUserArgs(stored: StoredUser): (string | number)[] {
   return [stored.version, stored.lastSeen ?? '', active, hidden, ...detail, stored.privacyRevision];
 }
 
-/** Runs the scripts that begin with lua/lib.lua, each on one shard. */
+/** Runs the scripts that need lua/lib-record.lua, each on one shard. */
 export class PresenceScripts {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
@@ -42,7 +42,7 @@ export class PresenceScripts {
 
   /** Returns what the script answers, and what its caller owes to the queues. Throws ioredis's errors where Redis is away. */
   async run(
-    script: string,
+    script: ScriptName,
     shard: number,
     args: (string | number)[],
     trace = this.#tracing.current(),
@@ -72,7 +72,7 @@ export class PresenceScripts {
   }
 
   /** Runs one that reads and settles nothing: lua/lib-time.lua is all of the preludes that it needs. */
-  read(script: string, shard: number, args: (string | number)[]): Promise<Reply[]> {
+  read(script: ScriptName, shard: number, args: (string | number)[]): Promise<Reply[]> {
     const keys = [this.#keys.due(shard), ...this.#keys.guard(shard)];
     return runScript(this.#redis, script, keys, [...this.#head(shard), ...args]);
   }

@@ -1,7 +1,7 @@
 import type { Cause, Detail } from '../presence/change.ts';
 import type { DeviceKind, Session, SessionState, Standing } from '../presence/session.ts';
 
-/** A user's record in Redis, as lua/lib.lua keeps it. */
+/** A user's record in Redis, as lua/lib-record.lua reads it. */
 export interface UserRecord {
   version: number;
   announced: boolean;

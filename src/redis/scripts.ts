@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
 import { type ScriptRun, scriptRuns } from '../telemetry/script-runs.ts';
 import type { TraceContext } from '../telemetry/tracing.ts';
@@ -8,62 +8,89 @@ import { throwIfRefused } from './gate.ts';
 
 const FOLDER = new URL('./lua/', import.meta.url);
 
-/** The scripts that stand alone. */
-const ALONE = new Set([
-  'take-changes',
+/** What can be run: each a file in lua/. */
+export const SCRIPT_NAMES = [
+  'adopt',
+  'backlog',
+  'close-session',
+  'count-seen',
+  'delivered',
+  'drop-cached',
+  'drop-traces',
+  'erase',
+  'expire-users',
+  'hand-over',
+  'indicate',
+  'inspect',
+  'lease',
+  'log-out',
+  'membership',
+  'open-session',
+  'page-seen',
   'publish',
   'pulse',
-  'sweep',
-  'delivered',
-  'lease',
-  'backlog',
-  'indicate',
-  'membership',
-  'tell-alert',
-  'waiting',
-  'count-seen',
-  'page-seen',
+  'read-statuses',
+  'relations',
   'reserve',
-  'take-push-place',
   'return-push-place',
+  'set-detail',
+  'set-privacy',
+  'set-status',
+  'snapshot',
+  'stage-privacy',
+  'sweep',
+  'take-changes',
+  'take-push-place',
+  'tell-alert',
   'time',
-]);
-
-/** What the others begin with. Redis makes it anew in every call, so what comes often gets no more than it needs. */
-const PRELUDE = ['lib-time.lua', 'lib-privacy.lua', 'lib-budget.lua', 'lib.lua'];
-const OTHER_PRELUDE = new Map([
-  ['read-statuses', ['lib-time.lua', 'lib-privacy.lua', 'lib-status.lua']],
-  ['snapshot', [...PRELUDE, 'lib-status.lua']],
-  ['relations', ['lib-time.lua', 'lib-privacy.lua']],
-  ['stage-privacy', []],
-  ['touch-plain', ['lib-time.lua', 'lib-plain.lua']],
-  ['touch-sessions', [...PRELUDE, 'lib-plain.lua']],
-]);
+  'touch-plain',
+  'touch-sessions',
+  'waiting',
+] as const;
+export type ScriptName = (typeof SCRIPT_NAMES)[number];
 
 interface Script {
   source: string;
   sha: string;
 }
 
-function loadScripts(): Map<string, Script> {
-  const read = (file: string) => readFileSync(new URL(file, FOLDER), 'utf8');
-  const scripts = new Map<string, Script>();
-  for (const file of readdirSync(FOLDER)) {
-    const name = file.replace(/\.lua$/, '');
-    if (name === file || name.startsWith('lib')) continue;
-    const prelude = ALONE.has(name) ? [] : (OTHER_PRELUDE.get(name) ?? PRELUDE);
-    const source = [...prelude, file].map(read).join('\n');
-    scripts.set(name, { source, sha: createHash('sha1').update(source).digest('hex') });
-  }
-  return scripts;
+/** What a file says in its first line that it needs: names of parts, lua/lib-<name>.lua. */
+const NEEDS = /^-- needs: ([a-z ]+)\n/;
+
+/**
+ * The text of a script behind the parts that it needs, and that those need, each once and before whoever needs it. Redis makes
+ * them anew in every call, so a script names no more than it uses. Throws where a part is not there.
+ */
+export function assemble(name: string, read: (file: string) => string): string {
+  const parts: string[] = [];
+  const seen = new Set<string>();
+  const add = (file: string) => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    const text = read(file);
+    for (const needed of NEEDS.exec(text)?.[1]?.split(' ') ?? []) add(`lib-${needed}.lua`);
+    parts.push(text);
+  };
+  add(`${name}.lua`);
+  return parts.join('\n');
 }
 
-const scripts = loadScripts();
+/** The whole text of a script, as Redis is given it. */
+export function sourceOf(name: ScriptName): string {
+  return assemble(name, (file) => readFileSync(new URL(file, FOLDER), 'utf8'));
+}
+
+function loadScript(name: ScriptName): Script {
+  const source = sourceOf(name);
+  return { source, sha: createHash('sha1').update(source).digest('hex') };
+}
+
+const scripts = Object.fromEntries(SCRIPT_NAMES.map((name) => [name, loadScript(name)])) as Record<ScriptName, Script>;
 
 /** What a script answers: strings, integers and lists of them. */
 export type Reply = string | number | null | Reply[];
 
-/** What a script asks for in the first place of its answer (lib.lua, `wake`). */
+/** What a script asks for in the first place of its answer (lua/lib-outbox.lua, `wake`). */
 export function followUpOf(shard: number, asked: Reply | undefined, trace: TraceContext): FollowUp {
   const [bits, ...gone] = String(asked).split(' ');
   const [wakeDeliver, wakeRecord] = [(Number(bits) & 1) !== 0, (Number(bits) & 2) !== 0];
@@ -80,12 +107,11 @@ export function followUpOf(shard: number, asked: Reply | undefined, trace: Trace
  */
 export async function runScript(
   redis: RedisClient,
-  name: string,
+  name: ScriptName,
   keys: string[],
   args: (string | number)[],
 ): Promise<Reply[]> {
-  const script = scripts.get(name);
-  if (!script) throw new Error(`There is no script ${name} in ${FOLDER.pathname}`);
+  const script = scripts[name];
   // The pulse finds out whether Redis takes anything again.
   if (name !== 'pulse') throwIfRefused(redis, keys);
   const begun = performance.now();

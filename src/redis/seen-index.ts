@@ -4,7 +4,7 @@ import { type Fetch, mergeNewest, type Place, type Sighting } from './newest-fir
 import { runScript } from './scripts.ts';
 import { timeOf } from './time.ts';
 
-/** As in lua/lib.lua: after so long without contact nothing expires until the webs have told of their beats. */
+/** As in lua/lib-record.lua: after so long without contact nothing expires until the webs have told of their beats. */
 const OUT_OF_REACH_MS = 1500;
 const PRUNED_AT_ONCE = 1000;
 const SCANNED_AT_ONCE = 500;

@@ -1,3 +1,4 @@
+-- needs: stored
 -- PostgreSQL has answered for users whose record was made without it, whom Redis lost while they were active, or of whom a
 -- failover left less than had been told and recorded.
 -- ARGV  5.. in eights: user, version, lastSeen, announced 1|0, hidden, detail, ms it has left, revision of the privacy

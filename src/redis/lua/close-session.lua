@@ -1,3 +1,4 @@
+-- needs: save
 -- A connection closed: its session ends, at once or after a grace. A late goodbye does nothing.
 -- ARGV  5 user  6 session  7 conn  8 age of the closing (ms)  9 grace (ms)
 -- Returns { wake, code, delay until the user has to be settled (ms), 1 if nobody is left }

@@ -1,3 +1,4 @@
+-- needs: record
 -- After a logout is in PostgreSQL, the last cached traces go; unless the user has come back meanwhile.
 -- ARGV  5.. in pairs: user, the version that was recorded
 -- Returns { 0 }

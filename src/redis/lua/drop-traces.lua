@@ -1,3 +1,4 @@
+-- needs: record
 -- PostgreSQL has erased somebody: what was made of them meanwhile by whatever was on its way goes too, unless they came back.
 -- KEYS  2 outbox; who is gone stands beside it for those who record what is in it, until they have come past this moment,
 --       whoever they are by then

@@ -1,3 +1,4 @@
+-- needs: settle
 -- Forgets a user. Watchers are told that they are gone and were never seen, sockets are closed, and the same entry makes a
 -- worker erase them from PostgreSQL, behind whatever was recorded of them before.
 -- KEYS  12 erased: connection → until when it is refused, without a word about whose it was

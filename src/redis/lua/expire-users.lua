@@ -1,3 +1,4 @@
+-- needs: save
 -- Looks at users whose time has come and makes the transitions that are due. The one way to become inactive
 -- by silence: timeout jobs, due-at-once jobs and the sweep all end here.
 -- ARGV  5.. in pairs: user, number of the timeout job that asks, or ''

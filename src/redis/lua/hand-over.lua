@@ -1,3 +1,4 @@
+-- needs: save
 -- A draining web gives its sessions up without ending them: the clients come back elsewhere. One that nobody can claim again
 -- ends at once, quietly, where its user has another live session.
 -- ARGV  5 handover (ms)  6.. in threes: user, session, conn

@@ -1,3 +1,4 @@
+-- needs: save
 -- One user's whole record, settled, for the user's own eyes and for services.
 -- ARGV  5 user
 -- Returns { wake, now (ms), field, value, … }; nothing after `now` where there is no record

@@ -1,5 +1,6 @@
--- What others are told of one user by the user's own choices: detail, appearing inactive and back, and who may see them. Stands
--- behind lib-privacy.lua. Thirty in ten seconds are told as they come; what is more is gathered, and the newest told once a
+-- needs: privacy
+-- What others are told of one user by the user's own choices: detail, appearing inactive and back, and who may see them.
+-- Thirty in ten seconds are told as they come; what is more is gathered, and the newest told once a
 -- second. Comings and goings are never held back, neither is appearing inactive, and what takes sight from somebody has some more.
 --
 -- In the user's record:

@@ -1,5 +1,6 @@
+-- needs: time
 -- A heartbeat that changes nothing but the time: the session is the connection's and not overdue, the user is plainly
--- active, the beat is fresh and says nothing new. Stands behind lib-time.lua.
+-- active, the beat is fresh and says nothing new.
 
 -- By shard: when the users have to be looked at next, and when they were last seen; until when they are active where that
 -- is not the same as the first. Written in one go.
@@ -50,12 +51,12 @@ local function writeTaken()
       note(heard, shard, id, at)
     end
     redis.call('HSET', key, field, at)
-    local due = expires
+    local dueAt = expires
     if detailUntil then
-      due = math.min(expires, detailUntil)
-      note(apart, shard, id, due)
+      dueAt = math.min(expires, detailUntil)
+      note(apart, shard, id, dueAt)
     end
-    note(moved, shard, id, due)
+    note(moved, shard, id, dueAt)
   end
   if #after > 0 then redis.call('MSET', unpack(after)) end
   taken, lastSeenKeys = {}, {}

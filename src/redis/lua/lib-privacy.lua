@@ -1,4 +1,5 @@
--- Who may see a user. Stands behind lib-time.lua.
+-- needs: time
+-- Who may see a user.
 --
 -- `user:privacy:<id>` is a hash, so that it is lost whole or not at all:
 --   r           revision of PostgreSQL of which this is true

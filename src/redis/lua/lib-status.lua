@@ -1,11 +1,11 @@
--- What others may know of a user, for as long as nothing has to be settled first. Stands behind lib-time.lua and
--- lib-privacy.lua.
+-- needs: time privacy
+-- What others may know of a user, for as long as nothing has to be settled first.
 
 -- Returns status (1|0, -1 where Redis knows nothing, -2 where the user's choice is unknown; nil where the user has to be
 -- settled), last seen (ms, ISO text or ''), version ('' where Redis has none), detail (JSON or ''), and behind them the mark
 -- that says who may see it.
 local function readStatus(id)
-  local version, announced, seen, hiddenUntil, choiceUnknown, detail, detailUntil, told, mark =
+  local version, announced, recorded, hiddenUntil, choiceUnknown, detail, detailUntil, told, mark =
     unpack(redis.call('HMGET', recordKey(id), 'v', 'a', 'l', 'h', 'p', 'd', 'x', 'k', 'r'))
   local lastSeen, active = unpack(redis.call('MGET', lastSeenKey(id), statusKey(id)))
   if hiddenUntil or choiceUnknown or not detail then detail = '' end
@@ -16,8 +16,8 @@ local function readStatus(id)
     and (not detailUntil or tonumber(detailUntil) > now)
     and (choiceUnknown or told == '?' or (told or '') == detail)
   if not plain then return nil, '', '', '', mark end
-  if announced then return 1, lastSeen or seen or '', version, detail, mark end
-  return choiceUnknown and -2 or 0, seen or '', version, detail, mark
+  if announced then return 1, lastSeen or recorded or '', version, detail, mark end
+  return choiceUnknown and -2 or 0, recorded or '', version, detail, mark
 end
 
 -- Puts what a viewer may know of a user behind the others: five values, the last of which is what the viewer may see of it:

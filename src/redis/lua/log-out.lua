@@ -1,3 +1,4 @@
+-- needs: save
 -- Signs out one session, or all of a user's. With the last one the user is inactive at once and no longer
 -- appears inactive by choice.
 -- A logout that was answered and that Redis may have lost since is said again: it ends what it ended then, and nothing else.

@@ -1,3 +1,4 @@
+-- needs: stored
 -- A session opens, or is made again after Redis lost it (mode `restore`).
 -- ARGV  5 user  6 session  7 conn  8 age of this sign of life (ms)  9 age of the connection (ms)
 --      10 kind  11 state (a|i)  12 name  13 sessions allowed  14 mode: connect | restore  15 claims (JSON) or ''

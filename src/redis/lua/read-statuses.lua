@@ -1,3 +1,4 @@
+-- needs: status
 -- What others may know of some users, of whom most need nothing to be settled first.
 -- KEYS  1 any of the shard's; in a cluster its `never` behind it
 -- ARGV  5 viewer, '' for one who sees everything  6.. users

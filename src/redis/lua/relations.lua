@@ -1,3 +1,4 @@
+-- needs: privacy
 -- What stands between a user and those who may be about to be told of them.
 -- KEYS  1 any of the shard's; in a cluster its `never` behind it
 -- ARGV  5 user  6.. viewers

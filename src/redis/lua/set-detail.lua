@@ -1,3 +1,4 @@
+-- needs: stored
 -- What the user lets others see beside the status, or (nothing) no longer does. No sign of life, and no transition.
 -- ARGV  5 user  6 detail (JSON) or '' for nothing  7 ms until it ends, -1: never
 --       8 mode of what is stored  9 version  10 lastSeen  11 announced  12 hidden  13 detail  14 ms it has left  15 revision of the privacy

@@ -1,3 +1,4 @@
+-- needs: stored
 -- Who may see the user, as PostgreSQL has it. Where it is news it is told like a change, with a version of its own, so that
 -- every watcher who loses or regains sight is told so.
 -- ARGV  5 user  6 what PostgreSQL has (JSON): revision, v, l (letters), open (nothing is restricted), previous (revision of

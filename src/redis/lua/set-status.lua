@@ -1,3 +1,4 @@
+-- needs: stored
 -- The user chooses: appear inactive, or be active again.
 -- ARGV  5 user  6 status: active | inactive  7 ms until the choice ends, -1: never  8 claims (JSON) or ''
 --       9 1 where PostgreSQL has already dropped the earlier choice

@@ -1,3 +1,4 @@
+-- needs: save status
 -- What others may know of some users, with their versions. Settles first, so that no state is shown whose event
 -- is not on its way.
 -- ARGV  5 viewer, '' for one who sees everything  6 1: for a watcher, who is shown what was announced last and told of

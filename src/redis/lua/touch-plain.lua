@@ -1,6 +1,7 @@
+-- needs: plain
 -- Heartbeats of many users, gathered by a web process, as far as they change nothing but the time. Whatever else a beat
 -- may mean is left to touch-sessions.
--- KEYS  in fours, for a shard each: due, seen, apartDue, apartActive (see lib.lua); in a cluster its `never` behind them
+-- KEYS  in fours, for a shard each: due, seen, apartDue, apartActive (see lib-record.lua); in a cluster its `never` behind them
 -- ARGV  5.. in sixes: which of the shards (from 0), user, session, conn, age of the beat (ms), state said with it (a, i or '')
 -- Returns { place of a beat that is left (from 1), its moment (ms), … }
 local result = {}

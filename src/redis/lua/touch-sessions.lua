@@ -1,3 +1,4 @@
+-- needs: save plain
 -- Heartbeats of users of one shard of whom more may follow than that they are here: those that touch-plain left, and those
 -- that were kept while Redis was away.
 -- ARGV  5.. in fives: user, session, conn, moment of the beat (ms) or, not above 0, its age with a minus, state said with it

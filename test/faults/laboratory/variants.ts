@@ -46,7 +46,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'last_seen at detection',
-    file: 'src/redis/lua/lib.lua',
+    file: 'src/redis/lua/lib-settle.lua',
     find: 'if deadline <= now and not mayBeat(s) then',
     replace: 'if deadline <= now and not mayBeat(s) then\n      seen(u, now)',
     scene: scenes.goesSilent,
@@ -79,7 +79,7 @@ export const VARIANTS: Variant[] = [
   },
   {
     name: 'tombstones off',
-    file: 'src/redis/lua/lib.lua',
+    file: 'src/redis/lua/lib-record.lua',
     find: 'return (u.tombs[conn] or 0) > now',
     replace: 'return false',
     scene: scenes.beatsAfterLogout,

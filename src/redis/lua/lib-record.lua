@@ -1,0 +1,204 @@
+-- needs: time privacy budget
+-- A user's record, as it is read and as scripts work with it; and what every script that has one is given.
+--
+-- KEYS  1 due          sorted set: user → the moment (ms) this user has to be looked at again
+--       2 outbox       stream of changes, read by the groups `deliver` and `record`
+--       3 pulse        when a process last reached this Redis (ms)
+--       4 hold         'all' while nothing may be expired, because Redis was out of reach; 'beats' while nobody may be taken
+--                      for silent, because a web is behind with beats
+--       5 unrecorded   set: users whose changes the outbox had to drop before they were recorded
+--       6 choiceUnknown set: users whose choices are unknown because PostgreSQL was away
+--       7 wakeDeliver  exists while a wake-up of the group `deliver` is on its way
+--       8 wakeRecord   the same for `record`
+--       9 seen         sorted set: user → last seen, as others may know it (ms); also of users who are long gone
+--      10 apartDue     sorted set: user → due, of those whose `due` is not the moment until which they are active
+--      11 apartActive  sorted set: of the same, user → until when they are active (ms); together they tell how many are
+--      12 erased       sorted set: connections that are refused without a record that says so, by until when (ms)
+--      13 never        in a cluster alone: a key that does not exist, so that no script runs while its slot is being moved
+-- ARGV  1 to 4: see lib-time.lua
+--    last trace        W3C's `traceparent` of what caused this, or ''; taken away here, so that lists of arguments end before
+--
+-- A user's record is the hash `user:sessions:<id>`:
+--   v   version of the last change            a   1 while the user is announced active
+--   l   last seen, as others may know it      c, i, w   cause, session and moment of the last change
+--   h   appear inactive until (ms, -1: until further notice); g: since when
+--   d, x  detail (JSON) and until when (ms; none: until further notice)
+--   k   the detail that was told last, none: nothing; ?: not known, for Redis had lost it
+--   p   1 while PostgreSQL could not be asked  q   last sign of life meanwhile
+--   j   number of the waiting timeout job
+--   e   cause|session of a close whose transition is still to be made
+--   f   1 after a logout whose traces are gone, until there is a session again
+--   r   the mark: revision of the privacy that decides who may see this (lib-privacy.lua)
+--   m, o, n  see lib-budget.lua
+--   s:<session>  conn|standing|deadline|connectedAt|kind|state|name    b:<session>  last sign of life
+--   t:<conn>     tombstone: until when this connection is refused
+-- `standing` is l (live), p (made by a POST), g (closed, in its grace) or h (handed over by a draining web).
+-- `deadline` is empty where it follows from the last sign of life.
+
+local due, outbox = KEYS[1], KEYS[2]
+
+local OUTBOX_CAP = 100000
+local MAX_TOMBSTONES = 64
+local FLICKER = 10000
+local endedBy = { timeout = true, disconnect = true, handover = true }
+local NOBODY = '-'
+
+local trace = table.remove(ARGV)
+local appended, lastAppended = false, nil
+
+-- When the user signed out everywhere last (ms): who was connected before is not let in again.
+local function signedOutKey(id) return stem .. 'user:signed_out:' .. tag .. id end
+
+local function signedOutAt(id)
+  local at = tonumber(redis.call('GET', signedOutKey(id)) or '')
+  -- By a clock that was set back since it would refuse who came after it.
+  return at and at <= now and at or nil
+end
+
+-- The inverse, for what this script itself or PostgreSQL's value wrote; nil for anything else.
+local function fromIso(text)
+  local y, m, d, hh, mm, ss, ms = string.match(text or '', '^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d)%.(%d%d%d)Z$')
+  if not y then return nil end
+  y, m, d = tonumber(y), tonumber(m), tonumber(d)
+  if m <= 2 then y = y - 1 end
+  local era = math.floor(y / 400)
+  local yoe = y - era * 400
+  local doy = math.floor((153 * (m > 2 and m - 3 or m + 9) + 2) / 5) + d - 1
+  local days = era * 146097 + yoe * 365 + math.floor(yoe / 4) - math.floor(yoe / 100) + doy - 719468
+  return (days * 86400 + hh * 3600 + mm * 60 + ss) * 1000 + ms
+end
+
+local holdCached
+local function hold()
+  if holdCached == nil then
+    local beat = tonumber(redis.call('GET', KEYS[3]) or '')
+    holdCached = beat ~= nil and now - beat > 1500 and 'all' or redis.call('GET', KEYS[4]) or ''
+  end
+  return holdCached
+end
+
+-- Nothing expires while Redis has just come back: the webs still hold beats it has not heard of.
+local function held() return hold() ~= '' and hold() ~= 'beats' end
+
+-- Of those whose web is behind with their beats none is silent yet. Who says goodbye has left all the same.
+local function mayBeat(s) return s.standing == 'l' and hold() == 'beats' end
+
+local function pack(s)
+  return table.concat({ s.conn, s.standing, s.deadline and whole(s.deadline) or '', whole(s.at), s.kind, s.state, s.name }, '|')
+end
+
+local function unpackSession(value)
+  local conn, standing, deadline, at, kind, state, name =
+    string.match(value, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
+  return { conn = conn, standing = standing, deadline = tonumber(deadline), at = tonumber(at), kind = kind, state = state, name = name }
+end
+
+local function deadlineOf(s)
+  return s.deadline or s.beat + ttl
+end
+
+local function newUser(id)
+  -- `known`: the record as it was read.
+  return { id = id, key = recordKey(id), version = 0, announced = false, sessions = {}, tombs = {}, dirty = {}, gone = {},
+    toldDetail = '', fresh = true, known = {}, mark = '0' }
+end
+
+-- A sign of life others may know of; while the user appears inactive they may not.
+local function seen(u, moment)
+  if u.choiceUnknown then u.meanwhile = math.max(moment, u.meanwhile or 0)
+  elseif not u.hiddenUntil and (not u.lastSeen or moment > u.lastSeen) then u.lastSeen = moment end
+end
+
+-- The whole record of a user, or nil.
+local function load(id)
+  local flat = redis.call('HGETALL', recordKey(id))
+  if #flat == 0 then return nil end
+  local u = newUser(id)
+  u.fresh = false
+  local known, beats = u.known, {}
+  for n = 1, #flat, 2 do
+    local field, value = flat[n], flat[n + 1]
+    known[field] = value
+    if string.byte(field, 2) == 58 then
+      local kind, name = string.byte(field), string.sub(field, 3)
+      if kind == 115 then u.sessions[name] = unpackSession(value)
+      elseif kind == 98 then beats[name] = tonumber(value)
+      else u.tombs[name] = tonumber(value)
+      end
+    end
+  end
+  u.version = tonumber(known.v) or 0
+  u.announced = known.a == '1'
+  u.lastSeen = tonumber(known.l)
+  u.hiddenUntil = tonumber(known.h)
+  u.hiddenSince = tonumber(known.g)
+  u.detail = known.d
+  u.detailUntil = tonumber(known.x)
+  u.toldDetail = known.k or ''
+  u.choiceUnknown = known.p and true
+  u.meanwhile = tonumber(known.q)
+  u.job = known.j
+  u.cause = known.c
+  u.causeSession = known.i
+  u.since = tonumber(known.w)
+  u.forgotten = known.f and true
+  u.mark = known.r or UNMARKED
+  readBudget(u)
+  -- Counted by a clock that was set back since, it would hold back what is to be told for as long.
+  local countedSince = tonumber(string.match(u.spent or '', '^%d+|(%d+)|'))
+  if countedSince and countedSince > now then u.spent = nil end
+  if u.owed then u.owed = math.min(u.owed, now + GATHERED_FOR) end
+  if known.e then u.endedCause, u.endedSession = string.match(known.e, '^(%a+)|(.*)$') end
+  u.before = u.lastSeen
+  u.hadSession = next(u.sessions) ~= nil
+  for sid, s in pairs(u.sessions) do
+    s.beat = beats[sid] or s.at
+    -- What lies ahead is of a clock that was set back since, or of another server's: nobody is active for longer because of it.
+    if s.beat > now then
+      s.beat, s.ahead, u.dirty[sid] = now, true, true
+    end
+    if s.deadline and s.deadline > now + ttl then
+      s.deadline, u.dirty[sid] = now + ttl, true
+    end
+    seen(u, s.beat)
+  end
+  return u
+end
+
+local function putSession(u, sid, s)
+  u.sessions[sid] = s
+  u.dirty[sid] = true
+  u.gone[sid] = nil
+  u.forgotten = nil
+end
+
+local function dropSession(u, sid)
+  u.sessions[sid] = nil
+  u.dirty[sid] = nil
+  u.gone[sid] = true
+end
+
+-- Refuses a connection from now on: what it still sends comes too late. Two TTLs outlive every late command.
+local function bury(u, conn)
+  if conn ~= NOBODY then u.tombs[conn] = now + 2 * ttl; u.tombsChanged = true end
+end
+
+-- The same for connections that no record speaks of.
+local function refuseFromNow(conns)
+  redis.call('ZREMRANGEBYSCORE', KEYS[12], '-inf', whole(now))
+  for _, conn in ipairs(conns) do redis.call('ZADD', KEYS[12], whole(now + 2 * ttl), conn) end
+  redis.call('PEXPIRE', KEYS[12], whole(2 * ttl))
+end
+
+local function isBuried(u, conn)
+  return (u.tombs[conn] or 0) > now
+end
+
+local function isVisible(u)
+  return not u.hiddenUntil and not u.choiceUnknown and next(u.sessions) ~= nil
+end
+
+-- The detail that others may know, '' for nothing.
+local function detailShown(u)
+  return not u.hiddenUntil and not u.choiceUnknown and u.detail or ''
+end

@@ -1,0 +1,77 @@
+-- needs: outbox
+-- Settle first: what is overdue is dropped, and what is true is announced where it differs from what was announced last.
+
+-- Tells that other people may see the user from now on; `before` says who could until now. The detail is told to those
+-- who get to see it, and taken from those who no longer do. Where the user changes that again and again it is gathered. What
+-- somebody else did is little, and no doing of this user's.
+local function tellPrivacy(u, before, own)
+  local _, visibility, lastSeen = readPrivacy(u.id)
+  local takes = takesAccess(before, visibility, lastSeen)
+  if u.gathered then before = mergeBefore(cjson.decode(u.gathered), before) end
+  u.gathered = cjson.encode(before)
+  if own and not mayTell(u, takes) then return end
+  u.gathered = nil
+  if detailShown(u) ~= '' then u.toldDetail = '?' end
+  local spent = u.spent
+  tell(u, 'privacy', { b = cjson.encode(before) })
+  if not own then u.spent = spent end
+end
+
+-- Tells the webs to close connections that are no longer welcome.
+local function tellClosed(u, conns, reason)
+  if #conns > 0 then append(u, 'x', table.concat(conns, ' '), 'r', reason) end
+end
+
+-- Something only PostgreSQL has to hear of: a user's first visit out of sight, a choice that ended, or a sign of life
+-- that others may know of since a choice is over or known, where that changed nothing else.
+local function tellRecord(u, clearsHidden)
+  append(u, 'n', clearsHidden and 'clear' or 'seen', 'l', u.lastSeen and whole(u.lastSeen) or '',
+    'v', whole(u.version), 'a', whole(now), 'm', u.claims or '')
+  u.claims, u.untold = nil, nil
+end
+
+-- Announces what is true now where it differs from what was announced last.
+local function edge(u, cause, sid)
+  local visible = isVisible(u)
+  u.owed = nil
+  if visible and not u.announced then
+    -- Whoever shows and hides themselves again and again is shown a little later; hiding never waits.
+    if u.showing then cause = 'manual' end
+    if u.lost or cause ~= 'manual' or mayTell(u) then announce(u, true, u.lost and 'restored' or cause, sid) end
+  elseif not visible and (u.announced or (u.lost and not u.choiceUnknown)) then
+    announce(u, false, u.hiddenUntil and 'manual' or cause, sid)
+  elseif not u.choiceUnknown and detailShown(u) ~= u.toldDetail and (u.toldDetail == '?' or mayTell(u)) then tell(u, 'detail')
+  end
+  if u.gathered and not u.choiceUnknown and mayTell(u) then tellPrivacy(u, nothingChanged(u), true) end
+  u.showing = isVisible(u) and not u.announced
+  if not u.choiceUnknown then u.lost = nil end
+end
+
+local causeOf = { l = 'timeout', p = 'timeout', g = 'disconnect', h = 'handover' }
+
+-- Settle first: drops what is overdue and announces what follows from it, before anything else is done.
+local function settle(u)
+  if held() then return end
+  local hiddenUntil = u.hiddenUntil
+  if hiddenUntil and hiddenUntil >= 0 and hiddenUntil <= now then
+    u.hiddenUntil, u.hiddenSince = nil, nil
+  else
+    hiddenUntil = nil
+  end
+  if u.detailUntil and u.detailUntil <= now then u.detail, u.detailUntil = nil, nil end
+  local latest, known = -1, u.lastSeen
+  for sid, s in pairs(u.sessions) do
+    local deadline = deadlineOf(s)
+    -- Who left while appearing inactive was last seen when that began.
+    if not hiddenUntil or deadline > hiddenUntil then seen(u, s.beat) end
+    if deadline <= now and not mayBeat(s) then
+      dropSession(u, sid)
+      if deadline > latest then latest, u.endedCause, u.endedSession = deadline, causeOf[s.standing], sid end
+      u.endedAt = latest
+    end
+  end
+  if hiddenUntil and u.lastSeen ~= known then u.untold = true end
+  -- What has just been read from PostgreSQL is told with what happens now.
+  if u.lost or (u.toldDetail == '?' and isVisible(u) == u.announced and not u.gathered) then return end
+  edge(u, isVisible(u) and (hiddenUntil and 'manual' or 'connect') or u.endedCause or 'timeout')
+end
