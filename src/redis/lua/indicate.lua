@@ -1,3 +1,4 @@
+-- needs: streams
 -- Somebody begins, goes on or stops to type or the like in a conversation. Others are told once when it begins, on
 -- whichever device, and once when it has ended on all of them; the telling is an entry of the shard's outbox.
 -- KEYS  1 indicators  2 outbox  3 doing (of the conversation)  4 wakeDeliver  5 wakeRecord
@@ -14,8 +15,7 @@ local result = { 0 }
 local function append(...)
   if ARGV[7] == '' then redis.call('XADD', KEYS[2], '*', 'i', conversation, 'u', user, ...)
   else redis.call('XADD', KEYS[2], '*', 't', ARGV[7], 'i', conversation, 'u', user, ...) end
-  if redis.call('SET', KEYS[4], '1', 'PX', 500, 'NX') then result[1] = result[1] + 1 end
-  if redis.call('SET', KEYS[5], '1', 'PX', 500, 'NX') then result[1] = result[1] + 2 end
+  result[1] = result[1] + wakeBoth(KEYS[4], KEYS[5])
 end
 
 -- What this user is doing here, by field of the hash.

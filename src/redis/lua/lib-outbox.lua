@@ -1,4 +1,4 @@
--- needs: record
+-- needs: record streams
 -- What a script says to others: the next version of a user, told in the shard's outbox in the same step, and what is owed to the
 -- queues for it.
 
@@ -6,10 +6,7 @@
 -- it, with blanks between, users whose timeout job has nothing to wait for any more, each with its number.
 local jobsGone = {}
 local function wake(result)
-  if appended then
-    if redis.call('SET', KEYS[7], '1', 'PX', 500, 'NX') then result[1] = result[1] + 1 end
-    if redis.call('SET', KEYS[8], '1', 'PX', 500, 'NX') then result[1] = result[1] + 2 end
-  end
+  if appended then result[1] = result[1] + wakeBoth(KEYS[7], KEYS[8]) end
   if #jobsGone > 0 then result[1] = result[1] .. ' ' .. table.concat(jobsGone, ' ') end
   return result
 end

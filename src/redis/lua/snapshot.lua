@@ -21,10 +21,5 @@ for n = 7, #ARGV do
   end
   show(result, ARGV[5], id, mark, status, told, version, detail)
 end
-if redis.call('EXISTS', outbox) == 1 then
-  local info = redis.call('XINFO', 'STREAM', outbox)
-  for n = 1, #info, 2 do
-    if info[n] == 'last-generated-id' then result[2] = info[n + 1] end
-  end
-end
+result[2] = lastIdOf(outbox)
 return wake(result)

@@ -1,3 +1,4 @@
+-- needs: streams
 -- Finds what was left lying in the shards of a node: users past their deadline, an outbox that nobody drains.
 -- KEYS  1 pulse  2 hold  3.. in sevens, for a shard each: due, outbox, unrecorded, choiceUnknown, wakeDeliver, wakeRecord, indicators
 -- ARGV  1 users at most, of a shard
@@ -11,29 +12,19 @@ local held = (beat and now - beat > 1500) or (redis.call('GET', KEYS[2]) or 'bea
 
 -- What the groups have still to do, as bits: 1 deliver, 2 record; each only where no wake-up is on its way.
 local function wakeUps(outbox, wakeDeliver, wakeRecord)
-  local groups = redis.call('EXISTS', outbox) == 1 and redis.call('XINFO', 'GROUPS', outbox) or {}
+  local groups = groupsOf(outbox)
   if #groups < 2 then
-    redis.pcall('XGROUP', 'CREATE', outbox, 'deliver', '0', 'MKSTREAM')
-    redis.pcall('XGROUP', 'CREATE', outbox, 'record', '0', 'MKSTREAM')
-    groups = redis.call('XINFO', 'GROUPS', outbox)
+    makeGroups(outbox)
+    groups = groupsOf(outbox)
   end
-  local last
-  local info = redis.call('XINFO', 'STREAM', outbox)
-  for n = 1, #info, 2 do
-    if info[n] == 'last-generated-id' then last = info[n + 1] end
-  end
-  local wake = 0
-  for _, flat in ipairs(groups) do
-    local group = {}
-    for n = 1, #flat, 2 do group[flat[n]] = flat[n + 1] end
-    if group.pending > 0 or group['last-delivered-id'] ~= last then
+  local last, wake = lastIdOf(outbox), 0
+  for _, group in ipairs(groups) do
+    if hasWork(group, last) then
       local deliver = group.name == 'deliver'
       local flag = deliver and wakeDeliver or wakeRecord
       -- One that was to end by a clock that was set back since.
-      if redis.call('PTTL', flag) > 500 then redis.call('DEL', flag) end
-      if redis.call('SET', flag, '1', 'PX', 500, 'NX') then
-        wake = wake + (deliver and 1 or 2)
-      end
+      if redis.call('PTTL', flag) > WAKE_MS then redis.call('DEL', flag) end
+      wake = wake + wakeOnce(flag) * (deliver and 1 or 2)
     end
   end
   return wake

@@ -1,3 +1,4 @@
+-- needs: streams
 -- One step of draining the outboxes of some shards of a node for one group: acknowledge what was done, then read what is
 -- next. One drain of a shard at a time: the lease. What a dead drain left unacknowledged comes first.
 -- Reading nothing and giving the lease back is one step, so no wake-up can fall between.
@@ -16,16 +17,12 @@ end
 
 -- Up to what the slower group has acknowledged.
 local function trim(outbox)
-  local groups, oldest = redis.pcall('XINFO', 'GROUPS', outbox), nil
-  -- Gone with the store since it was read.
-  if groups.err then return end
-  for _, flat in ipairs(groups) do
-    local info = {}
-    for n = 1, #flat, 2 do info[flat[n]] = flat[n + 1] end
+  -- None where it has gone with the store since it was read.
+  local oldest
+  for _, info in ipairs(groupsOf(outbox)) do
     -- What was done goes, up to the last.
     local ms, sequence = string.match(info['last-delivered-id'], '^(%d+)-(%d+)$')
-    local from = ms .. '-' .. string.format('%.0f', sequence + 1)
-    if info.pending > 0 then from = redis.call('XPENDING', outbox, info.name)[2] end
+    local from = oldestOf(outbox, info) or ms .. '-' .. string.format('%.0f', sequence + 1)
     if not oldest or before(from, oldest) then oldest = from end
   end
   if oldest then redis.call('XTRIM', outbox, 'MINID', oldest) end
@@ -36,9 +33,7 @@ function read(outbox, from)
   local reply = redis.pcall('XREADGROUP', 'GROUP', group, 'drain', 'COUNT', ARGV[4], 'STREAMS', outbox, from)
   if reply and reply.err then
     if not string.find(reply.err, 'NOGROUP', 1, true) then error(reply.err) end
-    -- Groups are made by whoever finds them missing: at the first start, and after Redis came back empty.
-    redis.pcall('XGROUP', 'CREATE', outbox, 'deliver', '0', 'MKSTREAM')
-    redis.pcall('XGROUP', 'CREATE', outbox, 'record', '0', 'MKSTREAM')
+    makeGroups(outbox)
     return read(outbox, from)
   end
   return reply and reply[1][2] or {}

@@ -1,3 +1,4 @@
+-- needs: streams
 -- Somebody is to hear that a friend became active. Where a device of theirs is connected, the telling is an entry of
 -- their shard's outbox; where none is, nothing happens here.
 -- KEYS  1 record (of the one who is told)  2 outbox  3 wakeDeliver  4 wakeRecord
@@ -25,7 +26,6 @@ end
 if result[2] == 1 and ARGV[5] == '1' then
   if ARGV[6] == '' then redis.call('XADD', KEYS[2], '*', 'u', ARGV[1], 'f', ARGV[2], 'a', ARGV[3])
   else redis.call('XADD', KEYS[2], '*', 't', ARGV[6], 'u', ARGV[1], 'f', ARGV[2], 'a', ARGV[3]) end
-  if redis.call('SET', KEYS[3], '1', 'PX', 500, 'NX') then result[1] = result[1] + 1 end
-  if redis.call('SET', KEYS[4], '1', 'PX', 500, 'NX') then result[1] = result[1] + 2 end
+  result[1] = result[1] + wakeBoth(KEYS[3], KEYS[4])
 end
 return result

@@ -1,3 +1,4 @@
+-- needs: streams
 -- How much each group has still to do in a shard, for whoever watches over it.
 -- KEYS  1 outbox
 -- Returns { entries of deliver, age of the oldest (ms), entries of record, age of the oldest }
@@ -5,12 +6,9 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local outbox = KEYS[1]
 local result = { 0, 0, 0, 0 }
-if redis.call('EXISTS', outbox) == 0 then return result end
-for _, flat in ipairs(redis.call('XINFO', 'GROUPS', outbox)) do
-  local group = {}
-  for n = 1, #flat, 2 do group[flat[n]] = flat[n + 1] end
+for _, group in ipairs(groupsOf(outbox)) do
   local place = group.name == 'deliver' and 1 or 3
-  local oldest = group.pending > 0 and redis.call('XPENDING', outbox, group.name)[2]
+  local oldest = oldestOf(outbox, group)
   local unread = redis.call('XRANGE', outbox, '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
   -- Redis cannot tell after an entry was taken out of the middle: then it is at most all there are.
   local lag = unread and (group.lag or redis.call('XLEN', outbox)) or 0
