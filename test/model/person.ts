@@ -1,6 +1,6 @@
 /**
  * What presence means here: who a person is, what time does to them, and what others are told. What else can happen to a
- * person is in happenings.ts. No clock, no store: in production the scripts in redis/lua do the same in one atomic step
+ * person is in scripts.ts, by the script that does it. No clock, no store: in production the scripts in redis/lua do the same in one atomic step
  * each, and these are the rules that the scripts are checked against, in random sequences.
  *
  * A person has sessions: one per device, or per connection where the client named no device. A session has a deadline, a
@@ -9,6 +9,11 @@
  * tells first what it means (`settle`), before doing anything else.
  *
  * All times are milliseconds of one clock.
+ *
+ * Not modelled, and tested by themselves: the hold for webs that are behind with beats (`test/faults/behind.test.ts`), a logout
+ * that is said again to a Redis that had lost it and what `adopt` does with a record that PostgreSQL is ahead of
+ * (`test/full/failover.test.ts`), erasing (`test/flow/erased-meanwhile.test.ts`, `test/full/erasure.test.ts`), who may see whom
+ * (`test/properties/privacy-scripts.test.ts`), and clocks that are set (`test/properties/clock-set-back.test.ts`).
  */
 import type { Cause, Change, Detail, Status, StoredUser } from '../../src/presence/change.ts';
 import { deadlineOf, isLive, type Session, type Standing } from '../../src/presence/session.ts';

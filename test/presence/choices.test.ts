@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Detail, StoredUser } from '../../src/presence/change.ts';
-import { adopt, chooseActive, logOut, setDetail } from '../model/happenings.ts';
 import { nextLook, recall, stranger } from '../model/person.ts';
+import { adopt, chooseActive, logOut, setDetail } from '../model/scripts.ts';
 import { Ann, moment, TTL } from './people.ts';
 
 const nothing: StoredUser = {

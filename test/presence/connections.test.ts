@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { chooseActive, logOut, POSTED } from '../model/happenings.ts';
+import { chooseActive, logOut, POSTED } from '../model/scripts.ts';
 import { Ann, moment, TTL } from './people.ts';
 
 test('a late goodbye of an older connection ends nothing', () => {

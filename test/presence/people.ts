@@ -1,5 +1,5 @@
-import { chooseInactive, close, type Hello, handOver, open, touch } from '../model/happenings.ts';
 import { type Circumstances, type Outcome, type Person, settle, stranger } from '../model/person.ts';
+import { chooseInactive, close, type Hello, handOver, open, touch } from '../model/scripts.ts';
 
 export const TTL = 60_000;
 const START = 1_000_000;

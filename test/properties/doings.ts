@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { NO_DIFFERENCE } from '../../src/presence/visibility.ts';
 import type { Chosen, OpenRequest, Stored } from '../../src/redis/presence-types.ts';
 import type { Staged } from '../../src/redis/privacy-cache.ts';
+import type { Person } from '../model/person.ts';
 import {
   changePrivacy,
   chooseActive,
@@ -13,8 +14,7 @@ import {
   POSTED,
   setDetail,
   touch,
-} from '../model/happenings.ts';
-import type { Person } from '../model/person.ts';
+} from '../model/scripts.ts';
 import { adoptUsers, inspect, look, record, snapshot, sweep, work } from './keeping.ts';
 import { HANDOVER_MS, MAX_SESSIONS, type Step, TTL_MS } from './steps.ts';
 import { type Connection, SHARD, type World } from './world.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { Change } from '../../src/presence/change.ts';
-import { adopt } from '../model/happenings.ts';
 import { detailOf, nextLook, settle, stranger } from '../model/person.ts';
+import { adopt } from '../model/scripts.ts';
 import { SHARD, userIds, type World } from './world.ts';
 
 /** The steps that no user takes: looking at people, and what workers do. */
