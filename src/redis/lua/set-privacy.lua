@@ -12,13 +12,18 @@
 local id, wanted, staged = ARGV[5], cjson.decode(ARGV[6]), ARGV[7]
 local u = load(id)
 local stored = storedAt(9)
-if not u and not stored then return { 0, 'stored', '0' } end
+-- What was gathered for this attempt is of no use to the next one.
+local function refuse(code, revision)
+  if staged ~= '' then redis.call('UNLINK', staged) end
+  return { 0, code, whole(revision) }
+end
+if not u and not stored then return refuse('stored', 0) end
 
 local key = privacyKey(id)
 local standing, visibility, lastSeen = readPrivacy(id)
 local mark = u and u.mark or standing > 0 and whole(standing) or NO_RECORD
 local newMark = wanted.open and '0' or whole(wanted.revision)
-if wanted.revision < standing then return { 0, 'old', whole(standing) } end
+if wanted.revision < standing then return refuse('old', standing) end
 
 -- Somebody who was erased and came back begins anew: what the hash still has is of before.
 local isOfBefore = privacyFields(id, 'x')[1]
@@ -33,13 +38,14 @@ local isSame = stands and standing == wanted.revision
 local wasFound = privacyFields(id, 'q')[1]
 local overtaken, recent = overtakenBy(id, isKnown and visibility or 'e', wanted)
 if nothing then
+  if staged ~= '' then redis.call('UNLINK', staged) end
   redis.call('SREM', restrictedKey, id)
   -- A hash that says nothing would have PostgreSQL asked again and again.
   redis.call('UNLINK', key)
 else
   if staged ~= '' then
     -- What was gathered may have gone meanwhile.
-    if redis.call('HLEN', staged) ~= tonumber(ARGV[8]) then return { 0, 'whole', whole(standing) } end
+    if redis.call('HLEN', staged) ~= tonumber(ARGV[8]) then return refuse('whole', standing) end
     redis.call('UNLINK', key)
     if tonumber(ARGV[8]) > 0 then
       redis.call('RENAME', staged, key)
@@ -47,10 +53,10 @@ else
     end
   elseif isSame then
     -- Friends who count no more are let go of once everybody has heard of it.
-    if not wanted.change and privacyFields(id, 's')[1] then return { 0, 'whole', whole(standing) } end
+    if not wanted.change and privacyFields(id, 's')[1] then return refuse('whole', standing) end
     if not wanted.change then redis.call('HDEL', key, 'd') end
   else
-    if not isKnown then return { 0, 'whole', whole(standing) } end
+    if not isKnown then return refuse('whole', standing) end
     if standing == 0 or isOfBefore then redis.call('UNLINK', key) end
   end
   local fields = { 'r', whole(wanted.revision), 'v', wanted.v, 'l', wanted.l }
