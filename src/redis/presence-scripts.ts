@@ -71,7 +71,7 @@ export class PresenceScripts {
     return { reply, followUp: followUpOf(shard, reply[0], trace) };
   }
 
-  /** Runs one that reads and settles nothing: lua/lib-time.lua is all of the preludes that it needs. */
+  /** Runs one that only reads and settles nobody: of the keys it is given one of the shard's, for whose node and clock it asks. */
   read(script: ScriptName, shard: number, args: (string | number)[]): Promise<Reply[]> {
     const keys = [this.#keys.due(shard), ...this.#keys.guard(shard)];
     return runScript(this.#redis, script, keys, [...this.#head(shard), ...args]);

@@ -4,6 +4,7 @@
 --       whoever they are by then
 -- ARGV  5 user  6 1: what is in the outbox by now is not to be recorded
 -- Returns { 0, this moment (ms) where nobody is here by that id, else 0 }
+
 -- Where nobody records anything for so long, the outbox has more to lose than this.
 local GONE_KEPT_MS = 86400000
 local id = ARGV[5]

@@ -1,4 +1,4 @@
--- Reserves some of what a window still allows, for one web process. Alone: needs no lib.
+-- Reserves some of what a window still allows, for one web process.
 -- KEYS 1 the counter of the window
 -- ARGV 1 how much is reserved; 2 the window's length in ms
 -- Returns: how much has been reserved in this window, this call included; how much of the window is left, in ms

@@ -1,4 +1,4 @@
--- A Web Push was tried: gives its place back and notes what that says of the host. Alone: needs no lib.
+-- A Web Push was tried: gives its place back and notes what that says of the host.
 -- KEYS  1 what is known of the host: `prompt` 1 where its last answer was one, `answered` when that was, `all` until when it
 --         is left alone, `to` and `until` the user to whom it was silent last, and until when for that user alone
 --       2 tries in flight to the host  3 tries in flight for the user

@@ -1,4 +1,4 @@
--- Lets a Web Push go to its push service, or says for how long not. Alone: needs no lib.
+-- Lets a Web Push go to its push service, or says for how long not.
 -- KEYS  1 what is known of the host (fields in return-push-place.lua)  2 tries in flight to the host
 --       3 tries in flight for the user
 -- ARGV  1 this try  2 the user, by a digest  3 how many may be in flight
