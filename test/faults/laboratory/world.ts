@@ -19,6 +19,7 @@ export const WITHIN_MS = 2000;
 /** How far the clock of a process is moved. */
 export const MOVED_MS = 5000;
 const MAX_CONNECTIONS = 40;
+const TOO_MANY_CONNECTIONS = '53300';
 
 const SETTINGS = {
   PRESENCE_TTL_SECONDS: String(TTL_MS / 1000),
@@ -88,8 +89,18 @@ export class World {
     return this.disturbances.together(this.workers.map(({ name }) => name));
   }
 
-  /** A connection of the laboratory's own, past all links; the caller ends it. */
+  /** A connection of the laboratory's own, past all links; the caller ends it. Waits for its turn where somebody has taken all. */
   async connectPostgres(): Promise<pg.Client> {
+    for (const until = Date.now() + 15_000; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
+      try {
+        return await this.#connectPostgres();
+      } catch (error) {
+        if ((error as { code?: string }).code !== TOO_MANY_CONNECTIONS || Date.now() > until) throw error;
+      }
+    }
+  }
+
+  async #connectPostgres(): Promise<pg.Client> {
     const client = new pg.Client({ connectionString: this.databaseUrl, connectionTimeoutMillis: 15_000 });
     client.on('error', () => {});
     await client.connect();
@@ -113,7 +124,7 @@ export class World {
     this.#hoarded.push(hoarder);
     await hoarder.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rollcall'`);
     for (let n = 1; n < MAX_CONNECTIONS; n++) {
-      const client = await this.connectPostgres().catch(() => null);
+      const client = await this.#connectPostgres().catch(() => null);
       if (client) this.#hoarded.push(client);
     }
   }
