@@ -32,9 +32,9 @@ const TRIM_EVERY_MS = 5000;
 const ASSERT_MAINTENANCE_EVERY_MS = 30_000;
 
 /**
- * The timeout jobs give latency, the sweep gives correctness: one worker looks at every shard twice a second, where
- * somebody is about to be overdue four times, by a timer of its own and a short lease in Redis, and settles what no job came for. A lost, late or doubled job, or a
- * process killed between a script and its queue, thus costs less than two seconds.
+ * The timeout jobs give latency, the sweep gives correctness: one worker looks at every shard four times a second, twice
+ * where nobody is about to be overdue, by a timer of its own and a short lease in Redis, and settles what no job came for. A
+ * lost, late or doubled job, or a process killed between a script and its queue, thus costs less than two seconds.
  */
 export class Sweep {
   readonly #services: Services;
