@@ -1,6 +1,7 @@
 import { RollcallError } from '../errors.ts';
 import { isConnectionError } from '../postgres/errors.ts';
 import { isRedisAway } from '../redis/absence.ts';
+import { ChangedMeanwhile } from './privacy.ts';
 
 const RETRY_AFTER_MS = 1000;
 
@@ -13,7 +14,8 @@ export async function guarded<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (isRedisAway(error) || isConnectionError(error)) throw unavailable(error);
+    const passes = error instanceof ChangedMeanwhile;
+    if (passes || isRedisAway(error) || isConnectionError(error)) throw unavailable(error);
     throw error;
   }
 }

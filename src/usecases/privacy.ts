@@ -19,12 +19,36 @@ const MENDING_AT_ONCE = 100;
 
 type Stores = Pick<Services, 'privacy' | 'db'>;
 
+/** Others go on changing who may see the user, faster than it can be read and told. Whoever makes the last change tells it. */
+export class ChangedMeanwhile extends Error {
+  constructor() {
+    super('Who may see a user changes faster than it can be told; it is tried again');
+  }
+}
+
+/** What is being told of a user by this process, for each Redis: the last in line. */
+const lines = new WeakMap<Services['privacy'], Map<string, Promise<unknown>>>();
+
 /**
  * Tells Redis, and with it every watcher, who may see the user from now on. PostgreSQL has it already; the one way for doors
  * and workers. `news` null: nothing was changed, Redis is to have what PostgreSQL says. Returns what is owed to the queues.
- * Errors are those of either store where it is away; nothing is half-told then.
+ * Of one user one change at a time: who makes many side by side would have each of them read anew for every other. Rejects with
+ * ChangedMeanwhile, and with errors of either store where it is away; nothing is half-told then.
  */
 export async function tellPrivacy(stores: Stores, userId: string, news: PrivacyNews | null): Promise<FollowUp> {
+  const line = lines.get(stores.privacy) ?? new Map<string, Promise<unknown>>();
+  lines.set(stores.privacy, line);
+  const told = (line.get(userId) ?? Promise.resolve()).then(() => tellAlone(stores, userId, news));
+  const last = told.catch(() => {});
+  line.set(userId, last);
+  try {
+    return await told;
+  } finally {
+    if (line.get(userId) === last) line.delete(userId);
+  }
+}
+
+async function tellAlone(stores: Stores, userId: string, news: PrivacyNews | null): Promise<FollowUp> {
   const { privacy: cache, db } = stores;
   let privacy = news?.privacy ?? (await privacyOf(db, userId));
   let step = news?.step ?? null;
@@ -48,7 +72,7 @@ export async function tellPrivacy(stores: Stores, userId: string, news: PrivacyN
       wantsWhole = false;
     }
   }
-  throw new Error('Who may see a user changed faster than it could be told; it is tried again');
+  throw new ChangedMeanwhile();
 }
 
 /** Gathers in Redis all that decides, true of one revision: of `privacy` where nothing has changed since, else of a newer one. */
@@ -76,7 +100,7 @@ async function stageWhole(
     if (now.revision <= wanted.revision) return { privacy: wanted, step: wanted === privacy ? step : null, staged };
     wanted = now;
   }
-  throw new Error('Who may see a user changed faster than it could be read; it is tried again');
+  throw new ChangedMeanwhile();
 }
 
 /**
@@ -107,7 +131,7 @@ export class PrivacyMender {
     try {
       this.#followUps.add(await tellPrivacy(this.#stores, userId, null));
     } catch (error) {
-      if (!isRedisAway(error) && !isConnectionError(error)) {
+      if (!(error instanceof ChangedMeanwhile || isRedisAway(error) || isConnectionError(error))) {
         this.#log.error({ err: error, userId }, 'Who may see a user could not be told to Redis');
       }
     } finally {

@@ -47,6 +47,23 @@ test('what a user allows holds from the moment of the answer', async () => {
   expect(await waiting()).not.toContain('bob');
 });
 
+test('who changes their settings many times side by side gets an answer to each, and what PostgreSQL has in the end holds', async () => {
+  await world.comes('gil');
+  const toggle = async (from: number) => {
+    const answers: number[] = [];
+    for (let n = 0; n < 15; n++) {
+      const visibility = (from + n) % 2 === 0 ? 'everyone' : 'nobody';
+      answers.push((await world.as('gil', 'PUT', '/users/gil/settings', { visibility }))[0]);
+    }
+    return answers;
+  };
+  const answers = await Promise.all(Array.from({ length: 10 }, (_, n) => toggle(n)));
+  expect(new Set(answers.flat())).toEqual(new Set([200]));
+  const [, settings] = await world.as('gil', 'GET', '/users/gil/settings');
+  const shown = (settings as typeof open).visibility === 'everyone' ? active('gil') : away('gil');
+  expect(await statusOf('viewer', 'gil')).toEqual(shown);
+});
+
 test('a block hides each from the other, and is listed where it was made', async () => {
   await world.comes('cid');
   await world.comes('dan');
