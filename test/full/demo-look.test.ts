@@ -1,9 +1,9 @@
 import type { BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { Chromium } from '../browser/chromium.ts';
+import { misplaced } from '../browser/misplaced.ts';
 import { addDemoWeb } from '../support/demo-web.ts';
 import { CALM, Deployment, type WebProgram } from '../support/deployment.ts';
-import { Chromium } from './chromium.ts';
-import { misplaced } from './misplaced.ts';
 
 const WIDTHS = [...Array.from({ length: 257 }, (_, n) => 320 + 5 * n), 559, 561, 979, 981];
 const LONGEST_NAME = 'w'.repeat(128);
