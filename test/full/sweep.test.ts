@@ -123,7 +123,7 @@ test('while PostgreSQL is frozen and a newcomer waits for it, whoever falls sile
     await eventually(
       () =>
         Promise.all(
-          Array.from({ length: SHARDS }, (_, n) => rollcall.redis.exists(rollcall.key(`presence:choiceUnknown:s${n}`))),
+          Array.from({ length: SHARDS }, (_, n) => rollcall.redis.exists(rollcall.key(`presence:unseeded:s${n}`))),
         ),
       (shards) => shards.includes(1),
       30_000,
