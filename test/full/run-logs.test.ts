@@ -74,6 +74,9 @@ test('what counts as a secret is known from the settings of a process, in each w
 const NOT_KEPT: Record<string, string> = {
   'test/browser/orphans.test.ts': 'only a browser, which knows no secrets',
   'test/browser/chromium.ts': 'a browser',
+  'test/browser/firefox.ts': 'a browser',
+  'test/browser/webkit.ts': 'a browser and what drives it',
+  'test/full/browsers-orphans.test.ts': 'only browsers',
   'test/browser/example.test.ts': 'a compiler',
   'test/full/python-clients.test.ts': 'a client, which says what it was told',
   'test/full/run-logs.test.ts': 'runs of tests',
