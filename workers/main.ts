@@ -3,7 +3,7 @@ import { type Config, readConfig } from '../src/config/config.ts';
 import { type ProcessPlan, runProcess } from '../src/lifecycle.ts';
 import { createLogger } from '../src/log.ts';
 import { FollowUps } from '../src/queues/follow-ups.ts';
-import { type QueueName, timeoutQueueNames } from '../src/queues/jobs.ts';
+import { type QueueKind, type QueueName, timeoutQueueNames } from '../src/queues/jobs.ts';
 import { openServices } from '../src/stores.ts';
 import { openTracing, tracingService } from '../src/telemetry/tracing-start.ts';
 import { runBroadcast } from './broadcasts.ts';
@@ -39,8 +39,29 @@ async function assemble(): Promise<ProcessPlan> {
     pushed: (result) => metrics.pushed(result),
     leftAlone: (host) => log.warn({ host }, 'A push service does not answer and is left alone for some minutes'),
   };
-  const queue = (name: QueueName, options: Partial<WorkerOptions>, processor: Processor) =>
-    queueService(name, { connection, services, log, options, processor });
+  // One without a worker does not compile.
+  const work = {
+    'last-seen': [{ ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(services, config, log, job)],
+    maintenance: [{ ...LONG, concurrency: 1 }, (job) => runMaintenance(services, config, job)],
+    broadcasts: [{ ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(services, metrics, job)],
+    timeouts: [{ ...SHORT, ...concurrencyOf(config) }, (job, token) => runTimeout(services, followUps, job, token)],
+    notifications: [
+      { ...LONG, ...concurrencyOf(config), ...PUSH_RETRIES },
+      (job) => runNotification(services, config, job),
+    ],
+    pushes: [
+      { ...FOREIGN, concurrency: pushesAtOnce(config), ...PUSH_RETRIES },
+      (job, token) => runPush(services, config, pushListener, job, token),
+    ],
+    webhooks: [
+      { ...FOREIGN, concurrency: 1, settings: { backoffStrategy: retryWebhookAfter } },
+      (job) => runWebhook(services, config, metrics, job),
+    ],
+  } satisfies Record<QueueKind, [Partial<WorkerOptions>, Processor]>;
+  const queues = Object.entries<[Partial<WorkerOptions>, Processor]>(work).flatMap(([kind, [options, processor]]) => {
+    const names = kind === 'timeouts' ? timeoutQueueNames(config.timeoutQueues) : [kind as QueueName];
+    return names.map((name) => queueService(name, { connection, services, log, options, processor }));
+  });
   return {
     log,
     services: [
@@ -48,23 +69,7 @@ async function assemble(): Promise<ProcessPlan> {
       { name: 'stores', start: () => services.look(), stop: () => services.close() },
       { name: 'follow-ups', start: async () => {}, stop: () => followUps.settled() },
       { name: 'queue connection', start: async () => {}, stop: async () => connection.disconnect() },
-      queue('last-seen', { ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(services, config, log, job)),
-      queue('maintenance', { ...LONG, concurrency: 1 }, (job) => runMaintenance(services, config, job)),
-      queue('broadcasts', { ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(services, metrics, job)),
-      ...timeoutQueueNames(config.timeoutQueues).map((name) =>
-        queue(name, { ...SHORT, ...concurrencyOf(config) }, (job, token) =>
-          runTimeout(services, followUps, job, token),
-        ),
-      ),
-      queue('notifications', { ...LONG, ...concurrencyOf(config), ...PUSH_RETRIES }, (job) =>
-        runNotification(services, config, job),
-      ),
-      queue('pushes', { ...FOREIGN, concurrency: pushesAtOnce(config), ...PUSH_RETRIES }, (job, token) =>
-        runPush(services, config, pushListener, job, token),
-      ),
-      queue('webhooks', { ...FOREIGN, concurrency: 1, settings: { backoffStrategy: retryWebhookAfter } }, (job) =>
-        runWebhook(services, config, metrics, job),
-      ),
+      ...queues,
       metricsServer(config, metrics, services, log),
       { name: 'sweep', start: async () => sweep.start(), stop: () => sweep.stop() },
     ],
