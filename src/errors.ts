@@ -20,6 +20,12 @@ export const ERRORS = {
   SESSION_NOT_FOUND: { statusCode: 404, retry: false, reconnect: false, message: 'There is no such session.' },
   NOT_FOUND: { statusCode: 404, retry: false, reconnect: false, message: 'There is no such route.' },
   INVALID_REQUEST: { statusCode: 400, retry: false, reconnect: false, message: 'The request is not valid.' },
+  UNSUPPORTED_PROTOCOL: {
+    statusCode: 400,
+    retry: false,
+    reconnect: false,
+    message: 'This server speaks another version of the protocol; its data names those it speaks in `supported`.',
+  },
   INVALID_USER_ID: {
     statusCode: 400,
     retry: false,
@@ -55,6 +61,8 @@ export interface ErrorDetails {
   message?: string | undefined;
   /** When trying again makes sense, in milliseconds. */
   retryAfterMs?: number | undefined;
+  /** The versions of the protocol that are spoken here, where that is what is wrong. */
+  supported?: number[];
   /** For the log; never sent. */
   cause?: unknown;
 }
@@ -64,13 +72,15 @@ export class RollcallError extends Error {
   readonly code: ErrorCode;
   readonly statusCode: number;
   readonly retryAfterMs?: number;
+  readonly supported?: number[];
 
-  constructor(code: ErrorCode, { message, retryAfterMs, cause }: ErrorDetails = {}) {
+  constructor(code: ErrorCode, { message, retryAfterMs, supported, cause }: ErrorDetails = {}) {
     super(message ?? ERRORS[code].message, cause === undefined ? undefined : { cause });
     this.name = 'RollcallError';
     this.code = code;
     this.statusCode = ERRORS[code].statusCode;
     if (retryAfterMs !== undefined) this.retryAfterMs = Math.max(0, Math.ceil(retryAfterMs));
+    if (supported !== undefined) this.supported = supported;
   }
 }
 
@@ -85,6 +95,7 @@ export interface SocketErrorBody {
   code: ErrorCode;
   message: string;
   retryAfterMs?: number;
+  supported?: number[];
 }
 
 /** Anything that was thrown, as an error the other side may see: what is not ours becomes `INTERNAL_ERROR`. */
@@ -106,6 +117,11 @@ export function retryAfterSeconds(error: RollcallError): number | undefined {
 
 /** The `error` of an acknowledgement and the `data` of a `connect_error`. */
 export function socketErrorBody(thrown: unknown): SocketErrorBody {
-  const { code, message, retryAfterMs } = toRollcallError(thrown);
-  return retryAfterMs === undefined ? { code, message } : { code, message, retryAfterMs };
+  const { code, message, retryAfterMs, supported } = toRollcallError(thrown);
+  return {
+    code,
+    message,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...(supported === undefined ? {} : { supported }),
+  };
 }

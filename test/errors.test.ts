@@ -12,6 +12,7 @@ describe('errors', () => {
       SESSION_NOT_FOUND: 404,
       NOT_FOUND: 404,
       INVALID_REQUEST: 400,
+      UNSUPPORTED_PROTOCOL: 400,
       INVALID_USER_ID: 400,
       CURSOR_TOO_OLD: 410,
       PAYLOAD_TOO_LARGE: 413,

@@ -150,7 +150,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     const { code, retryAfterMs } = error;
     if (code === 'TOO_MANY_WATCHED') hooks.tooManyWatched(error);
     tokens.refused(code);
-    if (FINAL_CODES.includes(code)) end('refused', error);
+    if (FINAL_CODES.test(code)) end('refused', error);
     else retry({ error, leastMs: retryAfterMs, atOnce: code === 'TOKEN_EXPIRED' && tokens.age() > YOUNG_MS });
   }
 

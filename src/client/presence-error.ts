@@ -31,6 +31,6 @@ export function toPresenceError(thrown: unknown, code = 'INTERNAL_ERROR'): Prese
 }
 
 /** Refusals that the same request would only get again. */
-export const FINAL_CODES = ['FORBIDDEN', 'INVALID_REQUEST', 'INVALID_USER_ID'];
+export const FINAL_CODES = /^(FORBIDDEN|INVALID_|UNSUPPORTED_)/;
 /** Refusals that end when the backend gives a better token, or another session ends. */
 export const SLOW_CODES = ['UNAUTHENTICATED', 'TOO_MANY_SESSIONS', 'PAYLOAD_TOO_LARGE'];

@@ -52,6 +52,7 @@ export const TOLD: { readonly [E in ServerEvent]: z.infer<(typeof SERVER_EVENTS)
   ready: {
     userId: 'ada',
     sessionId: 'd3fW0mT8kQzXn5vJ2hLbYc',
+    protocol: 1,
     heartbeatIntervalMs: 30_000,
     ttlMs: 60_000,
     serverTime: NOON,

@@ -17,7 +17,11 @@ import {
   VersionedStatus,
 } from './vocabulary.ts';
 
+/** The version of this protocol. It changes only when an older client would misread something. */
+export const PROTOCOL = 1;
+
 const CONNECT_OPTIONS = {
+  protocol: z.literal(PROTOCOL).optional(),
   deviceId: Id.optional(),
   device: greeting({ kind: DeviceKind, name: line(LIMITS.deviceNameCharacters).optional() }).optional(),
   watch: UserIdList.optional(),
@@ -93,6 +97,7 @@ export type StatusChanges = z.infer<typeof StatusChanges>;
 
 /** Comes first after connecting. An observer (a service token) has no session of its own. */
 export const Ready = z.object({
+  protocol: z.literal(PROTOCOL),
   userId: UserId,
   sessionId: Id.nullable(),
   heartbeatIntervalMs: z.number().positive(),
@@ -131,6 +136,10 @@ export const SocketError = z.object({
   code: z.string(),
   message: z.string(),
   retryAfterMs: z.number().nonnegative().optional(),
+  supported: z
+    .array(z.number())
+    .optional()
+    .meta({ description: 'Versions of the protocol, with `UNSUPPORTED_PROTOCOL`' }),
 });
 export type SocketError = z.infer<typeof SocketError>;
 

@@ -37,6 +37,7 @@ test('whoever is let in is told first who it is, by which session, and how often
   const ada = somebody('ada');
   const client = await TestClient.connect(rollcall.url, ada, { deviceId: 'laptop', watch: ['never-came'] });
   expect(client.ready).toEqual({
+    protocol: 1,
     userId: ada,
     sessionId: expect.stringMatching(/^[A-Za-z0-9._\-@|+:~]{1,128}$/),
     heartbeatIntervalMs: 30_000,
@@ -46,6 +47,28 @@ test('whoever is let in is told first who it is, by which session, and how often
   });
   expect(Math.abs(Date.parse(client.ready?.serverTime ?? '') - Date.now())).toBeLessThan(5000);
   client.leave();
+});
+
+test('the first version of the protocol is spoken, named or not', async () => {
+  for (const protocol of [1, null, undefined]) {
+    const client = await TestClient.connect(rollcall.url, somebody('eve'), { protocol });
+    expect(client.ready?.protocol).toBe(1);
+    client.leave();
+  }
+});
+
+test.each([2, 0, '1', 1.5, {}, true])(
+  'protocol %j is refused with those that are spoken, whatever else the handshake says',
+  async (protocol) => {
+    const token = await tokenFor(somebody('eve'));
+    const refused = await refusal({ token, protocol, watch: 'of another version' });
+    expect(refused.code).toBe('UNSUPPORTED_PROTOCOL');
+    expect(refused.data).toMatchObject({ code: 'UNSUPPORTED_PROTOCOL', supported: [1] });
+  },
+);
+
+test('a protocol that is not spoken says nothing to who has no valid token', async () => {
+  expect((await refusal({ token: 'none', protocol: 2 })).code).toBe('UNAUTHENTICATED');
 });
 
 test('long polling is as good as a websocket', async () => {

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { RollcallError, socketErrorBody, toRollcallError } from '../../errors.ts';
-import { ConnectOptions, type Ready } from '../../protocol/socket.ts';
+import { ConnectOptions, PROTOCOL, type Ready } from '../../protocol/socket.ts';
 import type { Services } from '../../stores.ts';
 import { iso } from '../../usecases/payloads.ts';
 import { nothingSeen } from '../../usecases/reads.ts';
@@ -47,6 +47,7 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
   if (typeof token !== 'string') throw tokens.missing();
   const caller = await tokens.check(token, address, LEAST_LEFT_MS);
   await limits.connect(caller, token);
+  requireProtocol(rest.protocol);
   const options = parse(ConnectOptions, rest);
   deps.tellStrange(rest);
   if (caller.service && !caller.service.read) throw new RollcallError('FORBIDDEN');
@@ -80,6 +81,12 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
     }
     throw error;
   }
+}
+
+/** Before the shape of the rest, which may be that of another version. Absent means the first. */
+function requireProtocol(named: unknown): void {
+  if (named === undefined || named === null || named === PROTOCOL) return;
+  throw new RollcallError('UNSUPPORTED_PROTOCOL', { supported: [PROTOCOL] });
 }
 
 /**
@@ -128,6 +135,7 @@ export function leave({ data }: PresenceSocket, connections: Connections, reason
 
 function welcomeOf(connection: Connection | null, userId: string, config: Config, picture: Picture | null): Ready {
   return {
+    protocol: PROTOCOL,
     userId,
     sessionId: connection?.sessionId ?? null,
     heartbeatIntervalMs: config.heartbeatIntervalMs,
