@@ -26,7 +26,7 @@ import { NO_TRACING, type Tracing } from './telemetry/tracing.ts';
 const LOOK_LIMIT_MS = 1000;
 
 /** The stores and queues of a process. */
-export interface Services {
+export interface Stores {
   redis: RedisClient;
   keys: Keys;
   clock: RedisClock;
@@ -55,7 +55,7 @@ export interface Services {
 }
 
 /** Opens Redis, PostgreSQL and the queues. Returns at once: each may be away, and each comes back by itself. */
-export function openServices(config: Config, log: Logger, tracing: Tracing = NO_TRACING): Services {
+export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TRACING): Stores {
   const settings = {
     urls: config.redisUrls,
     cluster: config.redisCluster,

@@ -5,7 +5,7 @@ import { type Activation, type Asker, askersOf, claimAlerts, usersAskedAbout } f
 import { subscriptionsOf } from '../src/postgres/push-subscriptions.ts';
 import type { Cause, Change } from '../src/presence/change.ts';
 import type { FriendActiveJob, PushJob } from '../src/queues/jobs.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 
 const ASKERS_AT_ONCE = 200;
 /** Somebody came. Not who was here all along, and Redis or a watcher did not know. */
@@ -15,7 +15,7 @@ const COMINGS = new Set<Cause>(['connect', 'heartbeat', 'manual']);
  * Of these changes, those that friends may want to hear of get a job that looks again once the user has stayed for a
  * while. Safe to repeat.
  */
-export async function scheduleAlerts({ db, queues }: Services, config: Config, changes: Change[]): Promise<void> {
+export async function scheduleAlerts({ db, queues }: Stores, config: Config, changes: Change[]): Promise<void> {
   const comings = changes.filter((change) => isWorthTelling(change, config.alertMinAbsenceMs));
   if (comings.length === 0) return;
   const asked = await usersAskedAbout(db, [...new Set(comings.map((change) => change.userId))]);
@@ -31,7 +31,7 @@ function isWorthTelling({ status, cause, awaySince, at }: Change, minAbsenceMs: 
 }
 
 /** Whether the user has been active, and shown so, ever since. */
-export async function isStillActive({ store, queues }: Services, { userId, at }: Activation): Promise<boolean> {
+export async function isStillActive({ store, queues }: Stores, { userId, at }: Activation): Promise<boolean> {
   const { record, followUp } = await store.inspect(userId);
   await queues.enqueue(followUp);
   return record?.announced === true && record.since !== null && record.since <= at;
@@ -41,32 +41,32 @@ export async function isStillActive({ store, queues }: Services, { userId, at }:
  * Tells the friends who asked. A page of them is noted in the job, claimed in PostgreSQL and then told: where a worker
  * dies in between, the next one tells the noted page again, and nobody else a second time.
  */
-export async function runFriendActive(services: Services, config: Config, job: Job<FriendActiveJob>) {
+export async function runFriendActive(stores: Stores, config: Config, job: Job<FriendActiveJob>) {
   const { userId, at, telling } = job.data;
   const activation = { userId, at: Date.parse(at) };
-  if (!(await isStillActive(services, activation))) return { dropped: 'not active any more since then' };
+  if (!(await isStillActive(stores, activation))) return { dropped: 'not active any more since then' };
   const { alertCooldownMs: cooldownMs } = config;
   const counts = { connected: 0, pushes: 0 };
   const tell = async (askerIds: string[], again: boolean) => {
-    const claimed = await claimAlerts(services.db, activation, { askerIds, cooldownMs, again });
+    const claimed = await claimAlerts(stores.db, activation, { askerIds, cooldownMs, again });
     const away: string[] = [];
     for (const askerId of claimed) {
-      const { told, followUp } = await services.alerts.tell(askerId, activation);
-      await services.queues.enqueue(followUp);
+      const { told, followUp } = await stores.alerts.tell(askerId, activation);
+      await stores.queues.enqueue(followUp);
       if (told) counts.connected++;
       else away.push(askerId);
     }
-    if (config.vapid !== null && away.length > 0) counts.pushes += await addPushes(services, away, job.data);
+    if (config.vapid !== null && away.length > 0) counts.pushes += await addPushes(stores, away, job.data);
   };
 
   if (telling) await tell(telling, true);
   let after = job.data.after ?? '';
   for (;;) {
-    const askers = await askersOf(services.db, activation, { cooldownMs, after, limit: ASKERS_AT_ONCE });
+    const askers = await askersOf(stores.db, activation, { cooldownMs, after, limit: ASKERS_AT_ONCE });
     const last = askers.at(-1);
     if (!last) return counts;
     after = last.userId;
-    const reachable = await whoCanBeReached(services, config, askers);
+    const reachable = await whoCanBeReached(stores, config, askers);
     if (reachable.length === 0) continue;
     await job.updateData({ ...job.data, after, telling: reachable });
     await tell(reachable, false);
@@ -74,14 +74,14 @@ export async function runFriendActive(services: Services, config: Config, job: J
 }
 
 /** An alert that nobody could get is not used up. */
-async function whoCanBeReached({ alerts }: Services, { vapid }: Config, askers: Asker[]): Promise<string[]> {
+async function whoCanBeReached({ alerts }: Stores, { vapid }: Config, askers: Asker[]): Promise<string[]> {
   const reachable = await Promise.all(
     askers.map(async ({ userId, subscribed }) => (subscribed && vapid !== null) || (await alerts.isConnected(userId))),
   );
   return askers.filter((_, n) => reachable[n]).map((asker) => asker.userId);
 }
 
-async function addPushes({ db, queues }: Services, askerIds: string[], { userId, at }: FriendActiveJob) {
+async function addPushes({ db, queues }: Stores, askerIds: string[], { userId, at }: FriendActiveJob) {
   const jobs = (await subscriptionsOf(db, askerIds)).map(({ userId: to, endpoint }) => {
     const data: PushJob = {
       to,

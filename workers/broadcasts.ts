@@ -2,14 +2,14 @@ import type { Job } from 'bullmq';
 import type { DrainJob } from '../src/queues/jobs.ts';
 import { type DeliveryItem, publish } from '../src/redis/delivery.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { ending, type TraceContext } from '../src/telemetry/tracing.ts';
 import { drain } from './drain.ts';
 import type { WorkerMetrics } from './metrics.ts';
 
 /** Hands the new changes of some shards, and the connections to close, to every web process. */
 export async function runBroadcast(
-  { outbox, redis, keys, tracing }: Services,
+  { outbox, redis, keys, tracing }: Stores,
   metrics: WorkerMetrics,
   job: Job<DrainJob>,
 ) {

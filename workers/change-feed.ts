@@ -2,7 +2,7 @@ import type { Config } from '../src/config/config.ts';
 import { receiverOf } from '../src/config/webhook-settings.ts';
 import { dropErasuresFromFeed, feedStanding, positionChanges } from '../src/postgres/change-feed.ts';
 import { takenUpTo } from '../src/postgres/webhooks.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 
 /** How many positions are given in one go, and how often in a pass. */
 const POSITIONS_AT_ONCE = 5000;
@@ -16,12 +16,12 @@ const ERASURES_STAY_MS = 30_000;
  * while their receiver is behind, and lets erasures go.
  */
 export class FeedKeeper {
-  readonly #services: Services;
+  readonly #stores: Stores;
   readonly #receiver: string | null;
   #forgotAt = Number.NEGATIVE_INFINITY;
 
-  constructor(services: Services, { webhook }: Pick<Config, 'webhook'>) {
-    this.#services = services;
+  constructor(stores: Stores, { webhook }: Pick<Config, 'webhook'>) {
+    this.#stores = stores;
     this.#receiver = webhook && receiverOf(webhook);
   }
 
@@ -29,7 +29,7 @@ export class FeedKeeper {
   async #position(): Promise<number> {
     let total = 0;
     for (let go = 0; go < GOES_A_PASS; go++) {
-      const given = await positionChanges(this.#services.db, POSITIONS_AT_ONCE);
+      const given = await positionChanges(this.#stores.db, POSITIONS_AT_ONCE);
       total += given;
       if (given < POSITIONS_AT_ONCE) break;
     }
@@ -37,7 +37,7 @@ export class FeedKeeper {
   }
 
   async pass(): Promise<{ positioned: number; behind: boolean }> {
-    const { db, queues } = this.#services;
+    const { db, queues } = this.#stores;
     const standing = await feedStanding(db);
     const positioned = standing.waiting ? await this.#position() : 0;
     const taken = this.#receiver === null ? null : await takenUpTo(db, this.#receiver);

@@ -1,7 +1,7 @@
 import type { Config } from '../src/config/config.ts';
 import type { FollowUps } from '../src/queues/follow-ups.ts';
 import { SHARDS } from '../src/redis/keys.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 
 const PAGE = 500;
 /** Whose clocks differ by less is seen to in time anyhow. */
@@ -14,16 +14,16 @@ const MARGIN_MS = 1000;
  * ends some day.
  */
 export class ClockSteps {
-  readonly #services: Services;
+  readonly #stores: Stores;
   readonly #followUps: FollowUps;
   readonly #latestMs: number;
   #due = false;
 
-  constructor(services: Services, { ttlMs }: Pick<Config, 'ttlMs'>, followUps: FollowUps) {
-    this.#services = services;
+  constructor(stores: Stores, { ttlMs }: Pick<Config, 'ttlMs'>, followUps: FollowUps) {
+    this.#stores = stores;
     this.#followUps = followUps;
     this.#latestMs = ttlMs + MARGIN_MS;
-    services.pulse.onBack(() => {
+    stores.pulse.onBack(() => {
       this.#due = true;
     });
   }
@@ -43,7 +43,7 @@ export class ClockSteps {
   }
 
   async #look(shard: number): Promise<number> {
-    const { index, store } = this.#services;
+    const { index, store } = this.#stores;
     let users = 0;
     let cursor = '0';
     do {

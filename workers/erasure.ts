@@ -3,33 +3,33 @@ import { erasedAgo, eraseUser, isAnybodyErased } from '../src/postgres/erasure.t
 import { loadStoredUsers } from '../src/postgres/users.ts';
 import type { Change } from '../src/presence/change.ts';
 import type { EraseTracesJob } from '../src/queues/jobs.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 
 /**
  * What an erasure in the outbox asks for, in its place among the changes: whatever was recorded before it goes, and
  * nothing that comes late brings it back. May be repeated. Returns until when (ms of Redis's clock) nothing that was made of
  * the user is to be recorded; null: they have come back.
  */
-export async function erase(services: Services, { userId, version }: Change): Promise<number | null> {
-  const { db, memberships, queues } = services;
+export async function erase(stores: Stores, { userId, version }: Change): Promise<number | null> {
+  const { db, memberships, queues } = stores;
   for (const conversationId of await eraseUser(db, userId, version)) {
     // At once; should this fail, it is noted with the removal that Redis has to hear of it.
     await queues.enqueue(await memberships.remove(conversationId, userId));
   }
-  const goneUntil = await dropTraces(services, userId, true);
+  const goneUntil = await dropTraces(stores, userId, true);
   // Jobs that are at work now leave their traces a moment later.
   await queues.addEraseTraces(userId);
   return goneUntil;
 }
 
 /** Removes what queues and indexes still hold of somebody who was erased, unless they have come back. */
-export async function eraseTraces(services: Services, { data: { userId } }: Job<EraseTracesJob>) {
-  const back = (await dropTraces(services, userId, false)) === null;
-  return { jobs: await services.queues.removeJobs(userId, { keepTimeouts: back }) };
+export async function eraseTraces(stores: Stores, { data: { userId } }: Job<EraseTracesJob>) {
+  const back = (await dropTraces(stores, userId, false)) === null;
+  return { jobs: await stores.queues.removeJobs(userId, { keepTimeouts: back }) };
 }
 
 /** When nobody was here by that id (ms of Redis's clock); null: they have come back. */
-async function dropTraces({ db, store }: Services, userId: string, isRecording: boolean): Promise<number | null> {
+async function dropTraces({ db, store }: Stores, userId: string, isRecording: boolean): Promise<number | null> {
   return (await loadStoredUsers(db, [userId])).has(userId) ? null : store.dropTraces(userId, { isRecording });
 }
 
@@ -37,8 +37,8 @@ async function dropTraces({ db, store }: Services, userId: string, isRecording: 
  * A Redis that came back with older data has people again who were erased since: they are erased once more. Bounded passes;
  * mostly nobody was erased within the last day, and there is nothing to look for. Returns how many.
  */
-export async function eraseAgain(services: Services): Promise<number> {
-  const { db, seen, store, queues } = services;
+export async function eraseAgain(stores: Stores): Promise<number> {
+  const { db, seen, store, queues } = stores;
   if (!(await isAnybodyErased(db))) return 0;
   let count = 0;
   for await (const userIds of seen.everybody()) {
@@ -46,7 +46,7 @@ export async function eraseAgain(services: Services): Promise<number> {
     const back = await loadStoredUsers(db, erased);
     for (const userId of erased.filter((id) => !back.has(id))) {
       // Who came back a moment ago may not be recorded yet.
-      if (await hasComeBack(services, userId)) continue;
+      if (await hasComeBack(stores, userId)) continue;
       await queues.enqueue((await store.erase(userId)).followUp);
       count++;
     }
@@ -55,7 +55,7 @@ export async function eraseAgain(services: Services): Promise<number> {
 }
 
 /** Whether somebody connected under the id after it was erased. */
-async function hasComeBack({ db, store, queues }: Services, userId: string): Promise<boolean> {
+async function hasComeBack({ db, store, queues }: Stores, userId: string): Promise<boolean> {
   const { record, now, followUp } = await store.inspect(userId);
   await queues.enqueue(followUp);
   const agoMs = (await erasedAgo(db, [userId])).get(userId) ?? 0;

@@ -9,7 +9,7 @@ import type { Cause } from '../src/presence/change.ts';
 import type { DrainJob, RejectedJob } from '../src/queues/jobs.ts';
 import { shardOf } from '../src/redis/keys.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { ending } from '../src/telemetry/tracing.ts';
 import { scheduleAlerts } from './alerts.ts';
 import { drain } from './drain.ts';
@@ -23,18 +23,18 @@ const NO_TRANSITION = new Set<Cause>(['restored', 'detail', 'privacy']);
  * Writes the changes of some shards to PostgreSQL, one statement a batch. While PostgreSQL is away the entries wait in the
  * outbox, and the sweep wakes this job again and again.
  */
-export async function runLastSeen(services: Services, config: Config, log: Logger, job: Job<DrainJob | RejectedJob>) {
-  if (job.name === 'rejected') return retryRejected(services, job as Job<RejectedJob>);
+export async function runLastSeen(stores: Stores, config: Config, log: Logger, job: Job<DrainJob | RejectedJob>) {
+  if (job.name === 'rejected') return retryRejected(stores, job as Job<RejectedJob>);
   const { shards } = job.data as DrainJob;
   try {
-    const result = await drain(services.outbox, 'record', shards, async (taken) => {
+    const result = await drain(stores.outbox, 'record', shards, async (taken) => {
       const entries = [...taken.values()].flatMap((step) => step.entries);
       const goneUntil = new Map([...taken.values()].flatMap((step) => [...step.gone]));
-      await ending(services.tracing.step('record', entries), () => record(services, log, entries, goneUntil));
+      await ending(stores.tracing.step('record', entries), () => record(stores, log, entries, goneUntil));
       const changes = entries.flatMap((entry) => (entry.kind === 'change' ? [entry.change] : []));
-      await scheduleAlerts(services, config, changes);
+      await scheduleAlerts(stores, config, changes);
     });
-    await Promise.all(result.drained.map((shard) => recordDropped(services, shard)));
+    await Promise.all(result.drained.map((shard) => recordDropped(stores, shard)));
     return result;
   } catch (error) {
     if (!isConnectionError(error)) throw error;
@@ -44,7 +44,7 @@ export async function runLastSeen(services: Services, config: Config, log: Logge
 
 /** `goneUntil`: who was erased, and until when what was made of them goes with the rest; more may be in the entries. */
 async function record(
-  services: Services,
+  stores: Stores,
   log: Logger,
   entries: OutboxEntry[],
   goneUntil: Map<string, number>,
@@ -55,9 +55,9 @@ async function record(
     if (entry.kind !== 'change' && entry.kind !== 'note') continue;
     if (entry.change.cause === 'erased') {
       // Behind all that was recorded before, and before all that is recorded of somebody who comes back.
-      await recordOrReject(services, log, batch);
+      await recordOrReject(stores, log, batch);
       batch = [];
-      const until = await erase(services, entry.change);
+      const until = await erase(stores, entry.change);
       if (until === null) goneUntil.delete(entry.change.userId);
       else goneUntil.set(entry.change.userId, until);
       continue;
@@ -73,17 +73,17 @@ async function record(
     });
     if (clearsHidden) loggedOut.push({ userId: entry.userId, version: entry.change.version });
   }
-  await recordOrReject(services, log, batch);
+  await recordOrReject(stores, log, batch);
   for (const [shard, users] of Map.groupBy(loggedOut, ({ userId }) => shardOf(userId))) {
-    await services.store.dropCached(shard, users);
+    await stores.store.dropCached(shard, users);
   }
 }
 
 /** A batch that PostgreSQL refuses for its data is halved until the refused row stands alone; that one is put aside. */
-async function recordOrReject(services: Services, log: Logger, batch: RecordedEntry[]): Promise<void> {
+async function recordOrReject(stores: Stores, log: Logger, batch: RecordedEntry[]): Promise<void> {
   if (batch.length === 0) return;
   try {
-    await recordChanges(services.db, batch);
+    await recordChanges(stores.db, batch);
   } catch (error) {
     if (isConnectionError(error)) throw error;
     const [only] = batch;
@@ -93,24 +93,24 @@ async function recordOrReject(services: Services, log: Logger, batch: RecordedEn
         { userId: only.change.userId, reason },
         'PostgreSQL refused a row; it waits among the failed last-seen jobs',
       );
-      await services.queues.addRejected({ entry: only, reason });
+      await stores.queues.addRejected({ entry: only, reason });
       return;
     }
     const middle = batch.length >> 1;
-    await recordOrReject(services, log, batch.slice(0, middle));
-    await recordOrReject(services, log, batch.slice(middle));
+    await recordOrReject(stores, log, batch.slice(0, middle));
+    await recordOrReject(stores, log, batch.slice(middle));
   }
 }
 
 /** First run: fails at once, which is what puts the row on the board. A retry from there writes it. */
-async function retryRejected({ db }: Services, job: Job<RejectedJob>) {
+async function retryRejected({ db }: Stores, job: Job<RejectedJob>) {
   if (job.attemptsMade === 0 && job.attemptsStarted <= 1) throw new Error(job.data.reason);
   await recordChanges(db, [job.data.entry as RecordedEntry]);
   return { recorded: 1 };
 }
 
 /** Users whose changes the outbox had to drop: their history is lost, their last seen is not. */
-async function recordDropped({ outbox, index, db }: Services, shard: number): Promise<void> {
+async function recordDropped({ outbox, index, db }: Stores, shard: number): Promise<void> {
   for (;;) {
     const userIds = await outbox.unrecorded(shard, UNRECORDED_AT_ONCE);
     if (userIds.length === 0) return;

@@ -4,7 +4,7 @@ import { type ProcessPlan, runProcess } from '../src/lifecycle.ts';
 import { createLogger } from '../src/log.ts';
 import { FollowUps } from '../src/queues/follow-ups.ts';
 import { type QueueKind, type QueueName, timeoutQueueNames } from '../src/queues/jobs.ts';
-import { openServices } from '../src/stores.ts';
+import { openStores } from '../src/stores.ts';
 import { openTracing, tracingService } from '../src/telemetry/tracing-start.ts';
 import { runBroadcast } from './broadcasts.ts';
 import { runLastSeen } from './last-seen.ts';
@@ -30,47 +30,47 @@ async function assemble(): Promise<ProcessPlan> {
   const config = readConfig(process.env);
   const log = createLogger(config, 'worker');
   const tracing = await openTracing(config, 'worker', log);
-  const services = openServices(config, log, tracing);
-  const connection = services.connectRedis('blocking');
-  const followUps = new FollowUps(services.queues, log);
-  const sweep = new Sweep(services, config, log, followUps);
-  const metrics = new WorkerMetrics(services, config);
+  const stores = openStores(config, log, tracing);
+  const connection = stores.connectRedis('blocking');
+  const followUps = new FollowUps(stores.queues, log);
+  const sweep = new Sweep(stores, config, log, followUps);
+  const metrics = new WorkerMetrics(stores, config);
   const pushListener: PushListener = {
     pushed: (result) => metrics.pushed(result),
     leftAlone: (host) => log.warn({ host }, 'A push service does not answer and is left alone for some minutes'),
   };
   // One without a worker does not compile.
   const work = {
-    'last-seen': [{ ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(services, config, log, job)],
-    maintenance: [{ ...LONG, concurrency: 1 }, (job) => runMaintenance(services, config, job)],
-    broadcasts: [{ ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(services, metrics, job)],
-    timeouts: [{ ...SHORT, ...concurrencyOf(config) }, (job, token) => runTimeout(services, followUps, job, token)],
+    'last-seen': [{ ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(stores, config, log, job)],
+    maintenance: [{ ...LONG, concurrency: 1 }, (job) => runMaintenance(stores, config, job)],
+    broadcasts: [{ ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(stores, metrics, job)],
+    timeouts: [{ ...SHORT, ...concurrencyOf(config) }, (job, token) => runTimeout(stores, followUps, job, token)],
     notifications: [
       { ...LONG, ...concurrencyOf(config), ...PUSH_RETRIES },
-      (job) => runNotification(services, config, job),
+      (job) => runNotification(stores, config, job),
     ],
     pushes: [
       { ...FOREIGN, concurrency: pushesAtOnce(config), ...PUSH_RETRIES },
-      (job, token) => runPush(services, config, pushListener, job, token),
+      (job, token) => runPush(stores, config, pushListener, job, token),
     ],
     webhooks: [
       { ...FOREIGN, concurrency: 1, settings: { backoffStrategy: retryWebhookAfter } },
-      (job) => runWebhook(services, config, metrics, job),
+      (job) => runWebhook(stores, config, metrics, job),
     ],
   } satisfies Record<QueueKind, [Partial<WorkerOptions>, Processor]>;
   const queues = Object.entries<[Partial<WorkerOptions>, Processor]>(work).flatMap(([kind, [options, processor]]) => {
     const names = kind === 'timeouts' ? timeoutQueueNames(config.timeoutQueues) : [kind as QueueName];
-    return names.map((name) => queueService(name, { connection, services, log, options, processor }));
+    return names.map((name) => queueService(name, { connection, stores, log, options, processor }));
   });
   return {
     log,
     services: [
       tracingService(tracing),
-      { name: 'stores', start: () => services.look(), stop: () => services.close() },
+      { name: 'stores', start: () => stores.look(), stop: () => stores.close() },
       { name: 'follow-ups', start: async () => {}, stop: () => followUps.settled() },
       { name: 'queue connection', start: async () => {}, stop: async () => connection.disconnect() },
       ...queues,
-      metricsServer(config, metrics, services, log),
+      metricsServer(config, metrics, stores, log),
       { name: 'sweep', start: async () => sweep.start(), stop: () => sweep.stop() },
     ],
   };

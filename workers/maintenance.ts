@@ -11,7 +11,7 @@ import {
 import type { StoredUser } from '../src/presence/change.ts';
 import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { eraseTraces } from './erasure.ts';
 import { compareMemberships } from './memberships.ts';
 import { comparePrivacy } from './privacy-comparison.ts';
@@ -26,31 +26,31 @@ const SETTLE_MARGIN_MS = 5000;
 const SETTLE_ANYWAY_EVERY_MS = 10 * 60_000;
 
 /** Slow work, a job each: bounded passes that say what they did. */
-export async function runMaintenance(services: Services, config: Config, job: Job) {
+export async function runMaintenance(stores: Stores, config: Config, job: Job) {
   try {
     switch (job.name as MaintenanceJobName | 'erase-traces') {
       case 'record-active':
-        return await recordActive(services);
+        return await recordActive(stores);
       case 'restore-jobs':
-        return await restoreJobs(services);
+        return await restoreJobs(stores);
       case 'settle-lost':
-        return await settleLost(services, config);
+        return await settleLost(stores, config);
       case 'compare-privacy':
-        return await comparePrivacy(services);
+        return await comparePrivacy(stores);
       case 'complete-seen':
-        return await completeSeen(services);
+        return await completeSeen(stores);
       case 'prune-seen':
-        return await pruneSeen(services);
+        return await pruneSeen(stores);
       case 'note-minute':
-        return await noteMinute(services);
+        return await noteMinute(stores);
       case 'make-partitions':
-        return await preparePartitions(services, config);
+        return await preparePartitions(stores, config);
       case 'drop-old':
-        return { ...(await dropOld(services, config)), queues: await services.queues.dropLeft() };
+        return { ...(await dropOld(stores, config)), queues: await stores.queues.dropLeft() };
       case 'compare-members':
-        return await compareMemberships(services);
+        return await compareMemberships(stores);
       case 'erase-traces':
-        return await eraseTraces(services, job);
+        return await eraseTraces(stores, job);
       default:
         return { unknown: job.name };
     }
@@ -60,11 +60,11 @@ export async function runMaintenance(services: Services, config: Config, job: Jo
   }
 }
 
-async function eachPage(services: Services, work: (shard: number, userIds: string[]) => Promise<void>): Promise<void> {
+async function eachPage(stores: Stores, work: (shard: number, userIds: string[]) => Promise<void>): Promise<void> {
   for (let shard = 0; shard < SHARDS; shard++) {
     let cursor = '0';
     do {
-      const page = await services.index.page(shard, cursor, PAGE);
+      const page = await stores.index.page(shard, cursor, PAGE);
       cursor = page.cursor;
       if (page.userIds.length > 0) await work(shard, page.userIds);
     } while (cursor !== '0');
@@ -72,26 +72,26 @@ async function eachPage(services: Services, work: (shard: number, userIds: strin
 }
 
 /** Writes the last seen of those who are here, so that the loss of all of Redis costs minutes and not days. */
-async function recordActive(services: Services) {
+async function recordActive(stores: Stores) {
   let users = 0;
-  await eachPage(services, async (_, userIds) => {
-    const lastSeen = await services.index.lastSeen(userIds);
+  await eachPage(stores, async (_, userIds) => {
+    const lastSeen = await stores.index.lastSeen(userIds);
     const batch = userIds.flatMap((userId, n) => {
       const iso = lastSeen[n];
       return iso ? [{ userId, lastSeen: Date.parse(iso) }] : [];
     });
     // Who is not known was erased since the page was read, or is about to be recorded.
-    await moveLastSeen(services.db, batch);
+    await moveLastSeen(stores.db, batch);
     users += batch.length;
   });
   return { users };
 }
 
 /** Gives everybody who has a deadline but no waiting job a job again. */
-async function restoreJobs(services: Services) {
-  const { index, store, queues } = services;
+async function restoreJobs(stores: Stores) {
+  const { index, store, queues } = stores;
   let restored = 0;
-  await eachPage(services, async (shard, userIds) => {
+  await eachPage(stores, async (shard, userIds) => {
     const numbers = await index.jobNumbers(userIds);
     const noted = userIds.flatMap((userId, n) => {
       const number = numbers[n];
@@ -117,8 +117,8 @@ async function restoreJobs(services: Services) {
  * inactive, once everybody had the time to, and what had been told and recorded of others is made good. Nobody who left
  * during the loss stays a ghost in a watcher's view, and nobody's detail outlives its end there because they are away.
  */
-async function settleLost(services: Services, config: Config) {
-  const { index, db, outbox } = services;
+async function settleLost(stores: Stores, config: Config) {
+  const { index, db, outbox } = stores;
   const { now, epoch, since, settled, settledAt, returnedAt } = await index.epoch();
   const timeToReturn = config.ttlMs + config.handoverMs + SETTLE_MARGIN_MS;
   // What came back after an outage may be a replica, with the epoch of old and less than there was.
@@ -131,14 +131,14 @@ async function settleLost(services: Services, config: Config) {
   for (let page = await storedAsActive(db, '', PAGE); page.length > 0; ) {
     const versions = await index.versions(page.map(({ userId }) => userId));
     const behind = page.filter(({ version }, n) => (versions[n] ?? 0) < version).map(({ userId }) => userId);
-    count += await adopt(services, behind, ({ status }) => status === 'active');
+    count += await adopt(stores, behind, ({ status }) => status === 'active');
     page = await storedAsActive(db, page.at(-1)?.userId ?? '', PAGE);
   }
   for (let page = await withEndingDetail(db, '', PAGE); page.length > 0; ) {
-    count += await adopt(services, await index.withoutRecord(page), ({ detail }) => detail?.remainingMs != null);
+    count += await adopt(stores, await index.withoutRecord(page), ({ detail }) => detail?.remainingMs != null);
     page = await withEndingDetail(db, page.at(-1) ?? '', PAGE);
   }
-  count += await catchUp(services, Math.max(settledAt, now - SETTLE_ANYWAY_EVERY_MS) - timeToReturn);
+  count += await catchUp(stores, Math.max(settledAt, now - SETTLE_ANYWAY_EVERY_MS) - timeToReturn);
   await index.markSettled(epoch, now);
   return { settled: count };
 }
@@ -147,8 +147,8 @@ async function settleLost(services: Services, config: Config) {
  * A replica that took over may not have heard that somebody left, though others had been told and it was recorded: their
  * last seen goes back, and if they came again, nobody who watches was told so.
  */
-async function catchUp(services: Services, since: number): Promise<number> {
-  const { index, db } = services;
+async function catchUp(stores: Stores, since: number): Promise<number> {
+  const { index, db } = stores;
   let count = 0;
   for (let page = await recentlyLeft(db, since, '', PAGE); page.length > 0; ) {
     const userIds = page.map(({ userId }) => userId);
@@ -157,7 +157,7 @@ async function catchUp(services: Services, since: number): Promise<number> {
       ({ lastSeen, version }, n) => lastSeen > Date.parse(cached[n] ?? '') || version > (versions[n] ?? version),
     );
     count += await adopt(
-      services,
+      stores,
       behind.map(({ userId }) => userId),
     );
     page = await recentlyLeft(db, since, page.at(-1)?.userId ?? '', PAGE);
@@ -167,7 +167,7 @@ async function catchUp(services: Services, since: number): Promise<number> {
 
 /** Tells Redis what PostgreSQL remembers of these users, as far as it concerns; returns of how many. */
 async function adopt(
-  { store, db, queues }: Services,
+  { store, db, queues }: Stores,
   userIds: string[],
   concerns: (stored: StoredUser) => boolean = () => true,
 ): Promise<number> {

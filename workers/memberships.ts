@@ -7,7 +7,7 @@ import {
   untoldRemovals,
 } from '../src/postgres/membership-changes.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { Backoff } from './backoff.ts';
 
 /** So long a web has to tell Redis of a removal itself. */
@@ -22,13 +22,13 @@ const SIDE_BY_SIDE = 50;
  * was away. Whenever Redis was away, what it keeps of members is compared with PostgreSQL besides.
  */
 export class MembershipKeeper {
-  readonly #services: Services;
+  readonly #stores: Stores;
   #comparesNext = true;
   readonly #backoff = new Backoff();
 
-  constructor(services: Services) {
-    this.#services = services;
-    services.pulse.onBack(() => {
+  constructor(stores: Stores) {
+    this.#stores = stores;
+    stores.pulse.onBack(() => {
       this.#comparesNext = true;
       this.#backoff.reset();
     });
@@ -36,7 +36,7 @@ export class MembershipKeeper {
 
   /** One bounded pass: what waits is told, and what was told a while ago is told once more and forgotten. */
   async pass(): Promise<{ told: number; confirmed: number }> {
-    const { db, memberships } = this.#services;
+    const { db, memberships } = this.#stores;
     const untold = await untoldRemovals(db, LEFT_TO_THE_WEB_MS, AT_ONCE);
     const before = await toldRemovals(db, TOLD_ONCE_MORE_AFTER_MS, AT_ONCE);
     const first = await this.#tell(untold, async ({ conversationId, userId }) => [
@@ -56,7 +56,7 @@ export class MembershipKeeper {
   async #compare(): Promise<void> {
     this.#comparesNext = false;
     try {
-      await compareMemberships(this.#services);
+      await compareMemberships(this.#stores);
       this.#backoff.reset();
     } catch (error) {
       this.#comparesNext = true;
@@ -79,7 +79,7 @@ export class MembershipKeeper {
       const attempts = await Promise.allSettled(removals.slice(from, from + SIDE_BY_SIDE).map(tellOne));
       for (const attempt of attempts) if (attempt.status === 'rejected') failure ??= attempt.reason;
     }
-    await this.#services.queues.enqueue(...followUps);
+    await this.#stores.queues.enqueue(...followUps);
     return { told, failure };
   }
 }
@@ -88,7 +88,7 @@ export class MembershipKeeper {
  * Takes from what Redis keeps of members, page by page, whom PostgreSQL does not know as such; says how many those were. Who
  * cannot be taken keeps none of the others waiting; in the end it rejects with what went wrong.
  */
-export async function compareMemberships({ db, memberships, queues }: Services): Promise<{ removed: number }> {
+export async function compareMemberships({ db, memberships, queues }: Stores): Promise<{ removed: number }> {
   let count = 0;
   let failure: unknown = null;
   for await (const page of memberships.kept()) {

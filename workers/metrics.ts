@@ -11,7 +11,7 @@ import { feedFigures } from '../src/postgres/change-feed-figures.ts';
 import { CAUSES, type Cause } from '../src/presence/change.ts';
 import { SharedLimits } from '../src/redis/limits.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { addFeedMetrics } from '../src/telemetry/feed-metrics.ts';
 import {
   addReadinessMetrics,
@@ -75,10 +75,10 @@ export class WorkerMetrics {
     values: Object.values(PUSH_RESULTS),
   });
 
-  constructor(services: Services, { webhook }: Pick<Config, 'webhook'>) {
-    addStoreMetrics(this.registry, () => readStoreFigures(services));
-    addReadinessMetrics(this.registry, () => services.readiness.reasons(), services.redisWatch.refusals);
-    addFeedMetrics(this.registry, () => feedFigures(services.db, webhook && receiverOf(webhook)));
+  constructor(stores: Stores, { webhook }: Pick<Config, 'webhook'>) {
+    addStoreMetrics(this.registry, () => readStoreFigures(stores));
+    addReadinessMetrics(this.registry, () => stores.readiness.reasons(), stores.redisWatch.refusals);
+    addFeedMetrics(this.registry, () => feedFigures(stores.db, webhook && receiverOf(webhook)));
   }
 
   posted(kind: keyof typeof RESULTS): void {
@@ -100,9 +100,9 @@ export class WorkerMetrics {
 }
 
 /** `GET /metrics` on a port of its own, for the operator alone; as long as no password is set there is nothing to see. */
-export function metricsServer(config: Config, metrics: WorkerMetrics, services: Services, log: Logger): Service {
+export function metricsServer(config: Config, metrics: WorkerMetrics, stores: Stores, log: Logger): Service {
   const { metricsPort, host, adminUser, adminPassword } = config;
-  const shared = new SharedLimits(services.redis, services.keys);
+  const shared = new SharedLimits(stores.redis, stores.keys);
   const lock = adminPassword === null ? null : new OperatorLock({ user: adminUser, password: adminPassword }, shared);
   const answer = async ({ method, url, headers, socket }: IncomingMessage, response: ServerResponse) => {
     if (lock === null || method !== 'GET' || url !== '/metrics') return response.writeHead(404).end();

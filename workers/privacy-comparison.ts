@@ -3,7 +3,7 @@ import { privaciesOf, restrictedUsers } from '../src/postgres/privacy.ts';
 import type { Privacy } from '../src/presence/visibility.ts';
 import { isRedisAway } from '../src/redis/absence.ts';
 import type { Standing } from '../src/redis/privacy-cache.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { tellPrivacy } from '../src/usecases/privacy.ts';
 import { Backoff } from './backoff.ts';
 import { eraseAgain } from './erasure.ts';
@@ -20,7 +20,7 @@ const MOST_LEFT = 1000;
  * others waiting, and is tried again by the next `run`.
  */
 class PrivacyComparison {
-  readonly #services: Services;
+  readonly #stores: Stores;
   /** The last of PostgreSQL's that was looked at; null: all of them were. */
   #after: string | null = '';
   #restrictedInRedis = false;
@@ -29,13 +29,13 @@ class PrivacyComparison {
   #failure: unknown = null;
   readonly #counts = { compared: 0, mended: 0 };
 
-  constructor(services: Services) {
-    this.#services = services;
+  constructor(stores: Stores) {
+    this.#stores = stores;
   }
 
   /** Rejects with what went wrong where anything did: call it again, and what is left is done. */
   async run(): Promise<{ compared: number; mended: number }> {
-    const { db, privacy } = this.#services;
+    const { db, privacy } = this.#stores;
     this.#failure = null;
     await this.#tell([...this.#left]);
     while (this.#after !== null) {
@@ -61,14 +61,14 @@ class PrivacyComparison {
   }
 
   async #mend(users: { userId: string; privacy: Privacy }[]): Promise<void> {
-    const standings = await this.#services.privacy.standings(users.map(({ userId }) => userId));
+    const standings = await this.#stores.privacy.standings(users.map(({ userId }) => userId));
     await this.#tell(users.flatMap((user, n) => (agrees(user.privacy, standings[n]) ? [] : user.userId)));
     this.#counts.compared += users.length;
   }
 
   /** Throws where a store is away, or where there are too many who cannot be told. */
   async #tell(userIds: string[]): Promise<void> {
-    const failures = await tellAll(this.#services, userIds, (userId) => tellPrivacy(this.#services, userId, null));
+    const failures = await tellAll(this.#stores, userIds, (userId) => tellPrivacy(this.#stores, userId, null));
     for (const userId of userIds) {
       if (!failures.has(userId)) {
         this.#left.delete(userId);
@@ -85,22 +85,22 @@ class PrivacyComparison {
 }
 
 /** Compares once, from the beginning to the end. Rejects with what went wrong where anything did. */
-export function comparePrivacy(services: Services): Promise<{ compared: number; mended: number }> {
-  return new PrivacyComparison(services).run();
+export function comparePrivacy(stores: Stores): Promise<{ compared: number; mended: number }> {
+  return new PrivacyComparison(stores).run();
 }
 
 /** Compares once a worker has started, and after every return of Redis, which may have come back with less or older. */
 export class PrivacyComparer {
-  readonly #services: Services;
+  readonly #stores: Stores;
   readonly #backoff = new Backoff();
   #comparison: PrivacyComparison | null;
 
-  constructor(services: Services) {
-    this.#services = services;
-    this.#comparison = new PrivacyComparison(services);
-    services.pulse.onBack(() => {
+  constructor(stores: Stores) {
+    this.#stores = stores;
+    this.#comparison = new PrivacyComparison(stores);
+    stores.pulse.onBack(() => {
       // Of what was compared before, something may be missing again.
-      this.#comparison = new PrivacyComparison(services);
+      this.#comparison = new PrivacyComparison(stores);
       this.#backoff.reset();
     });
   }
@@ -111,7 +111,7 @@ export class PrivacyComparer {
     if (comparison === null || this.#backoff.isWaiting) return;
     try {
       await comparison.run();
-      await eraseAgain(this.#services);
+      await eraseAgain(this.#stores);
     } catch (error) {
       if (this.#comparison === comparison) this.#backoff.failed();
       throw error;

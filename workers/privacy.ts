@@ -7,7 +7,7 @@ import {
   untoldChanges,
 } from '../src/postgres/privacy-changes.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { tellPrivacy } from '../src/usecases/privacy.ts';
 
 /** So long a web has to tell Redis of a change itself. */
@@ -22,15 +22,15 @@ const SIDE_BY_SIDE = 50;
  * away.
  */
 export class PrivacyKeeper {
-  readonly #services: Services;
+  readonly #stores: Stores;
 
-  constructor(services: Services) {
-    this.#services = services;
+  constructor(stores: Stores) {
+    this.#stores = stores;
   }
 
   /** One bounded pass: what waits is told, and what was told a while ago is told once more and dropped. */
   async pass(): Promise<{ told: number; confirmed: number }> {
-    const { db } = this.#services;
+    const { db } = this.#stores;
     const untold = await untoldChanges(db, LEFT_TO_THE_WEB_MS, AT_ONCE);
     const before = await toldChanges(db, TOLD_ONCE_MORE_AFTER_MS, AT_ONCE);
     const first = await this.#tell(untold, (change) => change.step);
@@ -45,14 +45,14 @@ export class PrivacyKeeper {
   async #tell(changes: NotedChange[], stepOf: (change: NotedChange) => NotedChange['step']) {
     const told: NotedChange[] = [];
     const privacies = await privaciesOf(
-      this.#services.db,
+      this.#stores.db,
       changes.map((change) => change.userId),
     );
-    const failures = await tellAll(this.#services, changes, async (change) => {
+    const failures = await tellAll(this.#stores, changes, async (change) => {
       const privacy = privacies.get(change.userId);
       // Of a row that has changed since, what was noted is not the whole difference.
       const step = privacy?.revision === change.revision ? stepOf(change) : null;
-      const followUp = await tellPrivacy(this.#services, change.userId, privacy ? { privacy, step } : null);
+      const followUp = await tellPrivacy(this.#stores, change.userId, privacy ? { privacy, step } : null);
       told.push(change);
       return followUp;
     });
@@ -62,7 +62,7 @@ export class PrivacyKeeper {
 
 /** Some at a time; returns with which of them something went wrong, and what. */
 export async function tellAll<T>(
-  services: Services,
+  stores: Stores,
   all: T[],
   tell: (one: T) => Promise<FollowUp>,
 ): Promise<Map<T, unknown>> {
@@ -78,7 +78,7 @@ export async function tellAll<T>(
       }
     };
     await Promise.all(some.map(tellOne));
-    await services.queues.enqueue(...followUps);
+    await stores.queues.enqueue(...followUps);
   }
   return failures;
 }

@@ -10,7 +10,7 @@ import {
 } from '../src/postgres/push-subscriptions.ts';
 import type { PushMessage } from '../src/protocol/push.ts';
 import type { PushJob } from '../src/queues/jobs.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { isStillActive, nameOf } from './alerts.ts';
 import { PUSH_TTL_SECONDS, type PushOutcome, type PushTry, sendPush } from './push.ts';
 
@@ -53,7 +53,7 @@ export interface PushListener {
  * looks again whether it is still true and may still be told, for the last one may be minutes ago.
  */
 export async function runPush(
-  services: Services,
+  stores: Stores,
   config: Config,
   listener: PushListener,
   job: Job<PushJob>,
@@ -61,12 +61,12 @@ export async function runPush(
 ) {
   const { vapid } = config;
   if (vapid === null) return { dropped: 'push is off' };
-  if (Date.now() >= expiryOf(job)) return expire(services, job);
-  const turn = await services.pushPlaces.take(job.data.service, job.data.to);
+  if (Date.now() >= expiryOf(job)) return expire(stores, job);
+  const turn = await stores.pushPlaces.take(job.data.service, job.data.to);
   if (turn.place === null) {
     listener.pushed('waiting');
     const at = Date.now() + waitMs(job, turn.pausedMs);
-    if (at >= expiryOf(job)) return expire(services, job);
+    if (at >= expiryOf(job)) return expire(stores, job);
     await job.moveToDelayed(at, token);
     throw new DelayedError();
   }
@@ -74,7 +74,7 @@ export async function runPush(
   let tried: PushTry | null = null;
   let subscription: PushSubscription;
   try {
-    const next = await prepare(services, job);
+    const next = await prepare(stores, job);
     if ('dropped' in next) return next;
     subscription = next.subscription;
     const topic = nameOf(subscription.endpoint, job.data.userId);
@@ -82,11 +82,11 @@ export async function runPush(
   } finally {
     const { behaviour = 'unknown', tookMs = 0 } = tried ?? {};
     // A place that is not given back lapses; what was sent must not be sent again because of it.
-    const leftAlone = await services.pushPlaces.giveBack(turn.place, behaviour, tookMs).catch(() => false);
+    const leftAlone = await stores.pushPlaces.giveBack(turn.place, behaviour, tookMs).catch(() => false);
     if (leftAlone) listener.leftAlone(job.data.service);
   }
   listener.pushed(tried.outcome.kind);
-  return conclude(services, job, subscription, tried.outcome);
+  return conclude(stores, job, subscription, tried.outcome);
 }
 
 /** A message is no news after that, however often it was tried. */
@@ -94,25 +94,25 @@ const expiryOf = ({ timestamp }: Job) => timestamp + PUSH_TTL_SECONDS * 1000;
 
 /** The subscription and what it is to be told, or why there is nothing to tell any more. */
 async function prepare(
-  services: Services,
+  stores: Stores,
   job: Job<PushJob>,
 ): Promise<{ dropped: string } | { subscription: PushSubscription; message: PushMessage }> {
   const { to, userId, at } = job.data;
-  const subscription = await subscriptionOf(services, job);
+  const subscription = await subscriptionOf(stores, job);
   if (!subscription) return { dropped: 'the subscription has ended' };
-  const friend = await friendToTell(services.db, to, userId);
+  const friend = await friendToTell(stores.db, to, userId);
   if (friend === null) return { dropped: 'may not be told any more' };
-  if (!(await isStillActive(services, { userId, at: Date.parse(at) }))) return { dropped: 'not active any more' };
+  if (!(await isStillActive(stores, { userId, at: Date.parse(at) }))) return { dropped: 'not active any more' };
   const named = friend.displayName === null ? {} : { displayName: friend.displayName };
   return { subscription, message: { type: 'friend_active', userId, at, ...named } };
 }
 
-async function subscriptionOf({ db }: Services, { data }: Job<PushJob>): Promise<PushSubscription | undefined> {
+async function subscriptionOf({ db }: Stores, { data }: Job<PushJob>): Promise<PushSubscription | undefined> {
   return (await subscriptionsOf(db, [data.to])).find(({ endpoint }) => nameOf(endpoint) === data.subscription);
 }
 
-async function conclude(services: Services, job: Job<PushJob>, { endpoint }: PushSubscription, outcome: PushOutcome) {
-  const { db } = services;
+async function conclude(stores: Stores, job: Job<PushJob>, { endpoint }: PushSubscription, outcome: PushOutcome) {
+  const { db } = stores;
   const { to } = job.data;
   switch (outcome.kind) {
     case 'sent':
@@ -123,30 +123,30 @@ async function conclude(services: Services, job: Job<PushJob>, { endpoint }: Pus
       await removeSubscription(db, to, endpoint);
       return { removed: 'the push service knows the subscription no more' };
     case 'refused':
-      throw new UnrecoverableError(await giveUp(services, job, endpoint, outcome.reason));
+      throw new UnrecoverableError(await giveUp(stores, job, endpoint, outcome.reason));
     case 'later': {
       const { reason, retryAfterMs } = outcome;
       if (Date.now() + (retryAfterMs ?? 0) >= expiryOf(job)) {
         throw new UnrecoverableError(`${reason}, and not to come back before it is no news any more`);
       }
       const isLast = job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
-      throw new PushFailure(isLast ? await giveUp(services, job, endpoint, reason) : reason, retryAfterMs);
+      throw new PushFailure(isLast ? await giveUp(stores, job, endpoint, reason) : reason, retryAfterMs);
     }
   }
 }
 
 /** Counts the message against its subscription, whose last it may have been. Returns the reason for the board. */
-async function giveUp({ db }: Services, { data }: Job<PushJob>, endpoint: string, reason: string): Promise<string> {
+async function giveUp({ db }: Stores, { data }: Job<PushJob>, endpoint: string, reason: string): Promise<string> {
   const removed = await noteGivenUp(db, data.to, endpoint);
   return removed ? `${reason}, as always of late: the subscription was removed` : reason;
 }
 
 /** Too late. A message that was tried and not taken counts like any other that was given up. */
-async function expire(services: Services, job: Job<PushJob>) {
+async function expire(stores: Stores, job: Job<PushJob>) {
   const dropped = 'no news any more';
-  const subscription = job.attemptsMade > 0 ? await subscriptionOf(services, job) : undefined;
+  const subscription = job.attemptsMade > 0 ? await subscriptionOf(stores, job) : undefined;
   if (!subscription) return { dropped };
-  return { dropped: await giveUp(services, job, subscription.endpoint, dropped) };
+  return { dropped: await giveUp(stores, job, subscription.endpoint, dropped) };
 }
 
 /** How long a message waits that is not to be tried now: `pausedMs` where its host is left alone. */

@@ -4,14 +4,14 @@ import type { Logger } from '../src/log.ts';
 import { KEEP, kindOf, type QueueName } from '../src/queues/jobs.ts';
 import { absenceOf, isRedisAway } from '../src/redis/absence.ts';
 import type { RedisClient } from '../src/redis/connect.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { isJobLost } from './lost-jobs.ts';
 
 export type Processor = (job: Job, token: string | undefined) => Promise<unknown>;
 
 export interface QueueSetup {
   connection: RedisClient;
-  services: Services;
+  stores: Stores;
   log: Logger;
   options: Partial<WorkerOptions>;
   processor: Processor;
@@ -26,7 +26,7 @@ const PAUSE_MS = 1000;
 
 /** One BullMQ worker. Stopping lets the jobs in hand finish; what does not is taken up again by another worker. */
 export function queueService(name: QueueName, setup: QueueSetup): Service {
-  const { connection, services, log, options, processor } = setup;
+  const { connection, stores, log, options, processor } = setup;
   let worker: Worker | undefined;
   let pause: Pause | undefined;
   return {
@@ -34,9 +34,9 @@ export function queueService(name: QueueName, setup: QueueSetup): Service {
     start: async () => {
       const started = new Worker(name, madeAgainLater(processor), {
         connection,
-        prefix: services.keys.queuePrefix(name),
+        prefix: stores.keys.queuePrefix(name),
         skipVersionCheck: true,
-        ...(services.tracing.telemetry ? { telemetry: services.tracing.telemetry } : {}),
+        ...(stores.tracing.telemetry ? { telemetry: stores.tracing.telemetry } : {}),
         maxStalledCount: ANY_NUMBER_OF_STALLS,
         runRetryDelay: RETRY_MS,
         removeOnComplete: { count: KEEP[kindOf(name)].completed },
@@ -44,7 +44,7 @@ export function queueService(name: QueueName, setup: QueueSetup): Service {
         ...options,
       });
       worker = started;
-      pause = new Pause(started, services);
+      pause = new Pause(started, stores);
       started.on('error', (error) => {
         if (absenceOf(error)?.refuses) pause?.begin();
         if (isJobLost(error))
@@ -60,7 +60,7 @@ export function queueService(name: QueueName, setup: QueueSetup): Service {
     },
     stop: async () => {
       pause?.end();
-      await worker?.close(!services.pulse.alive);
+      await worker?.close(!stores.pulse.alive);
     },
     stopLimitMs: 5000,
   };
@@ -87,12 +87,12 @@ function madeAgainLater(processor: Processor): Processor {
  */
 class Pause {
   readonly #worker: Worker;
-  readonly #services: Services;
+  readonly #stores: Stores;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(worker: Worker, services: Services) {
+  constructor(worker: Worker, stores: Stores) {
     this.#worker = worker;
-    this.#services = services;
+    this.#stores = stores;
   }
 
   begin(): void {
@@ -100,7 +100,7 @@ class Pause {
     void this.#worker.pause(true);
     const begunAt = performance.now();
     this.#timer = setInterval(() => {
-      const refused = this.#services.redisWatch.absence;
+      const refused = this.#stores.redisWatch.absence;
       if (refused || performance.now() - begunAt < PAUSE_MS) return;
       this.end();
       void this.#worker.resume();

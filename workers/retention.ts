@@ -6,7 +6,7 @@ import { isBusy, isUnpermitted } from '../src/postgres/errors.ts';
 import { dropPartitions, makePartitions } from '../src/postgres/partitions.ts';
 import { dropMinutes, dropTransitions } from '../src/postgres/retention.ts';
 import { postgresNow } from '../src/postgres/time.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 
 const ROWS_AT_ONCE = 5000;
 /** At one run in ten minutes some fourteen million rows a day; what is left waits for the next. */
@@ -22,18 +22,18 @@ const TIMELINE_DAYS = 400;
 type Retention = Pick<Config, 'historyRetentionDays'>;
 
 /** Keeps partitions ready for the history of the next days. */
-export function preparePartitions(services: Services, { historyRetentionDays }: Retention) {
+export function preparePartitions(stores: Stores, { historyRetentionDays }: Retention) {
   return onPartitions(async () => ({
-    made: await makePartitions(services.db, historyRetentionDays, await earlierClock(services)),
+    made: await makePartitions(stores.db, historyRetentionDays, await earlierClock(stores)),
   }));
 }
 
 /** Drops what is older than it is to be kept: partitions as a whole, and what is left row by row. */
-export async function dropOld(services: Services, { historyRetentionDays }: Retention) {
-  const { db } = services;
+export async function dropOld(stores: Stores, { historyRetentionDays }: Retention) {
+  const { db } = stores;
   const timelineDays = Math.max(TIMELINE_DAYS, historyRetentionDays);
   const partitions = await onPartitions(async () => ({
-    dropped: await dropPartitions(db, historyRetentionDays, await earlierClock(services)),
+    dropped: await dropPartitions(db, historyRetentionDays, await earlierClock(stores)),
   }));
   const transitions = await inPortions((limit) => dropTransitions(db, historyRetentionDays, limit));
   const minutes = await inPortions((limit) => dropMinutes(db, timelineDays, limit));
@@ -44,7 +44,7 @@ export async function dropOld(services: Services, { historyRetentionDays }: Rete
 }
 
 /** History goes by days at a time: one clock that is wrong must not be enough for that. */
-async function earlierClock({ seen, db }: Services): Promise<number> {
+async function earlierClock({ seen, db }: Stores): Promise<number> {
   const [{ now }, postgres] = await Promise.all([seen.standing(), postgresNow(db)]);
   return Math.min(now, postgres);
 }

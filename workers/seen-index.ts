@@ -1,5 +1,5 @@
 import { lastSeenPage } from '../src/postgres/analytics.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 
 const PAGE = 2000;
 /** Other maintenance waits for this; what is left goes on in the next run. */
@@ -14,7 +14,7 @@ const KEPT_LONGER_MS = 3_600_000;
  * A Redis that came up empty hears of who was seen before from PostgreSQL: page by page, in as many runs as it takes.
  * Until that is done nobody is told how many were active.
  */
-export async function completeSeen({ seen, db }: Services) {
+export async function completeSeen({ seen, db }: Stores) {
   const { now, epoch, since, complete } = await seen.standing();
   if (complete || epoch === '') return { added: 0 };
   if (now < since + RESTORE_MS) return { added: 0, nextInMs: since + RESTORE_MS - now };
@@ -40,7 +40,7 @@ export async function completeSeen({ seen, db }: Services) {
 }
 
 /** Drops those who were not seen for 30 days. */
-export async function pruneSeen({ seen }: Services) {
+export async function pruneSeen({ seen }: Stores) {
   const { now } = await seen.standing();
   return { dropped: await seen.prune(now - KEPT_MS - KEPT_LONGER_MS) };
 }

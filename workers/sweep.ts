@@ -6,7 +6,7 @@ import type { FollowUps } from '../src/queues/follow-ups.ts';
 import { isRedisAway } from '../src/redis/absence.ts';
 import type { SweptShard } from '../src/redis/active-index.ts';
 import { trimDelivery } from '../src/redis/delivery.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { Choices } from '../src/usecases/choices.ts';
 import { Background } from './background.ts';
 import { FeedKeeper } from './change-feed.ts';
@@ -37,7 +37,7 @@ const ASSERT_MAINTENANCE_EVERY_MS = 30_000;
  * lost, late or doubled job, or a process killed between a script and its queue, thus costs less than two seconds.
  */
 export class Sweep {
-  readonly #services: Services;
+  readonly #stores: Stores;
   readonly #log: Logger;
   readonly #followUps: FollowUps;
   readonly #unknownChoices: UnknownChoices;
@@ -53,17 +53,17 @@ export class Sweep {
   #trimmed = Number.NEGATIVE_INFINITY;
   #assertedMaintenance = Number.NEGATIVE_INFINITY;
 
-  constructor(services: Services, config: Config, log: Logger, followUps: FollowUps) {
-    this.#services = services;
+  constructor(stores: Stores, config: Config, log: Logger, followUps: FollowUps) {
+    this.#stores = stores;
     this.#followUps = followUps;
     this.#log = log;
-    this.#unknownChoices = new UnknownChoices(services);
-    const choices = new Choices(services, log);
-    const privacy = new PrivacyKeeper(services);
-    const comparer = new PrivacyComparer(services);
-    const memberships = new MembershipKeeper(services);
-    const feed = new FeedKeeper(services, config);
-    const clockSteps = new ClockSteps(services, config, followUps);
+    this.#unknownChoices = new UnknownChoices(stores);
+    const choices = new Choices(stores, log);
+    const privacy = new PrivacyKeeper(stores);
+    const comparer = new PrivacyComparer(stores);
+    const memberships = new MembershipKeeper(stores);
+    const feed = new FeedKeeper(stores, config);
+    const clockSteps = new ClockSteps(stores, config, followUps);
     const ask = () => this.#unknownChoices.pass();
     this.#asking = new Background(UNKNOWN_CHOICES_EVERY_MS, ask, log, 'Choices that were unknown could not be read');
     this.#background = [
@@ -91,13 +91,13 @@ export class Sweep {
     this.#timer = undefined;
     await Promise.all(this.#passing.values());
     await this.#tending;
-    const { index, keys } = this.#services;
+    const { index, keys } = this.#stores;
     await Promise.all(keys.slotGroups.map((_, group) => index.giveSweepLeaseBack(group, this.#token).catch(() => {})));
     for (const work of [this.#asking, ...this.#background]) await work.settled();
   }
 
   #tick(): void {
-    for (const group of this.#services.keys.slotGroups.keys()) {
+    for (const group of this.#stores.keys.slotGroups.keys()) {
       if (this.#passing.has(group) || this.#quiet.delete(group)) continue;
       const passing = this.#passes(group)
         .catch((error) => this.#complain(error))
@@ -120,7 +120,7 @@ export class Sweep {
 
   /** One bounded pass over the shards of a slot group; nothing where another worker holds its lease. */
   async pass(group = 0): Promise<{ swept: boolean; overdue: number; more: boolean }> {
-    const { index, store, queues, keys, tracing } = this.#services;
+    const { index, store, queues, keys, tracing } = this.#stores;
     if (!(await index.holdSweepLease(group, this.#token))) return { swept: false, overdue: 0, more: false };
     this.#asking.tick();
     // What concerns no shard is done by whoever sweeps the first.
@@ -141,7 +141,7 @@ export class Sweep {
       }
     }
     for (const { shard, indicators } of shards) {
-      if (indicators) followUps.push(...(await this.#services.indicators.expire(shard, INDICATORS_AT_ONCE)));
+      if (indicators) followUps.push(...(await this.#stores.indicators.expire(shard, INDICATORS_AT_ONCE)));
     }
     for (const { shard, choiceUnknown } of shards) this.#unknownChoices.note(shard, choiceUnknown);
     if (!shards.some(isBusy)) this.#quiet.add(group);
@@ -163,14 +163,14 @@ export class Sweep {
   /** What was delivered is let go of in quiet times too: it names people. */
   async #trim(): Promise<void> {
     if (performance.now() - this.#trimmed < TRIM_EVERY_MS) return;
-    await trimDelivery(this.#services.redis, this.#services.keys);
+    await trimDelivery(this.#stores.redis, this.#stores.keys);
     this.#trimmed = performance.now();
   }
 
   /** Schedulers live in Redis and go with it; the lease keeps several workers from upserting at once. */
   async #assertMaintenance(): Promise<void> {
     if (performance.now() - this.#assertedMaintenance < ASSERT_MAINTENANCE_EVERY_MS) return;
-    await this.#services.queues.assertMaintenance();
+    await this.#stores.queues.assertMaintenance();
     this.#assertedMaintenance = performance.now();
   }
 }

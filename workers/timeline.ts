@@ -1,11 +1,11 @@
 import { noteActive } from '../src/postgres/analytics.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 
 /**
  * Notes how many are active in this minute, several runs a minute so that none is skipped; the first that can tell stands.
  * A minute in which Redis could not tell, or no worker ran, stays a gap.
  */
-export async function noteMinute({ seen, db }: Services) {
+export async function noteMinute({ seen, db }: Stores) {
   const { now, complete, held } = await seen.standing();
   if (!complete || held) return { waiting: 'Redis has not heard of everybody yet' };
   const { active } = await seen.count(now, []);

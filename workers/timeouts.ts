@@ -2,7 +2,7 @@ import { DelayedError, type Job } from 'bullmq';
 import type { FollowUps } from '../src/queues/follow-ups.ts';
 import { numberOfCheck, type TimeoutJob } from '../src/queues/jobs.ts';
 import { shardOf } from '../src/redis/keys.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 
 /** Rather a little late than twice: the queue runs by this process's clock, deadlines by Redis's. */
 const SLACK_MS = 5;
@@ -12,7 +12,7 @@ const SLACK_MS = 5;
  * written to the queue for the heartbeats in between.
  */
 export async function runTimeout(
-  { store, queues }: Services,
+  { store, queues }: Stores,
   followUps: FollowUps,
   job: Job<TimeoutJob>,
   token: string | undefined,

@@ -1,16 +1,16 @@
 import { loadStoredForScripts, NOBODY } from '../src/postgres/users.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 
 const AT_ONCE = 500;
 
 /** Users who came while PostgreSQL was away: once it answers, their choice is known and they are shown or not. */
 export class UnknownChoices {
-  readonly #services: Services;
+  readonly #stores: Stores;
   /** Shards in which somebody waits, as the sweep found. */
   readonly #waiting = new Set<number>();
 
-  constructor(services: Services) {
-    this.#services = services;
+  constructor(stores: Stores) {
+    this.#stores = stores;
   }
 
   note(shard: number, waits: boolean): void {
@@ -19,7 +19,7 @@ export class UnknownChoices {
   }
 
   async pass(): Promise<void> {
-    const { index, store, db, queues } = this.#services;
+    const { index, store, db, queues } = this.#stores;
     const shards = [...this.#waiting];
     this.#waiting.clear();
     for (const shard of shards) {

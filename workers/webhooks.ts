@@ -6,7 +6,7 @@ import { isConnectionError } from '../src/postgres/errors.ts';
 import { noteTaken, takenUpTo } from '../src/postgres/webhooks.ts';
 import { feedChange, type WebhookDelivery, writeFeedCursor } from '../src/protocol/changes.ts';
 import type { DeliverJob, RefusedJob, WebhookBatch, WebhookJobName } from '../src/queues/jobs.ts';
-import type { Services } from '../src/stores.ts';
+import type { Stores } from '../src/stores.ts';
 import { postWebhook, type WebhookOutcome } from './webhook-post.ts';
 
 const MOST_CHANGES = 100;
@@ -42,7 +42,7 @@ export interface WebhookListener {
 }
 
 export async function runWebhook(
-  services: Services,
+  stores: Stores,
   { webhook }: Config,
   listener: WebhookListener,
   job: Job<DeliverJob | RefusedJob>,
@@ -56,9 +56,9 @@ export async function runWebhook(
   try {
     switch (job.name as WebhookJobName) {
       case 'deliver':
-        return await deliver(services, receiverOf(webhook), post, job as Job<DeliverJob>);
+        return await deliver(stores, receiverOf(webhook), post, job as Job<DeliverJob>);
       case 'refused':
-        return await retryRefused(services, post, job as Job<RefusedJob>);
+        return await retryRefused(stores, post, job as Job<RefusedJob>);
       default:
         return { unknown: job.name };
     }
@@ -70,13 +70,13 @@ export async function runWebhook(
 }
 
 /** One batch after the other, each once the one before was taken and that is noted. */
-async function deliver(services: Services, receiver: string, post: Post, job: Job<DeliverJob>) {
-  const { db, queues } = services;
+async function deliver(stores: Stores, receiver: string, post: Post, job: Job<DeliverJob>) {
+  const { db, queues } = stores;
   const until = performance.now() + RUN_MS;
   let deliveries = 0;
   while (performance.now() < until) {
     const from = await takenUpTo(db, receiver);
-    const next = await nextBatch(services, from, job.data);
+    const next = await nextBatch(stores, from, job.data);
     if (next === null) break;
     const { to, delivery, half } = next;
     if (delivery !== null) {
@@ -128,7 +128,7 @@ interface NextBatch {
 type Post = (delivery: WebhookDelivery) => Promise<WebhookOutcome>;
 
 /** What the receiver is to get next; a batch that was under way comes again as it was. Null: it has everything. */
-async function nextBatch({ db }: Services, from: FeedCursor | null, job: DeliverJob): Promise<NextBatch | null> {
+async function nextBatch({ db }: Stores, from: FeedCursor | null, job: DeliverJob): Promise<NextBatch | null> {
   const { batch: underWay } = job;
   if (from === null) return reset((await feedStanding(db)).now);
   const again = underWay?.feed === from.feed && underWay.after === from.position;
@@ -162,7 +162,7 @@ function retryDelay(failures: number, retryAfterMs: number | null): number {
 }
 
 /** First run: fails at once, which is what puts the batch on the board. A retry from there sends what is left of it. */
-async function retryRefused({ db }: Services, post: Post, job: Job<RefusedJob>) {
+async function retryRefused({ db }: Stores, post: Post, job: Job<RefusedJob>) {
   if (job.attemptsMade === 0 && job.attemptsStarted <= 1) throw new Error(job.data.reason);
   const { batch } = job.data;
   const changes = await changesLeft(db, { feed: batch.feed, position: batch.after }, batch.through);

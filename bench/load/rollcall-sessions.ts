@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { readConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/log.ts';
-import { openServices } from '../../src/stores.ts';
+import { openStores } from '../../src/stores.ts';
 import { Presence } from '../../src/usecases/presence.ts';
 import type { Connection } from '../../src/web/sessions/connection.ts';
 import { Connections } from '../../src/web/sessions/connections.ts';
@@ -11,13 +11,13 @@ import { Sessions } from './sessions.ts';
 // What a web process of Rollcall does for a session, and nothing else.
 const config = readConfig(process.env);
 const log = createLogger(config, 'web');
-const services = openServices(config, log);
-const presence = new Presence(services, config.ttlMs, log);
-const connections = new Connections(presence, services, config, log, () => 1);
+const stores = openStores(config, log);
+const presence = new Presence(stores, config.ttlMs, log);
+const connections = new Connections(presence, stores, config, log, () => 1);
 const request = { kind: 'other', name: '', claims: {}, end: () => {} } as const;
 
 // Nothing can be opened before Redis answers; commands fail at once until then.
-while (!(await services.redis.ping().then(Boolean, () => false))) await pause(20);
+while (!(await stores.redis.ping().then(Boolean, () => false))) await pause(20);
 
 serve(
   new Sessions<Connection>({

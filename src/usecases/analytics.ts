@@ -10,7 +10,7 @@ import type {
   TimelineAnswer,
 } from '../protocol/analytics.ts';
 import type { Place } from '../redis/newest-first.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 import { type SeenCursor, writeHistoryCursor, writeSeenCursor } from './cursors.ts';
 import { guarded } from './guarded.ts';
 import { iso, isoOrNull } from './payloads.ts';
@@ -38,17 +38,17 @@ export interface AnalyticsApi {
 }
 
 export class Analytics implements AnalyticsApi {
-  readonly #services: Services;
+  readonly #stores: Stores;
 
-  constructor(services: Services) {
-    this.#services = services;
+  constructor(stores: Stores) {
+    this.#stores = stores;
   }
 
   async active(minutes: number[]): Promise<ActiveAnswer> {
     return guarded(async () => {
       const now = await this.#exactNow();
       const moments = minutes.map((each) => now - each * MINUTE_MS);
-      const { active, seen } = await this.#services.seen.count(now, moments);
+      const { active, seen } = await this.#stores.seen.count(now, moments);
       const within = minutes.map((each, n) => ({ minutes: each, users: seen[n] ?? 0 }));
       return { at: iso(now), activeNow: active, within };
     });
@@ -59,7 +59,7 @@ export class Analytics implements AnalyticsApi {
       const now = await this.#exactNow();
       const [oldest, after]: [number, Place | null] =
         'minutes' in from ? [now - from.minutes * MINUTE_MS, null] : [from.oldest, from.after];
-      const { users, more } = await this.#services.seen.page(oldest, after, limit);
+      const { users, more } = await this.#stores.seen.page(oldest, after, limit);
       const last = users.at(-1);
       return {
         users: users.map(({ userId, lastSeen }) => ({ userId, lastSeen: iso(lastSeen) })),
@@ -69,7 +69,7 @@ export class Analytics implements AnalyticsApi {
   }
 
   async timeline({ from, to }: Range, stepMs: number): Promise<TimelineAnswer> {
-    const points = await guarded(() => timeline(this.#services.db, from, to, stepMs));
+    const points = await guarded(() => timeline(this.#stores.db, from, to, stepMs));
     return { points: points.map((point) => ({ ...point, at: iso(point.at) })) };
   }
 
@@ -77,7 +77,7 @@ export class Analytics implements AnalyticsApi {
     const { from = null, to = null } = range;
     return guarded(async () => {
       const stretch = { from, to, version: before, limit: limit + 1 };
-      const found = await transitionsBefore(this.#services.db, userId, stretch);
+      const found = await transitionsBefore(this.#stores.db, userId, stretch);
       if (found.length === 0) await this.#requireKnown(userId);
       const shown = found.slice(0, limit);
       const last = found.length > limit ? shown.at(-1) : undefined;
@@ -95,14 +95,14 @@ export class Analytics implements AnalyticsApi {
   async activity(userId: string, days: number): Promise<ActivityAnswer> {
     return guarded(async () => {
       await this.#requireKnown(userId);
-      const { now } = await this.#services.seen.standing();
-      return { days: await activityByDay(this.#services.db, userId, now, days) };
+      const { now } = await this.#stores.seen.standing();
+      return { days: await activityByDay(this.#stores.db, userId, now, days) };
     });
   }
 
   /** Redis's time, where Redis knows of everybody who was seen up to it. */
   async #exactNow(): Promise<number> {
-    const { now, complete, held } = await this.#services.seen.standing();
+    const { now, complete, held } = await this.#stores.seen.standing();
     if (!complete) throw new RollcallError('UNAVAILABLE', { retryAfterMs: INCOMPLETE_RETRY_MS });
     if (held) throw new RollcallError('UNAVAILABLE', { retryAfterMs: HELD_RETRY_MS });
     return now;
@@ -110,7 +110,7 @@ export class Analytics implements AnalyticsApi {
 
   /** Who came a moment ago is known to Redis first. */
   async #requireKnown(userId: string): Promise<void> {
-    const { db, index } = this.#services;
+    const { db, index } = this.#stores;
     if (await isRecorded(db, userId)) return;
     const [unknown] = await index.withoutRecord([userId]);
     if (unknown !== undefined) throw new RollcallError('USER_NOT_FOUND');

@@ -3,7 +3,7 @@ import { RollcallError } from '../errors.ts';
 import { changesAfter, type FeedCursor, feedStanding } from '../postgres/change-feed.ts';
 import { isConnectionError } from '../postgres/errors.ts';
 import { type ChangesAnswer, feedChange, writeFeedCursor } from '../protocol/changes.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 import { guarded } from './guarded.ts';
 
 /** One small question for all who wait together, and none while nobody does. */
@@ -26,12 +26,12 @@ interface Waiter {
 
 /** The change feed at the door. */
 export class ChangeFeed implements ChangesApi {
-  readonly #db: Services['db'];
+  readonly #db: Stores['db'];
   readonly #waiters = new Set<Waiter>();
   #looking = false;
   #draining = false;
 
-  constructor({ db }: Pick<Services, 'db'>) {
+  constructor({ db }: Pick<Stores, 'db'>) {
     this.#db = db;
   }
 

@@ -1,7 +1,7 @@
 import type { Logger } from '../log.ts';
 import { loadStoredUsers, recentlyHidden } from '../postgres/users.ts';
 import type { FollowUp } from '../presence/follow-up.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 
 /** Longer than any replica that may still take over lags behind, and than most outages last. */
 const LOOK_BACK_MS = 10 * 60_000;
@@ -12,14 +12,14 @@ const LOOK_BACK_MS = 10 * 60_000;
  * have them.
  */
 export class Choices {
-  readonly #services: Services;
+  readonly #stores: Stores;
   readonly #log: Logger;
   #due = true;
 
-  constructor(services: Services, log: Logger) {
-    this.#services = services;
+  constructor(stores: Stores, log: Logger) {
+    this.#stores = stores;
     this.#log = log;
-    services.pulse.onBack(() => {
+    stores.pulse.onBack(() => {
       this.#due = true;
     });
   }
@@ -29,7 +29,7 @@ export class Choices {
     if (!this.#due) return;
     this.#due = false;
     try {
-      const { index, db, queues, outbox } = this.#services;
+      const { index, db, queues, outbox } = this.#stores;
       const { now } = await index.noteReturn();
       // A logout ends a choice in Redis first: until that is recorded, PostgreSQL holds what is over.
       if (!(await outbox.allRecorded())) {
@@ -48,7 +48,7 @@ export class Choices {
   }
 
   async #hideAgain(userId: string): Promise<FollowUp[]> {
-    const { store, db } = this.#services;
+    const { store, db } = this.#stores;
     if (await store.isHidden(userId)) return [];
     // Asked only now: the user may have ended it a moment ago, which PostgreSQL hears of first.
     const hidden = (await loadStoredUsers(db, [userId])).get(userId)?.hidden;

@@ -3,23 +3,23 @@ import { isConnectionError } from '../postgres/errors.ts';
 import { markRemovalsTold, untoldOf } from '../postgres/membership-changes.ts';
 import { accessOf } from '../presence/visibility.ts';
 import type { Indicator } from '../redis/indicators.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 import { guarded } from './guarded.ts';
 import type { Presence } from './presence.ts';
 
 /** Who belongs to which conversation, and who is typing or recording there. Throws UNAVAILABLE where a store is away. */
 export class Conversations {
-  readonly #services: Services;
+  readonly #stores: Stores;
   readonly #people: Pick<Presence, 'followUps' | 'relations'>;
 
-  constructor(services: Services, people: Pick<Presence, 'followUps' | 'relations'>) {
-    this.#services = services;
+  constructor(stores: Stores, people: Pick<Presence, 'followUps' | 'relations'>) {
+    this.#stores = stores;
     this.#people = people;
   }
 
   /** Redis has to hear of nothing: that somebody is no member is kept nowhere. */
   async addMember(conversationId: string, userId: string): Promise<void> {
-    await guarded(() => addMember(this.#services.db, { conversationId, userId }));
+    await guarded(() => addMember(this.#stores.db, { conversationId, userId }));
   }
 
   /**
@@ -27,7 +27,7 @@ export class Conversations {
    * cannot be told, a worker tells it as soon as it is back.
    */
   async removeMember(conversationId: string, userId: string): Promise<void> {
-    const { db, memberships } = this.#services;
+    const { db, memberships } = this.#stores;
     const membership = { conversationId, userId };
     await guarded(async () => {
       await removeMember(db, membership);
@@ -44,7 +44,7 @@ export class Conversations {
   }
 
   async isMember(conversationId: string, userId: string): Promise<boolean> {
-    const { db, memberships } = this.#services;
+    const { db, memberships } = this.#stores;
     return guarded(async () => {
       if (await memberships.isKept(conversationId, userId)) return true;
       if (!(await isMember(db, { conversationId, userId }))) return false;
@@ -55,12 +55,12 @@ export class Conversations {
 
   /** Those of these who are members no more, as PostgreSQL has it now. */
   async removed(joined: readonly Membership[]): Promise<Membership[]> {
-    return guarded(() => withoutMembers(this.#services.db, joined));
+    return guarded(() => withoutMembers(this.#stores.db, joined));
   }
 
   /** Who is doing what there now, as far as the viewer may see them. */
   async indicatorsIn(conversationId: string, viewerId: string) {
-    const { indicators } = this.#services;
+    const { indicators } = this.#stores;
     return guarded(async () => {
       const all = await indicators.inConversation(conversationId);
       const seen = await Promise.all(
@@ -78,14 +78,14 @@ export class Conversations {
   async start(indicator: Indicator): Promise<void> {
     await guarded(async () => {
       // Who appears inactive is not seen typing either.
-      if (await this.#services.store.isHidden(indicator.userId)) return;
-      this.#people.followUps.add(await this.#services.indicators.start(indicator));
+      if (await this.#stores.store.isHidden(indicator.userId)) return;
+      this.#people.followUps.add(await this.#stores.indicators.start(indicator));
     });
   }
 
   async stop(indicator: Indicator): Promise<void> {
     await guarded(async () => {
-      this.#people.followUps.add(await this.#services.indicators.stop(indicator));
+      this.#people.followUps.add(await this.#stores.indicators.stop(indicator));
     });
   }
 }

@@ -2,7 +2,7 @@ import type { Logger } from '../log.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import { isRedisAway } from '../redis/absence.ts';
 import { shardOf } from '../redis/keys.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 
 /** What a failover or a restart may lose is younger; nobody's sockets are closed for what is older. */
 const KEPT_MS = 60_000;
@@ -23,18 +23,18 @@ interface Logout {
  * again whenever Redis was out of reach.
  */
 export class Logouts {
-  readonly #services: Services;
+  readonly #stores: Stores;
   readonly #followUps: FollowUps;
   readonly #log: Logger;
   /** Oldest first; `at` by this process's own clock. */
   #kept: (Logout & { at: number })[] = [];
 
-  constructor(services: Services, followUps: FollowUps, log: Logger) {
-    this.#services = services;
+  constructor(stores: Stores, followUps: FollowUps, log: Logger) {
+    this.#stores = stores;
     this.#followUps = followUps;
     this.#log = log;
-    services.pulse.onBack((shards) => void this.#sayAgain(shards));
-    services.pulse.onLost((shards) => void this.#sayAgain(shards));
+    stores.pulse.onBack((shards) => void this.#sayAgain(shards));
+    stores.pulse.onLost((shards) => void this.#sayAgain(shards));
   }
 
   note(logout: Logout): void {
@@ -56,7 +56,7 @@ export class Logouts {
       if (!shards.includes(shardOf(userId))) continue;
       try {
         const age = performance.now() - at;
-        const { followUp } = await this.#services.store.logOutAgain(userId, sessionId, age, conns);
+        const { followUp } = await this.#stores.store.logOutAgain(userId, sessionId, age, conns);
         this.#followUps.add(followUp);
       } catch (error) {
         // All of them are said again when Redis is back.

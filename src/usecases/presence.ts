@@ -7,7 +7,7 @@ import type { SetDetailRequest } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import type { Chosen, OpenCode, OpenRequest } from '../redis/presence-types.ts';
 import { timeOf } from '../redis/time.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 import { guarded, unavailable } from './guarded.ts';
 import { Logouts } from './logouts.ts';
 import { iso, isoOrNull } from './payloads.ts';
@@ -18,14 +18,14 @@ import { Views } from './reads.ts';
 export class Presence extends Views implements PresenceApi {
   readonly #logouts: Logouts;
 
-  constructor(services: Services, ttlMs: number, log: Logger) {
-    super(services, ttlMs, log);
-    this.#logouts = new Logouts(services, this.followUps, log);
+  constructor(stores: Stores, ttlMs: number, log: Logger) {
+    super(stores, ttlMs, log);
+    this.#logouts = new Logouts(stores, this.followUps, log);
   }
 
   /** Opens (or restores) a session. Throws UNAVAILABLE; what else can happen is in the code. */
   async open(request: OpenRequest): Promise<Exclude<OpenCode, 'stored'>> {
-    const { store, index } = this.services;
+    const { store, index } = this.stores;
     const openWith = async (stored: StoredUser | 'new' | 'away' | null, waitedMs: number) => {
       // PostgreSQL may have taken its time, and the sign of life is older by that.
       const { beatAgeMs, connectedAgeMs } = request;
@@ -53,7 +53,7 @@ export class Presence extends Views implements PresenceApi {
   }
 
   async setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload> {
-    const { store, db } = this.services;
+    const { store, db } = this.stores;
     const setAt = await this.#redisNow(userId);
     return guarded(async () => {
       // In PostgreSQL first: what a user chose outlives Redis.
@@ -89,7 +89,7 @@ export class Presence extends Views implements PresenceApi {
    * it: nobody is to be told that they left.
    */
   async setDetail(userId: string, request: SetDetailRequest, restore: () => Promise<void>): Promise<Detail> {
-    const { store, db } = this.services;
+    const { store, db } = this.stores;
     const { availability, text, emoji, expiresInSeconds } = request;
     const detail = { ...(availability && { availability }), ...(text && { text }), ...(emoji && { emoji }) };
     const expiresInMs = expiresInSeconds === undefined ? null : Math.max(1, Math.round(expiresInSeconds * 1000));
@@ -125,7 +125,7 @@ export class Presence extends Views implements PresenceApi {
 
   #signOut(userId: string, sessionId: string | null, conn: string): Promise<boolean> {
     return guarded(async () => {
-      const { found, conns, followUp } = await this.services.store.logOut(userId, sessionId, conn);
+      const { found, conns, followUp } = await this.stores.store.logOut(userId, sessionId, conn);
       this.followUps.add(followUp);
       if (found) this.#logouts.note({ userId, sessionId, conns });
       return found;
@@ -154,7 +154,7 @@ export class Presence extends Views implements PresenceApi {
 
   /** By the clock that judges this user. */
   async #redisNow(userId: string): Promise<number> {
-    const { redis, keys } = this.services;
+    const { redis, keys } = this.stores;
     return guarded(() => timeOf(redis, keys.record(userId)));
   }
 }

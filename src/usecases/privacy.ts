@@ -9,7 +9,7 @@ import type { FollowUps } from '../queues/follow-ups.ts';
 import { isRedisAway } from '../redis/absence.ts';
 import type { Stored } from '../redis/presence-types.ts';
 import type { Staged } from '../redis/privacy-cache.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 
 /** Of a list that is read from PostgreSQL and gathered in Redis: neither stands still for long. */
 const LIST_PAGE = 1000;
@@ -17,7 +17,7 @@ const LIST_PAGE = 1000;
 const ATTEMPTS = 10;
 const MENDING_AT_ONCE = 100;
 
-type Stores = Pick<Services, 'privacy' | 'db'>;
+type PrivacyStores = Pick<Stores, 'privacy' | 'db'>;
 
 /** Others go on changing who may see the user, faster than it can be read and told. Whoever makes the last change tells it. */
 export class ChangedMeanwhile extends Error {
@@ -27,7 +27,7 @@ export class ChangedMeanwhile extends Error {
 }
 
 /** What is being told of a user by this process, for each Redis: the last in line. */
-const lines = new WeakMap<Services['privacy'], Map<string, Promise<unknown>>>();
+const lines = new WeakMap<Stores['privacy'], Map<string, Promise<unknown>>>();
 
 /**
  * Tells Redis, and with it every watcher, who may see the user from now on. PostgreSQL has it already; the one way for doors
@@ -35,7 +35,7 @@ const lines = new WeakMap<Services['privacy'], Map<string, Promise<unknown>>>();
  * Of one user one change at a time: who makes many side by side would have each of them read anew for every other. Rejects with
  * ChangedMeanwhile, and with errors of either store where it is away; nothing is half-told then.
  */
-export async function tellPrivacy(stores: Stores, userId: string, news: PrivacyNews | null): Promise<FollowUp> {
+export async function tellPrivacy(stores: PrivacyStores, userId: string, news: PrivacyNews | null): Promise<FollowUp> {
   const line = lines.get(stores.privacy) ?? new Map<string, Promise<unknown>>();
   lines.set(stores.privacy, line);
   const told = (line.get(userId) ?? Promise.resolve()).then(() => tellAlone(stores, userId, news));
@@ -48,7 +48,7 @@ export async function tellPrivacy(stores: Stores, userId: string, news: PrivacyN
   }
 }
 
-async function tellAlone(stores: Stores, userId: string, news: PrivacyNews | null): Promise<FollowUp> {
+async function tellAlone(stores: PrivacyStores, userId: string, news: PrivacyNews | null): Promise<FollowUp> {
   const { privacy: cache, db } = stores;
   let privacy = news?.privacy ?? (await privacyOf(db, userId));
   let step = news?.step ?? null;
@@ -77,7 +77,7 @@ async function tellAlone(stores: Stores, userId: string, news: PrivacyNews | nul
 
 /** Gathers in Redis all that decides, true of one revision: of `privacy` where nothing has changed since, else of a newer one. */
 async function stageWhole(
-  { privacy: cache, db }: Stores,
+  { privacy: cache, db }: PrivacyStores,
   userId: string,
   privacy: Privacy,
   step: PrivacyStep | null,
@@ -108,12 +108,12 @@ async function stageWhole(
  * background, each user once at a time; whoever meets them next asks again.
  */
 export class PrivacyMender {
-  readonly #stores: Stores;
+  readonly #stores: PrivacyStores;
   readonly #followUps: FollowUps;
   readonly #log: Logger;
   readonly #mending = new Set<string>();
 
-  constructor(stores: Stores, followUps: FollowUps, log: Logger) {
+  constructor(stores: PrivacyStores, followUps: FollowUps, log: Logger) {
     this.#stores = stores;
     this.#followUps = followUps;
     this.#log = log;

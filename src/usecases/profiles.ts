@@ -5,7 +5,7 @@ import { loadProfile, saveProfile } from '../postgres/profiles.ts';
 import type { Profile, ProfileBody } from '../protocol/social.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import { shardOf } from '../redis/keys.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 import { guarded } from './guarded.ts';
 import type { PresenceApi } from './presence-api.ts';
 
@@ -19,11 +19,11 @@ interface People extends Pick<PresenceApi, 'status'> {
 
 /** Who a user is, beside whether they are here. Throws UNAVAILABLE where a store is away. */
 export class Profiles {
-  readonly #services: Pick<Services, 'db' | 'store' | 'outbox'>;
+  readonly #stores: Pick<Stores, 'db' | 'store' | 'outbox'>;
   readonly #presence: People;
 
-  constructor(services: Pick<Services, 'db' | 'store' | 'outbox'>, presence: People) {
-    this.#services = services;
+  constructor(stores: Pick<Stores, 'db' | 'store' | 'outbox'>, presence: People) {
+    this.#stores = stores;
     this.#presence = presence;
   }
 
@@ -31,7 +31,7 @@ export class Profiles {
   async profile(userId: string): Promise<Profile> {
     // As the user sees it: Redis's last seen is ahead of PostgreSQL's.
     const { lastSeen } = await this.#presence.status(userId, userId);
-    const stored = await guarded(() => loadProfile(this.#services.db, userId));
+    const stored = await guarded(() => loadProfile(this.#stores.db, userId));
     // Who connected a moment ago is in Redis first.
     const createdAt = stored?.createdAt.toISOString() ?? lastSeen ?? new Date().toISOString();
     return {
@@ -46,7 +46,7 @@ export class Profiles {
   /** Changes what is named. A user nobody heard of becomes known. */
   async save(userId: string, { displayName, avatarUrl }: ProfileBody): Promise<Profile> {
     await guarded(() =>
-      saveProfile(this.#services.db, userId, { displayName: displayName === '' ? null : displayName, avatarUrl }),
+      saveProfile(this.#stores.db, userId, { displayName: displayName === '' ? null : displayName, avatarUrl }),
     );
     return this.profile(userId);
   }
@@ -57,7 +57,7 @@ export class Profiles {
    * nothing does, and UNAVAILABLE where it is not known to be done yet: it may be, and asking again does no harm.
    */
   async erase(userId: string): Promise<void> {
-    const { store, outbox } = this.#services;
+    const { store, outbox } = this.#stores;
     const isKnown = await this.#presence.status(null, userId).then(
       () => true,
       (error: unknown) => {
@@ -67,7 +67,7 @@ export class Profiles {
     );
     await guarded(async () => {
       // Where PostgreSQL cannot forget now, nothing is begun.
-      if (!(await isNamed(this.#services.db, userId)) && !isKnown) throw new RollcallError('USER_NOT_FOUND');
+      if (!(await isNamed(this.#stores.db, userId)) && !isKnown) throw new RollcallError('USER_NOT_FOUND');
       const { position, followUp } = await store.erase(userId);
       this.#presence.followUps.add(followUp);
       for (const until = performance.now() + ERASURE_LIMIT_MS; performance.now() < until; await delay(LOOK_EVERY_MS)) {

@@ -4,15 +4,15 @@ import { RollcallError } from '../errors.ts';
 import { pushAddressProblem } from '../outbound-address.ts';
 import { removeSubscription, saveSubscription } from '../postgres/push-subscriptions.ts';
 import type { PushSubscriptionBody } from '../protocol/push.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 import { guarded } from './guarded.ts';
 
 /** Web Push as far as browsers subscribe to it; workers send. Throws UNAVAILABLE where PostgreSQL is away. */
 export class Push {
-  readonly #db: Services['db'];
+  readonly #db: Stores['db'];
   readonly #config: Pick<Config, 'vapid' | 'pushAllowPrivate'>;
 
-  constructor({ db }: Pick<Services, 'db'>, config: Pick<Config, 'vapid' | 'pushAllowPrivate'>) {
+  constructor({ db }: Pick<Stores, 'db'>, config: Pick<Config, 'vapid' | 'pushAllowPrivate'>) {
     this.#db = db;
     this.#config = config;
   }

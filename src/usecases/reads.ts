@@ -9,7 +9,7 @@ import type { StatusPayload } from '../protocol/vocabulary.ts';
 import { FollowUps } from '../queues/follow-ups.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { StatusReply } from '../redis/presence-types.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 import { guarded, unavailable } from './guarded.ts';
 import { detailOf, iso, isoOrNull, payloadOf, recalled, versioned, visibleTo, whyOf } from './payloads.ts';
 import type { Look } from './presence-api.ts';
@@ -37,18 +37,18 @@ const NOBODY = ' ';
 
 /** How doors look at people: through Redis, and through PostgreSQL where Redis does not know. A viewer of null sees everything. */
 export class Views {
-  protected readonly services: Services;
+  protected readonly stores: Stores;
   protected readonly storedUsers: StoredUsers;
   readonly #ttlMs: number;
   readonly followUps: FollowUps;
   readonly #mender: PrivacyMender;
 
-  constructor(services: Services, ttlMs: number, log: Logger) {
-    this.services = services;
-    this.storedUsers = new StoredUsers(services.db);
+  constructor(stores: Stores, ttlMs: number, log: Logger) {
+    this.stores = stores;
+    this.storedUsers = new StoredUsers(stores.db);
     this.#ttlMs = ttlMs;
-    this.followUps = new FollowUps(services.queues, log);
-    this.#mender = new PrivacyMender(services, this.followUps, log);
+    this.followUps = new FollowUps(stores.queues, log);
+    this.#mender = new PrivacyMender(stores, this.followUps, log);
   }
 
   async status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer> {
@@ -84,7 +84,7 @@ export class Views {
    * PostgreSQL is away. Throws UNAVAILABLE.
    */
   async relations(userId: string, viewerIds: string[]) {
-    const known = await guarded(() => this.services.privacy.relations(userId, viewerIds));
+    const known = await guarded(() => this.stores.privacy.relations(userId, viewerIds));
     if (known) return known;
     this.#mender.mend([userId]);
     return guarded(() => this.storedUsers.relations(userId, viewerIds));
@@ -104,7 +104,7 @@ export class Views {
 
   protected async inspect(userId: string) {
     return guarded(async () => {
-      const { record, now, followUp } = await this.services.store.inspect(userId);
+      const { record, now, followUp } = await this.stores.store.inspect(userId);
       this.followUps.add(followUp);
       return { record, now };
     });
@@ -116,7 +116,7 @@ export class Views {
     if (storedUsers === null) throw unavailable();
     const stored = storedUsers.get(userId);
     if (!stored) throw new RollcallError('USER_NOT_FOUND');
-    const last = await guarded(() => lastTransition(this.services.db, userId));
+    const last = await guarded(() => lastTransition(this.stores.db, userId));
     const { hidden } = stored;
     if (hidden) {
       const nextChangeAt = hidden.remainingMs === null ? null : iso(now + hidden.remainingMs);
@@ -131,7 +131,7 @@ export class Views {
     viewerId: string | null,
     withPositions = false,
   ): Promise<Snapshot & { unknown: Set<string>; blind: Set<string> }> {
-    const { store } = this.services;
+    const { store } = this.stores;
     const positions = new Map<number, string>();
     const replies = await guarded(() =>
       Promise.all(

@@ -21,7 +21,7 @@ import {
 } from '../postgres/social.ts';
 import type { FriendView, Settings } from '../protocol/social.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 import { guarded } from './guarded.ts';
 import type { PresenceApi } from './presence-api.ts';
 import { tellPrivacy } from './privacy.ts';
@@ -38,17 +38,17 @@ interface People extends Pick<PresenceApi, 'statuses'> {
  * Throws UNAVAILABLE where a store is away.
  */
 export class Social {
-  readonly #services: Pick<Services, 'db' | 'privacy'>;
+  readonly #stores: Pick<Stores, 'db' | 'privacy'>;
   readonly #people: People;
 
-  constructor(services: Pick<Services, 'db' | 'privacy'>, people: People) {
-    this.#services = services;
+  constructor(stores: Pick<Stores, 'db' | 'privacy'>, people: People) {
+    this.#stores = stores;
     this.#people = people;
   }
 
   /** Friends in the order of their ids, all or a page, as the user may see each of them. */
   async friends(userId: string, page?: ListPage): Promise<FriendView[]> {
-    const friends = await guarded(() => friendsOf(this.#services.db, userId, page));
+    const friends = await guarded(() => friendsOf(this.#stores.db, userId, page));
     const views: FriendView[] = [];
     for (let from = 0; from < friends.length; from += FRIENDS_AT_ONCE) {
       const page = friends.slice(from, from + FRIENDS_AT_ONCE);
@@ -62,41 +62,41 @@ export class Social {
 
   /** Throws TOO_MANY_FRIENDS. */
   async befriend(userId: string, friendId: string): Promise<void> {
-    await this.#change(() => befriend(this.#services.db, userId, friendId));
+    await this.#change(() => befriend(this.#stores.db, userId, friendId));
   }
 
   async unfriend(userId: string, friendId: string): Promise<void> {
-    await this.#change(() => unfriend(this.#services.db, userId, friendId));
+    await this.#change(() => unfriend(this.#stores.db, userId, friendId));
   }
 
   /** Whether the user is told when the friend becomes active. Throws USER_NOT_FOUND where they are no friends. */
   async setAlert(userId: string, friendId: string, alert: Alert): Promise<void> {
-    const areFriends = await guarded(() => setAlert(this.#services.db, userId, friendId, alert));
+    const areFriends = await guarded(() => setAlert(this.#stores.db, userId, friendId, alert));
     if (!areFriends) throw new RollcallError('USER_NOT_FOUND', { message: 'These two are not friends.' });
   }
 
   /** Whom the user blocks, in the order of ids, all or a page. */
   async blocks(userId: string, page?: ListPage): Promise<string[]> {
-    return guarded(() => blocksOf(this.#services.db, userId, page));
+    return guarded(() => blocksOf(this.#stores.db, userId, page));
   }
 
   /** Throws TOO_MANY_BLOCKS. */
   async block(userId: string, blockedId: string): Promise<void> {
-    await this.#change(() => block(this.#services.db, userId, blockedId));
+    await this.#change(() => block(this.#stores.db, userId, blockedId));
   }
 
   async unblock(userId: string, blockedId: string): Promise<void> {
-    await this.#change(() => unblock(this.#services.db, userId, blockedId));
+    await this.#change(() => unblock(this.#stores.db, userId, blockedId));
   }
 
   async settings(userId: string): Promise<Settings> {
-    return guarded(() => settingsOf(this.#services.db, userId));
+    return guarded(() => settingsOf(this.#stores.db, userId));
   }
 
   /** Changes what is named; answers with all of them. Throws TOO_MANY_FRIENDS. */
   async changeSettings(userId: string, wanted: SettingsChange): Promise<Settings> {
     return guarded(async () => {
-      const { settings, untold } = await changeSettings(this.#services.db, userId, wanted).catch(refuseFull);
+      const { settings, untold } = await changeSettings(this.#stores.db, userId, wanted).catch(refuseFull);
       await this.#tell(untold);
       return settings;
     });
@@ -111,12 +111,12 @@ export class Social {
     const told: PrivacyChange[] = [];
     const attempts = await Promise.allSettled(
       [...untold].map(async ([userId, news]) => {
-        this.#people.followUps.add(await tellPrivacy(this.#services, userId, news));
+        this.#people.followUps.add(await tellPrivacy(this.#stores, userId, news));
         told.push({ userId, revision: news.privacy.revision });
       }),
     );
     try {
-      await markTold(this.#services.db, told);
+      await markTold(this.#stores.db, told);
     } catch (error) {
       // It is told; that it is told once more does no harm.
       if (!isConnectionError(error)) throw error;

@@ -4,7 +4,7 @@ import { loadStoredForScripts, loadStoredUsers } from '../postgres/users.ts';
 import type { StoredUser } from '../presence/change.ts';
 import type { Access } from '../presence/visibility.ts';
 import type { Stored } from '../redis/presence-types.ts';
-import type { Services } from '../stores.ts';
+import type { Stores } from '../stores.ts';
 
 const AT_ONCE = 500;
 
@@ -18,11 +18,11 @@ interface Waiting {
  * has to be asked for. One statement at a time; who comes meanwhile goes with the next.
  */
 export class StoredUsers {
-  readonly #db: Services['db'];
+  readonly #db: Stores['db'];
   readonly #waiting = new Map<string, Waiting[]>();
   #asking = false;
 
-  constructor(db: Services['db']) {
+  constructor(db: Stores['db']) {
     this.#db = db;
   }
 

@@ -4,7 +4,7 @@ import { type Config, readConfig } from '../config/config.ts';
 import { type ProcessPlan, runProcess, type Service } from '../lifecycle.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { SharedLimits } from '../redis/limits.ts';
-import { openServices } from '../stores.ts';
+import { openStores } from '../stores.ts';
 import { openTracing, tracingService } from '../telemetry/tracing-start.ts';
 import { Analytics } from '../usecases/analytics.ts';
 import { ChangeFeed } from '../usecases/change-feed.ts';
@@ -54,13 +54,13 @@ export async function startWeb(env: NodeJS.ProcessEnv, extras: WebExtras = {}): 
 /** Listening comes last: nobody is let in before everything is there. */
 async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Promise<ProcessPlan> {
   const tracing = await openTracing(config, 'web', log);
-  const services = openServices(config, log, tracing);
-  const metrics = new WebMetrics(services, config);
-  const presence = new Presence(services, config.ttlMs, log);
-  const conversations = new Conversations(services, presence);
-  const changes = new ChangeFeed(services);
+  const stores = openStores(config, log, tracing);
+  const metrics = new WebMetrics(stores, config);
+  const presence = new Presence(stores, config.ttlMs, log);
+  const conversations = new Conversations(stores, presence);
+  const changes = new ChangeFeed(stores);
   let sockets: Gateway | undefined;
-  const limits = new Limits(config, new SharedLimits(services.redis, services.keys));
+  const limits = new Limits(config, new SharedLimits(stores.redis, stores.keys));
   const auth = createAuthenticator(config, log, Date.now, (reason) => metrics.tokenRefused(reason));
   const tokens = new Tokens(auth, limits);
   const origins = new Origins(config, log);
@@ -72,17 +72,17 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
     origins,
     presence,
     conversations,
-    social: new Social(services, presence),
-    profiles: new Profiles(services, presence),
-    push: new Push(services, config),
-    analytics: new Analytics(services),
+    social: new Social(stores, presence),
+    profiles: new Profiles(stores, presence),
+    push: new Push(stores, config),
+    analytics: new Analytics(stores),
     changes,
     health: createHealthProbe(
-      services,
+      stores,
       () => sockets?.draining ?? false,
       () => sockets?.level ?? 0,
     ),
-    boardQueues: [...services.queues.all.values()],
+    boardQueues: [...stores.queues.all.values()],
     scrape: cluster.isWorker ? scrapeOfMachine(metrics.registry) : scrapeOf(metrics.registry),
     tracing,
     extraRoutes: routes,
@@ -100,11 +100,11 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
     origins,
     presence,
     conversations,
-    services,
+    stores,
     metrics,
   });
 
-  const stores: Service = { name: 'stores', start: () => services.look(), stop: () => services.close() };
+  const storesService: Service = { name: 'stores', start: () => stores.look(), stop: () => stores.close() };
   const http: Service = {
     name: 'http',
     start: async () => {
@@ -119,5 +119,5 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
     stop: () => app.close(),
     stopLimitMs: HTTP_STOP_LIMIT_MS,
   };
-  return { log, services: [tracingService(tracing), stores, sockets, http] };
+  return { log, services: [tracingService(tracing), storesService, sockets, http] };
 }

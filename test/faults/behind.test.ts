@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { afterEach, expect, test } from 'vitest';
 import type { EmbeddedRedis } from '../../scripts/embedded/stores.ts';
 import { readConfig } from '../../src/config/config.ts';
-import { openServices, type Services } from '../../src/stores.ts';
+import { openStores, type Stores } from '../../src/stores.ts';
 import { Presence } from '../../src/usecases/presence.ts';
 import type { Connection } from '../../src/web/sessions/connection.ts';
 import { Connections } from '../../src/web/sessions/connections.ts';
@@ -26,7 +26,7 @@ afterEach(async () => {
 interface World {
   rollcall: Deployment;
   redis: EmbeddedRedis;
-  services: Services;
+  stores: Stores;
   connections: Connections;
 }
 
@@ -37,13 +37,13 @@ async function start(name: string): Promise<World> {
   const rollcall = await Deployment.start(name, { redisUrl: redis.url, webs: 0, env: ENV });
   ending.push(() => rollcall.stop());
   const config = readConfig(rollcall.env);
-  const services = openServices(config, LOG);
-  ending.push(() => services.close());
-  await once(services.redis, 'ready');
-  const presence = new Presence(services, config.ttlMs, LOG);
-  const connections = new Connections(presence, services, config, LOG, () => 1);
+  const stores = openStores(config, LOG);
+  ending.push(() => stores.close());
+  await once(stores.redis, 'ready');
+  const presence = new Presence(stores, config.ttlMs, LOG);
+  const connections = new Connections(presence, stores, config, LOG, () => 1);
   ending.push(() => connections.settled());
-  return { rollcall, redis, services, connections };
+  return { rollcall, redis, stores, connections };
 }
 
 function open({ connections }: World, userId: string): Promise<Connection> {
@@ -66,9 +66,9 @@ async function crowd(world: World): Promise<{ silent: Connection; beating: Conne
 }
 
 /** Everybody is told by Redis itself once it is free: who was said to have left in the meantime? */
-async function leftMeanwhile({ rollcall, services }: World): Promise<string[]> {
+async function leftMeanwhile({ rollcall, stores }: World): Promise<string[]> {
   await eventually(
-    () => services.outbox.allRecorded(),
+    () => stores.outbox.allRecorded(),
     (all) => all,
     20_000,
   );
@@ -86,7 +86,7 @@ test('a Redis that comes back so slow that a web needs seconds to tell of the be
   for (let n = 0; n < 12; n++) await other.eval(BUSY, 0, 300);
   for (const connection of beating.slice(0, 2)) {
     await eventually(
-      () => world.services.redis.exists(`${world.rollcall.prefix}user:status:${connection.userId}`),
+      () => world.stores.redis.exists(`${world.rollcall.prefix}user:status:${connection.userId}`),
       (exists) => exists === 1,
     );
   }

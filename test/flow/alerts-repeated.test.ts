@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Config, readConfig } from '../../src/config/config.ts';
 import type { FriendActiveJob } from '../../src/queues/jobs.ts';
-import { openServices, type Services } from '../../src/stores.ts';
+import { openStores, type Stores } from '../../src/stores.ts';
 import { runFriendActive, scheduleAlerts } from '../../workers/alerts.ts';
 import { alertOf, befriend, Listener } from '../support/alerts-world.ts';
 import { TestClient } from '../support/client.ts';
@@ -11,17 +11,17 @@ import { Deployment, eventually } from '../support/deployment.ts';
 
 /** Alerts wait for longer than these tests take, so that the tests can do what a worker would, step by step. */
 let rollcall: Deployment;
-let services: Services;
+let stores: Stores;
 let config: Config;
 let people = 0;
 
 beforeAll(async () => {
   rollcall = await Deployment.start('alerts repeated', { env: { ALERT_STABLE_SECONDS: '600' } });
   config = readConfig({ ...rollcall.env, ALERT_COOLDOWN_SECONDS: '0' });
-  services = openServices(config, pino({ level: 'silent' }));
+  stores = openStores(config, pino({ level: 'silent' }));
 });
 afterAll(async () => {
-  await services?.close();
+  await stores?.close();
   await rollcall?.stop();
 });
 
@@ -42,7 +42,7 @@ async function came() {
 }
 
 async function jobOf(userId: string): Promise<Job<FriendActiveJob> | undefined> {
-  const jobs = await services.queues.queue('notifications').getJobs(['delayed']);
+  const jobs = await stores.queues.queue('notifications').getJobs(['delayed']);
   return jobs.find((job) => job.data.userId === userId);
 }
 
@@ -65,19 +65,19 @@ test('the waiting job says whom it is about, and is one however often the change
     at,
     cause: 'connect' as const,
   };
-  await scheduleAlerts(services, config, [{ ...change, awaySince: null }]);
-  const jobs = await services.queues.queue('notifications').getJobs(['delayed']);
+  await scheduleAlerts(stores, config, [{ ...change, awaySince: null }]);
+  const jobs = await stores.queues.queue('notifications').getJobs(['delayed']);
   expect(jobs.filter(({ data }) => data.userId === friend)).toHaveLength(1);
 });
 
 test('a job that runs again after it was done tells nobody a second time, cool-down or not', async () => {
   const { devices, job, client, ...names } = await came();
-  expect(await runFriendActive(services, config, job)).toEqual({ connected: 2, pushes: 0 });
+  expect(await runFriendActive(stores, config, job)).toEqual({ connected: 2, pushes: 0 });
   const again = { ...job.data };
   delete again.telling;
   delete again.after;
   await job.updateData(again);
-  expect(await runFriendActive(services, config, job)).toEqual({ connected: 0, pushes: 0 });
+  expect(await runFriendActive(stores, config, job)).toEqual({ connected: 0, pushes: 0 });
   await hears(devices.ada, 1);
   await hears(devices.bob, 1);
   expect(await alertOf(rollcall.db, names.ada, names.friend)).toBe('never');
@@ -92,7 +92,7 @@ test('where a worker died after the claim, the next one tells those it noted, an
     alert: 'never',
     alerted_at: job.data.at,
   });
-  expect(await runFriendActive(services, config, job)).toEqual({ connected: 2, pushes: 0 });
+  expect(await runFriendActive(stores, config, job)).toEqual({ connected: 2, pushes: 0 });
   await hears(devices.ada, 1);
   await hears(devices.bob, 1);
   expect(devices.ada.alerts).toEqual([{ userId: friend, at: job.data.at }]);
@@ -106,9 +106,9 @@ test('whoever left and came back is another story: the old job tells nobody', as
     () => rollcall.db('users').where({ id: friend }).first(),
     (row) => row?.status === 'inactive',
   );
-  expect(await runFriendActive(services, config, job)).toEqual({ dropped: expect.any(String) });
+  expect(await runFriendActive(stores, config, job)).toEqual({ dropped: expect.any(String) });
   const back = await TestClient.connect(rollcall.url, friend);
-  expect(await runFriendActive(services, config, job)).toEqual({ dropped: expect.any(String) });
+  expect(await runFriendActive(stores, config, job)).toEqual({ dropped: expect.any(String) });
   expect(await alertOf(rollcall.db, bob, friend)).toBe('always');
   expect([...devices.ada.alerts, ...devices.bob.alerts]).toEqual([]);
   back.leave();
@@ -117,7 +117,7 @@ test('whoever left and came back is another story: the old job tells nobody', as
 test('a change of what they show is no other activation', async () => {
   const { devices, job, client } = await came();
   expect(await client.socket.emitWithAck('set_detail', { text: 'hello' })).toMatchObject({ ok: true });
-  expect(await runFriendActive(services, config, job)).toEqual({ connected: 2, pushes: 0 });
+  expect(await runFriendActive(stores, config, job)).toEqual({ connected: 2, pushes: 0 });
   await hears(devices.ada, 1);
   client.leave();
 });

@@ -3,47 +3,45 @@ import { once } from 'node:events';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
-import { openServices, type Services } from '../../src/stores.ts';
+import { openStores, type Stores } from '../../src/stores.ts';
 import { dropOld, preparePartitions } from '../../workers/retention.ts';
 import { completeSeen, pruneSeen } from '../../workers/seen-index.ts';
 import { noteMinute } from '../../workers/timeline.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
 const DAY = 24 * 3_600_000;
 
+let testStores: TestStores;
 let stores: Stores;
-let services: Services;
 let now = 0;
 
 beforeAll(async () => {
-  stores = await openStores('keeping');
+  testStores = await openTestStores('keeping');
 });
 beforeEach(async () => {
   const config = readConfig({
-    REDIS_URL: stores.redisUrl,
-    ...stores.redisSentinels,
-    REDIS_CLUSTER: `${stores.redisCluster}`,
-    REDIS_PREFIX: `${stores.redisPrefix}${randomUUID()}:`,
-    DATABASE_URL: stores.databaseUrl,
+    REDIS_URL: testStores.redisUrl,
+    ...testStores.redisSentinels,
+    REDIS_CLUSTER: `${testStores.redisCluster}`,
+    REDIS_PREFIX: `${testStores.redisPrefix}${randomUUID()}:`,
+    DATABASE_URL: testStores.databaseUrl,
     JWT_SECRET: 'a secret that nobody signs anything with',
   });
-  services = openServices(config, pino({ level: 'silent' }));
-  await once(services.redis, 'ready');
-  await services.pulse.beat();
-  now = (await services.seen.standing()).now;
-  for (const table of ['status_transitions', 'users', 'presence_minutes']) await services.db(table).delete();
-  return () => services.close();
+  stores = openStores(config, pino({ level: 'silent' }));
+  await once(stores.redis, 'ready');
+  await stores.pulse.beat();
+  now = (await stores.seen.standing()).now;
+  for (const table of ['status_transitions', 'users', 'presence_minutes']) await stores.db(table).delete();
+  return () => stores.close();
 });
-afterAll(() => stores.close());
+afterAll(() => testStores.close());
 
 /** As though this store had been there for so long. */
 const aged = (ms: number) =>
-  Promise.all(
-    services.keys.pulseShards.map((shard) => services.redis.set(services.keys.epoch(shard), `${now - ms} test`)),
-  );
+  Promise.all(stores.keys.pulseShards.map((shard) => stores.redis.set(stores.keys.epoch(shard), `${now - ms} test`)));
 
 test('a store that came up empty hears of everybody of the last 30 days, once the webs had time to tell of theirs', async () => {
-  const { db, seen } = services;
+  const { db, seen } = stores;
   await db('users').insert([
     { id: 'ann', last_seen: new Date(now - DAY) },
     { id: 'bob', last_seen: new Date(now - 31 * DAY) },
@@ -51,52 +49,52 @@ test('a store that came up empty hears of everybody of the last 30 days, once th
     { id: 'dan', last_seen: new Date(now - 29 * DAY) },
     { id: 'eve', last_seen: new Date(now - DAY) },
   ]);
-  expect(await completeSeen(services)).toMatchObject({ added: 0, nextInMs: expect.any(Number) });
-  expect(await noteMinute(services)).toMatchObject({ waiting: expect.any(String) });
+  expect(await completeSeen(stores)).toMatchObject({ added: 0, nextInMs: expect.any(Number) });
+  expect(await noteMinute(stores)).toMatchObject({ waiting: expect.any(String) });
   await aged(10_000);
   // Heard of here already, later than PostgreSQL remembers.
   await seen.add([{ userId: 'eve', lastSeen: now }]);
-  expect(await completeSeen(services)).toEqual({ added: 3, complete: true });
+  expect(await completeSeen(stores)).toEqual({ added: 3, complete: true });
   expect((await seen.page(0, null, 10)).users).toEqual([
     { userId: 'eve', lastSeen: now },
     { userId: 'ann', lastSeen: now - DAY },
     { userId: 'dan', lastSeen: now - 29 * DAY },
   ]);
-  expect(await completeSeen(services)).toEqual({ added: 0 });
+  expect(await completeSeen(stores)).toEqual({ added: 0 });
 });
 
 test('what was begun goes on where it stopped, but only for the same store', async () => {
-  const { db, seen } = services;
+  const { db, seen } = stores;
   await db('users').insert(['ann', 'bob', 'cid'].map((id) => ({ id, last_seen: new Date(now) })));
   await aged(10_000);
   await seen.noteCompletedUpTo((await seen.standing()).epoch, 'bob');
-  expect(await completeSeen(services)).toEqual({ added: 1, complete: true });
+  expect(await completeSeen(stores)).toEqual({ added: 1, complete: true });
   await aged(20_000);
-  expect(await completeSeen(services)).toEqual({ added: 3, complete: true });
+  expect(await completeSeen(stores)).toEqual({ added: 3, complete: true });
 });
 
 test('a minute is noted by whoever comes first in it', async () => {
   await aged(10_000);
-  await completeSeen(services);
-  await services.redis.zadd(services.keys.due(3), now + DAY, 'somebody');
-  expect(await noteMinute(services)).toEqual({ active: 1 });
-  await services.redis.zadd(services.keys.due(3), now + DAY, 'another');
-  expect(await noteMinute(services)).toEqual({ active: 2 });
-  const rows = await services.db('presence_minutes').orderBy('minute');
+  await completeSeen(stores);
+  await stores.redis.zadd(stores.keys.due(3), now + DAY, 'somebody');
+  expect(await noteMinute(stores)).toEqual({ active: 1 });
+  await stores.redis.zadd(stores.keys.due(3), now + DAY, 'another');
+  expect(await noteMinute(stores)).toEqual({ active: 2 });
+  const rows = await stores.db('presence_minutes').orderBy('minute');
   expect(rows[0]).toMatchObject({ active: 1, transitions: 0 });
 });
 
 test('nobody is dropped from the index about whom somebody may still ask', async () => {
-  await services.seen.add([
+  await stores.seen.add([
     { userId: 'ann', lastSeen: now - 30 * DAY },
     { userId: 'bob', lastSeen: now - 30 * DAY - 2 * 3_600_000 },
   ]);
-  expect(await pruneSeen(services)).toEqual({ dropped: 1 });
-  expect((await services.seen.page(0, null, 10)).users.map((each) => each.userId)).toEqual(['ann']);
+  expect(await pruneSeen(stores)).toEqual({ dropped: 1 });
+  expect((await stores.seen.page(0, null, 10)).users.map((each) => each.userId)).toEqual(['ann']);
 });
 
 test('old history goes in portions, and the timeline after it', async () => {
-  const { db } = services;
+  const { db } = stores;
   await db('users').insert({ id: 'ann' });
   await db.raw(`
     INSERT INTO status_transitions (user_id, version, at, status, cause)
@@ -108,18 +106,18 @@ test('old history goes in portions, and the timeline after it', async () => {
   );
   const partitions = { dropped: [] };
   const quarter = { historyRetentionDays: 90 };
-  expect(await dropOld(services, quarter)).toEqual({ partitions, transitions: 5600, minutes: 1, changes: 0 });
+  expect(await dropOld(stores, quarter)).toEqual({ partitions, transitions: 5600, minutes: 1, changes: 0 });
   expect(await db('status_transitions').pluck('version')).toEqual(['9000']);
   const ever = { historyRetentionDays: 36_500 };
-  expect(await dropOld(services, ever)).toEqual({ partitions, transitions: 0, minutes: 0, changes: 0 });
+  expect(await dropOld(stores, ever)).toEqual({ partitions, transitions: 0, minutes: 0, changes: 0 });
 });
 
 test('the history of the days to come has its place before they begin', async () => {
-  const { db } = services;
+  const { db } = stores;
   const retention = { historyRetentionDays: 14 };
-  const { made } = (await preparePartitions(services, retention)) as { made: string[] };
+  const { made } = (await preparePartitions(stores, retention)) as { made: string[] };
   expect(made.length).toBeGreaterThanOrEqual(1);
-  expect(await preparePartitions(services, retention)).toEqual({ made: [] });
+  expect(await preparePartitions(stores, retention)).toEqual({ made: [] });
   await db('users').insert({ id: 'ann' });
   for (const days of [0, 1, 2, 3]) {
     const at = new Date(now + days * DAY);

@@ -9,16 +9,16 @@ import { isActive, TestClient } from '../support/client.ts';
 import { copiedIntoImage, procfile } from '../support/deploying.ts';
 import { JWT_SECRET } from '../support/deployment.ts';
 import { keepLog } from '../support/run-logs.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 import { temporaryRoom } from '../support/temporary.ts';
 
 /** Nothing but what the Dockerfile copies, with production dependencies, as a platform would have it. */
 let room: Awaited<ReturnType<typeof temporaryRoom>>;
-let stores: Stores;
+let stores: TestStores;
 const running: ChildProcess[] = [];
 
 beforeAll(async () => {
-  [room, stores] = await Promise.all([temporaryRoom('image'), openStores('deploying')]);
+  [room, stores] = await Promise.all([temporaryRoom('image'), openTestStores('deploying')]);
   for (const path of copiedIntoImage(await readFile('Dockerfile', 'utf8'))) {
     await cp(path, join(room.path, path), { recursive: true });
   }

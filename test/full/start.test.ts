@@ -5,13 +5,13 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { freePort } from '../../scripts/embedded/free-port.ts';
 import { isRunning, runningWith } from '../support/processes.ts';
 import { keepLog } from '../support/run-logs.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
-let stores: Stores;
+let stores: TestStores;
 let child: ChildProcess | undefined;
 
 beforeEach(async () => {
-  stores = await openStores('start');
+  stores = await openTestStores('start');
 });
 afterEach(async () => {
   child?.kill('SIGKILL');

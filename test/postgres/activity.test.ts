@@ -2,14 +2,14 @@ import type { Knex } from 'knex';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { activityByDay } from '../../src/postgres/activity.ts';
 import { connectPostgres } from '../../src/postgres/connect.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
-let stores: Stores;
+let stores: TestStores;
 let db: Knex;
 let serial = 0;
 
 beforeAll(async () => {
-  stores = await openStores('activity');
+  stores = await openTestStores('activity');
   db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
 });
 

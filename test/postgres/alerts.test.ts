@@ -3,18 +3,18 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { askersOf, claimAlerts, friendToTell, usersAskedAbout } from '../../src/postgres/alerts.ts';
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import { type Alert, alertOf, befriend } from '../support/alerts-world.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
 const NOON = Date.parse('2026-03-01T12:00:00.123Z');
 const COOLDOWN_MS = 60_000;
-let stores: Stores;
+let stores: TestStores;
 let db: Knex;
 /** Everybody in a test asks about a friend of that test's own. */
 let friend = '';
 let tests = 0;
 
 beforeAll(async () => {
-  stores = await openStores('alerts');
+  stores = await openTestStores('alerts');
   db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
 });
 beforeEach(() => {

@@ -16,15 +16,15 @@ import { connectPostgres } from '../../src/postgres/connect.ts';
 import { eraseUser } from '../../src/postgres/erasure.ts';
 import { type RecordedEntry, recordChanges } from '../../src/postgres/history.ts';
 import { noteTaken, takenUpTo } from '../../src/postgres/webhooks.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
-let stores: Stores;
+let stores: TestStores;
 /** Each with a pool of its own, as processes have. */
 let db: Knex;
 let other: Knex;
 
 beforeAll(async () => {
-  stores = await openStores('change feed');
+  stores = await openTestStores('change feed');
   const settings = { databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' } as const;
   [db, other] = [connectPostgres(settings), connectPostgres(settings)];
 });

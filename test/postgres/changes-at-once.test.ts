@@ -5,13 +5,13 @@ import type { Untold } from '../../src/postgres/privacy.ts';
 import { block, unblock } from '../../src/postgres/social.ts';
 import { inTransaction } from '../../src/postgres/transaction.ts';
 import { eventually } from '../support/eventually.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
-let stores: Stores;
+let stores: TestStores;
 let db: Knex;
 
 beforeAll(async () => {
-  stores = await openStores('changes at once');
+  stores = await openTestStores('changes at once');
   db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
 });
 afterAll(async () => {

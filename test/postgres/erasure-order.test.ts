@@ -7,13 +7,13 @@ import { markTold, untoldChanges } from '../../src/postgres/privacy-changes.ts';
 import { befriend, block, changeSettings } from '../../src/postgres/social.ts';
 import { inTransaction } from '../../src/postgres/transaction.ts';
 import { eventually } from '../support/eventually.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
-let stores: Stores;
+let stores: TestStores;
 let db: Knex;
 
 beforeAll(async () => {
-  stores = await openStores('erasure order');
+  stores = await openTestStores('erasure order');
   db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
 });
 afterAll(async () => {

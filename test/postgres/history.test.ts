@@ -6,13 +6,13 @@ import { isConnectionError } from '../../src/postgres/errors.ts';
 import { lastTransition, type RecordedEntry, recordChanges } from '../../src/postgres/history.ts';
 import { loadStoredUsers, saveHidden, touchLastSeen } from '../../src/postgres/users.ts';
 import type { Change } from '../../src/presence/change.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
-let stores: Stores;
+let stores: TestStores;
 let db: Knex;
 
 beforeAll(async () => {
-  stores = await openStores('history');
+  stores = await openTestStores('history');
   db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
 });
 

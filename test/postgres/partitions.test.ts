@@ -8,16 +8,16 @@ import { isBusy, isConnectionError, isUnpermitted } from '../../src/postgres/err
 import { lastTransition, type RecordedEntry, recordChanges, transitionsBefore } from '../../src/postgres/history.ts';
 import { dropPartitions, makePartitions } from '../../src/postgres/partitions.ts';
 import { dropTransitions } from '../../src/postgres/retention.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
 const DAY = 86_400_000;
 const today = Math.floor(Date.now() / DAY) * DAY;
 
-let stores: Stores;
+let stores: TestStores;
 let db: Knex;
 
 beforeAll(async () => {
-  stores = await openStores('partitions');
+  stores = await openTestStores('partitions');
   db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
 });
 

@@ -10,12 +10,12 @@ import {
   saveSubscription,
   subscriptionsOf,
 } from '../../src/postgres/push-subscriptions.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
-let stores: Stores;
+let stores: TestStores;
 let db: Knex;
 beforeAll(async () => {
-  stores = await openStores('push subscriptions');
+  stores = await openTestStores('push subscriptions');
   db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
 });
 afterAll(async () => {

@@ -25,13 +25,13 @@ import {
 import { inTransaction } from '../../src/postgres/transaction.ts';
 import { loadStoredForScripts, loadStoredUsers } from '../../src/postgres/users.ts';
 import { type Access, accessOf, VISIBILITIES } from '../../src/presence/visibility.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
-let stores: Stores;
+let stores: TestStores;
 let db: Knex;
 
 beforeAll(async () => {
-  stores = await openStores('social');
+  stores = await openTestStores('social');
   db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
 });
 

@@ -4,17 +4,17 @@ import { lastSeenPage, noteActive, timeline } from '../../src/postgres/analytics
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import { type RecordedEntry, recordChanges, transitionsBefore } from '../../src/postgres/history.ts';
 import { dropMinutes, dropTransitions } from '../../src/postgres/retention.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const noon = Date.UTC(2026, 0, 31, 12);
 
-let stores: Stores;
+let stores: TestStores;
 let db: Knex;
 
 beforeAll(async () => {
-  stores = await openStores('timeline');
+  stores = await openTestStores('timeline');
   db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
 });
 

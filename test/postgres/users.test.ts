@@ -13,13 +13,13 @@ import {
   touchLastSeen,
   withEndingDetail,
 } from '../../src/postgres/users.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
-let stores: Stores;
+let stores: TestStores;
 let db: Knex;
 
 beforeAll(async () => {
-  stores = await openStores('users');
+  stores = await openTestStores('users');
   db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
 });
 

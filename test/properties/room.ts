@@ -4,13 +4,13 @@ import { RedisClock } from '../../src/redis/clock.ts';
 import { createKeys } from '../../src/redis/keys.ts';
 import { Outbox } from '../../src/redis/outbox.ts';
 import { PresenceStore } from '../../src/redis/presence-store.ts';
-import { openStores } from '../support/stores.ts';
+import { openTestStores } from '../support/stores.ts';
 
 export const TTL_MS = 60_000;
 
 /** The scripts on a real Redis and in real time, in a room of the test's own. */
 export async function openRoom(name: string) {
-  const stores = await openStores(name);
+  const stores = await openTestStores(name);
   const redis = new Redis(stores.redisUrl);
   const keys = createKeys(stores.redisPrefix, false);
   const store = new PresenceStore(redis, keys, new RedisClock(), TTL_MS);

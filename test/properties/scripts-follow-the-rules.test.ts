@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 import { doStep } from './doings.ts';
 import { ModelTime } from './model-time.ts';
 import { steps } from './steps.ts';
@@ -14,11 +14,11 @@ const { PROPERTY_SEED = '1', PROPERTY_SECONDS = '12' } = process.env;
 const limitMs = Number(PROPERTY_SECONDS) * 1000;
 const RUNS_AT_ONCE = 10;
 
-let stores: Stores;
+let stores: TestStores;
 let time: ModelTime;
 
 beforeAll(async () => {
-  stores = await openStores('rules');
+  stores = await openTestStores('rules');
   time = new ModelTime(stores.redisUrl, stores.redisPrefix);
 });
 

@@ -3,20 +3,20 @@ import { RedisClock } from '../../src/redis/clock.ts';
 import { createKeys, type Keys, shardOf } from '../../src/redis/keys.ts';
 import { PresenceStore } from '../../src/redis/presence-store.ts';
 import { SeenIndex } from '../../src/redis/seen-index.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 import { ModelTime } from './model-time.ts';
 
 const START = Date.UTC(2030, 0, 1);
 const TTL_MS = 60_000;
 
-let stores: Stores;
+let stores: TestStores;
 let time: ModelTime;
 let keys: Keys;
 let store: PresenceStore;
 let index: SeenIndex;
 
 beforeAll(async () => {
-  stores = await openStores('seen scripts');
+  stores = await openTestStores('seen scripts');
   time = new ModelTime(stores.redisUrl, stores.redisPrefix);
   keys = createKeys(stores.redisPrefix, false);
   store = new PresenceStore(time.redis, keys, new RedisClock(), TTL_MS);

@@ -4,17 +4,17 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createKeys } from '../../src/redis/keys.ts';
 import { PROMPT_MS, PUSHES_IN_FLIGHT, type PushPlace, PushPlaces } from '../../src/redis/push-places.ts';
 import { eventually } from '../support/eventually.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
 const HOST = 'push.example.net';
 const PAUSE_MS = 120_000;
-let stores: Stores;
+let stores: TestStores;
 let redis: Redis;
 let prefix: string;
 let places: PushPlaces;
 
 beforeAll(async () => {
-  stores = await openStores('push places');
+  stores = await openTestStores('push places');
   redis = new Redis(stores.redisUrl);
 });
 afterAll(async () => {

@@ -5,18 +5,18 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createKeys, type Keys, SHARDS, shardOf } from '../../src/redis/keys.ts';
 import type { Place, Sighting } from '../../src/redis/newest-first.ts';
 import { SeenIndex } from '../../src/redis/seen-index.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
 const NOW = Date.UTC(2030, 0, 1);
 const MINUTE = 60_000;
 
-let stores: Stores;
+let stores: TestStores;
 let redis: Redis;
 let keys: Keys;
 let index: SeenIndex;
 
 beforeAll(async () => {
-  stores = await openStores('seen index');
+  stores = await openTestStores('seen index');
   redis = new Redis(stores.redisUrl);
 });
 afterAll(async () => {

@@ -9,7 +9,7 @@ import { createKeys } from '../../src/redis/keys.ts';
 import { inCluster, openRedis } from './own-client.ts';
 import { type RunningProxy, startProxy } from './proxies.ts';
 import { keepLog } from './run-logs.ts';
-import { openStores } from './stores.ts';
+import { openTestStores } from './stores.ts';
 
 export { eventually } from './eventually.ts';
 
@@ -131,7 +131,7 @@ export class Deployment {
   }
 
   static async start(name: string, options: DeploymentOptions = {}): Promise<Deployment> {
-    const stores = await openStores(name);
+    const stores = await openTestStores(name);
     const { proxy } = inject('sharedStores');
     const env = {
       REDIS_URL: options.redisUrl ?? stores.redisUrl,

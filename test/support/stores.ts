@@ -9,7 +9,7 @@ import { migrate } from './migrate.ts';
 import { RedisCluster } from './redis-cluster.ts';
 
 /** A room of one's own in the run's shared stores: a key prefix and a freshly migrated database. */
-export interface Stores {
+export interface TestStores {
   redisUrl: string;
   /** Whether that is a Redis Cluster, whose nodes `redisUrl` lists. */
   redisCluster: boolean;
@@ -25,7 +25,7 @@ export interface Stores {
 }
 
 /** `name` is for the reader of keys and database lists; two files may use the same one. */
-export async function openStores(name: string): Promise<Stores> {
+export async function openTestStores(name: string): Promise<TestStores> {
   const { redisUrl, redisCluster, redisSentinels, redisUserUrl, postgresUrl, poolerUrl } = inject('sharedStores');
   const room = `${name
     .toLowerCase()

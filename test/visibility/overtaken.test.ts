@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/log.ts';
 import { changeSettings } from '../../src/postgres/social.ts';
-import { openServices, type Services } from '../../src/stores.ts';
+import { openStores, type Stores } from '../../src/stores.ts';
 import { tellPrivacy } from '../../src/usecases/privacy.ts';
 import { isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
@@ -12,16 +12,16 @@ let rollcall: Deployment;
 let host: string;
 let count = 0;
 /** Of a web that is slow to tell what it has written. */
-let services: Services;
+let stores: Stores;
 
 beforeAll(async () => {
   rollcall = await Deployment.start('overtaken privacy', { env: CALM });
   host = await tokenFor('host', { scope: 'presence:read presence:write' });
   const config = readConfig({ ...rollcall.env, LOG_LEVEL: 'fatal' });
-  services = openServices(config, createLogger(config, 'web'));
+  stores = openStores(config, createLogger(config, 'web'));
 });
 afterAll(async () => {
-  await services?.close();
+  await stores?.close();
   await rollcall?.stop();
 });
 
@@ -123,9 +123,9 @@ const forgetWhoMaySee = (userId: string) => rollcall.redis.hdel(rollcall.key(`us
 
 /** Writes the setting as a web does. Returns how it tells Redis of it, and how somebody does who finds it in PostgreSQL. */
 async function write(userId: string, visibility: 'everyone' | 'nobody') {
-  const { untold } = await changeSettings(services.db, userId, { visibility });
+  const { untold } = await changeSettings(stores.db, userId, { visibility });
   const follow = async (news: Parameters<typeof tellPrivacy>[2]) => {
-    await services.queues.enqueue(await tellPrivacy(services, userId, news));
+    await stores.queues.enqueue(await tellPrivacy(stores, userId, news));
   };
   return { tell: () => follow(untold.get(userId) ?? null), find: () => follow(null) };
 }

@@ -5,22 +5,26 @@ import { connectPostgres } from '../../src/postgres/connect.ts';
 import { addMember, removeMember } from '../../src/postgres/conversations.ts';
 import { eraseUser } from '../../src/postgres/erasure.ts';
 import { shardOf } from '../../src/redis/keys.ts';
-import { openServices, type Services } from '../../src/stores.ts';
+import { openStores, type Stores } from '../../src/stores.ts';
 import { Conversations } from '../../src/usecases/conversations.ts';
 import { Presence } from '../../src/usecases/presence.ts';
 import { compareMemberships, MembershipKeeper } from '../../workers/memberships.ts';
 import { eventually } from '../support/deployment.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
+let testStores: TestStores;
 let stores: Stores;
-let services: Services;
 let presence: Presence;
 let conversations: Conversations;
 let keeper: MembershipKeeper;
 let serial = 0;
 let team = '';
 
-const configOf = ({ redisUrl, redisPrefix, databaseUrl }: Pick<Stores, 'redisUrl' | 'redisPrefix' | 'databaseUrl'>) =>
+const configOf = ({
+  redisUrl,
+  redisPrefix,
+  databaseUrl,
+}: Pick<TestStores, 'redisUrl' | 'redisPrefix' | 'databaseUrl'>) =>
   readConfig({
     JWT_SECRET: 'not the one that signs: nobody comes by the door here',
     REDIS_URL: redisUrl,
@@ -30,22 +34,22 @@ const configOf = ({ redisUrl, redisPrefix, databaseUrl }: Pick<Stores, 'redisUrl
   });
 
 beforeAll(async () => {
-  stores = await openStores('conversations');
+  testStores = await openTestStores('conversations');
 });
 beforeEach(async () => {
-  const config = configOf(stores);
+  const config = configOf(testStores);
   const log = createLogger(config, 'web');
-  services = openServices(config, log);
+  stores = openStores(config, log);
   await eventually(
-    () => services.pulse.alive,
+    () => stores.pulse.alive,
     (alive) => alive,
   );
-  presence = new Presence(services, config.ttlMs, log);
-  conversations = new Conversations(services, presence);
-  keeper = new MembershipKeeper(services);
+  presence = new Presence(stores, config.ttlMs, log);
+  conversations = new Conversations(stores, presence);
+  keeper = new MembershipKeeper(stores);
   team = `team:${serial++}`;
   for (const userId of ['ada', 'bob']) {
-    await services.db('users').insert({ id: userId }).onConflict().ignore();
+    await stores.db('users').insert({ id: userId }).onConflict().ignore();
     await conversations.addMember(team, userId);
     expect(await conversations.isMember(team, userId)).toBe(true);
   }
@@ -53,22 +57,22 @@ beforeEach(async () => {
   await keeper.pass();
 });
 afterEach(async () => {
-  await services.db('membership_changes').delete();
+  await stores.db('membership_changes').delete();
   await presence.followUps.settled();
-  await services.close();
+  await stores.close();
 });
-afterAll(() => stores?.close());
+afterAll(() => testStores?.close());
 
-const notes = () => services.db('membership_changes').orderBy(['conversation_id', 'user_id']);
+const notes = () => stores.db('membership_changes').orderBy(['conversation_id', 'user_id']);
 const membership = (userId: string) => ({ conversationId: team, userId });
 /** As if that had been some seconds ago. */
 const waitFor = (seconds: number, column: 'made_at' | 'applied_at') =>
-  services.db.raw(`UPDATE membership_changes SET ${column} = ${column} - interval '${seconds} seconds'`);
-const isKept = (userId: string) => services.memberships.isKept(team, userId);
+  stores.db.raw(`UPDATE membership_changes SET ${column} = ${column} - interval '${seconds} seconds'`);
+const isKept = (userId: string) => stores.memberships.isKept(team, userId);
 
 /** How often the webs were told to let this user's sockets go. */
 async function expulsions(userId: string, conversationId = team): Promise<number> {
-  const entries = await services.redis.xrange(services.keys.outbox(shardOf(conversationId)), '-', '+');
+  const entries = await stores.redis.xrange(stores.keys.outbox(shardOf(conversationId)), '-', '+');
   return entries.filter(([, fields]) => {
     const at = (name: string) => fields[fields.indexOf(name) + 1];
     return fields.includes('g') && at('i') === conversationId && at('u') === userId;
@@ -87,8 +91,8 @@ test('who is removed is a member no more from the answer on, and it is noted tha
 });
 
 test('a removal that Redis was not told of is told by a worker, whoever made it', async () => {
-  await removeMember(services.db, membership('ada'));
-  await services.db('conversation_members').where({ conversation_id: team, user_id: 'bob' }).delete();
+  await removeMember(stores.db, membership('ada'));
+  await stores.db('conversation_members').where({ conversation_id: team, user_id: 'bob' }).delete();
   expect(await notes()).toMatchObject([
     { user_id: 'ada', applied_at: null },
     { user_id: 'bob', applied_at: null },
@@ -107,8 +111,8 @@ test('a removal that Redis was not told of is told by a worker, whoever made it'
 test('what was told is told once more after a while, should Redis have forgotten, and then dropped', async () => {
   await conversations.removeMember(team, 'ada');
   // As a replica has it that had not heard, and has taken over.
-  await services.redis.del(services.keys.removedMembers(shardOf(team)));
-  await services.memberships.keep(team, 'ada');
+  await stores.redis.del(stores.keys.removedMembers(shardOf(team)));
+  await stores.memberships.keep(team, 'ada');
   expect(await isKept('ada')).toBe(true);
   await waitFor(29, 'applied_at');
   expect(await keeper.pass()).toEqual({ told: 0, confirmed: 0 });
@@ -120,10 +124,10 @@ test('what was told is told once more after a while, should Redis have forgotten
 });
 
 test('while Redis is away a removal is kept, answered with UNAVAILABLE, and told once Redis is back', async () => {
-  services.redis.disconnect();
+  stores.redis.disconnect();
   await expect(conversations.removeMember(team, 'ada')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   await expect(conversations.isMember(team, 'ada')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-  await services.redis.connect();
+  await stores.redis.connect();
   await waitFor(2, 'made_at');
   expect(await keeper.pass()).toEqual({ told: 1, confirmed: 0 });
   expect(await conversations.isMember(team, 'ada')).toBe(false);
@@ -131,7 +135,7 @@ test('while Redis is away a removal is kept, answered with UNAVAILABLE, and told
 });
 
 test('a removal that is repeated is told again, whatever became of the first', async () => {
-  await removeMember(services.db, membership('ada'));
+  await removeMember(stores.db, membership('ada'));
   await conversations.removeMember(team, 'ada');
   expect(await conversations.isMember(team, 'ada')).toBe(false);
   expect(await notes()).toMatchObject([{ user_id: 'ada', applied_at: expect.any(Date) }]);
@@ -140,15 +144,15 @@ test('a removal that is repeated is told again, whatever became of the first', a
 });
 
 test('who is added again before a worker tells of the removal stays in', async () => {
-  await removeMember(services.db, membership('ada'));
-  await addMember(services.db, membership('ada'));
+  await removeMember(stores.db, membership('ada'));
+  await addMember(stores.db, membership('ada'));
   await waitFor(2, 'made_at');
   expect(await keeper.pass()).toEqual({ told: 1, confirmed: 0 });
   expect(await expulsions('ada')).toBe(0);
   expect(await conversations.isMember(team, 'ada')).toBe(true);
   // And one who is removed again while the first removal is being confirmed is told of anew.
   await waitFor(31, 'applied_at');
-  await removeMember(services.db, membership('ada'));
+  await removeMember(stores.db, membership('ada'));
   await waitFor(2, 'made_at');
   expect(await keeper.pass()).toEqual({ told: 1, confirmed: 0 });
   expect(await expulsions('ada')).toBe(1);
@@ -158,7 +162,7 @@ test('an erasure is a removal from every conversation, told also where its worke
   const other = `${team}:other`;
   await conversations.addMember(other, 'ada');
   expect(await conversations.isMember(other, 'ada')).toBe(true);
-  expect((await eraseUser(services.db, 'ada', Date.now())).sort()).toEqual(expect.arrayContaining([team, other]));
+  expect((await eraseUser(stores.db, 'ada', Date.now())).sort()).toEqual(expect.arrayContaining([team, other]));
   await waitFor(2, 'made_at');
   await keeper.pass();
   for (const conversationId of [team, other]) {
@@ -174,22 +178,22 @@ test('an erasure is a removal from every conversation, told also where its worke
 
 test('what Redis keeps of members is compared with PostgreSQL: who is none there is let in no more, and put out', async () => {
   // As after a failover or a restore: nothing says any more that there was a removal.
-  await removeMember(services.db, membership('ada'));
-  await services.db('membership_changes').delete();
+  await removeMember(stores.db, membership('ada'));
+  await stores.db('membership_changes').delete();
   expect(await conversations.isMember(team, 'ada')).toBe(true);
-  expect(await compareMemberships(services)).toEqual({ removed: 1 });
+  expect(await compareMemberships(stores)).toEqual({ removed: 1 });
   expect(await conversations.isMember(team, 'ada')).toBe(false);
   expect(await expulsions('ada')).toBe(1);
   expect(await isKept('bob')).toBe(true);
-  expect(await compareMemberships(services)).toEqual({ removed: 0 });
+  expect(await compareMemberships(stores)).toEqual({ removed: 0 });
 });
 
 test('without PostgreSQL those are let in of whom it said so lately, and of all others nothing is guessed', async () => {
-  const db = connectPostgres(configOf({ ...stores, databaseUrl: 'postgres://nobody@127.0.0.1:1/nothing' }));
-  const blind = new Conversations({ ...services, db }, presence);
+  const db = connectPostgres(configOf({ ...testStores, databaseUrl: 'postgres://nobody@127.0.0.1:1/nothing' }));
+  const blind = new Conversations({ ...stores, db }, presence);
   expect(await blind.isMember(team, 'ada')).toBe(true);
   await expect(blind.isMember(team, 'eve')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-  services.memberships.distrust([shardOf(team)]);
+  stores.memberships.distrust([shardOf(team)]);
   await expect(blind.isMember(team, 'ada')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   await db.destroy();
 });

@@ -1,32 +1,32 @@
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
-import { openServices, type Services } from '../../src/stores.ts';
+import { openStores, type Stores } from '../../src/stores.ts';
 import { createHealthProbe } from '../../src/web/operations/health-probe.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 
-let stores: Stores;
+let testStores: TestStores;
 beforeAll(async () => {
-  stores = await openStores('health');
+  testStores = await openTestStores('health');
 });
-afterAll(() => stores.close());
+afterAll(() => testStores.close());
 
-const opened: Services[] = [];
+const opened: Stores[] = [];
 afterEach(async () => {
-  for (const services of opened.splice(0)) await services.close();
+  for (const stores of opened.splice(0)) await stores.close();
 });
 
 function probe({ redis = true, postgres = true, draining = false }) {
   const config = readConfig({
     JWT_SECRET: 'a secret for the tests of the front door',
-    REDIS_URL: redis ? stores.redisUrl : 'redis://127.0.0.1:1',
-    REDIS_PREFIX: stores.redisPrefix,
-    DATABASE_URL: postgres ? stores.databaseUrl : 'postgres://127.0.0.1:1/nowhere',
+    REDIS_URL: redis ? testStores.redisUrl : 'redis://127.0.0.1:1',
+    REDIS_PREFIX: testStores.redisPrefix,
+    DATABASE_URL: postgres ? testStores.databaseUrl : 'postgres://127.0.0.1:1/nowhere',
   });
-  const services = openServices(config, pino({ level: 'silent' }));
-  opened.push(services);
+  const stores = openStores(config, pino({ level: 'silent' }));
+  opened.push(stores);
   return createHealthProbe(
-    services,
+    stores,
     () => draining,
     () => 0,
   );

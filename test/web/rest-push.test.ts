@@ -6,20 +6,20 @@ import webPush from 'web-push';
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import { subscriptionsOf } from '../../src/postgres/push-subscriptions.ts';
 import { Push } from '../../src/usecases/push.ts';
-import { openStores, type Stores } from '../support/stores.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
 import { openWorld, service, type World } from './rest-world.ts';
 
 const { publicKey, privateKey } = webPush.generateVAPIDKeys();
 const vapid = { publicKey, privateKey, subject: 'mailto:ops@example.com' };
-let stores: Stores;
+let testStores: TestStores;
 let db: Knex;
 /** As it is set up, and without keys. */
 let world: World;
 let off: World;
 
 beforeAll(async () => {
-  stores = await openStores('rest push');
-  db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
+  testStores = await openTestStores('rest push');
+  db = connectPostgres({ databaseUrl: testStores.databaseUrl, databaseSsl: 'by-url' });
   world = await openWorld({}, { push: new Push({ db }, { vapid, pushAllowPrivate: false }) });
   off = await openWorld({}, { push: new Push({ db }, { vapid: null, pushAllowPrivate: false }) });
 });
@@ -27,7 +27,7 @@ afterAll(async () => {
   await world?.app.close();
   await off?.app.close();
   await db?.destroy();
-  await stores?.close();
+  await testStores?.close();
 });
 
 function subscription(endpoint = 'https://push.example.net/wpush/v2/abc') {

@@ -91,7 +91,7 @@ test('friends come into sight with the friendship and lose it with its end', asy
 });
 
 test('more friends than a query may name are listed all the same', async () => {
-  const { db } = world.services;
+  const { db } = world.stores;
   await db.raw(`INSERT INTO users (id) SELECT 'crowd-' || n FROM generate_series(1, 1200) n`);
   await db.raw(
     `INSERT INTO friendships (user_id, friend_id) SELECT 'popular', 'crowd-' || n FROM generate_series(1, 1200) n`,

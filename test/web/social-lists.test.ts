@@ -50,7 +50,7 @@ test('friends come all at once, as before, or a page at a time', async () => {
 });
 
 test('a block too many is refused with what to do, and a block less makes room', async () => {
-  const { db } = world.services;
+  const { db } = world.stores;
   await world.as('cap', 'PUT', '/users/cap/blocks/first');
   await db.raw(`INSERT INTO blocks (user_id, blocked_id) SELECT 'cap', 'cap-' || n FROM generate_series(2, ?::int) n`, [
     MAX_BLOCKS,
@@ -62,7 +62,7 @@ test('a block too many is refused with what to do, and a block less makes room',
 });
 
 test('too many friends are refused only where the settings ask for friends', async () => {
-  const { db } = world.services;
+  const { db } = world.stores;
   await db.raw(
     `INSERT INTO friendships (user_id, friend_id) SELECT 'pop', 'fan-' || n FROM generate_series(1, ?::int) n`,
     [MAX_FRIENDS + 1],

@@ -14,10 +14,10 @@ const statusOf = async (viewer: string, userId: string) =>
   (await world.as(viewer, 'GET', `/users/${userId}/status`))[1];
 const away = (userId: string) => ({ userId, status: 'inactive', lastSeen: null });
 const active = (userId: string) => ({ userId, status: 'active', lastSeen: expect.stringMatching(/Z$/) });
-const waiting = async () => (await untoldChanges(world.services.db, 0, 100)).map((change) => change.userId);
+const waiting = async () => (await untoldChanges(world.stores.db, 0, 100)).map((change) => change.userId);
 /** As if the change had been made some seconds ago. */
 const waitFor = (seconds: number, column = 'made_at') =>
-  world.services.db.raw(`UPDATE privacy_changes SET ${column} = ${column} - interval '${seconds} seconds'`);
+  world.stores.db.raw(`UPDATE privacy_changes SET ${column} = ${column} - interval '${seconds} seconds'`);
 
 test('settings are open from the start, and change by the key', async () => {
   expect(await world.as('ada', 'GET', '/users/ada/settings')).toEqual([200, open]);
@@ -90,7 +90,7 @@ test('somebody who never came can be blocked, and does not become known by it', 
 
 test('a change that Redis was not told of is told by a worker', async () => {
   await world.comes('fay');
-  await changeSettings(world.services.db, 'fay', { visibility: 'nobody' });
+  await changeSettings(world.stores.db, 'fay', { visibility: 'nobody' });
   expect(await waiting()).toEqual(['fay']);
   // A web may still be at it.
   expect(await world.keeper.pass()).toEqual({ told: 0, confirmed: 0 });
@@ -102,7 +102,7 @@ test('a change that Redis was not told of is told by a worker', async () => {
 });
 
 test('what was told is told once more after a while, should Redis have forgotten, and then dropped', async () => {
-  const { db } = world.services;
+  const { db } = world.stores;
   await world.keeper.pass();
   await db('privacy_changes').delete();
   await world.comes('gus');
@@ -114,7 +114,7 @@ test('what was told is told once more after a while, should Redis have forgotten
 });
 
 test('a change of somebody who was erased meanwhile is dropped in the end', async () => {
-  const { db } = world.services;
+  const { db } = world.stores;
   await block(db, 'hal', 'ida');
   await db('blocks').where({ user_id: 'hal' }).delete();
   await db('users').where({ id: 'ida' }).delete();
@@ -125,7 +125,7 @@ test('a change of somebody who was erased meanwhile is dropped in the end', asyn
 });
 
 test('while Redis is away a change is kept, answered with 503, and told once Redis is back', async () => {
-  const { redis } = world.services;
+  const { redis } = world.stores;
   await world.comes('jon');
   redis.disconnect();
   const put = { method: 'PUT', url: '/users/jon/settings', payload: { visibility: 'nobody' } } as const;
@@ -144,7 +144,7 @@ test('while Redis is away a change is kept, answered with 503, and told once Red
 });
 
 test('who asks again after a 503 needs no worker', async () => {
-  const { redis } = world.services;
+  const { redis } = world.stores;
   await world.comes('kay');
   redis.disconnect();
   expect(refused(await world.host('PUT', '/users/kay/blocks/leo'))).toEqual([503, 'UNAVAILABLE']);

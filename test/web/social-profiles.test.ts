@@ -26,8 +26,8 @@ test('a profile is made by saying something of somebody, and keeps what is not s
 });
 
 test('last seen is what Redis knows, and the day of the first hearing stays', async () => {
-  await world.services.db('users').insert({ id: 'bob', created_at: '2024-02-29T12:00:00.123Z' });
-  await touchLastSeen(world.services.db, [{ userId: 'bob', lastSeen: 1_732_441_234_567 }]);
+  await world.stores.db('users').insert({ id: 'bob', created_at: '2024-02-29T12:00:00.123Z' });
+  await touchLastSeen(world.stores.db, [{ userId: 'bob', lastSeen: 1_732_441_234_567 }]);
   const before = { userId: 'bob', ...nameless, createdAt: '2024-02-29T12:00:00.123Z' };
   const seen = '2024-11-24T09:40:34.567Z';
   expect(await world.host('GET', '/users/bob')).toEqual([200, { ...before, lastSeen: seen }]);
@@ -54,13 +54,13 @@ test('a name from a token is shown whatever its length, and never stands in for 
   const change = { userId: 'eve', status: 'active', lastSeen: 1, version: 1, at: 1, cause: 'connect' } as const;
   const entry = { change, clearsHidden: false, transition: true };
   const name = 'E'.repeat(200);
-  await recordChanges(world.services.db, [{ ...entry, claims: { name, picture: 'not an address' } }]);
+  await recordChanges(world.stores.db, [{ ...entry, claims: { name, picture: 'not an address' } }]);
   expect(await world.as('eve', 'GET', '/users/eve')).toMatchObject([
     200,
     { displayName: name, avatarUrl: 'not an address' },
   ]);
   await world.as('eve', 'PUT', '/users/eve', { displayName: 'Eve' });
-  await recordChanges(world.services.db, [{ ...entry, claims: { name } }]);
+  await recordChanges(world.stores.db, [{ ...entry, claims: { name } }]);
   expect(await world.as('eve', 'GET', '/users/eve')).toMatchObject([200, { displayName: 'Eve' }]);
 });
 

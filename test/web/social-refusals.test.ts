@@ -86,11 +86,11 @@ test.each([
 });
 
 test('without PostgreSQL nothing is guessed and nothing is promised', async () => {
-  const { presence, services } = world;
+  const { presence, stores } = world;
   const db = connectPostgres({ databaseUrl: 'postgres://127.0.0.1:1/nowhere', databaseSsl: 'by-url' });
-  const social = new Social({ db, privacy: services.privacy }, presence);
+  const social = new Social({ db, privacy: stores.privacy }, presence);
   await world.comes('ada');
-  const { app, ask } = await openWorld({}, { presence, social, profiles: new Profiles({ ...services, db }, presence) });
+  const { app, ask } = await openWorld({}, { presence, social, profiles: new Profiles({ ...stores, db }, presence) });
   for (const { method, url, body } of routes) {
     const answer = await ask(await service('presence:write'), { method, url, ...(body && { payload: body }) });
     expect([method, url, answer.statusCode, answer.json().code]).toEqual([method, url, 503, 'UNAVAILABLE']);

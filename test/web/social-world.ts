@@ -2,20 +2,20 @@ import type { InjectOptions } from 'fastify';
 import { expect } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/log.ts';
-import { openServices, type Services } from '../../src/stores.ts';
+import { openStores, type Stores } from '../../src/stores.ts';
 import { Presence } from '../../src/usecases/presence.ts';
 import { Profiles } from '../../src/usecases/profiles.ts';
 import { Social } from '../../src/usecases/social.ts';
 import { PrivacyKeeper } from '../../workers/privacy.ts';
 import { eventually } from '../support/deployment.ts';
-import { openStores } from '../support/stores.ts';
+import { openTestStores } from '../support/stores.ts';
 import { openWorld, service } from './rest-world.ts';
 
 export type Answer = [statusCode: number, body: unknown];
 
 /** The front door before real stores, for what is said of friends, blocks, settings and profiles. */
 export interface SocialWorld {
-  services: Services;
+  stores: Stores;
   presence: Presence;
   keeper: PrivacyKeeper;
   /** As this user. */
@@ -30,33 +30,33 @@ export interface SocialWorld {
 }
 
 export async function openSocialWorld(name: string): Promise<SocialWorld> {
-  const stores = await openStores(name);
+  const testStores = await openTestStores(name);
   const config = readConfig({
     JWT_SECRET: 'not the one that signs: tokens are checked by the door',
-    REDIS_URL: stores.redisUrl,
-    REDIS_PREFIX: stores.redisPrefix,
-    DATABASE_URL: stores.databaseUrl,
+    REDIS_URL: testStores.redisUrl,
+    REDIS_PREFIX: testStores.redisPrefix,
+    DATABASE_URL: testStores.databaseUrl,
     LOG_LEVEL: 'fatal',
   });
   const log = createLogger(config, 'web');
-  const services = openServices(config, log);
+  const stores = openStores(config, log);
   await eventually(
-    () => services.redis.status,
+    () => stores.redis.status,
     (status) => status === 'ready',
   );
-  const presence = new Presence(services, config.ttlMs, log);
+  const presence = new Presence(stores, config.ttlMs, log);
   const world = await openWorld(
     {},
-    { presence, social: new Social(services, presence), profiles: new Profiles(services, presence) },
+    { presence, social: new Social(stores, presence), profiles: new Profiles(stores, presence) },
   );
   const answer = async (who: Parameters<typeof world.ask>[0], request: InjectOptions): Promise<Answer> => {
     const { statusCode, body } = await world.ask(who, request);
     return [statusCode, body === '' ? null : JSON.parse(body)];
   };
   return {
-    services,
+    stores,
     presence,
-    keeper: new PrivacyKeeper(services),
+    keeper: new PrivacyKeeper(stores),
     as: (userId, method = 'GET', url, payload) => answer(userId, { method, url, ...(payload && { payload }) }),
     host: async (method = 'GET', url, payload) =>
       answer(await service('presence:write'), { method, url, ...(payload && { payload }) }),
@@ -80,8 +80,8 @@ export async function openSocialWorld(name: string): Promise<SocialWorld> {
     close: async () => {
       await world.app.close();
       await presence.followUps.settled();
-      await services.close();
       await stores.close();
+      await testStores.close();
     },
   };
 }

@@ -1,8 +1,8 @@
-import type { Services } from '../../stores.ts';
+import type { Stores } from '../../stores.ts';
 import type { HealthProbe } from './health.ts';
 
 export function createHealthProbe(
-  { readiness }: Pick<Services, 'readiness'>,
+  { readiness }: Pick<Stores, 'readiness'>,
   isDraining: () => boolean,
   level: () => number,
 ): HealthProbe {

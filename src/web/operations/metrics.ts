@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { receiverOf } from '../../config/webhook-settings.ts';
 import { feedFigures } from '../../postgres/change-feed-figures.ts';
 import type { DeliveryListener } from '../../redis/delivery.ts';
-import type { Services } from '../../stores.ts';
+import type { Stores } from '../../stores.ts';
 import { addFeedMetrics } from '../../telemetry/feed-metrics.ts';
 import {
   addReadinessMetrics,
@@ -63,7 +63,7 @@ export class WebMetrics {
     registers: [this.registry],
   });
 
-  constructor(services: Services, { webhook }: Pick<Config, 'webhook'>) {
+  constructor(stores: Stores, { webhook }: Pick<Config, 'webhook'>) {
     const beats = this.#heartbeats;
     new Counter({
       name: 'rollcall_heartbeats_total',
@@ -77,9 +77,9 @@ export class WebMetrics {
         }
       },
     });
-    addStoreMetrics(this.registry, () => readStoreFigures(services));
-    addReadinessMetrics(this.registry, () => services.readiness.reasons(), services.redisWatch.refusals);
-    addFeedMetrics(this.registry, () => feedFigures(services.db, webhook && receiverOf(webhook)));
+    addStoreMetrics(this.registry, () => readStoreFigures(stores));
+    addReadinessMetrics(this.registry, () => stores.readiness.reasons(), stores.redisWatch.refusals);
+    addFeedMetrics(this.registry, () => feedFigures(stores.db, webhook && receiverOf(webhook)));
   }
 
   heartbeat(result: 'accepted' | 'limited'): void {

@@ -8,7 +8,7 @@ import type { DeviceKind, SessionState } from '../../presence/session.ts';
 import type { CloseReason } from '../../protocol/socket.ts';
 import { shardOf } from '../../redis/keys.ts';
 import type { OpenCode } from '../../redis/presence-types.ts';
-import type { Services } from '../../stores.ts';
+import type { Stores } from '../../stores.ts';
 import type { Presence } from '../../usecases/presence.ts';
 import type { Connection } from './connection.ts';
 import { Goodbyes } from './goodbyes.ts';
@@ -42,7 +42,7 @@ export interface ConnectionRequest {
 /** All sessions that this process holds: opened, kept alive, restored, handed over. */
 export class Connections {
   readonly #presence: Presence;
-  readonly #services: Services;
+  readonly #stores: Stores;
   readonly #config: Config;
   readonly #log: Logger;
   readonly #heartbeats: Heartbeats;
@@ -53,24 +53,24 @@ export class Connections {
   #draining = false;
   readonly #looking: NodeJS.Timeout;
 
-  constructor(presence: Presence, services: Services, config: Config, log: Logger, stretch: () => number) {
+  constructor(presence: Presence, stores: Stores, config: Config, log: Logger, stretch: () => number) {
     this.#presence = presence;
-    this.#services = services;
+    this.#stores = stores;
     this.#config = config;
     this.#log = log;
     const listener: HeartbeatListener = {
       missing: (connection) => void this.restore(connection),
       ended: (connection, reason) => this.#drop(connection, reason),
-      caughtUp: () => void services.pulse.beatAnew(),
+      caughtUp: () => void stores.pulse.beatAnew(),
     };
-    this.#heartbeats = new Heartbeats(services, presence.followUps, listener, config, stretch);
-    this.#goodbyes = new Goodbyes(services, presence.followUps, config, log);
+    this.#heartbeats = new Heartbeats(stores, presence.followUps, listener, config, stretch);
+    this.#goodbyes = new Goodbyes(stores, presence.followUps, config, log);
     const lookEveryMs = Math.min(1000, Math.round(config.ttlMs / 20));
     this.#looking = setInterval(() => this.#lookForSilent(), lookEveryMs);
     const patienceMs = Math.max(config.ttlMs, LEAST_PATIENCE_MS);
-    services.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact), patienceMs);
-    services.pulse.onBack((shards) => this.#onBack(shards));
-    services.pulse.onLost((shards) => void this.#onLost(shards));
+    stores.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact), patienceMs);
+    stores.pulse.onBack((shards) => this.#onBack(shards));
+    stores.pulse.onLost((shards) => void this.#onLost(shards));
   }
 
   get size(): number {
@@ -161,7 +161,7 @@ export class Connections {
       connection.holds = false;
       this.#heartbeats.drop(connection);
     }
-    const byGroup = Map.groupBy(all, ({ shard }) => this.#services.keys.slotGroupOf(shard));
+    const byGroup = Map.groupBy(all, ({ shard }) => this.#stores.keys.slotGroupOf(shard));
     await Promise.all([...byGroup.values()].map((connections) => this.#handOverAll(connections)));
   }
 
@@ -170,7 +170,7 @@ export class Connections {
       for (let n = 0; n < connections.length; n += HANDOVERS_AT_ONCE) {
         const batch = connections.slice(n, n + HANDOVERS_AT_ONCE);
         try {
-          this.#presence.followUps.add(await this.#services.store.handOver(shard, batch, this.#config.handoverMs));
+          this.#presence.followUps.add(await this.#stores.store.handOver(shard, batch, this.#config.handoverMs));
         } catch (error) {
           this.#log.warn(
             { err: error, sessions: batch.length },

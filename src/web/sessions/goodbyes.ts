@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts';
 import type { Logger } from '../../log.ts';
 import type { FollowUps } from '../../queues/follow-ups.ts';
 import { isRedisAway } from '../../redis/absence.ts';
-import type { Services } from '../../stores.ts';
+import type { Stores } from '../../stores.ts';
 import type { Connection } from './connection.ts';
 
 const AT_ONCE = 100;
@@ -25,23 +25,23 @@ interface Queue {
 
 /** Tells Redis of connections that ended, each with its age; what Redis cannot hear now it hears when it is back. */
 export class Goodbyes {
-  readonly #services: Services;
+  readonly #stores: Stores;
   readonly #followUps: FollowUps;
   readonly #config: Config;
   readonly #log: Logger;
   readonly #queues: Queue[];
 
-  constructor(services: Services, followUps: FollowUps, config: Config, log: Logger) {
-    this.#services = services;
+  constructor(stores: Stores, followUps: FollowUps, config: Config, log: Logger) {
+    this.#stores = stores;
     this.#followUps = followUps;
     this.#config = config;
     this.#log = log;
-    this.#queues = services.keys.slotGroups.map(() => ({ waiting: [], saying: null, retry: undefined }));
+    this.#queues = stores.keys.slotGroups.map(() => ({ waiting: [], saying: null, retry: undefined }));
   }
 
   /** The connection has just ended. */
   add(connection: Connection, graceMs: number): void {
-    const queue = this.#queues[this.#services.keys.slotGroupOf(connection.shard)];
+    const queue = this.#queues[this.#stores.keys.slotGroupOf(connection.shard)];
     if (!queue || this.#queues.reduce((sum, { waiting }) => sum + waiting.length, 0) >= MAX_WAITING) return;
     queue.waiting.push({ connection, at: performance.now(), graceMs });
     this.#begin(queue);
@@ -84,8 +84,8 @@ export class Goodbyes {
     // Long overdue by then: the deadline has spoken.
     if (age > 2 * this.#config.ttlMs + 60_000) return false;
     try {
-      await this.#services.tracing.event('disconnect', async () => {
-        const { followUp } = await this.#services.store.close(connection, age, graceMs);
+      await this.#stores.tracing.event('disconnect', async () => {
+        const { followUp } = await this.#stores.store.close(connection, age, graceMs);
         this.#followUps.add(followUp);
       });
       return false;

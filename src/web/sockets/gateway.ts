@@ -8,7 +8,7 @@ import type { Logger } from '../../log.ts';
 import type { IncomingEvents, ServerToClientEvents } from '../../protocol/socket.ts';
 import { LIMITS } from '../../protocol/vocabulary.ts';
 import { DeliveryReader } from '../../redis/delivery.ts';
-import type { Services } from '../../stores.ts';
+import type { Stores } from '../../stores.ts';
 import { Activations } from '../../usecases/activations.ts';
 import type { Conversations } from '../../usecases/conversations.ts';
 import type { Presence } from '../../usecases/presence.ts';
@@ -53,7 +53,7 @@ export interface GatewayDeps {
   origins: Origins;
   presence: Presence;
   conversations: Conversations;
-  services: Services;
+  stores: Stores;
   metrics: WebMetrics;
 }
 
@@ -67,7 +67,7 @@ export interface Gateway extends Service {
 
 /** Puts Socket.IO in front of the HTTP server. */
 export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
-  const { config, log, limits, origins, presence, services, metrics } = deps;
+  const { config, log, limits, origins, presence, stores, metrics } = deps;
   const addressOf = clientAddress(config.trustProxy);
   const activations = new Activations(presence);
   const admission = createAdmission(origins, limits, addressOf);
@@ -92,10 +92,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   io.engine.on('headers', sendTogether);
   Intake.watch(io);
   const pressure = new Pressure(
-    () => services.pulse.answerMs,
+    () => stores.pulse.answerMs,
     (level) => log.warn({ level }, 'The level of what is shed under load has changed'),
   );
-  const connections = new Connections(presence, services, config, log, () => pressure.stretch);
+  const connections = new Connections(presence, stores, config, log, () => pressure.stretch);
   const rooms = new Rooms(io, () => pressure.stretch);
   const conversationRooms = new ConversationRooms(io, deps.conversations, log);
   const audience = new Audience({
@@ -106,16 +106,16 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     everyone: config.audience === 'everyone',
     maxWatched: config.maxWatchedUsers,
     delivered: (shard) => reader.delivered(shard),
-    everybody: () => services.index.everybody(),
-    now: () => services.clock.now(),
+    everybody: () => stores.index.everybody(),
+    now: () => stores.clock.now(),
     missed: () => {
       resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
     },
   });
   const listen = createListener({ ...deps, activations, connections, audience, conversationRooms });
-  const timed = metrics.timing(audience, () => services.clock.now());
-  const listener = tracedDelivery(timed, services.tracing);
-  const reader = new DeliveryReader(services.connectRedis('reading'), services.redis, services.keys, listener);
+  const timed = metrics.timing(audience, () => stores.clock.now());
+  const listener = tracedDelivery(timed, stores.tracing);
+  const reader = new DeliveryReader(stores.connectRedis('reading'), stores.redis, stores.keys, listener);
   /** A deploy sends everybody away at once; they had better not all come back at once. */
   const jitter = () => Math.round((Math.random() * config.handoverMs) / 2);
   let resyncLater: NodeJS.Timeout | undefined;
@@ -127,19 +127,19 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
     });
   };
-  services.pulse.onLost((shards) => {
+  stores.pulse.onLost((shards) => {
     reader.reset(shards);
     clearTimeout(resyncLater);
     // Until all who live have been restored, the store knows less than the watchers do.
     resyncLater = setTimeout(resync, config.ttlMs + config.handoverMs + RESYNC_MARGIN_MS);
   });
-  services.pulse.onLost(() => conversationRooms.checkMembers());
-  services.pulse.onBack((_, first) => {
+  stores.pulse.onLost(() => conversationRooms.checkMembers());
+  stores.pulse.onBack((_, first) => {
     if (!first) conversationRooms.checkMembers();
   });
   // A master's replica may not have heard of what was told last. On a single Redis the stream's numbering tells of that.
   if (config.redisCluster) {
-    services.pulse.onBack((_, first) => {
+    stores.pulse.onBack((_, first) => {
       if (!first) resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
     });
   }
@@ -166,7 +166,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       tellStrange,
       isCrowded: () => pressure.level === 2,
     };
-    services.tracing
+    stores.tracing
       .event('connect', () => admit(socket, admission))
       .then(
         () => next(),

@@ -5,7 +5,7 @@ import type { SessionState } from '../../presence/session.ts';
 import { unknownName } from '../../protocol/near-names.ts';
 import { CLIENT_EVENTS, type ClientEvent, type ClientRequest, type SocketError } from '../../protocol/socket.ts';
 import { LIMITS } from '../../protocol/vocabulary.ts';
-import type { Services } from '../../stores.ts';
+import type { Stores } from '../../stores.ts';
 import type { Activations } from '../../usecases/activations.ts';
 import { iso } from '../../usecases/payloads.ts';
 import type { Presence } from '../../usecases/presence.ts';
@@ -39,7 +39,7 @@ export interface HandlerDeps {
   audience: Audience;
   conversationRooms: ConversationRooms;
   metrics: WebMetrics;
-  services: Pick<Services, 'tracing'>;
+  stores: Pick<Stores, 'tracing'>;
 }
 
 /** What is kept of a client that speaks. The handlers are shared by all of them: there may be very many. */
@@ -73,7 +73,7 @@ const TRACED: ReadonlySet<string> = new Set<ClientEvent>([
 
 /** Everything a connected client can say. Returns what begins to listen to one. */
 export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => void {
-  const { log, limits, conversationRooms, services } = deps;
+  const { log, limits, conversationRooms, stores } = deps;
   const beat = createBeat(deps);
   const handlers = createHandlers(deps, beat);
 
@@ -89,7 +89,7 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
       const request = admitted instanceof Promise ? await admitted : admitted;
       const handle = handlers[event] as Handler<unknown>;
       const doing = TRACED.has(event)
-        ? services.tracing.event(event, async () => handle(from, request, acknowledge !== null))
+        ? stores.tracing.event(event, async () => handle(from, request, acknowledge !== null))
         : handle(from, request, acknowledge !== null);
       const done = doing instanceof Promise ? await doing : doing;
       acknowledge?.({ ok: true, ...done?.answer });

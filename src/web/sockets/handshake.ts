@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { RollcallError, socketErrorBody, toRollcallError } from '../../errors.ts';
 import { ConnectOptions, PROTOCOL, type Ready } from '../../protocol/socket.ts';
-import type { Services } from '../../stores.ts';
+import type { Stores } from '../../stores.ts';
 import { iso } from '../../usecases/payloads.ts';
 import { nothingSeen } from '../../usecases/reads.ts';
 import { viewerOf } from '../auth/rights.ts';
@@ -28,7 +28,7 @@ export interface AdmitDeps {
   connections: Connections;
   audience: Audience;
   metrics: WebMetrics;
-  services: Pick<Services, 'index'>;
+  stores: Pick<Stores, 'index'>;
   /** Hears what each handshake says beside its token. */
   tellStrange(options: object): void;
   /** Whether there is no room for newcomers right now. */
@@ -93,8 +93,8 @@ function requireProtocol(named: unknown): void {
  * Who is here comes first, and that includes whoever is on the way from a web that was restarted: sent away, they would be
  * told inactive. Newcomers wait until there is room for them, and do not come back all at once.
  */
-async function requireHere({ userId, service }: SocketData['caller'], { services }: AdmitDeps): Promise<void> {
-  if (service === null && (await services.index.has(userId).catch(() => false))) return;
+async function requireHere({ userId, service }: SocketData['caller'], { stores }: AdmitDeps): Promise<void> {
+  if (service === null && (await stores.index.has(userId).catch(() => false))) return;
   throw new RollcallError('UNAVAILABLE', { retryAfterMs: NEWCOMERS_WAIT_MS * (1 + Math.random()) });
 }
 
