@@ -5,7 +5,8 @@ import type { RedisClient } from './connect.ts';
 /**
  * A Redis that answers and refuses is an absent one, whole: some scripts would still pass where it is full (those that begin
  * with a removal), and what can be read there grows old. So once the pulse of a process was refused, all its scripts are,
- * without asking, until the pulse is taken again; then expiry is on hold before anything else happens.
+ * without asking, until the pulse is taken again, over any new connection as well; then expiry is on hold before anything
+ * else happens.
  */
 const refusing = new WeakMap<RedisClient, Map<string, Absence>>();
 

@@ -38,6 +38,8 @@ class Contact {
   alive = false;
   /** Why the last contact failed. */
   absence: Absence = NOT_YET;
+  /** It answered with a refusal, and has taken nothing since. */
+  refused = false;
   epoch: string | null = null;
   beating: Promise<void> | null = null;
   begunAt = 0;
@@ -187,6 +189,7 @@ export class Pulse {
       this.#clock.learn(Number(reply[0]), sentAt, shard);
       contact.tookMs = performance.now() - sentAt;
       contact.alive = true;
+      contact.refused = false;
       setRefusal(this.#redis, keys.pulse(shard), null);
       const epoch = String(reply[1]);
       const first = contact.epoch === null;
@@ -210,7 +213,9 @@ export class Pulse {
     const [shard = 0] = contact.shards;
     contact.alive = false;
     contact.absence = absence;
-    // What is out of reach says so to everybody by itself, and at once where it is back.
-    setRefusal(this.#redis, this.#keys.pulse(shard), absence.refuses ? absence : null);
+    contact.refused ||= absence.refuses;
+    // What is out of reach says so to everybody by itself, and at once where it is back. But who refused and then broke the
+    // connection, or had it made anew, most likely refuses still: the next contact finds out before anybody is answered.
+    setRefusal(this.#redis, this.#keys.pulse(shard), contact.refused ? absence : null);
   }
 }
