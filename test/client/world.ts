@@ -2,13 +2,18 @@ import { createPresenceClient, type PresenceClient, type PresenceClientOptions }
 import type { ConnectionState, Observable, Presence } from '../../src/client/types.ts';
 import { tokenFor } from '../support/client.ts';
 
-/** The clients of a test, closed at its end. */
+/** The clients of a test, closed at its end; `create` makes them, where another version of the SDK is to be tried. */
 export class Clients {
   readonly #clients: PresenceClient[] = [];
+  readonly #create: typeof createPresenceClient;
+
+  constructor(create = createPresenceClient) {
+    this.#create = create;
+  }
 
   /** A connected client, whose token lasts for the test unless told otherwise. */
   connect(url: string, userId: string, options: Partial<PresenceClientOptions> = {}): PresenceClient {
-    const client = createPresenceClient({ url, getToken: () => tokenFor(userId), ...options });
+    const client = this.#create({ url, getToken: () => tokenFor(userId), ...options });
     client.onError(() => {});
     client.connect();
     this.#clients.push(client);
