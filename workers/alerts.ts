@@ -87,16 +87,16 @@ async function addPushes({ db, queues }: Stores, askerIds: string[], { userId, a
       to,
       userId,
       at,
-      subscription: nameOf(endpoint),
+      subscription: digestOf(endpoint),
       service: URL.parse(endpoint)?.host ?? 'unknown',
     };
-    return { id: nameOf(endpoint, userId, at), data };
+    return { id: digestOf(endpoint, userId, at), data };
   });
   if (jobs.length > 0) await queues.addPushes(jobs);
   return jobs.length;
 }
 
 /** A name that tells nothing of what it stands for: an endpoint is a secret. */
-export function nameOf(...parts: string[]): string {
+export function digestOf(...parts: string[]): string {
   return createHash('sha256').update(parts.join('\n')).digest('base64url').slice(0, 24);
 }

@@ -1,6 +1,6 @@
 import type { Config } from '../src/config/config.ts';
 import { receiverOf } from '../src/config/webhook-settings.ts';
-import { dropErasuresFromFeed, feedStanding, positionChanges } from '../src/postgres/change-feed.ts';
+import { dropErasuresFromFeed, feedState, positionChanges } from '../src/postgres/change-feed.ts';
 import { takenUpTo } from '../src/postgres/webhooks.ts';
 import type { Stores } from '../src/stores.ts';
 
@@ -38,10 +38,10 @@ export class FeedKeeper {
 
   async pass(): Promise<{ positioned: number; behind: boolean }> {
     const { db, queues } = this.#stores;
-    const standing = await feedStanding(db);
-    const positioned = standing.waiting ? await this.#position() : 0;
+    const state = await feedState(db);
+    const positioned = state.waiting ? await this.#position() : 0;
     const taken = this.#receiver === null ? null : await takenUpTo(db, this.#receiver);
-    const { feed, position } = standing.now;
+    const { feed, position } = state.now;
     const behind = this.#receiver !== null && (positioned > 0 || taken?.feed !== feed || taken.position !== position);
     if (behind) await queues.addDeliver();
     if (performance.now() - this.#forgotAt >= FORGET_EVERY_MS) {

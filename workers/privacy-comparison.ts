@@ -2,7 +2,7 @@ import { isConnectionError } from '../src/postgres/errors.ts';
 import { privaciesOf, restrictedUsers } from '../src/postgres/privacy.ts';
 import type { Privacy } from '../src/presence/visibility.ts';
 import { isRedisAway } from '../src/redis/absence.ts';
-import type { Standing } from '../src/redis/privacy-cache.ts';
+import type { CachedPrivacy } from '../src/redis/privacy-cache.ts';
 import type { Stores } from '../src/stores.ts';
 import { tellPrivacy } from '../src/usecases/privacy.ts';
 import { Backoff } from './backoff.ts';
@@ -61,8 +61,8 @@ class PrivacyComparison {
   }
 
   async #mend(users: { userId: string; privacy: Privacy }[]): Promise<void> {
-    const standings = await this.#stores.privacy.standings(users.map(({ userId }) => userId));
-    await this.#tell(users.flatMap((user, n) => (agrees(user.privacy, standings[n]) ? [] : user.userId)));
+    const cached = await this.#stores.privacy.cached(users.map(({ userId }) => userId));
+    await this.#tell(users.flatMap((user, n) => (agrees(user.privacy, cached[n]) ? [] : user.userId)));
     this.#counts.compared += users.length;
   }
 
@@ -123,11 +123,9 @@ export class PrivacyComparer {
 }
 
 /** Whether Redis goes by what PostgreSQL says, or knows that it does not know. */
-function agrees({ revision, open }: Privacy, standing: Standing | undefined): boolean {
-  if (standing === undefined) return false;
+function agrees({ revision, open }: Privacy, cached: CachedPrivacy | undefined): boolean {
+  if (cached === undefined) return false;
   if (open)
-    return (
-      (standing.mark === '0' || standing.mark === '') && (standing.revision === 0 || standing.revision === revision)
-    );
-  return standing.revision === revision && (standing.mark === '' || standing.mark === String(revision));
+    return (cached.mark === '0' || cached.mark === '') && (cached.revision === 0 || cached.revision === revision);
+  return cached.revision === revision && (cached.mark === '' || cached.mark === String(revision));
 }

@@ -3,7 +3,7 @@ import type { Config } from '../src/config/config.ts';
 import { friendToTell } from '../src/postgres/alerts.ts';
 import {
   noteGivenUp,
-  noteTaken,
+  noteMessageTaken,
   type PushSubscription,
   removeSubscription,
   subscriptionsOf,
@@ -11,7 +11,7 @@ import {
 import type { PushMessage } from '../src/protocol/push.ts';
 import type { PushJob } from '../src/queues/jobs.ts';
 import type { Stores } from '../src/stores.ts';
-import { isStillActive, nameOf } from './alerts.ts';
+import { digestOf, isStillActive } from './alerts.ts';
 import { PUSH_TTL_SECONDS, type PushOutcome, type PushTry, sendPush } from './push.ts';
 
 const FIRST_RETRY_MS = 1000;
@@ -77,7 +77,7 @@ export async function runPush(
     const next = await prepare(stores, job);
     if ('dropped' in next) return next;
     subscription = next.subscription;
-    const topic = nameOf(subscription.endpoint, job.data.userId);
+    const topic = digestOf(subscription.endpoint, job.data.userId);
     tried = await sendPush(subscription, next.message, { vapid, allowPrivate: config.pushAllowPrivate, topic });
   } finally {
     const { behaviour = 'unknown', tookMs = 0 } = tried ?? {};
@@ -108,7 +108,7 @@ async function prepare(
 }
 
 async function subscriptionOf({ db }: Stores, { data }: Job<PushJob>): Promise<PushSubscription | undefined> {
-  return (await subscriptionsOf(db, [data.to])).find(({ endpoint }) => nameOf(endpoint) === data.subscription);
+  return (await subscriptionsOf(db, [data.to])).find(({ endpoint }) => digestOf(endpoint) === data.subscription);
 }
 
 async function conclude(stores: Stores, job: Job<PushJob>, { endpoint }: PushSubscription, outcome: PushOutcome) {
@@ -117,7 +117,7 @@ async function conclude(stores: Stores, job: Job<PushJob>, { endpoint }: PushSub
   switch (outcome.kind) {
     case 'sent':
       // What was sent must not be sent again because PostgreSQL went away; the next that is taken is noted.
-      await noteTaken(db, to, endpoint).catch(() => {});
+      await noteMessageTaken(db, to, endpoint).catch(() => {});
       return { sent: true };
     case 'gone':
       await removeSubscription(db, to, endpoint);

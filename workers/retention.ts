@@ -45,7 +45,7 @@ export async function dropOld(stores: Stores, { historyRetentionDays }: Retentio
 
 /** History goes by days at a time: one clock that is wrong must not be enough for that. */
 async function earlierClock({ seen, db }: Stores): Promise<number> {
-  const [{ now }, postgres] = await Promise.all([seen.standing(), postgresNow(db)]);
+  const [{ now }, postgres] = await Promise.all([seen.state(), postgresNow(db)]);
   return Math.min(now, postgres);
 }
 

@@ -15,7 +15,7 @@ const KEPT_LONGER_MS = 3_600_000;
  * Until that is done nobody is told how many were active.
  */
 export async function completeSeen({ seen, db }: Stores) {
-  const { now, epoch, since, complete } = await seen.standing();
+  const { now, epoch, since, complete } = await seen.state();
   if (complete || epoch === '') return { added: 0 };
   if (now < since + RESTORE_MS) return { added: 0, nextInMs: since + RESTORE_MS - now };
   const until = performance.now() + RUN_LIMIT_MS;
@@ -41,6 +41,6 @@ export async function completeSeen({ seen, db }: Stores) {
 
 /** Drops those who were not seen for 30 days. */
 export async function pruneSeen({ seen }: Stores) {
-  const { now } = await seen.standing();
+  const { now } = await seen.state();
   return { dropped: await seen.prune(now - KEPT_MS - KEPT_LONGER_MS) };
 }

@@ -6,7 +6,7 @@ import type { Stores } from '../src/stores.ts';
  * A minute in which Redis could not tell, or no worker ran, stays a gap.
  */
 export async function noteMinute({ seen, db }: Stores) {
-  const { now, complete, held } = await seen.standing();
+  const { now, complete, held } = await seen.state();
   if (!complete || held) return { waiting: 'Redis has not heard of everybody yet' };
   const { active } = await seen.count(now, []);
   await noteActive(db, now, active);

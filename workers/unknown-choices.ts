@@ -1,4 +1,4 @@
-import { loadStoredForScripts, NOBODY } from '../src/postgres/users.ts';
+import { loadStoredForScripts, NOTHING_STORED } from '../src/postgres/users.ts';
 import type { Stores } from '../src/stores.ts';
 
 const AT_ONCE = 500;
@@ -25,7 +25,7 @@ export class UnknownChoices {
     for (const shard of shards) {
       const userIds = await index.choiceUnknown(shard, AT_ONCE);
       const storedUsers = await loadStoredForScripts(db, userIds);
-      const users = userIds.map((userId) => ({ userId, stored: storedUsers.get(userId) ?? NOBODY }));
+      const users = userIds.map((userId) => ({ userId, stored: storedUsers.get(userId) ?? NOTHING_STORED }));
       if (users.length > 0) await queues.enqueue(await store.adopt(shard, users));
     }
   }

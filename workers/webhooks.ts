@@ -1,9 +1,9 @@
 import type { Job } from 'bullmq';
 import type { Config } from '../src/config/config.ts';
 import { receiverOf } from '../src/config/webhook-settings.ts';
-import { changesAfter, changesLeft, type FeedCursor, feedStanding } from '../src/postgres/change-feed.ts';
+import { changesAfter, changesLeft, type FeedCursor, feedState } from '../src/postgres/change-feed.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
-import { noteTaken, takenUpTo } from '../src/postgres/webhooks.ts';
+import { noteTakenUpTo, takenUpTo } from '../src/postgres/webhooks.ts';
 import { feedChange, type WebhookDelivery, writeFeedCursor } from '../src/protocol/changes.ts';
 import type { DeliverJob, RefusedJob, WebhookBatch, WebhookJobName } from '../src/queues/jobs.ts';
 import type { Stores } from '../src/stores.ts';
@@ -97,7 +97,7 @@ async function deliver(stores: Stores, receiver: string, post: Post, job: Job<De
       }
       deliveries++;
     }
-    await noteTaken(db, receiver, from, to);
+    await noteTakenUpTo(db, receiver, from, to);
     if (job.data.failures > 0) await note(job, { batch: null, failures: 0, failingSince: null });
     if (mostOf(job.data) < MOST_CHANGES)
       await note(job, { batch: null, most: Math.ceil(mostOf(job.data) * (1 + GROWS_BY)) });
@@ -130,7 +130,7 @@ type Post = (delivery: WebhookDelivery) => Promise<WebhookOutcome>;
 /** What the receiver is to get next; a batch that was under way comes again as it was. Null: it has everything. */
 async function nextBatch({ db }: Stores, from: FeedCursor | null, job: DeliverJob): Promise<NextBatch | null> {
   const { batch: underWay } = job;
-  if (from === null) return reset((await feedStanding(db)).now);
+  if (from === null) return reset((await feedState(db)).now);
   const again = underWay?.feed === from.feed && underWay.after === from.position;
   const page = again
     ? await changesAfter(db, from, MOST_CHANGES, underWay.through)

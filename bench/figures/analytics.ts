@@ -45,7 +45,7 @@ async function ask(scale: Scale) {
 async function measure(redis: Redis, users: number): Promise<Record<string, number>> {
   const index = new SeenIndex(redis, createKeys('', false));
   const before = await used(redis, 'memory', 'used_memory');
-  const { now } = await index.standing();
+  const { now } = await index.state();
   await fill(redis, users, now);
   const bytes = (await used(redis, 'memory', 'used_memory')) - before;
   const since = (minutes: number) => now - minutes * MINUTE;
@@ -67,7 +67,7 @@ async function measure(redis: Redis, users: number): Promise<Record<string, numb
     within1: await cost(() => index.count(now, [since(1)])),
     within1to60: await cost(() => index.count(now, [1, 5, 15, 60].map(since))),
     within30days: await cost(() => index.count(now, [month])),
-    standing: await cost(() => index.standing()),
+    state: await cost(() => index.state()),
     list100: await cost(() => index.page(since(1), null, 100)),
     list1000: await cost(() => index.page(month, null, 1000)),
     list100InTheMiddle: await cost(() => index.page(month, inTheMiddle, 100)),

@@ -63,7 +63,7 @@ export class Beat {
  * Something for each of a crowd, every so many ms since they came, as their own timers would have it; until it returns false or
  * all of it is stopped.
  */
-export class Turns<T> {
+export class Recurring<T> {
   readonly #everyMs: number;
   readonly #timer: NodeJS.Timeout;
   /** By when they are due: everybody waits equally long, so whoever was added last is last. */

@@ -1,5 +1,5 @@
 import { idsOf, type Users } from './crowd.ts';
-import { paced, pacedWork, Turns } from './pace.ts';
+import { paced, pacedWork, Recurring } from './pace.ts';
 
 const OPENS_AT_ONCE = 300;
 
@@ -17,7 +17,7 @@ export interface Door<S> {
 export class Sessions<S> {
   readonly #door: Door<S>;
   readonly #here = new Map<string, S>();
-  #beats: Turns<{ userId: string; session: S }> | undefined;
+  #beats: Recurring<{ userId: string; session: S }> | undefined;
 
   constructor(door: Door<S>) {
     this.#door = door;
@@ -42,7 +42,7 @@ export class Sessions<S> {
   /** Also those who come later. */
   keepBeating(everyMs: number): void {
     this.#beats?.stop();
-    this.#beats = new Turns(everyMs, ({ userId, session }) => {
+    this.#beats = new Recurring(everyMs, ({ userId, session }) => {
       if (this.#here.get(userId) !== session) return false;
       this.#door.beat(session);
       return true;

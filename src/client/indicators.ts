@@ -6,7 +6,7 @@ import type { Indicator, IndicatorKind } from './types.ts';
 
 /** The server lets an indicator end 6 s after it was last said. */
 const REPEAT_MS = 3000;
-const NOBODY: readonly Indicator[] = [];
+const NO_INDICATORS: readonly Indicator[] = [];
 
 /** Who is typing or recording in the conversations that somebody here looks at. */
 export function createIndicators(
@@ -36,11 +36,11 @@ export function createIndicators(
   }
 
   return {
-    get: (conversationId: string): readonly Indicator[] => conversations.get(conversationId)?.shown ?? NOBODY,
+    get: (conversationId: string): readonly Indicator[] => conversations.get(conversationId)?.shown ?? NO_INDICATORS,
     watch(conversationId: string, listener: () => void): () => void {
       let conversation = conversations.get(conversationId);
       if (!conversation) {
-        conversation = { watchers: 0, changed: createSignal<void>(), shown: NOBODY };
+        conversation = { watchers: 0, changed: createSignal<void>(), shown: NO_INDICATORS };
         conversations.set(conversationId, conversation);
         join(conversationId);
       }
@@ -77,7 +77,7 @@ export function createIndicators(
     lost(): void {
       saidAt.clear();
       for (const conversation of conversations.values()) {
-        if (conversation.shown.length > 0) show(conversation, NOBODY);
+        if (conversation.shown.length > 0) show(conversation, NO_INDICATORS);
       }
     },
     /** May be called at every key stroke. */

@@ -15,7 +15,7 @@ export function createSignal<T>() {
       return () => void listeners.delete(listener);
     },
     emit(value: T): void {
-      for (const listener of [...listeners]) guarded(() => listener.call(value));
+      for (const listener of [...listeners]) callListener(() => listener.call(value));
     },
     get size(): number {
       return listeners.size;
@@ -38,7 +38,7 @@ export function createSource<T>(initial: T): Source<T> {
 }
 
 /** The application's own fault: reported as uncaught, after our work is done. */
-export function guarded(call: () => void): void {
+export function callListener(call: () => void): void {
   try {
     call();
   } catch (error) {

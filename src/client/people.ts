@@ -1,4 +1,4 @@
-import { createSignal, guarded } from './observable.ts';
+import { callListener, createSignal } from './observable.ts';
 import { applyAbsence, applyChange, applySnapshot, awaitAnswer, type Known, type Told } from './presence-state.ts';
 import type { Observable, Presence, PresenceChange } from './types.ts';
 
@@ -40,7 +40,7 @@ export function createPeople() {
       }
     }
     tellList();
-    for (const [listener, list] of calls) guarded(() => listener(list));
+    for (const [listener, list] of calls) callListener(() => listener(list));
     if (isEvent) changed.emit(changes);
   }
 

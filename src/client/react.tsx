@@ -4,7 +4,7 @@ import type { ConnectionState, Indicator, Presence } from './types.ts';
 
 const ClientContext = createContext<PresenceClient | undefined>(undefined);
 const ON_SERVER: ConnectionState = { status: 'connecting' };
-const NOBODY: readonly Indicator[] = [];
+const NO_INDICATORS: readonly Indicator[] = [];
 const NO_DETAIL = Object.freeze({});
 const unknownUser = (userId: string): Presence => ({ userId, status: 'unknown', lastSeen: null, detail: NO_DETAIL });
 
@@ -82,5 +82,5 @@ export function useIndicators(conversationId: string): readonly Indicator[] {
     }),
     [client, conversationId],
   );
-  return useSyncExternalStore(store.subscribe, store.get, () => NOBODY);
+  return useSyncExternalStore(store.subscribe, store.get, () => NO_INDICATORS);
 }

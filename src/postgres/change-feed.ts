@@ -59,7 +59,7 @@ const POSITION = `
   SELECT count(*) FROM given`;
 
 /** Where the feed stands: a cursor of now, the position behind which nothing is missing, and whether something waits. */
-export async function feedStanding(db: Knex): Promise<{ now: FeedCursor; droppedThrough: number; waiting: boolean }> {
+export async function feedState(db: Knex): Promise<{ now: FeedCursor; droppedThrough: number; waiting: boolean }> {
   const [row] = await query<{ id: string; last: string; dropped: string; waiting: boolean }>(
     db,
     `SELECT id, last_position AS last, dropped_through AS dropped,

@@ -45,7 +45,7 @@ export async function removeSubscription(db: Knex, userId: string, endpoint: str
 }
 
 /** The subscription has taken a message: what failed before is forgotten. Writes only where that is news. */
-export async function noteTaken(db: Knex, userId: string, endpoint: string): Promise<void> {
+export async function noteMessageTaken(db: Knex, userId: string, endpoint: string): Promise<void> {
   await query(
     db,
     `UPDATE push_subscriptions SET failures = 0, failing_since = NULL, taken_at = now()

@@ -38,11 +38,11 @@ export async function loadStoredForScripts(db: Knex, ids: readonly string[]): Pr
 
 function unknownOf({ privacy_revision, erased_ago }: StoredUserRow & { erased_ago: string | null }): StoredUser {
   const erased = erased_ago === null ? {} : { erasedAgoMs: Number(erased_ago) };
-  return { ...NOBODY, privacyRevision: Number(privacy_revision), unknown: true, ...erased };
+  return { ...NOTHING_STORED, privacyRevision: Number(privacy_revision), unknown: true, ...erased };
 }
 
 /** Stored nowhere: somebody who is new to PostgreSQL. */
-export const NOBODY: StoredUser = {
+export const NOTHING_STORED: StoredUser = {
   version: 0,
   lastSeen: null,
   status: 'inactive',

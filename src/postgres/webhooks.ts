@@ -16,7 +16,12 @@ export async function takenUpTo(db: Knex, receiver: string): Promise<FeedCursor 
  * Notes that it has taken what stands between the two. False where it was not at `from`: somebody else went on from there,
  * which is not undone.
  */
-export async function noteTaken(db: Knex, receiver: string, from: FeedCursor | null, to: FeedCursor): Promise<boolean> {
+export async function noteTakenUpTo(
+  db: Knex,
+  receiver: string,
+  from: FeedCursor | null,
+  to: FeedCursor,
+): Promise<boolean> {
   const moved =
     from === null
       ? await query(

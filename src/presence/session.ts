@@ -5,12 +5,12 @@ export type SessionState = 'active' | 'idle';
 export type Standing = 'live' | 'posted' | 'grace' | 'handover';
 
 /** The `conn` of a session that no connection holds. */
-export const NOBODY = '-';
+export const NO_CONNECTION = '-';
 
 /** One device (or one connection, where the client named no device) of a user. Times in ms of the Redis clock. */
 export interface Session {
   sessionId: string;
-  /** The connection that owns it, or NOBODY. Whoever comes with another one is refused. */
+  /** The connection that owns it, or NO_CONNECTION. Whoever comes with another one is refused. */
   conn: string;
   standing: Standing;
   kind: DeviceKind;

@@ -8,11 +8,15 @@ export interface Openness {
   lastSeenVisibility: Visibility;
 }
 
-/** What is between a viewer and a user. A block counts whoever of the two made it. */
-export interface Relation {
-  self: boolean;
+/** What is between two users. A block counts whoever of the two made it. */
+export interface Ties {
   friend: boolean;
   blocked: boolean;
+}
+
+/** What a viewer is to a user. */
+export interface Relation extends Ties {
+  self: boolean;
 }
 
 /** `all`; `status`: the real status, but no last seen and no version it could be read from; `nothing`: as if never come. */

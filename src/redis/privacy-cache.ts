@@ -1,5 +1,5 @@
 import type { FollowUp } from '../presence/follow-up.ts';
-import type { Difference, Openness, Privacy, PrivacyStep, Relation } from '../presence/visibility.ts';
+import type { Difference, Openness, Privacy, PrivacyStep, Ties } from '../presence/visibility.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
@@ -19,21 +19,19 @@ export interface Staged {
   size: number;
 }
 
-export type Between = Pick<Relation, 'friend' | 'blocked'>;
-
 /**
  * `stored`: Redis has no record of the user, and PostgreSQL has to be asked first. `whole`: Redis does not have what the
  * differences are from, so the whole lists are needed. `old`: what stands here is newer.
  */
 export interface PrivacySet {
   code: 'ok' | 'stored' | 'whole' | 'old';
-  /** Revision that stands in Redis. */
-  standing: number;
+  /** Revision that Redis has. */
+  revision: number;
   followUp: FollowUp;
 }
 
 /** What Redis goes by for a user: '0' open, a revision, '?' not known; '' no record. And the revision in the cache, 0: none. */
-export interface Standing {
+export interface CachedPrivacy {
   mark: string;
   revision: number;
 }
@@ -84,7 +82,7 @@ export class PrivacyCache {
       staged?.size ?? 0,
       ...storedArgs(stored),
     ]);
-    return { code: reply[1] as PrivacySet['code'], standing: Number(reply[2]), followUp };
+    return { code: reply[1] as PrivacySet['code'], revision: Number(reply[2]), followUp };
   }
 
   /** Adds a page of a list to what is gathered for a user under a token that nobody else has. */
@@ -96,7 +94,7 @@ export class PrivacyCache {
   }
 
   /** What the user allows, and what is between the user and each of these viewers, in their order; null: not known here. */
-  async relations(userId: string, viewerIds: readonly string[]): Promise<(Openness & { relations: Between[] }) | null> {
+  async relations(userId: string, viewerIds: readonly string[]): Promise<(Openness & { relations: Ties[] }) | null> {
     const reply = await this.#scripts.read('relations', shardOf(userId), [userId, ...viewerIds]);
     if (reply.length === 0) return null;
     const [visibility, lastSeenVisibility, ...relations] = reply;
@@ -108,7 +106,7 @@ export class PrivacyCache {
   }
 
   /** What Redis goes by for these users. */
-  standings(userIds: readonly string[]): Promise<Standing[]> {
+  cached(userIds: readonly string[]): Promise<CachedPrivacy[]> {
     return Promise.all(
       userIds.map(async (userId) => {
         const [record, revision] = await Promise.all([

@@ -10,7 +10,7 @@ const PRUNED_AT_ONCE = 1000;
 const SCANNED_AT_ONCE = 500;
 const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 
-export interface Standing {
+export interface SeenIndexState {
   /** Redis's time (ms). */
   now: number;
   /** This store's name, and since when it runs (ms). */
@@ -32,7 +32,7 @@ export class SeenIndex {
     this.#keys = keys;
   }
 
-  async standing(): Promise<Standing> {
+  async state(): Promise<SeenIndexState> {
     const { pulseShards, completed, epoch, pulse, hold } = this.#keys;
     const [now, completedFor, epochs, pulses, holds] = await Promise.all([
       timeOf(this.#redis, completed),

@@ -12,8 +12,8 @@ import type {
 import type { Place } from '../redis/newest-first.ts';
 import type { Stores } from '../stores.ts';
 import { type SeenCursor, writeHistoryCursor, writeSeenCursor } from './cursors.ts';
-import { guarded } from './guarded.ts';
 import { iso, isoOrNull } from './payloads.ts';
+import { orUnavailable } from './unavailable.ts';
 
 const MINUTE_MS = 60_000;
 /** The index is completed within seconds, and heartbeats are caught up within one. */
@@ -45,7 +45,7 @@ export class Analytics implements AnalyticsApi {
   }
 
   async active(minutes: number[]): Promise<ActiveAnswer> {
-    return guarded(async () => {
+    return orUnavailable(async () => {
       const now = await this.#exactNow();
       const moments = minutes.map((each) => now - each * MINUTE_MS);
       const { active, seen } = await this.#stores.seen.count(now, moments);
@@ -55,7 +55,7 @@ export class Analytics implements AnalyticsApi {
   }
 
   async activeUsers(from: { minutes: number } | SeenCursor, limit: number): Promise<ActiveUsersAnswer> {
-    return guarded(async () => {
+    return orUnavailable(async () => {
       const now = await this.#exactNow();
       const [oldest, after]: [number, Place | null] =
         'minutes' in from ? [now - from.minutes * MINUTE_MS, null] : [from.oldest, from.after];
@@ -69,13 +69,13 @@ export class Analytics implements AnalyticsApi {
   }
 
   async timeline({ from, to }: Range, stepMs: number): Promise<TimelineAnswer> {
-    const points = await guarded(() => timeline(this.#stores.db, from, to, stepMs));
+    const points = await orUnavailable(() => timeline(this.#stores.db, from, to, stepMs));
     return { points: points.map((point) => ({ ...point, at: iso(point.at) })) };
   }
 
   async history(userId: string, range: Partial<Range>, before: number | null, limit: number): Promise<HistoryAnswer> {
     const { from = null, to = null } = range;
-    return guarded(async () => {
+    return orUnavailable(async () => {
       const stretch = { from, to, version: before, limit: limit + 1 };
       const found = await transitionsBefore(this.#stores.db, userId, stretch);
       if (found.length === 0) await this.#requireKnown(userId);
@@ -93,16 +93,16 @@ export class Analytics implements AnalyticsApi {
   }
 
   async activity(userId: string, days: number): Promise<ActivityAnswer> {
-    return guarded(async () => {
+    return orUnavailable(async () => {
       await this.#requireKnown(userId);
-      const { now } = await this.#stores.seen.standing();
+      const { now } = await this.#stores.seen.state();
       return { days: await activityByDay(this.#stores.db, userId, now, days) };
     });
   }
 
   /** Redis's time, where Redis knows of everybody who was seen up to it. */
   async #exactNow(): Promise<number> {
-    const { now, complete, held } = await this.#stores.seen.standing();
+    const { now, complete, held } = await this.#stores.seen.state();
     if (!complete) throw new RollcallError('UNAVAILABLE', { retryAfterMs: INCOMPLETE_RETRY_MS });
     if (held) throw new RollcallError('UNAVAILABLE', { retryAfterMs: HELD_RETRY_MS });
     return now;

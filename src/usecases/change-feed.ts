@@ -1,10 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { RollcallError } from '../errors.ts';
-import { changesAfter, type FeedCursor, feedStanding } from '../postgres/change-feed.ts';
+import { changesAfter, type FeedCursor, feedState } from '../postgres/change-feed.ts';
 import { isConnectionError } from '../postgres/errors.ts';
 import { type ChangesAnswer, feedChange, writeFeedCursor } from '../protocol/changes.ts';
 import type { Stores } from '../stores.ts';
-import { guarded } from './guarded.ts';
+import { orUnavailable } from './unavailable.ts';
 
 /** One small question for all who wait together, and none while nobody does. */
 const LOOK_EVERY_MS = 250;
@@ -40,7 +40,7 @@ export class ChangeFeed implements ChangesApi {
   }
 
   async changes(after: FeedCursor | null, limit: number, waitMs: number, gone: AbortSignal): Promise<ChangesAnswer> {
-    const from = after ?? (await guarded(() => feedStanding(this.#db))).now;
+    const from = after ?? (await orUnavailable(() => feedState(this.#db))).now;
     // Without a cursor nothing can be waiting yet; with one, most often something is.
     const at = after === null ? { changes: [], next: from } : await this.#read(from, limit);
     if (at.changes.length > 0 || after === null || waitMs === 0) return answer(at);
@@ -55,7 +55,7 @@ export class ChangeFeed implements ChangesApi {
   }
 
   async #read(after: FeedCursor, limit: number) {
-    const page = await guarded(() => changesAfter(this.#db, after, limit));
+    const page = await orUnavailable(() => changesAfter(this.#db, after, limit));
     if (page.gone) throw new RollcallError('CURSOR_TOO_OLD');
     return page;
   }
@@ -88,7 +88,7 @@ export class ChangeFeed implements ChangesApi {
     while (this.#waiters.size > 0) {
       await pause(LOOK_EVERY_MS);
       try {
-        const { now } = await feedStanding(this.#db);
+        const { now } = await feedState(this.#db);
         for (const { position, wake } of this.#waiters) if (now.position > position) wake();
       } catch (error) {
         // It may be back before the waiting is over. Whatever else went wrong shows when they read.

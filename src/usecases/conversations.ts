@@ -4,8 +4,8 @@ import { markRemovalsTold, untoldOf } from '../postgres/membership-changes.ts';
 import { accessOf } from '../presence/visibility.ts';
 import type { Indicator } from '../redis/indicators.ts';
 import type { Stores } from '../stores.ts';
-import { guarded } from './guarded.ts';
 import type { Presence } from './presence.ts';
+import { orUnavailable } from './unavailable.ts';
 
 /** Who belongs to which conversation, and who is typing or recording there. Throws UNAVAILABLE where a store is away. */
 export class Conversations {
@@ -19,7 +19,7 @@ export class Conversations {
 
   /** Redis has to hear of nothing: that somebody is no member is kept nowhere. */
   async addMember(conversationId: string, userId: string): Promise<void> {
-    await guarded(() => addMember(this.#stores.db, { conversationId, userId }));
+    await orUnavailable(() => addMember(this.#stores.db, { conversationId, userId }));
   }
 
   /**
@@ -29,7 +29,7 @@ export class Conversations {
   async removeMember(conversationId: string, userId: string): Promise<void> {
     const { db, memberships } = this.#stores;
     const membership = { conversationId, userId };
-    await guarded(async () => {
+    await orUnavailable(async () => {
       await removeMember(db, membership);
       const untold = await untoldOf(db, [membership]);
       // Told in any case: whoever asks again may have had no answer, or has reason to.
@@ -45,7 +45,7 @@ export class Conversations {
 
   async isMember(conversationId: string, userId: string): Promise<boolean> {
     const { db, memberships } = this.#stores;
-    return guarded(async () => {
+    return orUnavailable(async () => {
       if (await memberships.isKept(conversationId, userId)) return true;
       if (!(await isMember(db, { conversationId, userId }))) return false;
       await memberships.keep(conversationId, userId);
@@ -55,13 +55,13 @@ export class Conversations {
 
   /** Those of these who are members no more, as PostgreSQL has it now. */
   async removed(joined: readonly Membership[]): Promise<Membership[]> {
-    return guarded(() => withoutMembers(this.#stores.db, joined));
+    return orUnavailable(() => withoutMembers(this.#stores.db, joined));
   }
 
   /** Who is doing what there now, as far as the viewer may see them. */
   async indicatorsIn(conversationId: string, viewerId: string) {
     const { indicators } = this.#stores;
-    return guarded(async () => {
+    return orUnavailable(async () => {
       const all = await indicators.inConversation(conversationId);
       const seen = await Promise.all(
         all.map(async ({ userId }) => {
@@ -76,7 +76,7 @@ export class Conversations {
   }
 
   async start(indicator: Indicator): Promise<void> {
-    await guarded(async () => {
+    await orUnavailable(async () => {
       // Who appears inactive is not seen typing either.
       if (await this.#stores.store.isHidden(indicator.userId)) return;
       this.#people.followUps.add(await this.#stores.indicators.start(indicator));
@@ -84,7 +84,7 @@ export class Conversations {
   }
 
   async stop(indicator: Indicator): Promise<void> {
-    await guarded(async () => {
+    await orUnavailable(async () => {
       this.#people.followUps.add(await this.#stores.indicators.stop(indicator));
     });
   }

@@ -8,11 +8,11 @@ import type { StatusPayload } from '../protocol/vocabulary.ts';
 import type { Chosen, OpenCode, OpenRequest } from '../redis/presence-types.ts';
 import { timeOf } from '../redis/time.ts';
 import type { Stores } from '../stores.ts';
-import { guarded, unavailable } from './guarded.ts';
 import { Logouts } from './logouts.ts';
 import { iso, isoOrNull } from './payloads.ts';
 import type { Choice, PresenceApi } from './presence-api.ts';
 import { Views } from './reads.ts';
+import { orUnavailable, unavailable } from './unavailable.ts';
 
 /** The one way of the doors to the stores: how people are looked at, and what they do. */
 export class Presence extends Views implements PresenceApi {
@@ -34,7 +34,7 @@ export class Presence extends Views implements PresenceApi {
       this.followUps.add(opened.followUp);
       return opened.code;
     };
-    return guarded(async () => {
+    return orUnavailable(async () => {
       const from = performance.now();
       // Most who come are new to Redis: to ask that is cheaper than to have it found out.
       if (request.mode === 'restore' || (await index.knows(request.userId))) {
@@ -55,7 +55,7 @@ export class Presence extends Views implements PresenceApi {
   async setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload> {
     const { store, db } = this.stores;
     const setAt = await this.#redisNow(userId);
-    return guarded(async () => {
+    return orUnavailable(async () => {
       // In PostgreSQL first: what a user chose outlives Redis.
       if (choice.status === 'inactive') await saveHidden(db, userId, { expiresInMs: choice.expiresInMs, setAt });
       const ask = async (cleared: boolean, stored: StoredUser | 'new' | null): Promise<Chosen> => {
@@ -94,7 +94,7 @@ export class Presence extends Views implements PresenceApi {
     const detail = { ...(availability && { availability }), ...(text && { text }), ...(emoji && { emoji }) };
     const expiresInMs = expiresInSeconds === undefined ? null : Math.max(1, Math.round(expiresInSeconds * 1000));
     const setAt = await this.#redisNow(userId);
-    return guarded(async () => {
+    return orUnavailable(async () => {
       await saveDetail(db, userId, { detail, expiresInMs, setAt });
       let set = await store.setDetail(userId, { detail, expiresInMs }, null);
       if (set.code === 'stored') {
@@ -124,7 +124,7 @@ export class Presence extends Views implements PresenceApi {
   }
 
   #signOut(userId: string, sessionId: string | null, conn: string): Promise<boolean> {
-    return guarded(async () => {
+    return orUnavailable(async () => {
       const { found, conns, followUp } = await this.stores.store.logOut(userId, sessionId, conn);
       this.followUps.add(followUp);
       if (found) this.#logouts.note({ userId, sessionId, conns });
@@ -155,6 +155,6 @@ export class Presence extends Views implements PresenceApi {
   /** By the clock that judges this user. */
   async #redisNow(userId: string): Promise<number> {
     const { redis, keys } = this.stores;
-    return guarded(() => timeOf(redis, keys.record(userId)));
+    return orUnavailable(() => timeOf(redis, keys.record(userId)));
   }
 }

@@ -67,7 +67,7 @@ async function tellAlone(stores: PrivacyStores, userId: string, news: PrivacyNew
     if (set.code === 'old') {
       // Somebody has told a newer one; or this PostgreSQL is older than Redis, and has to go on from there.
       privacy = await privacyOf(db, userId);
-      if (privacy.revision < set.standing) privacy = await raiseAbove(db, userId, set.standing);
+      if (privacy.revision < set.revision) privacy = await raiseAbove(db, userId, set.revision);
       step = null;
       wantsWhole = false;
     }

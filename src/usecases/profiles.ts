@@ -6,8 +6,8 @@ import type { Profile, ProfileBody } from '../protocol/social.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { Stores } from '../stores.ts';
-import { guarded } from './guarded.ts';
 import type { PresenceApi } from './presence-api.ts';
+import { orUnavailable } from './unavailable.ts';
 
 /** How long a worker may take to erase a user from PostgreSQL before the caller is asked to look again. */
 const ERASURE_LIMIT_MS = 5000;
@@ -31,7 +31,7 @@ export class Profiles {
   async profile(userId: string): Promise<Profile> {
     // As the user sees it: Redis's last seen is ahead of PostgreSQL's.
     const { lastSeen } = await this.#presence.status(userId, userId);
-    const stored = await guarded(() => loadProfile(this.#stores.db, userId));
+    const stored = await orUnavailable(() => loadProfile(this.#stores.db, userId));
     // Who connected a moment ago is in Redis first.
     const createdAt = stored?.createdAt.toISOString() ?? lastSeen ?? new Date().toISOString();
     return {
@@ -45,7 +45,7 @@ export class Profiles {
 
   /** Changes what is named. A user nobody heard of becomes known. */
   async save(userId: string, { displayName, avatarUrl }: ProfileBody): Promise<Profile> {
-    await guarded(() =>
+    await orUnavailable(() =>
       saveProfile(this.#stores.db, userId, { displayName: displayName === '' ? null : displayName, avatarUrl }),
     );
     return this.profile(userId);
@@ -65,7 +65,7 @@ export class Profiles {
         throw error;
       },
     );
-    await guarded(async () => {
+    await orUnavailable(async () => {
       // Where PostgreSQL cannot forget now, nothing is begun.
       if (!(await isNamed(this.#stores.db, userId)) && !isKnown) throw new RollcallError('USER_NOT_FOUND');
       const { position, followUp } = await store.erase(userId);

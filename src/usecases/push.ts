@@ -5,7 +5,7 @@ import { pushAddressProblem } from '../outbound-address.ts';
 import { removeSubscription, saveSubscription } from '../postgres/push-subscriptions.ts';
 import type { PushSubscriptionBody } from '../protocol/push.ts';
 import type { Stores } from '../stores.ts';
-import { guarded } from './guarded.ts';
+import { orUnavailable } from './unavailable.ts';
 
 /** Web Push as far as browsers subscribe to it; workers send. Throws UNAVAILABLE where PostgreSQL is away. */
 export class Push {
@@ -38,12 +38,12 @@ export class Push {
     const { p256dh, auth } = keys;
     // As the senders want it: without padding.
     const bare = (key: string) => key.replaceAll('=', '');
-    await guarded(() => saveSubscription(this.#db, userId, { endpoint, p256dh: bare(p256dh), auth: bare(auth) }));
+    await orUnavailable(() => saveSubscription(this.#db, userId, { endpoint, p256dh: bare(p256dh), auth: bare(auth) }));
   }
 
   /** Also where push is off by now. */
   async unsubscribe(userId: string, endpoint: string): Promise<void> {
-    await guarded(() => removeSubscription(this.#db, userId, endpoint));
+    await orUnavailable(() => removeSubscription(this.#db, userId, endpoint));
   }
 }
 

@@ -10,11 +10,11 @@ import { FollowUps } from '../queues/follow-ups.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { StatusReply } from '../redis/presence-types.ts';
 import type { Stores } from '../stores.ts';
-import { guarded, unavailable } from './guarded.ts';
 import { detailOf, iso, isoOrNull, payloadOf, recalled, versioned, visibleTo, whyOf } from './payloads.ts';
 import type { Look } from './presence-api.ts';
 import { PrivacyMender } from './privacy.ts';
 import { StoredUsers } from './stored-users.ts';
+import { orUnavailable, unavailable } from './unavailable.ts';
 
 /** Up to which outbox entry of each shard a snapshot is true, and what it shows. */
 export interface Snapshot {
@@ -33,7 +33,7 @@ export function nothingSeen(): Snapshot {
 }
 
 /** An id that nobody can have. */
-const NOBODY = ' ';
+const NOBODYS_ID = ' ';
 
 /** How doors look at people: through Redis, and through PostgreSQL where Redis does not know. A viewer of null sees everything. */
 export class Views {
@@ -84,15 +84,15 @@ export class Views {
    * PostgreSQL is away. Throws UNAVAILABLE.
    */
   async relations(userId: string, viewerIds: string[]) {
-    const known = await guarded(() => this.stores.privacy.relations(userId, viewerIds));
+    const known = await orUnavailable(() => this.stores.privacy.relations(userId, viewerIds));
     if (known) return known;
     this.#mender.mend([userId]);
-    return guarded(() => this.storedUsers.relations(userId, viewerIds));
+    return orUnavailable(() => this.storedUsers.relations(userId, viewerIds));
   }
 
   async #look(userId: string, blind: boolean): Promise<Look> {
     // Who sees nothing waits as long as for somebody who never came: the same questions are asked, and find as little.
-    const { record, now } = await this.inspect(blind ? NOBODY : userId);
+    const { record, now } = await this.inspect(blind ? NOBODYS_ID : userId);
     if (!record) return this.#lookBack(userId, now);
     const hidden = record.hiddenUntil !== null || record.choiceUnknown;
     return {
@@ -103,7 +103,7 @@ export class Views {
   }
 
   protected async inspect(userId: string) {
-    return guarded(async () => {
+    return orUnavailable(async () => {
       const { record, now, followUp } = await this.stores.store.inspect(userId);
       this.followUps.add(followUp);
       return { record, now };
@@ -116,7 +116,7 @@ export class Views {
     if (storedUsers === null) throw unavailable();
     const stored = storedUsers.get(userId);
     if (!stored) throw new RollcallError('USER_NOT_FOUND');
-    const last = await guarded(() => lastTransition(this.stores.db, userId));
+    const last = await orUnavailable(() => lastTransition(this.stores.db, userId));
     const { hidden } = stored;
     if (hidden) {
       const nextChangeAt = hidden.remainingMs === null ? null : iso(now + hidden.remainingMs);
@@ -133,7 +133,7 @@ export class Views {
   ): Promise<Snapshot & { unknown: Set<string>; blind: Set<string> }> {
     const { store } = this.stores;
     const positions = new Map<number, string>();
-    const replies = await guarded(() =>
+    const replies = await orUnavailable(() =>
       Promise.all(
         [...Map.groupBy(userIds, shardOf)].map(async ([shard, ids]) => {
           if (!withPositions) {

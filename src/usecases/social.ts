@@ -22,9 +22,9 @@ import {
 import type { FriendView, Settings } from '../protocol/social.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import type { Stores } from '../stores.ts';
-import { guarded } from './guarded.ts';
 import type { PresenceApi } from './presence-api.ts';
 import { tellPrivacy } from './privacy.ts';
+import { orUnavailable } from './unavailable.ts';
 
 const FRIENDS_AT_ONCE = 1000;
 
@@ -48,7 +48,7 @@ export class Social {
 
   /** Friends in the order of their ids, all or a page, as the user may see each of them. */
   async friends(userId: string, page?: ListPage): Promise<FriendView[]> {
-    const friends = await guarded(() => friendsOf(this.#stores.db, userId, page));
+    const friends = await orUnavailable(() => friendsOf(this.#stores.db, userId, page));
     const views: FriendView[] = [];
     for (let from = 0; from < friends.length; from += FRIENDS_AT_ONCE) {
       const page = friends.slice(from, from + FRIENDS_AT_ONCE);
@@ -71,13 +71,13 @@ export class Social {
 
   /** Whether the user is told when the friend becomes active. Throws USER_NOT_FOUND where they are no friends. */
   async setAlert(userId: string, friendId: string, alert: Alert): Promise<void> {
-    const areFriends = await guarded(() => setAlert(this.#stores.db, userId, friendId, alert));
+    const areFriends = await orUnavailable(() => setAlert(this.#stores.db, userId, friendId, alert));
     if (!areFriends) throw new RollcallError('USER_NOT_FOUND', { message: 'These two are not friends.' });
   }
 
   /** Whom the user blocks, in the order of ids, all or a page. */
   async blocks(userId: string, page?: ListPage): Promise<string[]> {
-    return guarded(() => blocksOf(this.#stores.db, userId, page));
+    return orUnavailable(() => blocksOf(this.#stores.db, userId, page));
   }
 
   /** Throws TOO_MANY_BLOCKS. */
@@ -90,12 +90,12 @@ export class Social {
   }
 
   async settings(userId: string): Promise<Settings> {
-    return guarded(() => settingsOf(this.#stores.db, userId));
+    return orUnavailable(() => settingsOf(this.#stores.db, userId));
   }
 
   /** Changes what is named; answers with all of them. Throws TOO_MANY_FRIENDS. */
   async changeSettings(userId: string, wanted: SettingsChange): Promise<Settings> {
-    return guarded(async () => {
+    return orUnavailable(async () => {
       const { settings, untold } = await changeSettings(this.#stores.db, userId, wanted).catch(refuseFull);
       await this.#tell(untold);
       return settings;
@@ -103,7 +103,7 @@ export class Social {
   }
 
   async #change(make: () => Promise<Untold>): Promise<void> {
-    await guarded(async () => this.#tell(await make().catch(refuseFull)));
+    await orUnavailable(async () => this.#tell(await make().catch(refuseFull)));
   }
 
   /** What could not be told goes on waiting in PostgreSQL. */

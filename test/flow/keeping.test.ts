@@ -30,7 +30,7 @@ beforeEach(async () => {
   stores = openStores(config, pino({ level: 'silent' }));
   await once(stores.redis, 'ready');
   await stores.pulse.beat();
-  now = (await stores.seen.standing()).now;
+  now = (await stores.seen.state()).now;
   for (const table of ['status_transitions', 'users', 'presence_minutes']) await stores.db(table).delete();
   return () => stores.close();
 });
@@ -67,7 +67,7 @@ test('what was begun goes on where it stopped, but only for the same store', asy
   const { db, seen } = stores;
   await db('users').insert(['ann', 'bob', 'cid'].map((id) => ({ id, last_seen: new Date(now) })));
   await aged(10_000);
-  await seen.noteCompletedUpTo((await seen.standing()).epoch, 'bob');
+  await seen.noteCompletedUpTo((await seen.state()).epoch, 'bob');
   expect(await completeSeen(stores)).toEqual({ added: 1, complete: true });
   await aged(20_000);
   expect(await completeSeen(stores)).toEqual({ added: 3, complete: true });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import webPush from 'web-push';
 import { FAILURES_KEPT } from '../../src/postgres/push-subscriptions.ts';
 import { PUSHES_IN_FLIGHT } from '../../src/redis/push-places.ts';
-import { nameOf } from '../../workers/alerts.ts';
+import { digestOf } from '../../workers/alerts.ts';
 import { befriend, Listener } from '../support/alerts-world.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
@@ -190,7 +190,7 @@ test('a host that did not answer is left alone for minutes, by all users and wit
 test('a message that is ten minutes old is no news any more, however it waited', async () => {
   const browser = pushes.browser();
   const { asker: to, friends } = await asker({ browsers: [browser] });
-  const data = { to, userId: friends[0], at: new Date().toISOString(), subscription: nameOf(browser.endpoint) };
+  const data = { to, userId: friends[0], at: new Date().toISOString(), subscription: digestOf(browser.endpoint) };
   const old = { timestamp: Date.now() - 600_000 };
   const job = await queue.add('push', { ...data, service: `127.0.0.1:${pushes.port}` }, old);
   const done = await eventually(
@@ -214,10 +214,10 @@ test('a message that was left among the alerts by an older worker is sent all th
     (row) => row?.status === 'active',
   );
   const at = new Date(Number(version)).toISOString();
-  const data = { to, userId, at, subscription: nameOf(browser.endpoint) };
+  const data = { to, userId, at, subscription: digestOf(browser.endpoint) };
   const notifications = open('notifications');
   try {
-    const jobId = `push-${nameOf(browser.endpoint, userId, at)}`;
+    const jobId = `push-${digestOf(browser.endpoint, userId, at)}`;
     await notifications.add('push', { ...data, service: `127.0.0.1:${pushes.port}` }, { jobId });
     await gets(browser);
   } finally {

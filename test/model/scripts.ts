@@ -1,5 +1,5 @@
 import type { Detail, StoredUser } from '../../src/presence/change.ts';
-import { canReturn, countsForLimit, isLive, NOBODY, type Session } from '../../src/presence/session.ts';
+import { canReturn, countsForLimit, isLive, NO_CONNECTION, type Session } from '../../src/presence/session.ts';
 import { freshest } from '../../src/presence/status.ts';
 import {
   announce,
@@ -131,7 +131,7 @@ export function close(
   session.lastBeat = Math.max(session.lastBeat, moment);
   heard(person, session.lastBeat);
   if (goodbye.graceMs > 0) {
-    Object.assign(session, { conn: NOBODY, standing: 'grace', deadline: moment + goodbye.graceMs });
+    Object.assign(session, { conn: NO_CONNECTION, standing: 'grace', deadline: moment + goodbye.graceMs });
   } else {
     drop(person, session);
     person.end = 'disconnect';
@@ -158,7 +158,12 @@ export function handOver(
     .toSorted((a, b) => (freshest([a, b]) === a ? 1 : -1));
   for (const session of leaving) {
     refuse(turn, session.conn);
-    Object.assign(session, { conn: NOBODY, standing: 'handover', lastBeat: now, deadline: now + given.handoverMs });
+    Object.assign(session, {
+      conn: NO_CONNECTION,
+      standing: 'handover',
+      lastBeat: now,
+      deadline: now + given.handoverMs,
+    });
     heard(person, now);
     const heir = canReturn(session.sessionId) ? null : freshest(person.sessions.filter(countsForLimit));
     if (!heir) continue;
@@ -283,7 +288,7 @@ function find(person: Person, sessionId: string): Session | undefined {
 
 /** Ends sessions, refuses their connections from now on, and has them closed. */
 function end(turn: Turn, sessions: Session[], reason: CloseReason): void {
-  const conns = sessions.map((session) => session.conn).filter((conn) => conn !== NOBODY);
+  const conns = sessions.map((session) => session.conn).filter((conn) => conn !== NO_CONNECTION);
   for (const conn of conns) refuse(turn, conn);
   for (const session of sessions) drop(turn.person, session);
   if (conns.length > 0) turn.closed.push({ conns, reason });
@@ -291,5 +296,13 @@ function end(turn: Turn, sessions: Session[], reason: CloseReason): void {
 
 function posted(now: number): Session {
   const at = { connectedAt: now, lastBeat: now, deadline: null };
-  return { sessionId: POSTED, conn: NOBODY, standing: 'posted', kind: 'other', name: '', state: 'active', ...at };
+  return {
+    sessionId: POSTED,
+    conn: NO_CONNECTION,
+    standing: 'posted',
+    kind: 'other',
+    name: '',
+    state: 'active',
+    ...at,
+  };
 }

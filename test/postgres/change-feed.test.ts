@@ -7,7 +7,7 @@ import {
   dropErasuresFromFeed,
   type FedChange,
   type FeedCursor,
-  feedStanding,
+  feedState,
   markLoss,
   positionChanges,
 } from '../../src/postgres/change-feed.ts';
@@ -15,7 +15,7 @@ import { feedFigures } from '../../src/postgres/change-feed-figures.ts';
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import { eraseUser } from '../../src/postgres/erasure.ts';
 import { type RecordedEntry, recordChanges } from '../../src/postgres/history.ts';
-import { noteTaken, takenUpTo } from '../../src/postgres/webhooks.ts';
+import { noteTakenUpTo, takenUpTo } from '../../src/postgres/webhooks.ts';
 import { openTestStores, type TestStores } from '../support/stores.ts';
 
 let stores: TestStores;
@@ -37,7 +37,7 @@ const NOW = Date.now();
 let begin: FeedCursor;
 beforeEach(async () => {
   await positionChanges(db, 1000);
-  begin = (await feedStanding(db)).now;
+  begin = (await feedState(db)).now;
 });
 
 function entry(userId: string, version: number, rest: Partial<RecordedEntry['change']> = {}): RecordedEntry {
@@ -68,12 +68,12 @@ describe('a feed', () => {
     ];
     await recordChanges(db, batch);
     expect(await readOn()).toEqual([]);
-    expect((await feedStanding(db)).waiting).toBe(true);
+    expect((await feedState(db)).waiting).toBe(true);
     await recordChanges(db, batch);
     expect(await positionChanges(db, 1000)).toBe(2);
     expect(await positionChanges(db, 1000)).toBe(0);
     await recordChanges(db, batch);
-    expect((await feedStanding(db)).waiting).toBe(false);
+    expect((await feedState(db)).waiting).toBe(false);
     const page = await changesAfter(db, begin, 100);
     expect(page).toEqual({
       gone: false,
@@ -112,7 +112,7 @@ describe('a feed', () => {
     const second = await changesAfter(db, first.next, 2);
     const third = await changesAfter(db, second.next, 2);
     expect([first, second, third].map((page) => named(page.changes).length)).toEqual([2, 2, 1]);
-    expect(third.next).toEqual((await feedStanding(db)).now);
+    expect(third.next).toEqual((await feedState(db)).now);
     const again = await changesAfter(db, first.next, 100, second.next.position);
     expect(again).toEqual(second);
     expect(await changesLeft(db, first.next, second.next.position)).toEqual(second.changes);
@@ -140,7 +140,7 @@ describe('a feed', () => {
         cursor = page.next;
         if (page.changes.length > 0) continue;
         if (last) return;
-        last = !writing && !(await feedStanding(other)).waiting;
+        last = !writing && !(await feedState(other)).waiting;
       }
     };
     const others = [position(db), position(other), read()];
@@ -216,7 +216,7 @@ describe('a cursor', () => {
   test('is too old once changes were lost, whatever it had read', async () => {
     await markLoss(db);
     expect(await readOn()).toBe('gone');
-    const { now } = await feedStanding(db);
+    const { now } = await feedState(db);
     await recordChanges(db, [entry('after-loss', NOW)]);
     await positionChanges(db, 1000);
     expect(await readOn(now)).toEqual(['after-loss 0']);
@@ -261,28 +261,28 @@ describe('what is dropped', () => {
 test('what a receiver has taken is noted once, whoever comes too late', async () => {
   const at = (position: number) => ({ feed: 'f', position });
   expect(await takenUpTo(db, 'r')).toBeNull();
-  expect(await noteTaken(db, 'r', null, at(3))).toBe(true);
-  expect(await noteTaken(db, 'r', null, at(9))).toBe(false);
-  expect(await noteTaken(db, 'r', at(3), at(5))).toBe(true);
-  expect(await noteTaken(other, 'r', at(3), at(4))).toBe(false);
+  expect(await noteTakenUpTo(db, 'r', null, at(3))).toBe(true);
+  expect(await noteTakenUpTo(db, 'r', null, at(9))).toBe(false);
+  expect(await noteTakenUpTo(db, 'r', at(3), at(5))).toBe(true);
+  expect(await noteTakenUpTo(other, 'r', at(3), at(4))).toBe(false);
   expect(await takenUpTo(db, 'r')).toEqual(at(5));
 });
 
 test('how far the feed is behind the history, and a receiver behind the feed, is known by number and age', async () => {
   expect(await feedFigures(db, null)).toEqual({ arriving: { changes: 0, oldestMs: 0 }, receiver: null });
-  await noteTaken(db, 'behind', null, begin);
+  await noteTakenUpTo(db, 'behind', null, begin);
   await recordChanges(db, [entry('late', Date.now() - 60_000), entry('later', Date.now() - 30_000)]);
   const arriving = await feedFigures(db, 'behind');
   expect(arriving).toMatchObject({ arriving: { changes: 2 }, receiver: { behind: 0, oldestMs: 0 } });
   expect(arriving.arriving.oldestMs / 1000).toBeCloseTo(60, -1);
 
   await positionChanges(db, 1000);
-  const { now } = await feedStanding(db);
+  const { now } = await feedState(db);
   const behind = await feedFigures(db, 'behind');
   expect(behind).toMatchObject({ arriving: { changes: 0, oldestMs: 0 }, receiver: { behind: 2 } });
   expect((behind.receiver?.oldestMs ?? 0) / 1000).toBeCloseTo(60, -1);
   expect(behind.receiver?.takenAt).toBeGreaterThan(Date.now() - 60_000);
-  await noteTaken(db, 'behind', begin, now);
+  await noteTakenUpTo(db, 'behind', begin, now);
   expect((await feedFigures(db, 'behind')).receiver).toMatchObject({ behind: 0, oldestMs: 0 });
   // One that was never heard of has all that is kept before it.
   const stranger = await feedFigures(db, 'never heard of');

@@ -4,7 +4,7 @@ import { connectPostgres } from '../../src/postgres/connect.ts';
 import {
   FAILURES_KEPT,
   noteGivenUp,
-  noteTaken,
+  noteMessageTaken,
   removeSubscription,
   SUBSCRIPTIONS_KEPT,
   saveSubscription,
@@ -76,7 +76,7 @@ describe('a subscription whose messages are given up, one after the other,', () 
 
   test('goes after ten and a day where it has taken some, for its push service may be away', async () => {
     await saveSubscription(db, 'eve', at('https://e/worked'));
-    await noteTaken(db, 'eve', 'https://e/worked');
+    await noteMessageTaken(db, 'eve', 'https://e/worked');
     expect(await fails('https://e/worked', 3 * FAILURES_KEPT)).not.toContain(true);
     const yesterday = db.raw("now() - interval '1 day'");
     await db('push_subscriptions').where({ endpoint: 'https://e/worked' }).update({ failing_since: yesterday });
@@ -85,7 +85,7 @@ describe('a subscription whose messages are given up, one after the other,', () 
   });
 
   test.each([
-    ['a message is taken', () => noteTaken(db, 'eve', 'https://e/again')],
+    ['a message is taken', () => noteMessageTaken(db, 'eve', 'https://e/again')],
     ['it is subscribed again', () => saveSubscription(db, 'eve', at('https://e/again'))],
   ])('begins anew once %s', async (_, happens) => {
     await saveSubscription(db, 'eve', at('https://e/again'));

@@ -210,7 +210,7 @@ class Told {
     const wanted = { revision, visibility, lastSeenVisibility, open: isOpen(row) };
     let staged = step?.friendsBegin ? await this.#stage(row) : null;
     for (let attempt = 0; attempt < 4; attempt++) {
-      const { code, standing } = await privacy.set(this.userId, wanted, step, staged, seed);
+      const { code, revision: has } = await privacy.set(this.userId, wanted, step, staged, seed);
       if (code === 'ok') {
         this.heard = row;
         this.asked = row;
@@ -219,7 +219,7 @@ class Told {
       if (code === 'whole') staged = await this.#stage(row);
       // What was said late is of no use; what PostgreSQL says now is made again above what stands there.
       else if (code === 'old' && row === this.row) {
-        const again: Row = { ...this.row, friends, blocks, revision: Math.max(standing + 1, tick()) };
+        const again: Row = { ...this.row, friends, blocks, revision: Math.max(has + 1, tick()) };
         this.#rows.push(again);
         return this.#tell(again, null);
       } else if (code === 'old') return;

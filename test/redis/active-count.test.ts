@@ -24,7 +24,7 @@ beforeEach(async () => {
   );
 });
 
-const now = async () => (await seen.standing()).now;
+const now = async () => (await seen.state()).now;
 const active = async (inMs = 0) => (await seen.count((await now()) + inMs, [])).active;
 const choice = { expiresInMs: null, cleared: false, claims: null };
 

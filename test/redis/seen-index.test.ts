@@ -135,37 +135,37 @@ test('whoever was seen before a moment is dropped, everybody else stays', async 
 });
 
 describe('what can be told', () => {
-  const standing = async () => {
-    const { complete, held } = await index.standing();
+  const stateOf = async () => {
+    const { complete, held } = await index.state();
     return { complete, held };
   };
 
   test('is incomplete until it was completed for this very store', async () => {
-    expect(await standing()).toEqual({ complete: false, held: false });
+    expect(await stateOf()).toEqual({ complete: false, held: false });
     await redis.set(keys.epoch(0), '5000 one');
-    const { epoch, since } = await index.standing();
+    const { epoch, since } = await index.state();
     expect(since).toBe(5000);
     expect(await index.completedUpTo(epoch)).toBe('');
     await index.noteCompletedUpTo(epoch, 'bob');
     expect(await index.completedUpTo(epoch)).toBe('bob');
-    expect(await standing()).toEqual({ complete: false, held: false });
+    expect(await stateOf()).toEqual({ complete: false, held: false });
     await index.markComplete(epoch);
-    expect(await standing()).toEqual({ complete: true, held: false });
+    expect(await stateOf()).toEqual({ complete: true, held: false });
     expect(Object.keys(await redis.hgetall(keys.completed)), 'nobody’s id stays behind').toEqual(['epoch']);
     await redis.set(keys.epoch(0), '6000 two');
-    expect(await standing()).toEqual({ complete: false, held: false });
-    expect(await index.completedUpTo((await index.standing()).epoch)).toBe('');
+    expect(await stateOf()).toEqual({ complete: false, held: false });
+    expect(await index.completedUpTo((await index.state()).epoch)).toBe('');
   });
 
   test('is held while Redis may not have heard of all heartbeats', async () => {
-    const { now } = await index.standing();
+    const { now } = await index.state();
     await redis.set(keys.pulse(0), now);
-    expect(await standing()).toMatchObject({ held: false });
+    expect(await stateOf()).toMatchObject({ held: false });
     await redis.set(keys.pulse(0), now - 2000);
-    expect(await standing()).toMatchObject({ held: true });
+    expect(await stateOf()).toMatchObject({ held: true });
     await redis.set(keys.pulse(0), now);
     await redis.set(keys.hold(0), '1');
-    expect(await standing()).toMatchObject({ held: true });
+    expect(await stateOf()).toMatchObject({ held: true });
   });
 });
 

@@ -1,14 +1,12 @@
 import type { PrivacyBefore } from '../../presence/change.ts';
-import { type Access, accessOf, type Openness, type Relation } from '../../presence/visibility.ts';
+import { type Access, accessOf, type Openness, type Ties } from '../../presence/visibility.ts';
 import type { Presence } from '../../usecases/presence.ts';
 
 const NOBODY_MAY = { visibility: 'nobody', lastSeenVisibility: 'nobody', relations: [] } as const;
 
-type Between = Pick<Relation, 'friend' | 'blocked'>;
-
 interface Known {
   openness: Openness;
-  between: Map<string, Between>;
+  ties: Map<string, Ties>;
 }
 
 /**
@@ -33,8 +31,8 @@ export class Accesses {
     for (;;) {
       const asked: Promise<void>[] = [];
       for (const [userId, viewerIds] of wanted()) {
-        const between = this.#known.get(userId)?.between;
-        const lacking = [...viewerIds].filter((viewerId) => viewerId !== userId && !between?.has(viewerId));
+        const ties = this.#known.get(userId)?.ties;
+        const lacking = [...viewerIds].filter((viewerId) => viewerId !== userId && !ties?.has(viewerId));
         if (lacking.length > 0) asked.push(this.#ask(userId, lacking));
       }
       if (asked.length === 0) return;
@@ -61,14 +59,14 @@ export class Accesses {
   #access(
     userId: string,
     viewerId: string | null,
-    view: (known: Between & { openness: Openness }, viewerId: string) => Between & { openness: Openness },
+    view: (known: Ties & { openness: Openness }, viewerId: string) => Ties & { openness: Openness },
   ): Access {
     if (viewerId === null || viewerId === userId) return 'all';
     const known = this.#known.get(userId);
-    const between = known?.between.get(viewerId);
+    const ties = known?.ties.get(viewerId);
     // Nobody asked for this viewer: rather nothing than too much.
-    if (!known || !between) return 'nothing';
-    const { openness, friend, blocked } = view({ openness: known.openness, ...between }, viewerId);
+    if (!known || !ties) return 'nothing';
+    const { openness, friend, blocked } = view({ openness: known.openness, ...ties }, viewerId);
     return accessOf(openness, { self: false, friend, blocked });
   }
 
@@ -76,10 +74,10 @@ export class Accesses {
     const answer = await this.#presence.relations(userId, viewerIds);
     if (answer === null) this.unknown.add(userId);
     const { relations, ...openness } = answer ?? NOBODY_MAY;
-    const between = this.#known.get(userId)?.between ?? new Map<string, Between>();
+    const ties = this.#known.get(userId)?.ties ?? new Map<string, Ties>();
     for (const [n, viewerId] of viewerIds.entries()) {
-      between.set(viewerId, relations[n] ?? { friend: false, blocked: true });
+      ties.set(viewerId, relations[n] ?? { friend: false, blocked: true });
     }
-    this.#known.set(userId, { openness, between });
+    this.#known.set(userId, { openness, ties });
   }
 }

@@ -30,14 +30,14 @@ export interface Admission {
   /** For Engine.IO: whether a connection is made at all, decided on its first request, before a socket is opened for it. */
   allowRequest(request: IncomingMessage, decide: Decide): void;
   /**
-   * Stands before Engine.IO, to which even a refused WebSocket is a request to be read. `hopeless` hears, with Engine.IO's codes
+   * Stands before Engine.IO, to which even a refused WebSocket is a request to be read. `refusedForGood` hears, with Engine.IO's codes
    * for it, of clients whose protocol is of the past (5) or whose transport is switched off (0): Engine.IO would refuse them
    * in the middle of a WebSocket, where nobody can read it.
    */
-  guard(
+  attach(
     http: Server,
     connections: Pick<ConnectionLimit, 'upgrade'>,
-    hopeless: (request: IncomingMessage, code: number) => void,
+    refusedForGood: (request: IncomingMessage, code: number) => void,
   ): void;
 }
 
@@ -65,13 +65,13 @@ export function createAdmission(
   };
   return {
     allowRequest(request, decide) {
-      // Whoever asks for a socket has passed the guard.
+      // Whoever asks for a socket has passed `attach`.
       if (asksForSocket(request)) decide(null, true);
       else if (!origins.mayAsk(request)) decide(FOREIGN, false);
       else if (turnedAway(request)) decide('Too many connections.', false);
       else decide(null, true);
     },
-    guard(http, connections, hopeless) {
+    attach(http, connections, refusedForGood) {
       const inside = http.listeners('upgrade');
       http.removeAllListeners('upgrade');
       http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -83,10 +83,10 @@ export function createAdmission(
         };
         if (refusal) turnAway(socket, refusal);
         else if (inside.length === 0) {
-          hopeless(request, TRANSPORT_UNKNOWN);
+          refusedForGood(request, TRANSPORT_UNKNOWN);
           turnAway(socket, invalid(NO_SOCKETS));
         } else if (!/[?&]EIO=4(&|$)/.test(request.url ?? '')) {
-          hopeless(request, PROTOCOL_UNSUPPORTED);
+          refusedForGood(request, PROTOCOL_UNSUPPORTED);
           turnAway(socket, invalid(OUTDATED));
         } else if (!origins.mayAsk(request)) turnAway(socket, new RollcallError('FORBIDDEN', { message: FOREIGN }));
         else if (!known && limits.isSuspicious(addressOf(request))) oneByOne(letIn);

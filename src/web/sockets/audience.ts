@@ -4,16 +4,16 @@ import type { StatusChange } from '../../protocol/socket.ts';
 import type { VersionedStatus } from '../../protocol/vocabulary.ts';
 import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
 import { shardOf } from '../../redis/keys.ts';
-import { guarded } from '../../usecases/guarded.ts';
 import type { Presence } from '../../usecases/presence.ts';
 import { nothingSeen, type Snapshot } from '../../usecases/reads.ts';
+import { orUnavailable } from '../../usecases/unavailable.ts';
 import type { Connections } from '../sessions/connections.ts';
 import { Accesses } from './accesses.ts';
 import type { ConversationRooms } from './conversation-rooms.ts';
 import { eachOnce, lookedAt, snapshotOfActive, ToldActive } from './everyone.ts';
-import { Floors } from './floors.ts';
 import { Pictures } from './pictures.ts';
 import type { Rooms } from './rooms.ts';
+import { SnapshotFloors } from './snapshot-floors.ts';
 import { ToldVersions } from './told-versions.ts';
 import type { Picture, Viewer } from './types.ts';
 import { changeOf, onlyConcerned, resyncVersion, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
@@ -45,7 +45,7 @@ export interface AudienceDeps {
 export class Audience implements DeliveryListener {
   readonly #deps: AudienceDeps;
   readonly #pictures = new Pictures();
-  readonly #floors = new Floors();
+  readonly #floors = new SnapshotFloors();
   readonly #active = new ToldActive();
   readonly #versions = new ToldVersions();
   readonly #unknown = new Set<string>();
@@ -75,7 +75,7 @@ export class Audience implements DeliveryListener {
     try {
       if (wanted) picture.snapshot = await presence.snapshot([...wanted], viewer.userId);
       else {
-        const seen = await guarded(() => snapshotOfActive(presence, everybody(), viewer.userId, maxWatched));
+        const seen = await orUnavailable(() => snapshotOfActive(presence, everybody(), viewer.userId, maxWatched));
         Object.assign(picture, seen);
       }
       // Whoever came meanwhile is told of by an event, which has to be newer than the picture.

@@ -1,7 +1,7 @@
 import type { CloseReason, SessionClosed } from '../../protocol/socket.ts';
 import { losePolling } from './polling.ts';
-import { rawOf } from './turns.ts';
 import type { PresenceSocket } from './types.ts';
+import { rawOf } from './websocket-library.ts';
 
 /** A client that does not read its goodbye in this time, or does not end the closing handshake, is cut off without. */
 const GOODBYE_LIMIT_MS = 2000;

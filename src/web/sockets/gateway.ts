@@ -27,14 +27,14 @@ import { letConnectionsGo } from './closing-connections.ts';
 import { ConversationRooms } from './conversation-rooms.ts';
 import { createListener } from './handlers.ts';
 import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
-import { tellHopeless, type Unconnected } from './hopeless.ts';
 import { Intake } from './intake.ts';
+import { reportPermanentRefusals, type Unconnected } from './permanent-refusals.ts';
 import { Rooms } from './rooms.ts';
 import { SlowReaders } from './slow-readers.ts';
 import { tellStrangeOptions } from './strange-options.ts';
 import { tracedDelivery } from './traced-delivery.ts';
-import { takeTurns } from './turns.ts';
 import type { PresenceServer, SocketData } from './types.ts';
+import { oneMessageATurn } from './websocket-library.ts';
 
 /** Proxies cut a silent connection after 55 s and more; browsers do not throttle answers to a ping. */
 const LONGEST_PING_MS = 25_000;
@@ -85,10 +85,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   });
   const connectionLimit = new ConnectionLimit(config, addressOf, (why) => metrics.connectionDropped(why));
   connectionLimit.watch(http);
-  const hopeless = tellHopeless(log, metrics);
-  io.engine.on('connection_error', ({ req, code }: Unconnected) => hopeless(req, code));
-  admission.guard(http, connectionLimit, hopeless);
-  takeTurns(io);
+  const refusedForGood = reportPermanentRefusals(log, metrics);
+  io.engine.on('connection_error', ({ req, code }: Unconnected) => refusedForGood(req, code));
+  admission.attach(http, connectionLimit, refusedForGood);
+  oneMessageATurn(io);
   io.engine.on('headers', sendTogether);
   Intake.watch(io);
   const pressure = new Pressure(

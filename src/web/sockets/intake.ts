@@ -4,8 +4,8 @@ import { LISTS } from '../../protocol/socket.ts';
 import { LIMITS } from '../../protocol/vocabulary.ts';
 import { WINDOW_MS } from '../limits/limit.ts';
 import type { EventLimits } from './limits.ts';
-import { rawOf } from './turns.ts';
 import type { PresenceServer, PresenceSocket } from './types.ts';
+import { rawOf } from './websocket-library.ts';
 
 type Conn = PresenceSocket['conn'];
 

@@ -23,7 +23,7 @@ export interface Unconnected {
  * Hears of what Engine.IO refuses: counts the clients that can never succeed, and tells the log of each kind at once and then once a
  * minute at most, with what the client calls itself, for it is in their programs that something has to change.
  */
-export function tellHopeless(log: Logger, metrics: Pick<WebMetrics, 'refused'>) {
+export function reportPermanentRefusals(log: Logger, metrics: Pick<WebMetrics, 'refused'>) {
   const told = new Map<number, { at: number; since: number }>();
   return (request: IncomingMessage | undefined, code: number): void => {
     const sentence = HOPELESS[code];

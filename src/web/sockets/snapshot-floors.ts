@@ -2,7 +2,7 @@ import { compareIds } from '../../redis/delivery.ts';
 import type { Viewer } from './types.ts';
 
 /** Changes up to a position of the outbox that a snapshot already showed: they are not told to its viewer any more. */
-export interface Floor {
+export interface SnapshotFloor {
   /** null: all sockets of this process. */
   viewer: Viewer | null;
   userIds: Set<string>;
@@ -10,10 +10,10 @@ export interface Floor {
 }
 
 /** From where on events count for whom, by shard: behind the picture that they have been shown. */
-export class Floors {
-  readonly #byShard = new Map<number, Floor[]>();
+export class SnapshotFloors {
+  readonly #byShard = new Map<number, SnapshotFloor[]>();
 
-  add(shard: number, floor: Floor): void {
+  add(shard: number, floor: SnapshotFloor): void {
     const floors = this.#byShard.get(shard);
     if (floors) floors.push(floor);
     else this.#byShard.set(shard, [floor]);

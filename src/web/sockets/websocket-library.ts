@@ -13,7 +13,7 @@ type WebSockets = new (options: object) => object;
  * in one go, three thousand heartbeats of somebody who floods, and everybody else waits behind them. Nor does it wait half a
  * minute for clients to end a closing handshake. Has to be said before the server listens.
  */
-export function takeTurns(io: PresenceServer): void {
+export function oneMessageATurn(io: PresenceServer): void {
   const engine: { opts: { wsEngine?: WebSockets } } = io.engine;
   const { wsEngine } = engine.opts;
   if (wsEngine === undefined) throw new Error('Engine.IO names its WebSocket server no more');

@@ -10,7 +10,7 @@ export function unavailable(cause?: unknown): RollcallError {
 }
 
 /** A store that is away is no fault of the caller's and none of ours: it may ask again. */
-export async function guarded<T>(work: () => Promise<T>): Promise<T> {
+export async function orUnavailable<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
