@@ -9,12 +9,14 @@ import { heartbeats, heartbeats10k } from './figures/heartbeats.ts';
 import { hiddenOrNever } from './figures/hidden-or-never.ts';
 import { idle } from './figures/idle.ts';
 import { memory } from './figures/memory.ts';
+import { nobody } from './figures/nobody.ts';
 import { oneUser } from './figures/one-user.ts';
 import { pong } from './figures/pong.ts';
 import { postgres } from './figures/postgres.ts';
 import { reconnect } from './figures/reconnect.ts';
 import { redisMemory } from './figures/redis-memory.ts';
 import { rest } from './figures/rest.ts';
+import { start } from './figures/start.ts';
 import { timeouts } from './figures/timeouts.ts';
 import type { Figure } from './measure/figure.ts';
 
@@ -22,6 +24,8 @@ import type { Figure } from './measure/figure.ts';
 export const figures: Record<string, Figure> = {
   heartbeats,
   'heartbeats-10k': heartbeats10k,
+  nobody,
+  start,
   idle,
   connect,
   memory,

@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process';
+import { resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
 import { figures } from './figures.ts';
 import type { Extent, Outcome } from './measure/figure.ts';
@@ -20,12 +21,14 @@ const { values: asked, positionals } = parseArgs({
     list: { type: 'boolean' },
     report: { type: 'boolean' },
     profile: { type: 'string' },
+    against: { type: 'string' },
   },
 });
 if (asked.profile !== undefined && !WORKS.includes(asked.profile)) {
   console.error(`There is no work ${asked.profile} to profile; there are ${WORKS.join(', ')}.`);
   process.exit(1);
 }
+const against = asked.against === undefined ? [] : [resolvePath(asked.against)];
 const unknown = positionals.filter((name) => !(name in figures));
 if (unknown.length > 0) {
   console.error(`There is no figure ${unknown.join(', ')}; there are ${Object.keys(figures).join(', ')}.`);
@@ -80,7 +83,7 @@ async function run(names: string[], extent: Extent): Promise<void> {
 /** In a process of its own; killed when its time is over, and what it started with it. */
 function measure(name: string, extent: Extent, limitSeconds: number): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = fork('bench/figure-process.ts', [name, extent], { serialization: 'advanced' });
+    const child = fork('bench/figure-process.ts', [name, extent, ...against], { serialization: 'advanced' });
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(new Error(`not done after ${Math.round(limitSeconds)} s`));

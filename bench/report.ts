@@ -33,13 +33,16 @@ function text(found: Map<string, { run: Run; entry: Entry }>): string {
     );
   });
   for (const [how, some] of made) lines.push(`${how}: ${some.map(({ entry }) => entry.figure).join(', ')}.`, '');
-  lines.push('| what | unit | Rollcall | bare | tutorial | target |', '| --- | --- | --- | --- | --- | --- |');
+  lines.push(
+    '| what | unit | Rollcall | before | bare | tutorial | target |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
+  );
   for (const name of Object.keys(figures)) {
     for (const row of found.get(name)?.entry.outcome?.rows ?? []) {
-      const { what, unit, rollcall, bare, tutorial, targets, parts } = cells(row);
+      const { what, unit, rollcall, before, bare, tutorial, targets, parts } = cells(row);
       const own = parts === '' ? rollcall : `${rollcall}<br>${parts}`;
       lines.push(
-        `| ${what} | ${unit} | ${own} | ${bare} | ${tutorial} | ${targets.replaceAll('MISSED', '**missed**')} |`,
+        `| ${what} | ${unit} | ${own} | ${before} | ${bare} | ${tutorial} | ${targets.replaceAll('MISSED', '**missed**')} |`,
       );
     }
   }

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Figure, Outcome, Scale } from '../measure/figure.ts';
 import { costBeyondIdle, rounds, Tally } from '../measure/rounds.ts';
 import { startBare, startTutorial } from '../systems/baselines.ts';
-import { startRollcall } from '../systems/rollcall.ts';
+import { rollcalls } from '../systems/rollcall.ts';
 import { arrival, sideBySide } from '../systems/side-by-side.ts';
 
 const FLUSH_MS = 200;
@@ -18,7 +18,7 @@ async function measure(scale: Scale, { users, everyMs }: { users: number; everyM
     HEARTBEAT_INTERVAL_SECONDS: '25',
     HEARTBEAT_MIN_INTERVAL_SECONDS: '0.5',
   };
-  const starts = [() => startRollcall({ env }), () => startBare(), () => startTutorial({ ttlSeconds: 3600 })];
+  const starts = [...rollcalls(scale, { env }), () => startBare(), () => startTutorial({ ttlSeconds: 3600 })];
   return sideBySide(starts, async (stations) => {
     for (const { system, crowd } of stations) {
       await crowd.ask('connect', arrival(system, { prefix: 'user-', count: users }));
@@ -38,7 +38,12 @@ async function measure(scale: Scale, { users, everyMs }: { users: number; everyM
       const lost = await crowd.ask('lost');
       if (lost > 0) throw new Error(`${system.name} lost ${lost} of ${users} connections`);
     }
-    const values = { rollcall: tally.of('rollcall'), bare: tally.of('bare'), tutorial: tally.of('tutorial') };
+    const values = {
+      rollcall: tally.of('rollcall'),
+      before: tally.of('before'),
+      bare: tally.of('bare'),
+      tutorial: tally.of('tutorial'),
+    };
     return {
       cpuJobMs,
       rows: [

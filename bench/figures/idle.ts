@@ -22,10 +22,11 @@ export const idle: Figure = {
     const users = scale.pick(5000, 500);
     const windowSeconds = ttl;
     const env = { PRESENCE_TTL_SECONDS: String(ttl), HEARTBEAT_INTERVAL_SECONDS: String(interval) };
-    const kinds = ['event', 'pong', 'bare', 'tutorial'] as const;
+    const before = scale.against === null ? [] : (['before event', 'before pong'] as const);
+    const kinds = ['event', 'pong', ...before, 'bare', 'tutorial'] as const;
     const starts: (() => Promise<System>)[] = [
-      () => startRollcall({ env }),
-      () => startRollcall({ env }),
+      ...['event', 'pong'].map(() => () => startRollcall({ env })),
+      ...before.map(() => () => startRollcall({ env, folder: scale.against ?? '' })),
       () => startBare({ pingSeconds: Math.min(25, interval) }),
       () => startTutorial({ ttlSeconds: ttl, pingSeconds: Math.min(25, interval) }),
     ];
@@ -38,9 +39,9 @@ export const idle: Figure = {
         for (const [part, ms] of Object.entries(parts)) tally.add(`empty ${kind}/${part}`, ms);
       });
       for (const { system, crowd, kind } of places) {
-        const auth = kind === 'pong' ? { heartbeat: 'pong' } : {};
+        const auth = kind.endsWith('pong') ? { heartbeat: 'pong' } : {};
         await crowd.ask('connect', arrival(system, { prefix: 'user-', count: users }, { auth }));
-        if (kind !== 'pong') await crowd.ask('keepBeating', interval * 1000);
+        if (!kind.endsWith('pong')) await crowd.ask('keepBeating', interval * 1000);
       }
       await pause((ttl + interval / 3) * 1000);
       const cpuJobMs: number[] = [];
@@ -61,7 +62,7 @@ export const idle: Figure = {
       const row = (kind: string, what: string, atMost: number) => ({
         what: `${what}; ${users} users, TTL ${ttl} s`,
         unit: 'ms CPU a second for 1,000',
-        values: { rollcall: tally.of(kind), bare, tutorial },
+        values: { rollcall: tally.of(kind), before: tally.of(`before ${kind}`), bare, tutorial },
         targets: [{ atMost, of: 'tutorial' as const }],
         parts: tally.partsOf(kind),
       });
@@ -75,6 +76,7 @@ export const idle: Figure = {
             unit: 'ms CPU a second',
             values: {
               rollcall: tally.of('empty event'),
+              before: tally.of('empty before event'),
               bare: tally.of('empty bare'),
               tutorial: tally.of('empty tutorial'),
             },
@@ -86,7 +88,7 @@ export const idle: Figure = {
   },
 };
 
-type Kind = 'event' | 'pong' | 'bare' | 'tutorial';
+type Kind = 'before event' | 'before pong' | 'event' | 'pong' | 'bare' | 'tutorial';
 
 /** Watches all places at once for so long; tells CPU ms a second of each. */
 async function window(

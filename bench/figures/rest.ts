@@ -4,7 +4,7 @@ import { Helper } from '../load/rpc.ts';
 import type { Figure } from '../measure/figure.ts';
 import { costOf, rounds, Tally } from '../measure/rounds.ts';
 import { startBare, startTutorial } from '../systems/baselines.ts';
-import { startRollcall } from '../systems/rollcall.ts';
+import { type Rollcall, rollcalls } from '../systems/rollcall.ts';
 import { startSessions } from '../systems/sessions.ts';
 import { type System, stopAll } from '../systems/system.ts';
 
@@ -29,11 +29,12 @@ export const rest: Figure = {
       return done;
     };
     try {
-      const rollcall = await start(startRollcall({ env }));
+      const own: Rollcall[] = [];
+      for (const begin of rollcalls(scale, { env })) own.push(await start(begin()));
       const tutorial = await start(startTutorial({ ttlSeconds: 3600 }));
-      const systems: System[] = [rollcall, await start(startBare()), tutorial];
+      const systems: System[] = [...own, await start(startBare()), tutorial];
       const load = await start(new Helper<HttpLoad>('bench/load/http-load.ts'));
-      for (const system of [rollcall, tutorial]) {
+      for (const system of [...own, tutorial]) {
         const sessions = await start(startSessions(system));
         await sessions.ask('open', { prefix: 'user-', count: USERS }, 500);
       }
@@ -71,6 +72,7 @@ export const rest: Figure = {
         unit,
         values: {
           rollcall: tally.of(`${name} rollcall`),
+          before: tally.of(`${name} before`),
           bare: tally.of(`${name} bare`),
           tutorial: tally.of(`${name} tutorial`),
         },

@@ -36,12 +36,14 @@ export class Helper<C extends object> {
   readonly ready: Promise<void>;
   #serial = 0;
 
-  constructor(file: string, env: Record<string, string> = {}) {
+  /** `folder`: of another Rollcall whose file it is; this one's where nothing is said. */
+  constructor(file: string, env: Record<string, string> = {}, folder?: string) {
     this.#child = fork(file, {
       env: { PATH: process.env.PATH ?? '', ...env },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       // Figures that are none stay none.
       serialization: 'advanced',
+      ...(folder === undefined ? {} : { cwd: folder }),
     });
     const ready = Promise.withResolvers<void>();
     this.ready = ready.promise;

@@ -1,5 +1,8 @@
-/** What is measured side by side: Rollcall, the least that Socket.IO can do, and what people write by hand. */
-export const SYSTEMS = ['rollcall', 'bare', 'tutorial'] as const;
+/**
+ * What is measured side by side: Rollcall, the Rollcall of another folder where one is named, the least that Socket.IO can do,
+ * and what people write by hand.
+ */
+export const SYSTEMS = ['rollcall', 'before', 'bare', 'tutorial'] as const;
 export type SystemName = (typeof SYSTEMS)[number];
 
 /** `of`: times what that one needs in the same repetition; else in the unit of the row. */
@@ -29,6 +32,8 @@ export type Extent = 'full' | 'once' | 'quick';
 
 export interface Scale {
   repetitions: number;
+  /** The folder of another Rollcall to measure beside this one, as a version before; null: none. */
+  against: string | null;
   /** One of two numbers, by scale. */
   pick<T>(full: T, quick: T): T;
 }
@@ -42,8 +47,9 @@ export interface Figure {
   measure(scale: Scale): Promise<Outcome>;
 }
 
-export function scaleOf(extent: Extent): Scale {
+export function scaleOf(extent: Extent, against: string | null = null): Scale {
   return {
+    against,
     repetitions: extent === 'full' ? 3 : 1,
     pick: (full, small) => (extent === 'quick' ? small : full),
   };

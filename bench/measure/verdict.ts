@@ -37,6 +37,7 @@ export function cells({ what, unit, values, targets = [], parts = {} }: Row) {
     what,
     unit,
     rollcall: shown(values.rollcall),
+    before: shown(values.before),
     bare: shown(values.bare),
     tutorial: shown(values.tutorial),
     targets: verdicts.map(({ text, met }) => `${text} ${met ? 'met' : 'MISSED'}`).join('; '),
@@ -48,9 +49,10 @@ export function cells({ what, unit, values, targets = [], parts = {} }: Row) {
 
 export function printOutcome({ rows, tables = {}, cpuJobMs = [], notes = [] }: Outcome): void {
   for (const row of rows) {
-    const { what, unit, rollcall, bare, tutorial, targets, parts } = cells(row);
+    const { what, unit, rollcall, before, bare, tutorial, targets, parts } = cells(row);
     console.log(`  ${what} (${unit})`);
     console.log(`      Rollcall ${rollcall}${parts === '' ? '' : `  [${parts}]`}`);
+    if (before !== '–') console.log(`      before ${before}`);
     if (bare !== '–' || tutorial !== '–') console.log(`      bare ${bare}   tutorial ${tutorial}`);
     if (targets !== '') console.log(`      target ${targets}`);
   }

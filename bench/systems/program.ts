@@ -15,9 +15,13 @@ export interface Program {
 export async function startProgram(
   file: string,
   env: Record<string, string>,
-  { nodeArgs = [], args = [] }: { nodeArgs?: string[]; args?: string[] } = {},
+  { nodeArgs = [], args = [], folder }: { nodeArgs?: string[]; args?: string[]; folder?: string | undefined } = {},
 ): Promise<Program> {
-  const child = spawn(process.execPath, [...nodeArgs, file, ...args], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...nodeArgs, file, ...args], {
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    ...(folder === undefined ? {} : { cwd: folder }),
+  });
   const release = child.pid ? guardProcess(child.pid, 'SIGKILL') : () => {};
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve())).then(release);
   await new Promise<void>((resolve, reject) => {

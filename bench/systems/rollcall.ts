@@ -1,8 +1,9 @@
+import type { Scale } from '../measure/figure.ts';
 import { type Stack, type StackOptions, startStack } from '../stack.ts';
 import type { System } from './system.ts';
 
 export interface Rollcall extends System {
-  name: 'rollcall';
+  name: 'rollcall' | 'before';
   secret: string;
   redisUrl: string;
   stack: Stack;
@@ -13,7 +14,7 @@ export async function startRollcall({ env = {}, ...options }: StackOptions = {})
   const stack = await startStack({ ...options, env: { AUDIENCE: 'watchers', ...env } });
   const [first = '', ...others] = stack.urls;
   return {
-    name: 'rollcall',
+    name: options.folder === undefined ? 'rollcall' : 'before',
     urls: [first, ...others],
     secret: stack.secret,
     redisUrl: stack.redisUrl,
@@ -28,4 +29,10 @@ export async function startRollcall({ env = {}, ...options }: StackOptions = {})
     stack,
     stop: () => stack.stop(),
   };
+}
+
+/** Ways to start Rollcall with these settings, and the one before it where one is to be measured beside it. */
+export function rollcalls({ against }: Scale, options: StackOptions = {}): (() => Promise<Rollcall>)[] {
+  const own = () => startRollcall(options);
+  return against === null ? [own] : [own, () => startRollcall({ ...options, folder: against })];
 }

@@ -8,9 +8,9 @@ export type SessionsHelper = Helper<Sessions<unknown>>;
 /** A process that holds sessions without sockets. It belongs to the system: what it spends counts. */
 export function startSessions(system: Rollcall | Tutorial): SessionsHelper {
   const helper =
-    system.name === 'rollcall'
-      ? new Helper<Sessions<unknown>>('bench/load/rollcall-sessions.ts', system.stack.settings)
-      : new Helper<Sessions<unknown>>('bench/load/tutorial-sessions.ts', system.settings);
+    system.name === 'tutorial'
+      ? new Helper<Sessions<unknown>>('bench/load/tutorial-sessions.ts', system.settings)
+      : new Helper<Sessions<unknown>>('bench/load/rollcall-sessions.ts', system.stack.settings, system.stack.folder);
   const others = system.parts.sessions ?? (() => []);
   system.parts.sessions = () => [...others(), helper.pid];
   return helper;
