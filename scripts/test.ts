@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runChecks } from './checks.ts';
 import { startChild } from './children.ts';
@@ -8,14 +8,14 @@ import { stopSignal } from './stop-signals.ts';
 import { type Tally, vitestFailures, vitestTally, writeTally } from './tally.ts';
 
 /**
- * `npm test`: the static checks and every test but the long ones. `--long`: the long ones alone (test/full).
- * `--laboratory`: those that take the machine for themselves for half an hour (test/laboratory). `--cluster`: what people
+ * `npm test`: the static checks and every test but the slow ones. `--long`: the long ones alone (`*.long.test.ts`).
+ * `--hours`: those that take the machine for themselves for half an hour and more (`*.hours.test.ts`). `--cluster`: what people
  * meet, once more on a Redis Cluster (vitest.config.ts says which). Whatever else is given goes to Vitest: `npm test --
  * test/setup`. The counts and what failed are left in .data/test-results for .ci/run.
  */
 const results = join('.data', 'test-results');
 const given = process.argv.slice(2);
-const parts = ['long', 'laboratory', 'cluster'] as const;
+const parts = ['long', 'hours', 'cluster'] as const;
 const part = parts.find((name) => given.includes(`--${name}`)) ?? 'quick';
 const filters = given.filter((argument) => argument !== `--${part}`);
 
@@ -25,17 +25,13 @@ const failuresFile = join(results, `${part}-failures.txt`);
 await mkdir(results, { recursive: true });
 await Promise.all([report, tallyFile, failuresFile].map((file) => rm(file, { force: true })));
 
-if (part === 'long' && !(await hasTests(join('test', 'full')))) {
-  console.log('There are no long tests yet.');
-} else {
-  const checks = part === 'quick' ? await runChecks() : { passed: 0, failed: 0 };
-  if (await hasTests(join('test', 'browser'))) await ensureChromium();
-  const { code, tally } = await runVitest();
-  const total = { passed: checks.passed + tally.passed, failed: checks.failed + tally.failed };
-  await writeTally(tallyFile, total);
-  if (checks.failed > 0) console.error(`${checks.failed} of the static checks failed, see above.`);
-  process.exitCode = code !== 0 || total.failed > 0 ? 1 : 0;
-}
+const checks = part === 'quick' ? await runChecks() : { passed: 0, failed: 0 };
+await ensureChromium();
+const { code, tally } = await runVitest();
+const total = { passed: checks.passed + tally.passed, failed: checks.failed + tally.failed };
+await writeTally(tallyFile, total);
+if (checks.failed > 0) console.error(`${checks.failed} of the static checks failed, see above.`);
+process.exitCode = code !== 0 || total.failed > 0 ? 1 : 0;
 process.exit();
 
 async function runVitest(): Promise<{ code: number; tally: Tally }> {
@@ -57,9 +53,4 @@ async function runVitest(): Promise<{ code: number; tally: Tally }> {
   // Errors outside of any test.
   if (code !== 0 && tally.failed === 0) tally.failed = 1;
   return { code, tally };
-}
-
-async function hasTests(folder: string): Promise<boolean> {
-  if (!existsSync(folder)) return false;
-  return (await readdir(folder, { recursive: true })).some((name) => /\.test\.tsx?$/.test(name));
 }

@@ -1,0 +1,3 @@
+import { fuzzTests } from './fuzz-runs.ts';
+
+fuzzTests(500);

@@ -1,3 +1,0 @@
-import { fuzzTests } from '../doors/fuzz-runs.ts';
-
-fuzzTests(500);
