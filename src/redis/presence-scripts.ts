@@ -1,4 +1,3 @@
-import type { StoredUser } from '../presence/change.ts';
 import type { FollowUp } from '../presence/follow-up.ts';
 import { isRecorded, type Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
@@ -8,20 +7,27 @@ import type { Stored } from './presence-types.ts';
 import { detailText } from './record.ts';
 import { followUpOf, type Reply, runScript, type ScriptName } from './scripts.ts';
 
-/** What lua/lib-stored.lua's `storedAt` reads: the mode and the stored user. null: PostgreSQL was not asked. */
-export function storedArgs(stored: Stored | null): (string | number)[] {
-  if (stored === null) return ['', '', '', '', '', '', '', ''];
-  if (stored === 'away') return ['away', '', '', '', '', '', '', ''];
-  if (stored === 'new') return ['new', 0, '', 0, '', '', '', 0];
-  return [stored.unknown ? 'new' : 'known', ...storedUserArgs(stored)];
-}
+const NEW = JSON.stringify({ version: 0, revision: 0, isNew: true });
 
-/** What lua/lib-stored.lua's `storedUserAt` reads. */
-export function storedUserArgs(stored: StoredUser): (string | number)[] {
-  const hidden = stored.hidden === null ? '' : Math.round(stored.hidden.remainingMs ?? -1);
-  const detail = stored.detail === null ? ['', ''] : [detailText(stored.detail.shown), stored.detail.remainingMs ?? ''];
-  const active = stored.status === 'active' ? 1 : 0;
-  return [stored.version, stored.lastSeen ?? '', active, hidden, ...detail, stored.privacyRevision];
+/**
+ * What PostgreSQL has of a user as the one argument that scripts take of it, read and described by `storedUser` in lua/lib-stored.lua.
+ * A field more is a line here and one there. null: PostgreSQL was not asked.
+ */
+export function storedArgument(stored: Stored | null): string {
+  if (stored === null) return '';
+  if (stored === 'away') return 'away';
+  if (stored === 'new') return NEW;
+  const { version, lastSeen, status, hidden, detail, privacyRevision, unknown } = stored;
+  return JSON.stringify({
+    version,
+    lastSeen: lastSeen ?? undefined,
+    active: status === 'active' || undefined,
+    hiddenMs: hidden ? Math.round(hidden.remainingMs ?? -1) : undefined,
+    detail: detail ? detailText(detail.shown) || undefined : undefined,
+    detailMs: detail?.remainingMs ?? undefined,
+    revision: privacyRevision,
+    isNew: unknown,
+  });
 }
 
 /** Runs the scripts that need lua/lib-record.lua, each on one shard. */

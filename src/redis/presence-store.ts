@@ -4,7 +4,7 @@ import { NO_TRACING } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';
-import { PresenceScripts, storedArgs, storedUserArgs } from './presence-scripts.ts';
+import { PresenceScripts, storedArgument } from './presence-scripts.ts';
 import type { Beat, Chosen, Ended, OpenCode, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
 import { detailText, parseRecord, type UserRecord } from './record.ts';
 import { PER_STATUS, statusesIn, toMs, UNSETTLED } from './status-replies.ts';
@@ -51,7 +51,7 @@ export class PresenceStore {
       request.maxSessions,
       request.mode,
       request.claims ? JSON.stringify(request.claims) : '',
-      ...storedArgs(stored),
+      storedArgument(stored),
     ]);
     arm(followUp.arms, request.userId, String(reply[4]), Number(reply[5]));
     return { code: reply[1] as OpenCode, version: Number(reply[2]), followUp };
@@ -144,7 +144,7 @@ export class PresenceStore {
       choice.expiresInMs === null ? -1 : Math.round(choice.expiresInMs),
       choice.claims ? JSON.stringify(choice.claims) : '',
       choice.cleared ? 1 : 0,
-      ...storedArgs(stored),
+      storedArgument(stored),
     ]);
     arm(followUp.arms, userId, String(reply[5]), Number(reply[6]));
     const ends = Number(reply[7]);
@@ -164,7 +164,7 @@ export class PresenceStore {
     { detail, expiresInMs }: { detail: Detail; expiresInMs: number | null },
     stored: Stored | null,
   ): Promise<{ code: 'ok' | 'stored'; followUp: FollowUp }> {
-    const args = [userId, detailText(detail), expiresInMs ?? -1, ...storedArgs(stored)];
+    const args = [userId, detailText(detail), expiresInMs ?? -1, storedArgument(stored)];
     const { reply, followUp } = await this.#scripts.run('set-detail', shardOf(userId), args);
     const ends = Number(reply[2]);
     if (ends >= 0) followUp.arms.push({ kind: 'once', userId, why: 'detail-ends', delayMs: ends });
@@ -272,7 +272,7 @@ export class PresenceStore {
 
   /** Tells users of one shard what PostgreSQL knows: those made without it, and those Redis lost while they were active. */
   async adopt(shard: number, users: { userId: string; stored: StoredUser }[]): Promise<FollowUp> {
-    const args = users.flatMap(({ userId, stored }) => [userId, ...storedUserArgs(stored)]);
+    const args = users.flatMap(({ userId, stored }) => [userId, storedArgument(stored)]);
     const { reply, followUp } = await this.#scripts.run('adopt', shard, args);
     for (let n = 1; n + 2 < reply.length; n += 3) {
       arm(followUp.arms, String(reply[n]), String(reply[n + 1]), Number(reply[n + 2]));

@@ -4,7 +4,7 @@ import type { Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, SHARDS, shardOf } from './keys.ts';
-import { PresenceScripts, storedArgs } from './presence-scripts.ts';
+import { PresenceScripts, storedArgument } from './presence-scripts.ts';
 import type { Stored } from './presence-types.ts';
 import { CODE_OF, visibilityOf } from './privacy.ts';
 import { runScript } from './scripts.ts';
@@ -80,7 +80,7 @@ export class PrivacyCache {
       JSON.stringify(wanted),
       staged ? this.#keys.stagedPrivacy(shard, staged.token) : '',
       staged?.size ?? 0,
-      ...storedArgs(stored),
+      storedArgument(stored),
     ]);
     return { code: reply[1] as PrivacySet['code'], revision: Number(reply[2]), followUp };
   }

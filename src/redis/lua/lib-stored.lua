@@ -1,9 +1,21 @@
 -- needs: save
 -- What PostgreSQL has of a user for whom Redis has no record, or did not know the choice.
 
--- What PostgreSQL knows, for a user Redis has no record of.
--- stored = { version, lastSeen or nil, announced 1|0, hidden: nil | -1 | ms left, detail (JSON) or '', ms it has left or nil,
--- revision of the privacy, 0: open }, or 'away'.
+-- The stored user as a script is given it, in one argument that `storedArgument` of presence-scripts.ts writes; what it does not
+-- name is not so. '' → nil: PostgreSQL was not asked. 'away': it could not be. Else (JSON)
+--   version           of the last change that was recorded
+--   lastSeen          ms
+--   active            true: that is what it said
+--   hiddenMs          appears inactive for so long still, -1: until further notice
+--   detail, detailMs  JSON, and for how long still; without that: until further notice
+--   revision          of the privacy, 0: open
+--   isNew             true: nobody ever heard of them
+local function storedUser(argument)
+  if argument == '' then return nil end
+  return argument == 'away' and argument or cjson.decode(argument)
+end
+
+-- Makes of it what the record lacks.
 local function applyStored(u, stored)
   local known = fromIso(redis.call('GET', lastSeenKey(u.id)) or '')
   if known and (not u.lastSeen or known > u.lastSeen) then u.lastSeen = known end
@@ -12,40 +24,24 @@ local function applyStored(u, stored)
     if u.fresh then u.mark = UNMARKED end
     return
   end
-  if u.fresh or u.mark == UNMARKED then u.mark = markFor(u.id, stored[7]) end
+  if u.fresh or u.mark == UNMARKED then u.mark = markFor(u.id, stored.revision) end
   u.choiceUnknown = nil
   -- Of somebody who is being erased PostgreSQL may still say what was.
-  if privacyFields(u.id, 'x')[1] then stored = { stored[1], nil, 0, stored[4], '' } end
-  u.version = math.max(u.version, stored[1])
-  if stored[2] and (not u.lastSeen or stored[2] > u.lastSeen) then u.lastSeen = stored[2] end
-  if stored[3] == 1 and not u.announced then u.lost = true end
+  if privacyFields(u.id, 'x')[1] then stored = { version = stored.version, hiddenMs = stored.hiddenMs } end
+  u.version = math.max(u.version, stored.version)
+  if stored.lastSeen and (not u.lastSeen or stored.lastSeen > u.lastSeen) then u.lastSeen = stored.lastSeen end
+  if stored.active and not u.announced then u.lost = true end
   -- A logout ends the choice, also one that was not known then.
-  if stored[4] and u.cause ~= 'logout' then
-    u.hiddenUntil = stored[4] < 0 and -1 or now + stored[4]
+  if stored.hiddenMs and u.cause ~= 'logout' then
+    u.hiddenUntil = stored.hiddenMs < 0 and -1 or now + stored.hiddenMs
     u.hiddenSince = u.hiddenSince or now
   end
-  if stored[5] ~= '' then
-    u.detail, u.detailUntil = stored[5], stored[6] and now + stored[6]
+  if stored.detail then
+    u.detail, u.detailUntil = stored.detail, stored.detailMs and now + stored.detailMs
     -- Told or not, and perhaps over by now: others are told what is true, be it once more. The hidden tell nothing.
     if not u.hiddenUntil then u.toldDetail = '?' end
   end
   u.before = u.lastSeen
   if u.meanwhile then seen(u, u.meanwhile) end
   if u.lastSeen ~= u.before then u.untold = true end
-end
-
--- What PostgreSQL remembers, seven arguments from position n: version, lastSeen, announced, hidden, detail, ms it has
--- left, revision of the privacy.
-local function storedUserAt(n)
-  return { tonumber(ARGV[n]), tonumber(ARGV[n + 1]), tonumber(ARGV[n + 2]), tonumber(ARGV[n + 3]), ARGV[n + 4],
-    tonumber(ARGV[n + 5]), tonumber(ARGV[n + 6]) }
-end
-
--- Reads what is stored out of ARGV from position n: mode ('' none given, 'away', 'known', 'new') and the stored user.
-local function storedAt(n)
-  if ARGV[n] == '' then return nil end
-  if ARGV[n] == 'away' then return 'away' end
-  local memory = storedUserAt(n + 1)
-  memory.isNew = ARGV[n] == 'new'
-  return memory
 end

@@ -2,8 +2,7 @@
 -- A session opens, or is made again after Redis lost it (mode `restore`).
 -- ARGV  5 user  6 session  7 conn  8 age of this sign of life (ms)  9 age of the connection (ms)
 --      10 kind  11 state (a|i)  12 name  13 sessions allowed  14 mode: connect | restore  15 claims (JSON) or ''
---      16 mode of what is stored: '' | away | known  17 version  18 lastSeen  19 announced 1|0  20 hidden: '' | -1 | ms left
---      21 detail (JSON) or ''  22 ms it has left or ''  23 revision of the privacy
+--      16 the stored user (lib-stored.lua)
 -- Returns { wake, code, version, active 1|0, number of the timeout job to add or '', its delay (ms) }
 --   code: ok | stored (ask PostgreSQL first) | full (too many sessions) | replaced, logout (this connection was ended)
 --         stale (restore: its last sign of life is older than a TTL)
@@ -12,7 +11,7 @@ local restoring = ARGV[14] == 'restore'
 local beat = now - tonumber(ARGV[8]) - lateness
 
 local u = load(id)
-local stored = storedAt(16)
+local stored = storedUser(ARGV[16])
 if not u then
   if not stored then return { 0, 'stored', 0, 0, '', 0 } end
   u = newUser(id)

@@ -1,11 +1,11 @@
 -- needs: stored
 -- What the user lets others see beside the status, or (nothing) no longer does. No sign of life, and no transition.
 -- ARGV  5 user  6 detail (JSON) or '' for nothing  7 ms until it ends, -1: never
---       8 mode of what is stored  9 version  10 lastSeen  11 announced  12 hidden  13 detail  14 ms it has left  15 revision of the privacy
+--       8 the stored user (lib-stored.lua)
 -- Returns { wake, code, delay of its end or -1 }
 --   code: ok | stored (ask PostgreSQL first; it has the new detail by then)
 local u = load(ARGV[5])
-local stored = storedAt(8)
+local stored = storedUser(ARGV[8])
 if (not u or u.choiceUnknown) and not stored then return { 0, 'stored', -1 } end
 if not u then u = newUser(ARGV[5]) end
 if stored and (u.fresh or u.choiceUnknown) then applyStored(u, stored) end

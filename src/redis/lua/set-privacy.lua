@@ -5,13 +5,13 @@
 --         which the lists below are the differences, 0: not known), wasOpen, change (somebody made it just now, and it may be
 --         told), own (the user did), fa, fr, ba, br (friends and blocks, added and removed)
 --       7 where the whole lists are gathered, or '' for the differences  8 how many entries there have to be
---       9 mode of what is stored  10 version  11 lastSeen  12 announced  13 hidden  14 detail  15 ms it has left  16 revision
+--       9 the stored user (lib-stored.lua)
 -- Returns { wake, code, revision that stands here }
 --   code: ok | stored (ask PostgreSQL first; nothing has been done) | whole (the whole lists are needed) | old (what stands
 --         here is newer)
 local id, wanted, staged = ARGV[5], cjson.decode(ARGV[6]), ARGV[7]
 local u = load(id)
-local stored = storedAt(9)
+local stored = storedUser(ARGV[9])
 -- What was gathered for this attempt is of no use to the next one.
 local function refuse(code, revision)
   if staged ~= '' then redis.call('UNLINK', staged) end

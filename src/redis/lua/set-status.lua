@@ -2,11 +2,11 @@
 -- The user chooses: appear inactive, or be active again.
 -- ARGV  5 user  6 status: active | inactive  7 ms until the choice ends, -1: never  8 claims (JSON) or ''
 --       9 1 where PostgreSQL has already dropped the earlier choice
---      10 mode of what is stored  11 version  12 lastSeen  13 announced  14 hidden  15 detail  16 ms it has left  17 revision of the privacy
+--      10 the stored user (lib-stored.lua)
 -- Returns { wake, code, active 1|0, lastSeen (ms) or '', version, timeout job to add or '', its delay, delay of the choice's end or -1 }
 --   code: ok | stored (ask PostgreSQL first) | clear (drop the earlier choice in PostgreSQL first)
 local u = load(ARGV[5])
-local stored = storedAt(10)
+local stored = storedUser(ARGV[10])
 -- An earlier choice that is not known yet decides what others know of the user from now on.
 if (not u or u.choiceUnknown) and not stored then return { 0, 'stored', 0, '', 0, '', 0, -1 } end
 if not u then u = newUser(ARGV[5]) end
