@@ -10,9 +10,9 @@ import { orUnavailable } from './unavailable.ts';
 /** Who belongs to which conversation, and who is typing or recording there. Throws UNAVAILABLE where a store is away. */
 export class Conversations {
   readonly #stores: Stores;
-  readonly #people: Pick<Presence, 'followUps' | 'relations'>;
+  readonly #people: Pick<Presence, 'followUps' | 'reads'>;
 
-  constructor(stores: Stores, people: Pick<Presence, 'followUps' | 'relations'>) {
+  constructor(stores: Stores, people: Pick<Presence, 'followUps' | 'reads'>) {
     this.#stores = stores;
     this.#people = people;
   }
@@ -66,7 +66,7 @@ export class Conversations {
       const seen = await Promise.all(
         all.map(async ({ userId }) => {
           if (userId === viewerId) return true;
-          const known = await this.#people.relations(userId, [viewerId]);
+          const known = await this.#people.reads.relations(userId, [viewerId]);
           const [between] = known?.relations ?? [];
           return known && between && accessOf(known, { self: false, ...between }) !== 'nothing';
         }),

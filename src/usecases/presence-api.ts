@@ -20,16 +20,21 @@ export function expiryMs(status: SetStatusRequest['status'], seconds: number | u
  * What the doors ask about people. Whether the caller may ask has been settled by then; see rights.ts. A viewer of null
  * sees everything.
  */
-export interface PresenceApi {
+export interface StatusApi {
   /** As the viewer may know it, with these keys added. Throws USER_NOT_FOUND or UNAVAILABLE. */
   status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer>;
   /** In the order asked, unknown ids included. Throws UNAVAILABLE. */
   statuses(viewerId: string | null, userIds: string[]): Promise<StatusPayload[]>;
+  /** The sessions that the user has at present. Throws USER_NOT_FOUND or UNAVAILABLE. */
+  sessions(userId: string): Promise<SessionView[]>;
+}
+
+/** What the doors do for people, beside `reads`. Whether the caller may has been settled by then; see rights.ts. */
+export interface PresenceApi {
+  readonly reads: StatusApi;
   setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload>;
   /** Ends one session, or all where none is named. Throws SESSION_NOT_FOUND or USER_NOT_FOUND. */
   logOut(userId: string, sessionId: string | null): Promise<void>;
-  /** Throws USER_NOT_FOUND. */
-  sessions(userId: string): Promise<SessionView[]>;
   /** Throws SESSION_NOT_FOUND. */
   removeSession(userId: string, sessionId: string): Promise<void>;
 }

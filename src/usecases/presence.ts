@@ -2,30 +2,39 @@ import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { clearHidden, saveDetail, saveHidden } from '../postgres/users.ts';
 import type { Claims, Detail, StoredUser } from '../presence/change.ts';
-import type { SessionView } from '../protocol/http.ts';
 import type { SetDetailRequest } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
+import { FollowUps } from '../queues/follow-ups.ts';
 import type { Chosen, OpenCode, OpenRequest } from '../redis/presence-types.ts';
 import { timeOf } from '../redis/time.ts';
 import type { Stores } from '../stores.ts';
 import { Logouts } from './logouts.ts';
-import { iso, isoOrNull } from './payloads.ts';
+import { isoOrNull } from './payloads.ts';
 import type { Choice, PresenceApi } from './presence-api.ts';
-import { Views } from './reads.ts';
+import { StatusReads } from './status-reads.ts';
+import { StoredUsers } from './stored-users.ts';
 import { orUnavailable, unavailable } from './unavailable.ts';
 
-/** The one way of the doors to the stores: how people are looked at, and what they do. */
-export class Presence extends Views implements PresenceApi {
+/** The one way of the doors to the stores: `reads` says how people are looked at, all else is what they do. */
+export class Presence implements PresenceApi {
+  readonly reads: StatusReads;
+  readonly followUps: FollowUps;
+  readonly #stores: Stores;
+  readonly #storedUsers: StoredUsers;
   readonly #logouts: Logouts;
 
+  /** `ttlMs`: how long a session lives without another heartbeat. */
   constructor(stores: Stores, ttlMs: number, log: Logger) {
-    super(stores, ttlMs, log);
+    this.#stores = stores;
+    this.#storedUsers = new StoredUsers(stores.db);
+    this.followUps = new FollowUps(stores.queues, log);
+    this.reads = new StatusReads(stores, this.#storedUsers, this.followUps, ttlMs, log);
     this.#logouts = new Logouts(stores, this.followUps, log);
   }
 
   /** Opens (or restores) a session. Throws UNAVAILABLE; what else can happen is in the code. */
   async open(request: OpenRequest): Promise<Exclude<OpenCode, 'stored'>> {
-    const { store, index } = this.stores;
+    const { store, index } = this.#stores;
     const openWith = async (stored: StoredUser | 'new' | 'away' | null, waitedMs: number) => {
       // PostgreSQL may have taken its time, and the sign of life is older by that.
       const { beatAgeMs, connectedAgeMs } = request;
@@ -41,7 +50,7 @@ export class Presence extends Views implements PresenceApi {
         const code = await openWith(null, performance.now() - from);
         if (code !== 'stored') return code;
       }
-      const stored = await this.storedUsers.stored(request.userId);
+      const stored = await this.#storedUsers.stored(request.userId);
       const waitedMs = performance.now() - from;
       // Nothing is made of an erased user by a connection of theirs, also where Redis has lost that it was ended.
       const erasedAgoMs = typeof stored === 'object' ? stored.erasedAgoMs : undefined;
@@ -53,7 +62,7 @@ export class Presence extends Views implements PresenceApi {
   }
 
   async setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload> {
-    const { store, db } = this.stores;
+    const { store, db } = this.#stores;
     const setAt = await this.#redisNow(userId);
     return orUnavailable(async () => {
       // In PostgreSQL first: what a user chose outlives Redis.
@@ -70,7 +79,7 @@ export class Presence extends Views implements PresenceApi {
       };
       let chosen = await ask(false, null);
       if (chosen.code === 'stored') {
-        const stored = await this.storedUsers.stored(userId);
+        const stored = await this.#storedUsers.stored(userId);
         if (stored === 'away') throw unavailable();
         chosen = await ask(false, stored);
       }
@@ -89,7 +98,7 @@ export class Presence extends Views implements PresenceApi {
    * it: nobody is to be told that they left.
    */
   async setDetail(userId: string, request: SetDetailRequest, restore: () => Promise<void>): Promise<Detail> {
-    const { store, db } = this.stores;
+    const { store, db } = this.#stores;
     const { availability, text, emoji, expiresInSeconds } = request;
     const detail = { ...(availability && { availability }), ...(text && { text }), ...(emoji && { emoji }) };
     const expiresInMs = expiresInSeconds === undefined ? null : Math.max(1, Math.round(expiresInSeconds * 1000));
@@ -99,7 +108,7 @@ export class Presence extends Views implements PresenceApi {
       let set = await store.setDetail(userId, { detail, expiresInMs }, null);
       if (set.code === 'stored') {
         await restore();
-        const stored = await this.storedUsers.stored(userId);
+        const stored = await this.#storedUsers.stored(userId);
         if (stored === 'away') throw unavailable();
         set = await store.setDetail(userId, { detail, expiresInMs }, stored);
       }
@@ -113,8 +122,7 @@ export class Presence extends Views implements PresenceApi {
       if (!(await this.endSession(userId, sessionId))) throw new RollcallError('SESSION_NOT_FOUND');
       return;
     }
-    const { unknown } = await this.see([userId], null);
-    if (unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
+    await this.reads.requireKnown(userId);
     await this.#signOut(userId, null, '');
   }
 
@@ -125,27 +133,11 @@ export class Presence extends Views implements PresenceApi {
 
   #signOut(userId: string, sessionId: string | null, conn: string): Promise<boolean> {
     return orUnavailable(async () => {
-      const { found, conns, followUp } = await this.stores.store.logOut(userId, sessionId, conn);
+      const { found, conns, followUp } = await this.#stores.store.logOut(userId, sessionId, conn);
       this.followUps.add(followUp);
       if (found) this.#logouts.note({ userId, sessionId, conns });
       return found;
     });
-  }
-
-  async sessions(userId: string): Promise<SessionView[]> {
-    const { record } = await this.inspect(userId);
-    if (!record) {
-      const { unknown } = await this.see([userId], null);
-      if (unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
-      return [];
-    }
-    return record.sessions.map((session) => ({
-      sessionId: session.sessionId,
-      device: { kind: session.kind, name: session.name === '' ? null : session.name },
-      connectedAt: iso(session.connectedAt),
-      lastHeartbeat: iso(session.lastBeat),
-      state: session.state,
-    }));
   }
 
   async removeSession(userId: string, sessionId: string): Promise<void> {
@@ -154,7 +146,7 @@ export class Presence extends Views implements PresenceApi {
 
   /** By the clock that judges this user. */
   async #redisNow(userId: string): Promise<number> {
-    const { redis, keys } = this.stores;
+    const { redis, keys } = this.#stores;
     return orUnavailable(() => timeOf(redis, keys.record(userId)));
   }
 }

@@ -6,14 +6,15 @@ import type { Profile, ProfileBody } from '../protocol/social.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { Stores } from '../stores.ts';
-import type { PresenceApi } from './presence-api.ts';
+import type { StatusApi } from './presence-api.ts';
 import { orUnavailable } from './unavailable.ts';
 
 /** How long a worker may take to erase a user from PostgreSQL before the caller is asked to look again. */
 const ERASURE_LIMIT_MS = 5000;
 const LOOK_EVERY_MS = 50;
 
-interface People extends Pick<PresenceApi, 'status'> {
+interface People {
+  reads: Pick<StatusApi, 'status'>;
   followUps: FollowUps;
 }
 
@@ -30,7 +31,7 @@ export class Profiles {
   /** Throws USER_NOT_FOUND. */
   async profile(userId: string): Promise<Profile> {
     // As the user sees it: Redis's last seen is ahead of PostgreSQL's.
-    const { lastSeen } = await this.#presence.status(userId, userId);
+    const { lastSeen } = await this.#presence.reads.status(userId, userId);
     const stored = await orUnavailable(() => loadProfile(this.#stores.db, userId));
     // Who connected a moment ago is in Redis first.
     const createdAt = stored?.createdAt.toISOString() ?? lastSeen ?? new Date().toISOString();
@@ -58,7 +59,7 @@ export class Profiles {
    */
   async erase(userId: string): Promise<void> {
     const { store, outbox } = this.#stores;
-    const isKnown = await this.#presence.status(null, userId).then(
+    const isKnown = await this.#presence.reads.status(null, userId).then(
       () => true,
       (error: unknown) => {
         if (error instanceof RollcallError && error.code === 'USER_NOT_FOUND') return false;

@@ -22,13 +22,14 @@ import {
 import type { FriendView, Settings } from '../protocol/social.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import type { Stores } from '../stores.ts';
-import type { PresenceApi } from './presence-api.ts';
+import type { StatusApi } from './presence-api.ts';
 import { tellPrivacy } from './privacy.ts';
 import { orUnavailable } from './unavailable.ts';
 
 const FRIENDS_AT_ONCE = 1000;
 
-interface People extends Pick<PresenceApi, 'statuses'> {
+interface People {
+  reads: Pick<StatusApi, 'statuses'>;
   followUps: FollowUps;
 }
 
@@ -53,7 +54,7 @@ export class Social {
     for (let from = 0; from < friends.length; from += FRIENDS_AT_ONCE) {
       const page = friends.slice(from, from + FRIENDS_AT_ONCE);
       const alerts = new Map(page.map((friend) => [friend.userId, friend.alert]));
-      for (const status of await this.#people.statuses(userId, [...alerts.keys()])) {
+      for (const status of await this.#people.reads.statuses(userId, [...alerts.keys()])) {
         views.push({ ...status, alert: alerts.get(status.userId) ?? 'never' });
       }
     }

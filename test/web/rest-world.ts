@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { type Config, readConfig } from '../../src/config/config.ts';
 import { RollcallError } from '../../src/errors.ts';
 import type { Extra, SessionView } from '../../src/protocol/http.ts';
-import type { Choice, PresenceApi } from '../../src/usecases/presence-api.ts';
+import type { Choice, PresenceApi, StatusApi } from '../../src/usecases/presence-api.ts';
 import { type AppDeps, buildApp } from '../../src/web/app.ts';
 import { createAuthenticator } from '../../src/web/auth/auth.ts';
 import { Origins } from '../../src/web/auth/origins.ts';
@@ -26,7 +26,8 @@ interface Person {
 }
 
 /** People in memory, for tests of the door alone: who may ask what, in which words. */
-export class People implements PresenceApi {
+export class People implements PresenceApi, StatusApi {
+  readonly reads = this;
   readonly byId = new Map<string, Person>();
   readonly asked: unknown[] = [];
   /** Thrown by every question. */

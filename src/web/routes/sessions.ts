@@ -40,7 +40,7 @@ export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void
     async (request) => {
       const { id } = request.params;
       requireSelf(callerOf(request), id, 'read');
-      return { sessions: await presence.sessions(id) };
+      return { sessions: await presence.reads.sessions(id) };
     },
   );
 

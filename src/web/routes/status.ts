@@ -36,7 +36,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
       const extras = extrasOf(request.query);
       requireReader(caller);
       if (extras.has('why') && !isSelfOrReader(caller, id)) throw new RollcallError('FORBIDDEN');
-      return await presence.status(viewerOf(caller), id, extras);
+      return await presence.reads.status(viewerOf(caller), id, extras);
     },
   );
 
@@ -75,7 +75,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
     async (request) => {
       const caller = callerOf(request);
       requireReader(caller);
-      return { users: await presence.statuses(viewerOf(caller), request.body.userIds) };
+      return { users: await presence.reads.statuses(viewerOf(caller), request.body.userIds) };
     },
   );
 }

@@ -1,6 +1,6 @@
 import type { PrivacyBefore } from '../../presence/change.ts';
 import { type Access, accessOf, type Openness, type Ties } from '../../presence/visibility.ts';
-import type { Presence } from '../../usecases/presence.ts';
+import type { StatusReads } from '../../usecases/status-reads.ts';
 
 const NOBODY_MAY = { visibility: 'nobody', lastSeenVisibility: 'nobody', relations: [] } as const;
 
@@ -14,13 +14,13 @@ interface Known {
  * telling itself must not wait between one viewer and the next.
  */
 export class Accesses {
-  readonly #presence: Presence;
+  readonly #reads: StatusReads;
   readonly #known = new Map<string, Known>();
   /** Of whom nobody can say who may see them: they are shown to nobody, and asked about again. */
   readonly unknown = new Set<string>();
 
-  constructor(presence: Presence) {
-    this.#presence = presence;
+  constructor(reads: StatusReads) {
+    this.#reads = reads;
   }
 
   /**
@@ -71,7 +71,7 @@ export class Accesses {
   }
 
   async #ask(userId: string, viewerIds: string[]): Promise<void> {
-    const answer = await this.#presence.relations(userId, viewerIds);
+    const answer = await this.#reads.relations(userId, viewerIds);
     if (answer === null) this.unknown.add(userId);
     const { relations, ...openness } = answer ?? NOBODY_MAY;
     const ties = this.#known.get(userId)?.ties ?? new Map<string, Ties>();

@@ -5,7 +5,7 @@ import type { VersionedStatus } from '../../protocol/vocabulary.ts';
 import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
 import { shardOf } from '../../redis/keys.ts';
 import type { Presence } from '../../usecases/presence.ts';
-import { nothingSeen, type Snapshot } from '../../usecases/reads.ts';
+import { nothingSeen, type Snapshot } from '../../usecases/status-reads.ts';
 import { orUnavailable } from '../../usecases/unavailable.ts';
 import type { Connections } from '../sessions/connections.ts';
 import { Accesses } from './accesses.ts';
@@ -57,7 +57,7 @@ export class Audience implements DeliveryListener {
 
   constructor(deps: AudienceDeps) {
     this.#deps = deps;
-    this.#accesses = new Accesses(deps.presence);
+    this.#accesses = new Accesses(deps.presence.reads);
   }
 
   stop(): void {
@@ -73,9 +73,11 @@ export class Audience implements DeliveryListener {
     const picture: Picture = { viewer, userIds: wanted, covered: new Set(wanted), held: [], snapshot: nothingSeen() };
     this.#pictures.begin(picture);
     try {
-      if (wanted) picture.snapshot = await presence.snapshot([...wanted], viewer.userId);
+      if (wanted) picture.snapshot = await presence.reads.snapshot([...wanted], viewer.userId);
       else {
-        const seen = await orUnavailable(() => snapshotOfActive(presence, everybody(), viewer.userId, maxWatched));
+        const seen = await orUnavailable(() =>
+          snapshotOfActive(presence.reads, everybody(), viewer.userId, maxWatched),
+        );
         Object.assign(picture, seen);
       }
       // Whoever came meanwhile is told of by an event, which has to be newer than the picture.
@@ -134,7 +136,7 @@ export class Audience implements DeliveryListener {
   }
 
   async prepare({ items }: DeliveryBatch): Promise<void> {
-    const accesses = new Accesses(this.#deps.presence);
+    const accesses = new Accesses(this.#deps.presence.reads);
     this.#accesses = accesses;
     const restricted = items.flatMap((item) => (item.kind === 'change' && item.change.restricted ? [item.change] : []));
     const indicators = items.filter((item) => item.kind === 'indicator');
@@ -239,8 +241,8 @@ export class Audience implements DeliveryListener {
     this.#readings.add(meanwhile);
     try {
       const { presence } = this.#deps;
-      const snapshot = await presence.snapshot(userIds, null);
-      const accesses = new Accesses(presence);
+      const snapshot = await presence.reads.snapshot(userIds, null);
+      const accesses = new Accesses(presence.reads);
       await accesses.learn(() => this.#viewersOf(snapshot.restricted));
       // Nothing is said of those of whom it is not known who may see them.
       snapshot.users = snapshot.users.filter((user) => !accesses.unknown.has(user.userId));

@@ -1,6 +1,5 @@
 import type { StatusPayload } from '../../protocol/vocabulary.ts';
-import type { Presence } from '../../usecases/presence.ts';
-import { nothingSeen, type Snapshot } from '../../usecases/reads.ts';
+import { nothingSeen, type Snapshot, type StatusReads } from '../../usecases/status-reads.ts';
 
 /** So many times as many as may be shown are looked at, for who may not be seen takes nobody's place; in a small deployment all. */
 const LOOKED_AT_TIMES = 10;
@@ -43,7 +42,7 @@ export async function* eachOnce(pages: AsyncIterable<string[]>, limit: number): 
  * whoever came only when the pages had been read it says nothing. Throws UNAVAILABLE.
  */
 export async function snapshotOfActive(
-  presence: Pick<Presence, 'snapshot'>,
+  reads: Pick<StatusReads, 'snapshot'>,
   pages: AsyncIterable<string[]>,
   viewerId: string | null,
   limit: number,
@@ -55,7 +54,7 @@ export async function snapshotOfActive(
     for (let n = 0; n < page.length && all.users.length < limit; n += atOnce) {
       const some = page.slice(n, n + atOnce);
       for (const userId of some) covered.add(userId);
-      add(all, await presence.snapshot(some, viewerId));
+      add(all, await reads.snapshot(some, viewerId));
     }
     if (all.users.length >= limit) break;
   }

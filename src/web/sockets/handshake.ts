@@ -4,7 +4,7 @@ import { RollcallError, socketErrorBody, toRollcallError } from '../../errors.ts
 import { ConnectOptions, PROTOCOL, type Ready } from '../../protocol/socket.ts';
 import type { Stores } from '../../stores.ts';
 import { iso } from '../../usecases/payloads.ts';
-import { nothingSeen } from '../../usecases/reads.ts';
+import { nothingSeen } from '../../usecases/status-reads.ts';
 import { viewerOf } from '../auth/rights.ts';
 import type { Tokens } from '../auth/tokens.ts';
 import type { clientAddress } from '../limits/client-address.ts';

@@ -1,7 +1,7 @@
 import type { DefaultEventsMap, Server, Socket } from 'socket.io';
 import type { IncomingEvents, Ready, ServerToClientEvents, StatusChange } from '../../protocol/socket.ts';
 import type { IndicatorKind } from '../../redis/indicators.ts';
-import type { Snapshot } from '../../usecases/reads.ts';
+import type { Snapshot } from '../../usecases/status-reads.ts';
 import type { Caller } from '../auth/auth.ts';
 import type { Connection } from '../sessions/connection.ts';
 

@@ -1,0 +1,159 @@
+import { RollcallError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { lastTransition } from '../postgres/history.ts';
+import { bestFirst, explain, ruleOfEnd } from '../presence/status.ts';
+import type { Openness, Ties } from '../presence/visibility.ts';
+import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
+import type { WatchedUser } from '../protocol/socket.ts';
+import type { StatusPayload } from '../protocol/vocabulary.ts';
+import type { FollowUps } from '../queues/follow-ups.ts';
+import type { Stores } from '../stores.ts';
+import { detailOf, iso, isoOrNull, payloadOf, whyOf } from './payloads.ts';
+import type { Look, StatusApi } from './presence-api.ts';
+import { PrivacyMender } from './privacy.ts';
+import { applyAccess, askPostgres, askRedis, type FromRedis, type Seen } from './status-steps.ts';
+import type { StoredUsers } from './stored-users.ts';
+import { orUnavailable, unavailable } from './unavailable.ts';
+
+/** Up to which outbox entry of each shard a snapshot is true, and what it shows. */
+export interface Snapshot {
+  users: WatchedUser[];
+  /** Cannot be known while PostgreSQL is away. */
+  pending: string[];
+  positions: Map<number, string>;
+  /** Users of whom not everybody sees the same. */
+  restricted: Set<string>;
+  /** Whom Redis does not know, and PostgreSQL, asked a moment later, has as active: lost by the one, or come meanwhile. */
+  unsure: Set<string>;
+}
+
+/** A snapshot of nobody, to which others can be added. */
+export function nothingSeen(): Snapshot {
+  return { users: [], pending: [], positions: new Map(), restricted: new Set(), unsure: new Set() };
+}
+
+/** An id that nobody can have. */
+const NOBODYS_ID = ' ';
+
+/** How doors look at people: through Redis, and through PostgreSQL where Redis does not know. A viewer of null sees everything. */
+export class StatusReads implements StatusApi {
+  readonly #stores: Stores;
+  readonly #storedUsers: StoredUsers;
+  readonly #ttlMs: number;
+  readonly #followUps: FollowUps;
+  readonly #mender: PrivacyMender;
+
+  /** `storedUsers` and `followUps` are those of the process, shared with who writes; `ttlMs`: life of a session's heartbeat. */
+  constructor(stores: Stores, storedUsers: StoredUsers, followUps: FollowUps, ttlMs: number, log: Logger) {
+    this.#stores = stores;
+    this.#storedUsers = storedUsers;
+    this.#ttlMs = ttlMs;
+    this.#followUps = followUps;
+    this.#mender = new PrivacyMender(stores, followUps, log);
+  }
+
+  async status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer> {
+    const { users, unknown, pending, blind } = await this.#see([userId], viewerId);
+    if (pending.length > 0) throw unavailable();
+    const [user] = users;
+    if (!user || unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
+    const answer: StatusAnswer = payloadOf(user);
+    if (!extras?.size) return answer;
+    const { devices, detail, why } = await this.#look(userId, blind.has(userId));
+    // Whoever is told "inactive", for whatever reason, must not read the opposite from the devices.
+    if (extras.has('devices')) answer.devices = answer.status === 'active' ? devices : [];
+    if (extras.has('detail')) answer.detail = blind.has(userId) ? {} : detail;
+    if (extras.has('why')) answer.why = why;
+    return answer;
+  }
+
+  async statuses(viewerId: string | null, userIds: string[]): Promise<StatusPayload[]> {
+    const { users, pending } = await this.#see([...new Set(userIds)], viewerId);
+    if (pending.length > 0) throw unavailable();
+    const byId = new Map(users.map((user) => [user.userId, payloadOf(user)]));
+    return userIds.map((userId) => byId.get(userId) ?? { userId, status: 'inactive', lastSeen: null });
+  }
+
+  /** What watchers get first: with versions, and with the position from which on events count. Throws UNAVAILABLE. */
+  async snapshot(userIds: string[], viewerId: string | null): Promise<Snapshot> {
+    const { users, pending, positions, restricted, unsure } = await this.#see([...new Set(userIds)], viewerId, true);
+    return { users, pending, positions, restricted, unsure };
+  }
+
+  /**
+   * What a user allows, and what stands between the user and each of these viewers, in their order; null: it cannot be known
+   * while PostgreSQL is away. Throws UNAVAILABLE.
+   */
+  async relations(userId: string, viewerIds: string[]): Promise<(Openness & { relations: Ties[] }) | null> {
+    const known = await orUnavailable(() => this.#stores.privacy.relations(userId, viewerIds));
+    if (known) return known;
+    this.#mender.mend([userId]);
+    return orUnavailable(() => this.#storedUsers.relations(userId, viewerIds));
+  }
+
+  /** The sessions that a user has at present, the user's own view of them. Throws USER_NOT_FOUND or UNAVAILABLE. */
+  async sessions(userId: string): Promise<SessionView[]> {
+    const { record } = await this.#inspect(userId);
+    if (!record) {
+      await this.requireKnown(userId);
+      return [];
+    }
+    return record.sessions.map((session) => ({
+      sessionId: session.sessionId,
+      device: { kind: session.kind, name: session.name === '' ? null : session.name },
+      connectedAt: iso(session.connectedAt),
+      lastHeartbeat: iso(session.lastBeat),
+      state: session.state,
+    }));
+  }
+
+  /** Throws USER_NOT_FOUND where both stores say that nobody by this id ever came, and UNAVAILABLE where Redis is away. */
+  async requireKnown(userId: string): Promise<void> {
+    const { unknown } = await this.#see([userId], null);
+    if (unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
+  }
+
+  async #see(userIds: string[], viewerId: string | null, withPositions = false): Promise<Seen & FromRedis> {
+    const fromRedis = await askRedis(this.#stores.store, this.#followUps, userIds, viewerId, withPositions);
+    const fromPostgres = await askPostgres(this.#storedUsers, fromRedis.replies, viewerId);
+    const seen = applyAccess(fromRedis.replies, fromPostgres);
+    this.#mender.mend(seen.lost);
+    return { ...seen, ...fromRedis };
+  }
+
+  async #look(userId: string, blind: boolean): Promise<Look> {
+    // Who sees nothing waits as long as for somebody who never came: the same questions are asked, and find as little.
+    const { record, now } = await this.#inspect(blind ? NOBODYS_ID : userId);
+    if (!record) return this.#lookBack(userId, now);
+    const hidden = record.hiddenUntil !== null || record.choiceUnknown;
+    return {
+      devices: hidden ? [] : bestFirst(record.sessions).map(({ kind, state }) => ({ kind, state })),
+      detail: (hidden ? null : record.detail) ?? {},
+      why: whyOf(explain(record, this.#ttlMs)),
+    };
+  }
+
+  async #inspect(userId: string) {
+    return orUnavailable(async () => {
+      const { record, now, followUp } = await this.#stores.store.inspect(userId);
+      this.#followUps.add(followUp);
+      return { record, now };
+    });
+  }
+
+  /** For a user Redis has no record of: what PostgreSQL remembers. */
+  async #lookBack(userId: string, now: number): Promise<Look> {
+    const storedUsers = await this.#storedUsers.load([userId]);
+    if (storedUsers === null) throw unavailable();
+    const stored = storedUsers.get(userId);
+    if (!stored) throw new RollcallError('USER_NOT_FOUND');
+    const last = await orUnavailable(() => lastTransition(this.#stores.db, userId));
+    const { hidden } = stored;
+    if (hidden) {
+      const nextChangeAt = hidden.remainingMs === null ? null : iso(now + hidden.remainingMs);
+      return { devices: [], detail: {}, why: { rule: 'manual', sessionId: null, since: null, nextChangeAt } };
+    }
+    const why = { rule: ruleOfEnd(last?.cause ?? null), sessionId: null, since: isoOrNull(last?.at ?? null) };
+    return { devices: [], detail: detailOf(stored) ?? {}, why: { ...why, nextChangeAt: null } };
+  }
+}
