@@ -5,18 +5,21 @@ import { connectPostgres } from './postgres/connect.ts';
 import { PostgresWatch } from './postgres/watch.ts';
 import { Queues } from './queues/queues.ts';
 import { type Absence, isRedisAway } from './redis/absence.ts';
-import { ActiveIndex } from './redis/active-index.ts';
 import { Alerts } from './redis/alerts.ts';
 import { RedisClock } from './redis/clock.ts';
 import { connectRedis, type RedisClient, type Temper } from './redis/connect.ts';
+import { DeadlineIndex } from './redis/deadline-index.ts';
 import { Indicators } from './redis/indicators.ts';
 import { createKeys, type Keys } from './redis/keys.ts';
+import { Leftovers } from './redis/leftovers.ts';
+import { Losses } from './redis/losses.ts';
 import { Memberships } from './redis/memberships.ts';
 import { Outbox } from './redis/outbox.ts';
 import { PresenceStore } from './redis/presence-store.ts';
 import { PrivacyCache } from './redis/privacy-cache.ts';
 import { Pulse } from './redis/pulse.ts';
 import { PushPlaces } from './redis/push-places.ts';
+import { RecordFields } from './redis/record-fields.ts';
 import { SeenIndex } from './redis/seen-index.ts';
 import { RedisWatch } from './redis/watch.ts';
 import { Readiness } from './telemetry/readiness.ts';
@@ -34,7 +37,10 @@ export interface Stores {
   store: PresenceStore;
   privacy: PrivacyCache;
   outbox: Outbox;
-  index: ActiveIndex;
+  deadlines: DeadlineIndex;
+  leftovers: Leftovers;
+  records: RecordFields;
+  losses: Losses;
   seen: SeenIndex;
   indicators: Indicators;
   memberships: Memberships;
@@ -109,7 +115,10 @@ export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TR
     store: new PresenceStore(redis, keys, clock, config.ttlMs, tracing),
     privacy: new PrivacyCache(redis, keys, clock, config.ttlMs, tracing),
     outbox: new Outbox(redis, keys),
-    index: new ActiveIndex(redis, keys),
+    deadlines: new DeadlineIndex(redis, keys),
+    leftovers: new Leftovers(redis, keys),
+    records: new RecordFields(redis, keys),
+    losses: new Losses(redis, keys),
     seen: new SeenIndex(redis, keys),
     indicators,
     memberships,

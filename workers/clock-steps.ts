@@ -43,11 +43,11 @@ export class ClockSteps {
   }
 
   async #look(shard: number): Promise<number> {
-    const { index, store } = this.#stores;
+    const { deadlines, store } = this.#stores;
     let users = 0;
     let cursor = '0';
     do {
-      const page = await index.pageDueAfter(shard, this.#latestMs, cursor, PAGE);
+      const page = await deadlines.pageDueAfter(shard, this.#latestMs, cursor, PAGE);
       cursor = page.cursor;
       if (page.userIds.length === 0) continue;
       users += page.userIds.length;

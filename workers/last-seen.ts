@@ -110,11 +110,11 @@ async function retryRejected({ db }: Stores, job: Job<RejectedJob>) {
 }
 
 /** Users whose changes the outbox had to drop: their history is lost, their last seen is not. */
-async function recordDropped({ outbox, index, db }: Stores, shard: number): Promise<void> {
+async function recordDropped({ outbox, records, db }: Stores, shard: number): Promise<void> {
   for (;;) {
     const userIds = await outbox.unrecorded(shard, UNRECORDED_AT_ONCE);
     if (userIds.length === 0) return;
-    const lastSeen = await index.lastSeen(userIds);
+    const lastSeen = await records.lastSeen(userIds);
     await markLoss(db);
     await touchLastSeen(
       db,

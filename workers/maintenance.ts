@@ -64,7 +64,7 @@ async function eachPage(stores: Stores, work: (shard: number, userIds: string[])
   for (let shard = 0; shard < SHARDS; shard++) {
     let cursor = '0';
     do {
-      const page = await stores.index.page(shard, cursor, PAGE);
+      const page = await stores.deadlines.page(shard, cursor, PAGE);
       cursor = page.cursor;
       if (page.userIds.length > 0) await work(shard, page.userIds);
     } while (cursor !== '0');
@@ -75,7 +75,7 @@ async function eachPage(stores: Stores, work: (shard: number, userIds: string[])
 async function recordActive(stores: Stores) {
   let users = 0;
   await eachPage(stores, async (_, userIds) => {
-    const lastSeen = await stores.index.lastSeen(userIds);
+    const lastSeen = await stores.records.lastSeen(userIds);
     const batch = userIds.flatMap((userId, n) => {
       const iso = lastSeen[n];
       return iso ? [{ userId, lastSeen: Date.parse(iso) }] : [];
@@ -89,10 +89,10 @@ async function recordActive(stores: Stores) {
 
 /** Gives everybody who has a deadline but no waiting job a job again. */
 async function restoreJobs(stores: Stores) {
-  const { index, store, queues } = stores;
+  const { records, store, queues } = stores;
   let restored = 0;
   await eachPage(stores, async (shard, userIds) => {
-    const numbers = await index.jobNumbers(userIds);
+    const numbers = await records.jobNumbers(userIds);
     const noted = userIds.flatMap((userId, n) => {
       const number = numbers[n];
       return number ? [{ userId, number }] : [];
@@ -118,8 +118,8 @@ async function restoreJobs(stores: Stores) {
  * during the loss stays a ghost in a watcher's view, and nobody's detail outlives its end there because they are away.
  */
 async function settleLost(stores: Stores, config: Config) {
-  const { index, db, outbox } = stores;
-  const { now, epoch, since, settled, settledAt, returnedAt } = await index.epoch();
+  const { records, losses, db, outbox } = stores;
+  const { now, epoch, since, settled, settledAt, returnedAt } = await losses.state();
   const timeToReturn = config.ttlMs + config.handoverMs + SETTLE_MARGIN_MS;
   // What came back after an outage may be a replica, with the epoch of old and less than there was.
   const next = returnedAt > settledAt ? returnedAt + timeToReturn : settledAt + SETTLE_ANYWAY_EVERY_MS;
@@ -129,17 +129,17 @@ async function settleLost(stores: Stores, config: Config) {
   if (!(await outbox.allRecorded())) return { settled: 0, waiting: 'changes are still to be recorded' };
   let count = 0;
   for (let page = await storedAsActive(db, '', PAGE); page.length > 0; ) {
-    const versions = await index.versions(page.map(({ userId }) => userId));
+    const versions = await records.versions(page.map(({ userId }) => userId));
     const behind = page.filter(({ version }, n) => (versions[n] ?? 0) < version).map(({ userId }) => userId);
     count += await adopt(stores, behind, ({ status }) => status === 'active');
     page = await storedAsActive(db, page.at(-1)?.userId ?? '', PAGE);
   }
   for (let page = await withEndingDetail(db, '', PAGE); page.length > 0; ) {
-    count += await adopt(stores, await index.withoutRecord(page), ({ detail }) => detail?.remainingMs != null);
+    count += await adopt(stores, await records.withoutRecord(page), ({ detail }) => detail?.remainingMs != null);
     page = await withEndingDetail(db, page.at(-1) ?? '', PAGE);
   }
   count += await catchUp(stores, Math.max(settledAt, now - SETTLE_ANYWAY_EVERY_MS) - timeToReturn);
-  await index.markSettled(epoch, now);
+  await losses.markSettled(epoch, now);
   return { settled: count };
 }
 
@@ -148,11 +148,11 @@ async function settleLost(stores: Stores, config: Config) {
  * last seen goes back, and if they came again, nobody who watches was told so.
  */
 async function catchUp(stores: Stores, since: number): Promise<number> {
-  const { index, db } = stores;
+  const { records, db } = stores;
   let count = 0;
   for (let page = await recentlyLeft(db, since, '', PAGE); page.length > 0; ) {
     const userIds = page.map(({ userId }) => userId);
-    const [cached, versions] = await Promise.all([index.lastSeen(userIds), index.versions(userIds)]);
+    const [cached, versions] = await Promise.all([records.lastSeen(userIds), records.versions(userIds)]);
     const behind = page.filter(
       ({ lastSeen, version }, n) => lastSeen > Date.parse(cached[n] ?? '') || version > (versions[n] ?? version),
     );

@@ -4,8 +4,8 @@ import type { Logger } from '../src/log.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
 import type { FollowUps } from '../src/queues/follow-ups.ts';
 import { isRedisAway } from '../src/redis/absence.ts';
-import type { SweptShard } from '../src/redis/active-index.ts';
 import { trimDelivery } from '../src/redis/delivery.ts';
+import type { SweptShard } from '../src/redis/leftovers.ts';
 import type { Stores } from '../src/stores.ts';
 import { Choices } from '../src/usecases/choices.ts';
 import { Background } from './background.ts';
@@ -91,8 +91,8 @@ export class Sweep {
     this.#timer = undefined;
     await Promise.all(this.#passing.values());
     await this.#tending;
-    const { index, keys } = this.#stores;
-    await Promise.all(keys.slotGroups.map((_, group) => index.giveSweepLeaseBack(group, this.#token).catch(() => {})));
+    const { leftovers, keys } = this.#stores;
+    await Promise.all(keys.slotGroups.map((_, group) => leftovers.giveLeaseBack(group, this.#token).catch(() => {})));
     for (const work of [this.#asking, ...this.#background]) await work.settled();
   }
 
@@ -120,12 +120,12 @@ export class Sweep {
 
   /** One bounded pass over the shards of a slot group; nothing where another worker holds its lease. */
   async pass(group = 0): Promise<{ swept: boolean; overdue: number; more: boolean }> {
-    const { index, store, queues, keys, tracing } = this.#stores;
-    if (!(await index.holdSweepLease(group, this.#token))) return { swept: false, overdue: 0, more: false };
+    const { leftovers, store, queues, keys, tracing } = this.#stores;
+    if (!(await leftovers.holdLease(group, this.#token))) return { swept: false, overdue: 0, more: false };
     this.#asking.tick();
     // What concerns no shard is done by whoever sweeps the first.
     if (group === 0) for (const work of this.#background) work.tick();
-    const shards = await index.sweep(keys.slotGroups[group] ?? [], OVERDUE_AT_ONCE);
+    const shards = await leftovers.find(keys.slotGroups[group] ?? [], OVERDUE_AT_ONCE);
     const followUps: FollowUp[] = [];
     let overdue = 0;
     for (const swept of shards) {

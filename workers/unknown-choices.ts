@@ -19,11 +19,11 @@ export class UnknownChoices {
   }
 
   async pass(): Promise<void> {
-    const { index, store, db, queues } = this.#stores;
+    const { leftovers, store, db, queues } = this.#stores;
     const shards = [...this.#waiting];
     this.#waiting.clear();
     for (const shard of shards) {
-      const userIds = await index.choiceUnknown(shard, AT_ONCE);
+      const userIds = await leftovers.choiceUnknown(shard, AT_ONCE);
       const storedUsers = await loadStoredForScripts(db, userIds);
       const users = userIds.map((userId) => ({ userId, stored: storedUsers.get(userId) ?? NOTHING_STORED }));
       if (users.length > 0) await queues.enqueue(await store.adopt(shard, users));

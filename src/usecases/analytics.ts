@@ -110,9 +110,9 @@ export class Analytics implements AnalyticsApi {
 
   /** Who came a moment ago is known to Redis first. */
   async #requireKnown(userId: string): Promise<void> {
-    const { db, index } = this.#stores;
+    const { db, records } = this.#stores;
     if (await isRecorded(db, userId)) return;
-    const [unknown] = await index.withoutRecord([userId]);
+    const [unknown] = await records.withoutRecord([userId]);
     if (unknown !== undefined) throw new RollcallError('USER_NOT_FOUND');
   }
 }

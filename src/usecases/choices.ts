@@ -29,15 +29,15 @@ export class Choices {
     if (!this.#due) return;
     this.#due = false;
     try {
-      const { index, db, queues, outbox } = this.#stores;
-      const { now } = await index.noteReturn();
+      const { losses, records, db, queues, outbox } = this.#stores;
+      const { now } = await losses.noteReturn();
       // A logout ends a choice in Redis first: until that is recorded, PostgreSQL holds what is over.
       if (!(await outbox.allRecorded())) {
         this.#due = true;
         return;
       }
       const userIds = await recentlyHidden(db, now - LOOK_BACK_MS);
-      const unheard = new Set(await index.withoutRecord(userIds));
+      const unheard = new Set(await records.withoutRecord(userIds));
       for (const userId of userIds) {
         if (!unheard.has(userId)) await queues.enqueue(...(await this.#hideAgain(userId)));
       }

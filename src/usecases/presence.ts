@@ -34,7 +34,7 @@ export class Presence implements PresenceApi {
 
   /** Opens (or restores) a session. Throws UNAVAILABLE; what else can happen is in the code. */
   async open(request: OpenRequest): Promise<Exclude<OpenCode, 'stored'>> {
-    const { store, index } = this.#stores;
+    const { store, records } = this.#stores;
     const openWith = async (stored: StoredUser | 'new' | 'away' | null, waitedMs: number) => {
       // PostgreSQL may have taken its time, and the sign of life is older by that.
       const { beatAgeMs, connectedAgeMs } = request;
@@ -46,7 +46,7 @@ export class Presence implements PresenceApi {
     return orUnavailable(async () => {
       const from = performance.now();
       // Most who come are new to Redis: to ask that is cheaper than to have it found out.
-      if (request.mode === 'restore' || (await index.knows(request.userId))) {
+      if (request.mode === 'restore' || (await records.knows(request.userId))) {
         const code = await openWith(null, performance.now() - from);
         if (code !== 'stored') return code;
       }

@@ -3,10 +3,10 @@ import type { Stores } from '../stores.ts';
 import type { StoreFigures } from '../telemetry/metrics.ts';
 
 /** For the metrics: what the stores hold and what waits in them. Rejects where Redis is away, one that only answers included. */
-export async function readStoreFigures({ index, queues, outbox, redisWatch }: Stores): Promise<StoreFigures> {
+export async function readStoreFigures({ deadlines, queues, outbox, redisWatch }: Stores): Promise<StoreFigures> {
   if (redisWatch.absence) throw new RedisRefused(redisWatch.absence);
   const [activeUsers, queueFigures, outboxFigures] = await Promise.all([
-    index.count(),
+    deadlines.count(),
     queues.figures(),
     outbox.waiting(),
   ]);

@@ -62,11 +62,11 @@ describe('after a clock was set back', () => {
   });
 
   test('they are found among all who have a deadline, and nobody else is', async () => {
-    const { index, redis, keys } = room;
+    const { deadlines, redis, keys } = room;
     await heardAhead();
     const other = `bob:other-${serial}`;
     await redis.zadd(keys.due(shard), (await now()) + TTL_MS, other);
-    const { userIds } = await index.pageDueAfter(shard, TTL_MS + 1000, '0', 1000);
+    const { userIds } = await deadlines.pageDueAfter(shard, TTL_MS + 1000, '0', 1000);
     expect(userIds).toContain(userId);
     expect(userIds).not.toContain(other);
   });
@@ -119,19 +119,19 @@ describe('after a clock was set back', () => {
   });
 
   test('what is to be told is told: no wake-up and no lease of that hour is waited for', async () => {
-    const { redis, keys, index, outbox } = room;
+    const { redis, keys, leftovers, outbox } = room;
     await room.comes(userId);
     for (const group of ['deliver', 'record'] as const) {
       await redis.set(keys.wake(group, shard), '1', 'PX', HOUR);
       await redis.set(keys.lease(group, shard), 'another drain', 'PX', HOUR);
     }
     await redis.set(keys.sweepLease(0), 'another worker', 'PX', HOUR);
-    expect(await index.holdSweepLease(0, 'this one')).toBe(true);
-    expect(await index.holdSweepLease(0, 'a third')).toBe(false);
-    await index.giveSweepLeaseBack(0, 'a third');
-    expect(await index.holdSweepLease(0, 'a third')).toBe(false);
-    await index.giveSweepLeaseBack(0, 'this one');
-    expect((await index.sweep([shard], 10))[0]).toMatchObject({ wakeDeliver: true, wakeRecord: true });
+    expect(await leftovers.holdLease(0, 'this one')).toBe(true);
+    expect(await leftovers.holdLease(0, 'a third')).toBe(false);
+    await leftovers.giveLeaseBack(0, 'a third');
+    expect(await leftovers.holdLease(0, 'a third')).toBe(false);
+    await leftovers.giveLeaseBack(0, 'this one');
+    expect((await leftovers.find([shard], 10))[0]).toMatchObject({ wakeDeliver: true, wakeRecord: true });
     const take = (token: string) => outbox.take('deliver', new Map([[shard, []]]), { token, count: 1 });
     expect((await take('this drain')).get(shard)?.state).toBe('entries');
     expect((await take('a third')).get(shard)?.state).toBe('busy');
@@ -191,12 +191,12 @@ describe('after a clock was set back', () => {
   });
 
   test('losses are looked for without waiting for the hour', async () => {
-    const { redis, keys, index } = room;
+    const { redis, keys, losses } = room;
     const ahead = (await now()) + HOUR;
     await redis.hset(keys.settled, { epoch: 'x', at: ahead, returned: ahead });
-    expect(await index.epoch()).toMatchObject({ settledAt: 0, returnedAt: 0 });
-    const { now: returned } = await index.noteReturn();
-    expect(await index.epoch()).toMatchObject({ settledAt: 0, returnedAt: returned });
+    expect(await losses.state()).toMatchObject({ settledAt: 0, returnedAt: 0 });
+    const { now: returned } = await losses.noteReturn();
+    expect(await losses.state()).toMatchObject({ settledAt: 0, returnedAt: returned });
   });
 });
 

@@ -30,7 +30,7 @@ export async function work(world: World): Promise<void> {
 }
 
 export async function sweep(world: World): Promise<void> {
-  const [{ overdue } = { overdue: [] }] = await world.index.sweep([SHARD], 100);
+  const [{ overdue } = { overdue: [] }] = await world.leftovers.find([SHARD], 100);
   const circumstances = world.circumstances;
   const expected = userIds.filter((userId) => {
     const person = world.person(userId);
@@ -126,7 +126,7 @@ function isRecorded(world: World, userId: string): void {
 /** As the sweep and the maintenance do it: users whose choice is unknown, and users who were lost while active. */
 export async function adoptUsers(world: World): Promise<void> {
   if (world.postgresAway) return;
-  const choiceUnknown = await world.index.choiceUnknown(SHARD, 100);
+  const choiceUnknown = await world.leftovers.choiceUnknown(SHARD, 100);
   const lost = userIds.filter((userId) => {
     const stored = world.stored.of(userId);
     return !world.person(userId) && (stored?.status === 'active' || stored?.detail?.until != null);

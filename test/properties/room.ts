@@ -1,7 +1,9 @@
 import { Redis } from 'ioredis';
-import { ActiveIndex } from '../../src/redis/active-index.ts';
 import { RedisClock } from '../../src/redis/clock.ts';
+import { DeadlineIndex } from '../../src/redis/deadline-index.ts';
 import { createKeys } from '../../src/redis/keys.ts';
+import { Leftovers } from '../../src/redis/leftovers.ts';
+import { Losses } from '../../src/redis/losses.ts';
 import { Outbox } from '../../src/redis/outbox.ts';
 import { PresenceStore } from '../../src/redis/presence-store.ts';
 import { openTestStores } from '../support/stores.ts';
@@ -20,7 +22,9 @@ export async function openRoom(name: string) {
     keys,
     store,
     outbox: new Outbox(redis, keys),
-    index: new ActiveIndex(redis, keys),
+    deadlines: new DeadlineIndex(redis, keys),
+    leftovers: new Leftovers(redis, keys),
+    losses: new Losses(redis, keys),
     /** Somebody nobody has heard of connects. */
     async comes(userId: string) {
       const conn = `web.${serial++}`;

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { FollowUp } from '../../src/presence/follow-up.ts';
-import { ActiveIndex } from '../../src/redis/active-index.ts';
 import { createKeys, type Keys, shardOf } from '../../src/redis/keys.ts';
+import { Leftovers } from '../../src/redis/leftovers.ts';
 import { Outbox } from '../../src/redis/outbox.ts';
 import { PresenceStore } from '../../src/redis/presence-store.ts';
 import { PrivacyCache } from '../../src/redis/privacy-cache.ts';
@@ -48,7 +48,7 @@ export interface Waiting {
 export class World {
   readonly store: PresenceStore;
   readonly privacy: PrivacyCache;
-  readonly index: ActiveIndex;
+  readonly leftovers: Leftovers;
   readonly outbox: Outbox;
   readonly keys: Keys;
   readonly #time: ModelTime;
@@ -72,7 +72,7 @@ export class World {
     this.#clock = new LateClock(time);
     this.store = new PresenceStore(time.redis, this.keys, this.#clock, TTL_MS);
     this.privacy = new PrivacyCache(time.redis, this.keys, this.#clock, TTL_MS, NO_TRACING);
-    this.index = new ActiveIndex(time.redis, this.keys);
+    this.leftovers = new Leftovers(time.redis, this.keys);
     this.outbox = new Outbox(time.redis, this.keys);
     this.expected = this.#nothing();
   }

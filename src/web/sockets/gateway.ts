@@ -106,7 +106,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     everyone: config.audience === 'everyone',
     maxWatched: config.maxWatchedUsers,
     delivered: (shard) => reader.delivered(shard),
-    everybody: () => stores.index.everybody(),
+    everybody: () => stores.deadlines.everybody(),
     now: () => stores.clock.now(),
     missed: () => {
       resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);

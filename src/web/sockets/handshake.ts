@@ -28,7 +28,7 @@ export interface AdmitDeps {
   connections: Connections;
   audience: Audience;
   metrics: WebMetrics;
-  stores: Pick<Stores, 'index'>;
+  stores: Pick<Stores, 'deadlines'>;
   /** Hears what each handshake says beside its token. */
   tellStrange(options: object): void;
   /** Whether there is no room for newcomers right now. */
@@ -94,7 +94,7 @@ function requireProtocol(named: unknown): void {
  * told inactive. Newcomers wait until there is room for them, and do not come back all at once.
  */
 async function requireHere({ userId, service }: SocketData['caller'], { stores }: AdmitDeps): Promise<void> {
-  if (service === null && (await stores.index.has(userId).catch(() => false))) return;
+  if (service === null && (await stores.deadlines.has(userId).catch(() => false))) return;
   throw new RollcallError('UNAVAILABLE', { retryAfterMs: NEWCOMERS_WAIT_MS * (1 + Math.random()) });
 }
 

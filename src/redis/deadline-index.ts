@@ -1,0 +1,76 @@
+import type { RedisClient } from './connect.ts';
+import { type Keys, SHARDS, shardOf } from './keys.ts';
+import { timeOf } from './time.ts';
+
+/** Users read at once, of all shards together. */
+const PAGE = 800;
+
+/** Everybody whose deadline is known, by deadline. Errors are those of ioredis where Redis is away. */
+export class DeadlineIndex {
+  readonly #redis: RedisClient;
+  readonly #keys: Keys;
+
+  constructor(redis: RedisClient, keys: Keys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /**
+   * Users of a shard who have a deadline, a page of about `count` at a time; `cursor` '0' begins and, returned, ends. Who
+   * has one all the while is among them, perhaps twice.
+   */
+  async page(shard: number, cursor: string, count: number): Promise<{ cursor: string; userIds: string[] }> {
+    const [next, flat] = await this.#redis.zscan(this.#keys.due(shard), cursor, 'COUNT', count);
+    return { cursor: next, userIds: flat.filter((_, n) => n % 2 === 0) };
+  }
+
+  /**
+   * Users of a shard whose deadline lies more than `ms` ahead by the clock of their node, a page at a time; `cursor` '0' begins
+   * and, returned, ends. A page may be empty and not the last.
+   */
+  async pageDueAfter(
+    shard: number,
+    ms: number,
+    cursor: string,
+    count: number,
+  ): Promise<{ cursor: string; userIds: string[] }> {
+    const key = this.#keys.due(shard);
+    const [now, [next, flat]] = await Promise.all([
+      timeOf(this.#redis, key),
+      this.#redis.zscan(key, cursor, 'COUNT', count),
+    ]);
+    const userIds = flat.filter((_, n) => n % 2 === 0 && Number(flat[n + 1]) > now + ms);
+    return { cursor: next, userIds };
+  }
+
+  /**
+   * All users who have a deadline, some hundred at a time, those of a random shard first: where not all of them are wanted
+   * none is left out every time. Who has one all the while is among them, perhaps twice.
+   */
+  async *everybody(): AsyncGenerator<string[]> {
+    const first = Math.floor(Math.random() * SHARDS);
+    let left = Array.from({ length: SHARDS }, (_, n) => ({ shard: (first + n) % SHARDS, cursor: '0' }));
+    while (left.length > 0) {
+      const count = Math.ceil(PAGE / left.length);
+      const pages = await Promise.all(left.map(({ shard, cursor }) => this.page(shard, cursor, count)));
+      yield pages.flatMap((page) => page.userIds);
+      left = left
+        .map(({ shard }, n) => ({ shard, cursor: pages[n]?.cursor ?? '0' }))
+        .filter(({ cursor }) => cursor !== '0');
+    }
+  }
+
+  /** How many users have a deadline ahead of them: whoever has a session, those who appear inactive included. */
+  async count(): Promise<number> {
+    const now = await timeOf(this.#redis, this.#keys.due(0));
+    const counts = await Promise.all(
+      Array.from({ length: SHARDS }, (_, shard) => this.#redis.zcount(this.#keys.due(shard), now, '+inf')),
+    );
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Whether the user has a session, or had one a moment ago whose end is still to be settled. */
+  async has(userId: string): Promise<boolean> {
+    return (await this.#redis.zscore(this.#keys.due(shardOf(userId)), userId)) !== null;
+  }
+}
