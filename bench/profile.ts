@@ -8,6 +8,7 @@ import type { Restless, Restlessness } from './load/restless.ts';
 import { Helper } from './load/rpc.ts';
 import { tallyProfile } from './measure/profile-tally.ts';
 import { costOf } from './measure/rounds.ts';
+import { noteScripts, scriptCosts } from './measure/script-costs.ts';
 import { short } from './measure/statistics.ts';
 import { type Rollcall, startRollcall } from './systems/rollcall.ts';
 import { arrival, startCrowd } from './systems/side-by-side.ts';
@@ -30,9 +31,9 @@ const works: Record<string, Work> = {
   connects: async (system, crowd) => {
     let from = 0;
     return async (seconds) => {
-      const users = { prefix: 'user-', from, count: 200 * seconds };
+      const users = { prefix: 'user-', from, count: 300 * seconds };
       from += users.count;
-      await crowd.ask('connect', arrival(system, users, { perSecond: 200 }));
+      await crowd.ask('connect', arrival(system, users, { perSecond: 300 }));
     };
   },
   changes: async (system, crowd) => {
@@ -48,6 +49,15 @@ const works: Record<string, Work> = {
   },
   settings: async (system, crowd) => await restless(system, crowd, 'settings'),
   blocks: async (system, crowd) => await restless(system, crowd, 'blocks'),
+  comings: async (system, crowd) => {
+    let from = 0;
+    return async (seconds) => {
+      const users = { prefix: 'user-', from, count: 150 * seconds };
+      from += users.count;
+      await crowd.ask('connect', arrival(system, users, { perSecond: 300 }));
+      await crowd.ask('leave', users, 300);
+    };
+  },
   gets: async (system, crowd) => await http(system, crowd, 'get', 32),
   queries: async (system, crowd) => await http(system, crowd, 'query', 1),
 };
@@ -79,11 +89,13 @@ export async function profile(name: string, seconds = 10): Promise<void> {
     await pause(500);
     const stores = await StoreCounts.begin(system);
     const { parts } = await costOf(system, async () => work?.(seconds));
-    const { commands, commits } = await stores.end(seconds);
+    const { commands, scripts, commits } = await stores.end(seconds);
     signal();
     await pause(WRITES_MS);
     console.log(`Redis commands, those of scripts included; ${short(commits)} commits a second in PostgreSQL`);
     console.table(commands.slice(0, 20));
+    console.log('Scripts, with what they call');
+    console.table(scripts.slice(0, 16));
     console.log(
       `CPU ms a second, profiling included: ${Object.entries(parts)
         .map(([part, ms]) => `${part} ${short(ms / seconds)}`)
@@ -118,6 +130,7 @@ class StoreCounts {
     await counts.#db.connect();
     counts.#calls = await counts.#read();
     counts.#commits = await counts.#readCommits();
+    await noteScripts(counts.#redis);
     return counts;
   }
 
@@ -128,11 +141,18 @@ class StoreCounts {
       const [callsPerSecond, microsPerSecond] = [(calls - before.calls) / seconds, (micros - before.micros) / seconds];
       return { command, callsPerSecond, microsPerSecond, each: microsPerSecond / callsPerSecond };
     });
+    const scripts = await scriptCosts(this.#redis);
     this.#redis.disconnect();
     await this.#db.end();
     commands.sort((a, b) => b.microsPerSecond - a.microsPerSecond);
     return {
       commits,
+      scripts: scripts.map(({ script, calls, micros }) => ({
+        script,
+        'calls a second': short(calls / seconds),
+        'µs a second': short(micros / seconds),
+        'µs each': short(micros / calls),
+      })),
       commands: commands.map(({ command, callsPerSecond, microsPerSecond, each }) => ({
         command,
         'calls a second': short(callsPerSecond),
