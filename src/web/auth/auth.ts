@@ -7,6 +7,7 @@ import type { Logger } from '../../log.ts';
 import type { Claims } from '../../presence/change.ts';
 import { isValidId } from '../../presence/ids.ts';
 import { createJwks, type KeySet } from './jwks.ts';
+import { verifyWithSecret } from './shared-secret.ts';
 import { LONGEST_TOKEN, reasonOf, reasonOfExpiry, type TokenRefusalReason, TokenRefusals } from './token-refusals.ts';
 
 /** Who speaks, as far as the token proves it. */
@@ -101,6 +102,7 @@ function createTokenCheck(
   refusals: TokenRefusals,
 ) {
   const keys: KeySet = key.kind === 'jwks' ? createJwks(key.url, log, now) : justOne(key.key);
+  const secret = key.kind === 'fixed' && key.algorithm === 'HS256' ? key.key : null;
   const fixed = {
     algorithms: key.kind === 'fixed' ? [key.algorithm] : ['RS256', 'ES256', 'EdDSA'],
     requiredClaims: ['sub', 'exp'],
@@ -111,6 +113,8 @@ function createTokenCheck(
   return async (token: string): Promise<JWTPayload> => {
     const options: JWTVerifyOptions = { ...fixed, currentDate: new Date(now()) };
     try {
+      const signed = secret && verifyWithSecret(token, secret, options);
+      if (signed) return signed;
       return await verifyWithNewest(token, keys, options);
     } catch (error) {
       throw error instanceof RollcallError ? error : refusals.refuse(reasonOf(error), error);
