@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
+import { layCable } from '../../test/support/cable.ts';
 import { demoToken } from '../demo-token.ts';
 import { stopSignal } from '../stop-signals.ts';
-import { layCable } from './cable.ts';
 import { findFriends } from './friends.ts';
 import { peopleIds } from './names.ts';
 import { LOBBY, live } from './person.ts';

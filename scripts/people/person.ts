@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPresenceClient, type DeviceKind, type PresenceClient } from '../../src/client/index.ts';
-import type { Cable } from './cable.ts';
+import type { Cable } from '../../test/support/cable.ts';
 
 interface Surroundings {
   cable: Cable;

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Cable, layCable } from '../../scripts/people/cable.ts';
+import { type Cable, layCable } from '../support/cable.ts';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { BRISK, Deployment, eventually } from '../support/deployment.ts';
 import type { Desk, Tab } from './desk.ts';

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Cable, layCable } from '../../scripts/people/cable.ts';
+import { type Cable, layCable } from '../support/cable.ts';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { BRISK, Deployment, eventually } from '../support/deployment.ts';
 import { Chromium } from './chromium.ts';

@@ -1,5 +1,6 @@
 import { connect, createServer, type Server } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 import { readAddress } from '../../src/client/address.ts';
 import type { PresenceClient } from '../../src/client/index.ts';
 import { CALM, Deployment } from '../support/deployment.ts';
@@ -128,19 +129,13 @@ describe('what can never succeed is told, with what to look at', () => {
   });
 
   test('an address where nobody is, once, however long that lasts; and it connects when somebody is', async () => {
-    const target = new URL(deployment.url);
-    const server = createServer((near) => {
-      const far = connect(Number(target.port), target.hostname);
-      for (const socket of [near, far]) socket.on('error', () => socket.destroy());
-      near.pipe(far).pipe(near);
-    });
-    const url = await listen(server);
-    await new Promise((resolve) => server.close(resolve));
+    const port = String(await freePort());
+    const url = `http://127.0.0.1:${port}`;
     const client = clients.connect(url, 'ada');
     const errors: string[] = [];
     client.onError(({ message }) => errors.push(message));
     expect(await firstError(client)).toMatch(/does not answer$/);
-    server.listen(Number(new URL(url).port), '127.0.0.1');
+    await deployment.addWeb({ PORT: port });
     await untilState(client, 'connected', 40_000);
     expect(errors).toHaveLength(1);
   });

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { type Cable, layCable } from '../../scripts/people/cable.ts';
 import type { ConnectionState } from '../../src/client/index.ts';
+import { type Cable, layCable } from '../support/cable.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { BRISK, Deployment, eventually } from '../support/deployment.ts';
 import { Clients, presenceOf, until, untilSeen, untilState } from './world.ts';

@@ -3,7 +3,7 @@ import { readdir, readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Cable, layCable } from '../../scripts/people/cable.ts';
+import { type Cable, layCable } from '../support/cable.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { BRISK, Deployment, eventually } from '../support/deployment.ts';
 import { temporaryRoom } from '../support/temporary.ts';

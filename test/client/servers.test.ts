@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type Cable, layCable } from '../../scripts/people/cable.ts';
+import { type Cable, layCable } from '../support/cable.ts';
 import { TestClient } from '../support/client.ts';
 import { BRISK, Deployment } from '../support/deployment.ts';
 import { Clients, untilSeen, untilState } from './world.ts';

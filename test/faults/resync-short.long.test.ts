@@ -1,9 +1,8 @@
-import { once } from 'node:events';
-import { createServer, connect as dial, type Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connectRedis, type Temper } from '../../src/redis/connect.ts';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
+import { Link } from '../support/link.ts';
 import { LOSSES, missAndCatchUp, webBehindLink } from '../support/resync.ts';
 import { ending } from './outage.ts';
 
@@ -101,65 +100,37 @@ test('a change that was told and that both stores lost is told back with a versi
   expect(watcher.disconnects).toEqual([]);
 });
 
-/** Forgets the lines that are open, without a word to either side; new ones work. */
-async function forgetfulRouter(port: number) {
-  const open = new Set<Socket>();
-  const server = createServer((near) => {
-    const far = dial(port, '127.0.0.1');
-    near.pipe(far).pipe(near);
-    for (const side of [near, far]) {
-      open.add(side);
-      side.on('error', () => side.destroy());
-    }
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  ending.push(() => {
-    for (const side of open) side.destroy();
-    server.close();
-  });
-  const address = server.address();
-  return {
-    port: address !== null && typeof address === 'object' ? address.port : 0,
-    forget: () => {
-      for (const side of open) {
-        side.unpipe();
-        side.pause();
-      }
-    },
-  };
-}
-
 test.each<Temper>(['prompt', 'reading'])(
   'a connection that the network forgot without a word is given up for a new one (%s)',
   async (temper) => {
     const address = new URL(rollcall.env.REDIS_URL ?? '');
-    const router = await forgetfulRouter(Number(address.port));
-    address.port = String(router.port);
+    const link = await Link.to(Number(address.port));
+    ending.push(() => link.close());
+    address.port = String(link.port);
     const redis = connectRedis({ urls: [address.href], cluster: false, tlsRejectUnauthorized: true }, temper);
     redis.on('error', () => {});
     ending.push(() => redis.disconnect());
     const ask = () =>
       Promise.race([redis.ping(), new Promise<null>((resolve) => setTimeout(resolve, 100, null))]).catch(() => null);
     await eventually(ask, (answer) => answer === 'PONG');
-    router.forget();
+    link.forget();
     expect(await ask()).toBe(null);
     await eventually(ask, (answer) => answer === 'PONG', 8000);
   },
 );
 
 test('and so a web whose lines to Redis were forgotten goes on within seconds, and loses nobody', async () => {
-  const address = new URL(rollcall.env.REDIS_URL ?? '');
-  const router = await forgetfulRouter(Number(address.port));
-  address.port = String(router.port);
   const env = { PRESENCE_TTL_SECONDS: '20', HEARTBEAT_INTERVAL_SECONDS: '2' };
-  const web = await rollcall.addWeb({ REDIS_URL: address.href, ...env });
-  ending.push(() => web.end());
+  const { web, link } = await webBehindLink(rollcall, env);
+  ending.push(
+    () => link.close(),
+    () => web.end(),
+  );
   const watcher = await connect('watcher-forgotten', web.url, { watch: ['beats-on', 'late'], heartbeat: 'pong' });
   const outside = await connect('watcher-outside', rollcall.url, { watch: ['beats-on'] });
   await connect('beats-on', web.url, { heartbeat: 'pong', watch: [] });
   await watcher.hears('beats-on', isActive);
-  router.forget();
+  link.forget();
   await connect('late');
   await watcher.hears('late', isActive, { withinMs: 10_000 });
   const beat = () => rollcall.redis.get(rollcall.key('user:last_seen:beats-on'));

@@ -1,7 +1,7 @@
-import { Link } from '../faults/laboratory/link.ts';
 import type { TestClient } from './client.ts';
 import { isActive } from './client.ts';
 import { type Deployment, eventually, type WebProgram } from './deployment.ts';
+import { Link } from './link.ts';
 
 /** A web whose only way to Redis is a link that can be cut. */
 export async function webBehindLink(

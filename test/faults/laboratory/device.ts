@@ -1,5 +1,5 @@
 import { TestClient, tokenFor } from '../../support/client.ts';
-import { Link } from './link.ts';
+import { Link } from '../../support/link.ts';
 import type { Member } from './member.ts';
 import type { End, Life } from './spans.ts';
 import type { World } from './world.ts';

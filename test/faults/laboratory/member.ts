@@ -1,5 +1,5 @@
 import { Program, type ProgramOptions } from '../../support/deployment.ts';
-import { Link } from './link.ts';
+import { Link } from '../../support/link.ts';
 import type { RedisPair } from './redis-pair.ts';
 import type { Disturbances } from './spans.ts';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { startRedis } from '../../../scripts/embedded/redis.ts';
 import type { EmbeddedRedis } from '../../../scripts/embedded/stores.ts';
-import { Link } from './link.ts';
+import { Link } from '../../support/link.ts';
 import type { Disturbances, Span } from './spans.ts';
 
 /** A loss of what Redis held: all of it, what a replica had not heard of yet, or what came after its last dump. */
