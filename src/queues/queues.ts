@@ -67,7 +67,7 @@ export class Queues {
   readonly #onError: (error: Error) => void;
   readonly #tracing: Tracing;
   /** For jobs that speak of another time than that in which they are added: they begin a trace. */
-  readonly #apart: Pick<JobsOptions, 'telemetry'>;
+  readonly #ownTrace: Pick<JobsOptions, 'telemetry'>;
   #closing: Promise<void> | null = null;
 
   /** `timeoutQueues`: over how many queues the timeout jobs are spread. */
@@ -81,7 +81,7 @@ export class Queues {
     this.#connection = connection;
     this.#keys = keys;
     this.#tracing = tracing;
-    this.#apart = tracing.on ? { telemetry: { omitContext: true } } : {};
+    this.#ownTrace = tracing.on ? { telemetry: { omitContext: true } } : {};
     this.#onError = onError;
     const names = timeoutQueueNames(timeoutQueues);
     this.all = new Map([...names, ...OTHER_QUEUES].map((name) => [name, this.#open(name)]));
@@ -90,7 +90,7 @@ export class Queues {
     this.timeouts = new Timeouts(
       names.map((name) => this.queue(name)),
       connection,
-      this.#apart,
+      this.#ownTrace,
     );
   }
 
@@ -153,7 +153,7 @@ export class Queues {
       jobs.map((data) => ({
         name: 'friend-active',
         data,
-        opts: { jobId: friendActiveJobId(data), delay: delayMs, ...FRIEND_ACTIVE_TRIES, ...this.#apart },
+        opts: { jobId: friendActiveJobId(data), delay: delayMs, ...FRIEND_ACTIVE_TRIES, ...this.#ownTrace },
       })),
     );
   }
@@ -172,7 +172,7 @@ export class Queues {
     const options = {
       jobId: 'deliver',
       ...DELIVER_TRIES,
-      ...this.#apart,
+      ...this.#ownTrace,
       stackTraceLimit: 1,
       removeOnComplete: true,
       removeOnFail: true,
@@ -194,7 +194,7 @@ export class Queues {
     await this.queue('maintenance').add('erase-traces', data, {
       delay: 8000,
       ...retries,
-      ...this.#apart,
+      ...this.#ownTrace,
       removeOnComplete: true,
     });
   }
@@ -215,7 +215,7 @@ export class Queues {
    * obliterated; safe to repeat, by one process at a time.
    */
   async assertMaintenance(): Promise<void> {
-    await assertSchedulers(this.queue('maintenance'), this.#apart);
+    await assertSchedulers(this.queue('maintenance'), this.#ownTrace);
     for (const queue of this.all.values()) {
       await (await clientOf(queue)).hset(queue.toKey('meta'), { 'opts.maxLenEvents': EVENTS_KEPT });
     }

@@ -20,13 +20,13 @@ export class Timeouts {
   readonly #connection: Connection;
   readonly #paused: ReadonlyMap<Queue, Backlog>;
   /** For jobs that speak of another time than that in which they are added: they begin a trace. */
-  readonly #apart: Pick<JobsOptions, 'telemetry'>;
+  readonly #ownTrace: Pick<JobsOptions, 'telemetry'>;
 
-  constructor(queues: readonly Queue[], connection: Connection, apart: Pick<JobsOptions, 'telemetry'>) {
+  constructor(queues: readonly Queue[], connection: Connection, ownTrace: Pick<JobsOptions, 'telemetry'>) {
     this.#queues = queues;
     this.#connection = connection;
     this.#paused = new Map(queues.map((queue) => [queue, new Backlog(() => queue.isPaused())]));
-    this.#apart = apart;
+    this.#ownTrace = ownTrace;
   }
 
   /** The queue of the users of a shard. */
@@ -66,7 +66,11 @@ export class Timeouts {
       arm.kind === 'check' ? arm.number : `${Math.round(due)}x${nextSerial()}`,
     );
     // A goodbye is made true by its job; any other job looks at what comes of itself.
-    return { name, data, opts: { jobId, delay: Math.round(arm.delayMs), ...(name === 'closed' ? {} : this.#apart) } };
+    return {
+      name,
+      data,
+      opts: { jobId, delay: Math.round(arm.delayMs), ...(name === 'closed' ? {} : this.#ownTrace) },
+    };
   }
 
   /**
