@@ -1,12 +1,13 @@
-import { io as connectSocket, type Socket } from 'socket.io-client';
-import type { Answer, ClientEvent, Ready, SessionClosed, SocketError, TokenExpiring } from '../protocol/socket.ts';
+import { io as connectSocket } from 'socket.io-client';
+import type { HandshakeAuth, Ready, SessionClosed, SocketError } from '../protocol/socket.ts';
 import { readAddress } from './address.ts';
 import { monotonicMs } from './clock.ts';
 import { createInquiry } from './no-socket.ts';
 import { createSource } from './observable.ts';
-import { FINAL_CODES, PresenceError, SLOW_CODES, toldError, toPresenceError } from './presence-error.ts';
+import { IS_FINAL, PresenceError, toldError, toPresenceError } from './presence-error.ts';
 import { createTokens, type GetToken, isSignedOut, YOUNG_MS } from './tokens.ts';
 import type { ClosedReason, ConnectionState } from './types.ts';
+import type { PresenceSocket, Request } from './wire.ts';
 
 const ANSWER_LIMIT_MS = 10_000;
 /** From the attempt to `ready`. Socket.IO's own limit lies beyond it. */
@@ -42,9 +43,9 @@ interface Pause {
 
 interface Hooks {
   /** What the handshake says beside the token. */
-  handshake(): Record<string, unknown>;
-  ready(ready: Ready, socket: Socket): void;
-  connected(): void;
+  handshake(): Omit<HandshakeAuth, 'token'>;
+  ready(ready: Ready, socket: PresenceSocket): void;
+  connected(ready: Ready): void;
   lost(): void;
   ping(): void;
   tooManyWatched(error: PresenceError): void;
@@ -68,7 +69,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
   let inquiry = newInquiry();
   /** Of the monotonic clock. */
   let serverAheadMs = Date.now() - monotonicMs();
-  let socket: Socket | undefined;
+  let socket: PresenceSocket | undefined;
   /** Changes with every start, stop and attempt, so that what comes late can tell. */
   let attempt = 0;
   let failures = 0;
@@ -94,7 +95,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     }
     if (mine !== attempt) return;
     inForce = token;
-    const opened = (options.io ?? connectSocket)(address.server, {
+    const opened: PresenceSocket = (options.io ?? connectSocket)(address.server, {
       path: address.path(failures),
       transports: ['websocket'],
       forceNew: true,
@@ -113,11 +114,11 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
       heardAt = monotonicMs();
     });
     opened.io.on('ping', hooks.ping);
-    opened.on('ready', (ready: Ready) => isReady(ready, opened));
-    opened.on('session_closed', (closed: SessionClosed) => {
+    opened.on('ready', (ready) => isReady(ready, opened));
+    opened.on('session_closed', (closed) => {
       farewell = closed;
     });
-    opened.on('token_expiring', ({ expiresAt }: TokenExpiring) => {
+    opened.on('token_expiring', ({ expiresAt }) => {
       const endsAt = Date.parse(expiresAt);
       const leftMs = endsAt - now();
       // Some servers tell of it too early.
@@ -127,7 +128,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     opened.on('disconnect', lost);
   }
 
-  function isReady(ready: Ready, opened: Socket): void {
+  function isReady(ready: Ready, opened: PresenceSocket): void {
     clearTimeout(timer);
     openedAt = monotonicMs();
     inquiry = newInquiry();
@@ -138,7 +139,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     hooks.ready(ready, opened);
     if (opened !== socket) return;
     state.set({ status: 'connected', userId, sessionId, heartbeatIntervalMs, ttlMs, clockOffsetMs });
-    if (opened === socket) hooks.connected();
+    if (opened === socket) hooks.connected(ready);
   }
 
   function refused({ data, message: reason }: Error & { data?: SocketError }): void {
@@ -150,7 +151,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     const { code, retryAfterMs } = error;
     if (code === 'TOO_MANY_WATCHED') hooks.tooManyWatched(error);
     tokens.refused(code);
-    if (FINAL_CODES.test(code)) end('refused', error);
+    if (IS_FINAL[code]) end('refused', error);
     else retry({ error, leastMs: retryAfterMs, atOnce: code === 'TOKEN_EXPIRED' && tokens.age() > YOUNG_MS });
   }
 
@@ -183,7 +184,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
 
   function retry({ error, exactMs, leastMs, atOnce }: Pause): void {
     const before: { status: string; error?: PresenceError | undefined } = state.get();
-    const isSlow = error && SLOW_CODES.includes(error.code);
+    const isSlow = error && IS_FINAL[error.code] === false;
     abandon();
     // A part of the delay is chance, so that those who were cut off together do not come back together.
     const longest = Math.min(isSlow ? LONGEST_DELAY_REFUSED_MS : LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
@@ -218,14 +219,14 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     hooks.lost();
   }
 
-  function renewIn(ms: number, of: Socket, endsAt: number): void {
+  function renewIn(ms: number, of: PresenceSocket, endsAt: number): void {
     clearTimeout(renewal);
     // At once, where a hidden page would wait long for a timer.
     if (ms > 0) renewal = setTimeout(renew, ms, of, endsAt);
     else void renew(of, endsAt);
   }
 
-  async function renew(of: Socket, endsAt: number): Promise<void> {
+  async function renew(of: PresenceSocket, endsAt: number): Promise<void> {
     try {
       const token = await tokens.get(inForce);
       if (of !== socket) return;
@@ -250,20 +251,19 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     return monotonicMs() + serverAheadMs;
   }
 
-  /** Resolves with the server's acknowledgement. */
-  function request(event: ClientEvent, payload: object): Promise<object> {
-    const current = socket;
-    if (!current || state.get().status !== 'connected') {
-      return Promise.reject(new PresenceError('NOT_CONNECTED', 'Not connected to the server.'));
+  const request: Request = async (event, payload) => {
+    if (!socket || state.get().status !== 'connected') {
+      throw new PresenceError('NOT_CONNECTED', 'Not connected to the server.');
     }
-    return new Promise((resolve, reject) => {
-      current.timeout(ANSWER_LIMIT_MS).emit(event, payload, (error: Error | null, answer: Answer) => {
-        if (error) reject(new PresenceError('TIMEOUT', 'The server did not answer.'));
-        else if (answer.ok) resolve(answer);
-        else reject(toldError(answer.error));
+    const answer = await socket
+      .timeout(ANSWER_LIMIT_MS)
+      .emitWithAck(event, payload)
+      .catch(() => {
+        throw new PresenceError('TIMEOUT', 'The server did not answer.');
       });
-    });
-  }
+    if (!answer.ok) throw toldError(answer.error);
+    return answer;
+  };
 
   return {
     state,

@@ -1,18 +1,16 @@
-import type { ClientEvent, IndicatorChange } from '../protocol/socket.ts';
+import type { IndicatorChange } from '../protocol/socket.ts';
 import { monotonicMs } from './clock.ts';
 import { createSignal } from './observable.ts';
 import { type PresenceError, toPresenceError } from './presence-error.ts';
 import type { Indicator, IndicatorKind } from './types.ts';
+import type { Request } from './wire.ts';
 
 /** The server lets an indicator end 6 s after it was last said. */
 const REPEAT_MS = 3000;
 const NO_INDICATORS: readonly Indicator[] = [];
 
 /** Who is typing or recording in the conversations that somebody here looks at. */
-export function createIndicators(
-  request: (event: ClientEvent, payload: object) => Promise<unknown>,
-  report: (error: PresenceError) => void,
-) {
+export function createIndicators(request: Request, report: (error: PresenceError) => void) {
   interface Conversation {
     watchers: number;
     changed: ReturnType<typeof createSignal<void>>;
@@ -24,10 +22,14 @@ export function createIndicators(
 
   function join(conversationId: string): void {
     request('join_conversation', { conversationId }).catch((thrown) => {
-      const error = toPresenceError(thrown);
-      // It will be joined with the next connection.
-      if (error.code !== 'NOT_CONNECTED' && conversations.has(conversationId)) report(error);
+      if (conversations.has(conversationId)) failed(thrown);
     });
+  }
+
+  /** What there was no connection for is said again with the next one. */
+  function failed(thrown: unknown): void {
+    const error = toPresenceError(thrown);
+    if (error.code !== 'NOT_CONNECTED') report(error);
   }
 
   function show(conversation: Conversation, shown: readonly Indicator[]): void {
@@ -86,10 +88,7 @@ export function createIndicators(
       const now = monotonicMs();
       if (now - (saidAt.get(key) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return;
       saidAt.set(key, now);
-      request('start_indicator', { conversationId, kind }).catch((thrown) => {
-        const error = toPresenceError(thrown);
-        if (error.code !== 'NOT_CONNECTED') report(error);
-      });
+      request('start_indicator', { conversationId, kind }).catch(failed);
     },
     stop(conversationId: string, kind: IndicatorKind): void {
       if (saidAt.delete(`${kind} ${conversationId}`)) {

@@ -1,6 +1,6 @@
 import type { io } from 'socket.io-client';
 import { isValidId } from '../presence/ids.ts';
-import type { FriendActive, IndicatorChange, StatusChange, StatusChanges } from '../protocol/socket.ts';
+import type { FriendActive, PROTOCOL, StatusChange } from '../protocol/socket.ts';
 import { createConnection } from './connection.ts';
 import { createHeartbeat } from './heartbeat.ts';
 import { createIndicators } from './indicators.ts';
@@ -102,21 +102,20 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
     handshake() {
       asked = watching.forHandshake();
       const { device, batch = true } = options;
-      return { deviceId, device, batch, watch: tellsEveryone ? undefined : asked };
+      const protocol: typeof PROTOCOL = 1;
+      return { protocol, deviceId, device, batch, watch: tellsEveryone ? undefined : asked };
     },
     ready(ready, socket) {
       userId = ready.userId;
-      socket.on('user_status_change', (change: StatusChange) => events([change]));
-      socket.on('user_status_changes', ({ changes }: StatusChanges) => events(changes));
-      socket.on('indicator_change', (change: IndicatorChange) => indicators.changed(change));
-      socket.on('friend_active', (friend: FriendActive) => friends.emit(friend));
+      socket.on('user_status_change', (change) => events([change]));
+      socket.on('user_status_changes', ({ changes }) => events(changes));
+      socket.on('indicator_change', indicators.changed);
+      socket.on('friend_active', friends.emit);
       if (tellsEveryone) people.snapshotOfAll(ready.users ?? []);
       else watching.connected(asked, ready.users ?? []);
     },
-    connected() {
-      const state = connection.state.get();
-      if (state.status !== 'connected') return;
-      if (state.sessionId !== null) heartbeat.start(state.heartbeatIntervalMs);
+    connected({ sessionId, heartbeatIntervalMs }) {
+      if (sessionId !== null) heartbeat.start(heartbeatIntervalMs);
       if (!tellsEveryone) watching.flush();
       indicators.connected();
     },
@@ -218,7 +217,7 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
     onFriendActive: friends.subscribe,
     onError: errors.subscribe,
     async setStatus(status, { expiresInSeconds } = {}) {
-      const { userId, lastSeen } = (await request('set_status', { status, expiresInSeconds })) as StatusChange;
+      const { userId, lastSeen } = await request('set_status', { status, expiresInSeconds });
       return { ...(people.get(userId) ?? { detail: {} }), userId, status, lastSeen };
     },
     async setDetail(detail) {

@@ -1,11 +1,13 @@
+import type { CodeThatComesBack } from '../protocol/errors.ts';
+
 /** A refusal by the server (its code), or `NOT_CONNECTED`, `TIMEOUT` and `TOKEN_UNAVAILABLE` from this side. */
 export class PresenceError extends Error {
+  override readonly name = 'PresenceError';
   readonly code: string;
   readonly retryAfterMs: number | undefined;
 
   constructor(code: string, message: string, retryAfterMs?: number) {
     super(message);
-    this.name = 'PresenceError';
     this.code = code;
     this.retryAfterMs = retryAfterMs;
   }
@@ -30,7 +32,19 @@ export function toPresenceError(thrown: unknown, code = 'INTERNAL_ERROR'): Prese
   return new PresenceError(code, thrown instanceof Error ? thrown.message : String(thrown));
 }
 
-/** Refusals that the same request would only get again. */
-export const FINAL_CODES = /^(FORBIDDEN|INVALID_|UNSUPPORTED_)/;
-/** Refusals that end when the backend gives a better token, or another session ends. */
-export const SLOW_CODES = ['UNAUTHENTICATED', 'TOO_MANY_SESSIONS', 'PAYLOAD_TOO_LARGE'];
+/**
+ * The codes of refused handshakes that the server's table says are not to be tried again soon: true, never (with too many
+ * watched the next handshake names fewer); false, slowly. Written out, for the whole table would make the package larger;
+ * the compiler holds the two together.
+ */
+export const IS_FINAL: { readonly [code: string]: boolean | undefined } = {
+  FORBIDDEN: true,
+  INVALID_REQUEST: true,
+  INVALID_USER_ID: true,
+  UNSUPPORTED_PROTOCOL: true,
+  UNAUTHENTICATED: false,
+  TOO_MANY_SESSIONS: false,
+  PAYLOAD_TOO_LARGE: false,
+} satisfies { [Code in Exclude<CodeThatComesBack<'never'>, 'TOO_MANY_WATCHED'>]: true } & {
+  [Code in CodeThatComesBack<'slowly'>]: false;
+};

@@ -1,4 +1,5 @@
 import { monotonicMs } from './clock.ts';
+import { IS_FINAL } from './presence-error.ts';
 
 /** What `getToken` gives; null: nobody is signed in. */
 export type GetToken = () => string | null | Promise<string | null>;
@@ -8,7 +9,6 @@ const TOKEN_LIMIT_MS = 15_000;
 const LEAST_GAP_MS = 1000;
 /** A token refused so soon after it was asked for may count in a moment (`nbf`): the clocks of two servers differ. */
 export const YOUNG_MS = 4000;
-const NO_GOOD = ['TOKEN_EXPIRED', 'UNAUTHENTICATED', 'FORBIDDEN', 'INVALID_USER_ID', 'PAYLOAD_TOO_LARGE'];
 const COMPACT_JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /** Thrown by `getToken`, or its promise rejected with it: nobody is signed in, and the client closes. */
@@ -67,7 +67,8 @@ export function createTokens(getToken: GetToken) {
     },
     /** Lets go of the token, unless it is worth another try. */
     refused(code: string): void {
-      if (NO_GOOD.includes(code) && (code !== 'UNAUTHENTICATED' || age() > YOUNG_MS)) kept = undefined;
+      if ((code === 'TOKEN_EXPIRED' || code in IS_FINAL) && (code !== 'UNAUTHENTICATED' || age() > YOUNG_MS))
+        kept = undefined;
     },
   };
 }

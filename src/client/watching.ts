@@ -1,21 +1,28 @@
-import type { WatchAnswer } from '../protocol/socket.ts';
+import type { CodeToRetry } from '../protocol/errors.ts';
 import type { createPeople } from './people.ts';
 import { type PresenceError, toPresenceError } from './presence-error.ts';
 import type { Told } from './presence-state.ts';
+import type { Request } from './wire.ts';
 
 /** The server takes no more in one message. */
 const MOST_IDS_IN_LIST = 1000;
 /** Where the server could not answer and did not say when to ask again. */
 const ASK_AGAIN_MS = 2000;
 
+/** Refusals that a list may not get again; a heartbeat's own is none. Of the server's, those that its table says so of. */
+const MAY_GO_WELL_LATER = { UNAVAILABLE: 1, RATE_LIMITED: 1, TIMEOUT: 1 } satisfies Record<
+  Exclude<CodeToRetry, 'HEARTBEAT_TOO_SOON'> | 'TIMEOUT',
+  1
+>;
+
 /** One request under way. */
 interface Question {
   held: Told[];
 }
 
-interface Wire {
+interface Server {
   connected(): boolean;
-  request(event: 'watch' | 'unwatch', payload: { userIds: string[] }): Promise<unknown>;
+  request: Request;
 }
 
 /**
@@ -27,7 +34,7 @@ interface Wire {
  */
 export function createWatching(
   people: ReturnType<typeof createPeople>,
-  wire: Wire,
+  server: Server,
   report: (e: PresenceError) => void,
 ) {
   const watched = new Set<string>();
@@ -56,7 +63,7 @@ export function createWatching(
 
   function flush(): void {
     people.dropUnwatched();
-    if (!wire.connected()) return;
+    if (!server.connected()) return;
     crowded = false;
     const unwanted = [...watched, ...asked.keys(), ...owed].filter((userId) => !people.wants(userId));
     if (unwanted.length > 0) refused.clear();
@@ -76,7 +83,7 @@ export function createWatching(
     }
     lettingGo += 1;
     let refusal: unknown;
-    await wire.request('unwatch', { userIds }).catch((thrown) => {
+    await server.request('unwatch', { userIds }).catch((thrown) => {
       refusal = thrown;
     });
     if (mine !== connection) return;
@@ -98,7 +105,7 @@ export function createWatching(
       owed.delete(userId);
     }
     try {
-      const answer = (await wire.request('watch', { userIds })) as WatchAnswer;
+      const answer = await server.request('watch', { userIds });
       if (mine !== connection) return;
       people.await((answer.pending ?? []).filter(isOpen));
       people.snapshot(answer.users.filter(({ userId }) => isOpen(userId)));
@@ -127,7 +134,7 @@ export function createWatching(
 
   /** Whether it may go well later, when all that is missing is said again. */
   function laterUnlessFinal({ code, retryAfterMs }: PresenceError): boolean {
-    if (code !== 'UNAVAILABLE' && code !== 'RATE_LIMITED' && code !== 'TIMEOUT') return false;
+    if (!(code in MAY_GO_WELL_LATER)) return false;
     clearTimeout(again);
     again = setTimeout(flush, retryAfterMs ?? ASK_AGAIN_MS);
     return true;

@@ -159,9 +159,8 @@ export const CLIENT_ANSWERS = {
 } as const satisfies Partial<Record<ClientEvent, z.ZodType>>;
 type ClientAnswers = typeof CLIENT_ANSWERS;
 export type WatchAnswer = z.infer<ClientAnswers['watch']>;
-export type ClientAnswer<E extends ClientEvent> = Answer<
-  E extends keyof ClientAnswers ? z.infer<ClientAnswers[E]> : object
->;
+export type ClientSays<E extends ClientEvent> = E extends keyof ClientAnswers ? z.infer<ClientAnswers[E]> : object;
+export type ClientAnswer<E extends ClientEvent> = Answer<ClientSays<E>>;
 
 /** As a client sees it; the acknowledgement stands here as required, so that `emitWithAck` knows its answers. */
 export type ClientToServerEvents = {

@@ -1,5 +1,7 @@
+import { io } from 'socket.io-client';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { ConnectionState } from '../../src/client/index.ts';
+import { CONNECT_OPTION_NAMES, PROTOCOL } from '../../src/protocol/socket.ts';
 import { type Cable, layCable } from '../support/cable.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { BRISK, Deployment, eventually } from '../support/deployment.ts';
@@ -100,6 +102,19 @@ describe('presence', () => {
     await sees('late', 'inactive');
     expect(changes.filter((change) => change.startsWith('late'))).toEqual(['late active', 'late inactive']);
   });
+});
+
+test('a client names the version of the protocol it speaks, and says nothing that the server does not know', async () => {
+  const said: Record<string, unknown>[] = [];
+  const noting = ((url: string, options: { auth: Record<string, unknown> }) => {
+    said.push(options.auth);
+    return io(url, options);
+  }) as typeof io;
+  const ada = clients.connect(deployment.url, 'well-spoken', { io: noting, device: { kind: 'web', name: 'Firefox' } });
+  await untilState(ada, 'connected');
+  const [{ token, ...options } = {}] = said;
+  expect(options).toMatchObject({ protocol: PROTOCOL, batch: true, watch: [] });
+  expect(CONNECT_OPTION_NAMES).toEqual(expect.arrayContaining(Object.keys(options)));
 });
 
 test('a service observes whom it likes, and nobody sees it', async () => {

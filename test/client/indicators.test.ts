@@ -13,9 +13,10 @@ function world(refusal?: PresenceError) {
   const sent: string[] = [];
   const errors: string[] = [];
   const indicators = createIndicators(
-    (event, payload) => {
-      sent.push(`${event} ${Object.values(payload).join(' ')}`);
-      return refusal ? Promise.reject(refusal) : Promise.resolve({ ok: true });
+    async (event, payload) => {
+      sent.push(`${event} ${Object.values({ ...payload }).join(' ')}`);
+      if (refusal) throw refusal;
+      return {} as never;
     },
     (error) => errors.push(error.code),
   );

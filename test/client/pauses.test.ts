@@ -1,6 +1,7 @@
 import type { io, Socket } from 'socket.io-client';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createConnection } from '../../src/client/connection.ts';
+import { ERRORS } from '../../src/protocol/errors.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -12,10 +13,15 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
+/** The codes that the server's table wants tried again like that. */
+const codesThatComeBack = (how: 'soon' | 'slowly' | 'never') =>
+  Object.entries(ERRORS).flatMap(([code, { reconnect }]) => (reconnect === how ? [code] : []));
+
 /** The server's end is the test itself, so that hours pass in no time. `answer` says what becomes of each attempt. */
 function world(answer: (attempt: number) => string | undefined) {
   const attempts: number[] = [];
   const errors: string[] = [];
+  let fewer = 0;
   const open = () => {
     const heard = new Map<string, (error: Error) => void>();
     const code = answer(attempts.push(Date.now()));
@@ -33,16 +39,18 @@ function world(answer: (attempt: number) => string | undefined) {
       connected() {},
       lost() {},
       ping() {},
-      tooManyWatched() {},
+      tooManyWatched() {
+        fewer += 1;
+      },
       report: ({ code }) => errors.push(code),
     },
   );
   connection.start();
   const pauses = () => attempts.slice(1).map((at, index) => at - (attempts[index] ?? 0));
-  return { pauses, errors, connection };
+  return { pauses, errors, connection, fewer: () => fewer };
 }
 
-test.each(['UNAUTHENTICATED', 'TOO_MANY_SESSIONS', 'PAYLOAD_TOO_LARGE'])(
+test.each(codesThatComeBack('slowly'))(
   '%s is tried again slower and slower, up to five minutes, and told once',
   async (code) => {
     const { pauses, errors, connection } = world(() => code);
@@ -59,12 +67,19 @@ test.each(['UNAUTHENTICATED', 'TOO_MANY_SESSIONS', 'PAYLOAD_TOO_LARGE'])(
   },
 );
 
-test('a server that is away, or busy, is tried every 15 s at least, however long', async () => {
-  for (const code of ['', 'UNAVAILABLE']) {
+test.each(['', ...codesThatComeBack('soon'), 'A_CODE_OF_A_LATER_SERVER'])(
+  'a server that is away, or refuses for a time (%s), is tried every 15 s at least, however long',
+  async (code) => {
     const { pauses } = world(() => code);
     await vi.advanceTimersByTimeAsync(3_600_000);
     expect(Math.max(...pauses())).toBeLessThanOrEqual(15_000);
-  }
+  },
+);
+
+test('with too many watched it comes back soon, since the next handshake names fewer', async () => {
+  const { pauses, fewer } = world((attempt) => (attempt === 1 ? 'TOO_MANY_WATCHED' : undefined));
+  await vi.advanceTimersByTimeAsync(1000);
+  expect([fewer(), pauses().length]).toEqual([1, 1]);
 });
 
 test('an attempt that hangs is given up after 20 s, and the next one follows without a pause', async () => {
@@ -75,7 +90,9 @@ test('an attempt that hangs is given up after 20 s, and the next one follows wit
   for (const pause of late) expect(pause).toBeLessThanOrEqual(20_100);
 });
 
-test.each(['FORBIDDEN', 'INVALID_REQUEST', 'INVALID_USER_ID'])('%s ends it, with the reason', async (code) => {
+const forEver = codesThatComeBack('never').filter((code) => code !== 'TOO_MANY_WATCHED');
+
+test.each(forEver)('%s ends it, with the reason', async (code) => {
   const { pauses, errors, connection } = world(() => code);
   await vi.advanceTimersByTimeAsync(600_000);
   expect(pauses()).toEqual([]);

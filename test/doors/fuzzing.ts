@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { z } from 'zod';
-import { ERRORS } from '../../src/errors.ts';
+import { ERRORS } from '../../src/protocol/errors.ts';
 import { CLIENT_EVENTS, type ClientEvent } from '../../src/protocol/socket.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import type { Deployment } from '../support/deployment.ts';

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { ERRORS, httpErrorBody, RollcallError, retryAfterSeconds, socketErrorBody } from '../../src/errors.ts';
+import { httpErrorBody, RollcallError, retryAfterSeconds, socketErrorBody } from '../../src/errors.ts';
+import { ERRORS } from '../../src/protocol/errors.ts';
 
 describe('errors', () => {
   test('each code has the HTTP status that was promised', () => {
@@ -62,7 +63,9 @@ describe('errors', () => {
 
   test('who may come back is told what to retry: nobody is sent away for good by an outage', () => {
     for (const [code, { statusCode, retry, reconnect }] of Object.entries(ERRORS)) {
-      if (statusCode === 429 || statusCode === 503) expect([code, retry, reconnect]).toEqual([code, true, true]);
+      if (statusCode !== 429 && statusCode !== 503) continue;
+      // Too soon a heartbeat refuses no handshake.
+      expect([code, retry, reconnect]).toEqual([code, true, code === 'HEARTBEAT_TOO_SOON' ? null : 'soon']);
     }
   });
 });

@@ -5,7 +5,7 @@ import { freePort } from '../../scripts/embedded/free-port.ts';
 import { run } from '../../scripts/embedded/programs.ts';
 import { providePromtool } from '../../scripts/embedded/promtool.ts';
 import { ConfigError, readConfig } from '../../src/config/config.ts';
-import { ERRORS } from '../../src/errors.ts';
+import { ERRORS } from '../../src/protocol/errors.ts';
 import { Deployment } from '../support/deployment.ts';
 import { LOCK } from '../support/metrics.ts';
 import { temporaryRoom } from '../support/temporary.ts';
@@ -61,10 +61,9 @@ describe('the manual', () => {
   });
 
   test('lists every error code with its status and what the other side may do', () => {
-    const yes = (is: boolean) => (is ? 'yes' : 'no');
     const listed = rowsBelow('Error codes').map(([code, status, retry, reconnect]) => [code, status, retry, reconnect]);
     const table = Object.entries(ERRORS).map(([code, { statusCode, retry, reconnect }]) => {
-      return [code, String(statusCode), yes(retry), yes(reconnect)];
+      return [code, String(statusCode), retry ? 'yes' : 'no', reconnect ?? '–'];
     });
     expect([...listed].sort()).toEqual(table.sort());
   });

@@ -2,8 +2,8 @@ import { createHmac, createSecretKey, generateKeyPairSync, type KeyObject } from
 import { type JWTPayload, SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
-import type { ErrorCode } from '../../src/errors.ts';
 import { createLogger } from '../../src/log.ts';
+import type { ErrorCode } from '../../src/protocol/errors.ts';
 import { type Authenticator, createAuthenticator } from '../../src/web/auth/auth.ts';
 
 const secret = 'a secret of rather more than thirty-two bytes';

@@ -1,6 +1,7 @@
 import { errors } from 'jose';
-import { type ErrorCode, RollcallError } from '../../errors.ts';
+import { RollcallError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
+import type { ErrorCode } from '../../protocol/errors.ts';
 
 /** Longer ones are not even looked at. REST hears of none: the headers of a request have no more room than that. */
 export const LONGEST_TOKEN = 16_384;

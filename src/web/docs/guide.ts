@@ -1,4 +1,4 @@
-import { ERRORS } from '../../errors.ts';
+import { ERRORS } from '../../protocol/errors.ts';
 import { LIMITS } from '../../protocol/vocabulary.ts';
 import { LONGEST_TOKEN } from '../auth/token-refusals.ts';
 import { PER_TEN_SECONDS } from '../limits/limits.ts';
