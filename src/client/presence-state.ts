@@ -1,3 +1,4 @@
+import { DETAIL_FIELDS } from '../presence/change.ts';
 import type { Detail, Presence } from './types.ts';
 
 /** A user as the server tells it, in a snapshot or in an event. */
@@ -52,5 +53,5 @@ function keepIfSame(known: Known | undefined, told: Told, detail: Readonly<Detai
 }
 
 function sameDetail(a: Detail, b: Detail): boolean {
-  return a === b || (a.availability === b.availability && a.text === b.text && a.emoji === b.emoji);
+  return DETAIL_FIELDS.every((field) => a[field] === b[field]);
 }

@@ -23,6 +23,9 @@ export const CAUSES = [
 ] as const;
 export type Cause = (typeof CAUSES)[number];
 
+/** The fields of a detail, in the order in which one is written down. */
+export const DETAIL_FIELDS = ['availability', 'text', 'emoji'] as const;
+
 /** What a user lets others see beside the status; with nothing in it: nothing. */
 export interface Detail {
   availability?: 'available' | 'busy' | undefined;

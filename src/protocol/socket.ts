@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { greeting, request } from './requests.ts';
 import {
-  Availability,
+  DETAIL_SHAPE,
   Detail,
   DeviceKind,
   ExpirySeconds,
@@ -46,12 +46,7 @@ export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>;
 export const WatchRequest = request({ userIds: UserIdList.min(1) });
 export type WatchRequest = z.infer<typeof WatchRequest>;
 
-export const SetDetailRequest = request({
-  availability: Availability.optional(),
-  text: line(LIMITS.textCharacters).optional(),
-  emoji: line(LIMITS.emojiCharacters).optional(),
-  expiresInSeconds: ExpirySeconds.optional(),
-});
+export const SetDetailRequest = request({ ...DETAIL_SHAPE, expiresInSeconds: ExpirySeconds.optional() });
 export type SetDetailRequest = z.infer<typeof SetDetailRequest>;
 
 export const LogoutRequest = request({ everywhere: z.boolean().optional() }).nullish();

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { DETAIL_FIELDS } from '../presence/change.ts';
 import { ID_PATTERN } from '../presence/ids.ts';
 import { request } from './requests.ts';
 
@@ -60,12 +61,15 @@ export const Availability = z.enum(['available', 'busy']);
 /** How long something holds, fractions allowed. */
 export const ExpirySeconds = z.number().positive().max(LIMITS.expirySeconds);
 
-/** What a user lets others see beside the status. */
-export const Detail = z.object({
+/** The fields of a detail, as they are shown and as they are set. */
+export const DETAIL_SHAPE = {
   availability: Availability.optional(),
   text: line(LIMITS.textCharacters).optional(),
   emoji: line(LIMITS.emojiCharacters).optional(),
-});
+} satisfies Record<(typeof DETAIL_FIELDS)[number], z.ZodType>;
+
+/** What a user lets others see beside the status. */
+export const Detail = z.object(DETAIL_SHAPE);
 export type Detail = z.infer<typeof Detail>;
 
 export const StatusPayload = z

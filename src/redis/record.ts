@@ -1,4 +1,4 @@
-import type { Cause, Detail } from '../presence/change.ts';
+import { type Cause, DETAIL_FIELDS, type Detail } from '../presence/change.ts';
 import type { DeviceKind, Session, SessionState, Standing } from '../presence/session.ts';
 
 /** A user's record in Redis, as lua/lib-record.lua reads it. */
@@ -69,8 +69,8 @@ export function parseRecord(flat: string[]): UserRecord {
 }
 
 /** The one spelling of a detail, so that scripts can compare two; '' says nothing. */
-export function detailText({ availability, text, emoji }: Detail): string {
-  const json = JSON.stringify({ availability, text, emoji });
+export function detailText(detail: Detail): string {
+  const json = JSON.stringify(detail, [...DETAIL_FIELDS]);
   return json === '{}' ? '' : json;
 }
 

@@ -1,7 +1,7 @@
 import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { clearHidden, saveDetail, saveHidden } from '../postgres/users.ts';
-import type { Claims, Detail, StoredUser } from '../presence/change.ts';
+import { type Claims, DETAIL_FIELDS, type Detail, type StoredUser } from '../presence/change.ts';
 import type { SetDetailRequest } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import { FollowUps } from '../queues/follow-ups.ts';
@@ -99,8 +99,9 @@ export class Presence implements PresenceApi {
    */
   async setDetail(userId: string, request: SetDetailRequest, restore: () => Promise<void>): Promise<Detail> {
     const { store, db } = this.#stores;
-    const { availability, text, emoji, expiresInSeconds } = request;
-    const detail = { ...(availability && { availability }), ...(text && { text }), ...(emoji && { emoji }) };
+    const { expiresInSeconds } = request;
+    const said = DETAIL_FIELDS.filter((field) => request[field]);
+    const detail: Detail = Object.fromEntries(said.map((field) => [field, request[field]]));
     const expiresInMs = expiresInSeconds === undefined ? null : Math.max(1, Math.round(expiresInSeconds * 1000));
     const setAt = await this.#redisNow(userId);
     return orUnavailable(async () => {

@@ -8,6 +8,7 @@ import {
   type Known,
   type Told,
 } from '../../src/client/presence-state.ts';
+import { DETAIL_FIELDS } from '../../src/presence/change.ts';
 
 const told = (version: number, more: Partial<Told> = {}): Told => ({
   userId: 'ada',
@@ -41,6 +42,18 @@ test('nobody renders again for news that show nothing new', () => {
   expect(later.presence).toBe(known.presence);
   expect(applySnapshot(known, told(7, { detail: { text: 'hi' } })).presence).toBe(known.presence);
 });
+
+test.each(DETAIL_FIELDS)(
+  'a detail whose %s alone is another is another, and the order of its fields says nothing',
+  (field) => {
+    const detail = { emoji: '📅', text: 'hi', availability: 'busy' } as const;
+    const known = applySnapshot(undefined, told(5, { detail }));
+    const { [field]: _, ...less } = detail;
+    expect(applyChange(known, told(6, { detail: less })).presence.detail).toEqual(less);
+    const { availability, text, emoji } = detail;
+    expect(applyChange(known, told(6, { detail: { availability, text, emoji } })).presence).toBe(known.presence);
+  },
+);
 
 test('an event without a detail keeps the detail, a snapshot without one clears it', () => {
   const known = applySnapshot(undefined, told(5, { detail: { text: 'hi', availability: 'busy' } }));

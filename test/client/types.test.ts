@@ -1,6 +1,7 @@
 import { expectTypeOf, test } from 'vitest';
 import type { Told } from '../../src/client/presence-state.ts';
 import type { Activity, Detail, DeviceKind, Indicator, IndicatorKind } from '../../src/client/types.ts';
+import type { DETAIL_FIELDS, Detail as StoredDetail } from '../../src/presence/change.ts';
 import type { Device } from '../../src/protocol/http.ts';
 import type { IndicatorChange, StatusChange } from '../../src/protocol/socket.ts';
 import type { Detail as WireDetail } from '../../src/protocol/vocabulary.ts';
@@ -12,6 +13,8 @@ test('what the client shows is what the protocol says', () => {
   expectTypeOf<StatusChange>().toExtend<Told>();
   expectTypeOf<Told>().toExtend<StatusChange>();
   expectTypeOf<Detail>().toEqualTypeOf<WireDetail>();
+  expectTypeOf<StoredDetail>().toEqualTypeOf<WireDetail>();
+  expectTypeOf<(typeof DETAIL_FIELDS)[number]>().toEqualTypeOf<keyof WireDetail>();
   expectTypeOf<DeviceKind>().toEqualTypeOf<WireDevice['kind']>();
   expectTypeOf<Activity>().toEqualTypeOf<WireDevice['state']>();
   expectTypeOf<IndicatorKind>().toEqualTypeOf<IndicatorChange['kind']>();
