@@ -1,12 +1,13 @@
 -- needs: stored
 -- PostgreSQL has answered for users whose record was made without it, whom Redis lost while they were active, or of whom a
 -- failover left less than had been told and recorded.
--- ARGV  5.. in twos: user, the stored user (lib-stored.lua)
+-- ARGV  5.. in twos: userId, storedText (the stored user, lib-stored.lua)
 -- Returns { wake, user, timeout job to add, its delay (ms), … }
 local result = { 0 }
 for n = 5, #ARGV, 2 do
-  local stored = storedUser(ARGV[n + 1])
-  local u = load(ARGV[n]) or newUser(ARGV[n])
+  local userId, storedText = ARGV[n], ARGV[n + 1]
+  local stored = storedUser(storedText)
+  local u = load(userId) or newUser(userId)
   if u.fresh or u.choiceUnknown then
     applyStored(u, stored)
     settle(u)
@@ -31,7 +32,7 @@ for n = 5, #ARGV, 2 do
       elseif not same then announce(u, false, u.hiddenUntil and 'manual' or 'timeout') end
     end
     if later or newer then save(u) end
-    redis.call('SREM', KEYS[6], u.id)
+    redis.call('SREM', choiceUnknownKey, u.id)
   end
 end
 return wake(result)

@@ -1,9 +1,14 @@
 -- How many users of a shard are active, and were seen since some moments.
--- KEYS  1 seen  2 due  3 apartDue  4 apartActive
--- ARGV  1 now (ms)  2.. moments (ms)
+-- KEYS  1 seenKey  2 dueKey  3 apartDueKey  4 apartActiveKey
+-- ARGV  1 now (ms)  2.. moment (ms)
 -- Returns { active, seen since the first moment, … }
-local later = '(' .. ARGV[1]
+local seenKey, dueKey, apartDueKey, apartActiveKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local now = ARGV[1]
+local later = '(' .. now
 local function ahead(key) return redis.call('ZCOUNT', key, later, '+inf') end
-local result = { ahead(KEYS[2]) - ahead(KEYS[3]) + ahead(KEYS[4]) }
-for n = 2, #ARGV do result[n] = redis.call('ZCOUNT', KEYS[1], ARGV[n], '+inf') end
+local result = { ahead(dueKey) - ahead(apartDueKey) + ahead(apartActiveKey) }
+for n = 2, #ARGV do
+  local moment = ARGV[n]
+  result[n] = redis.call('ZCOUNT', seenKey, moment, '+inf')
+end
 return result

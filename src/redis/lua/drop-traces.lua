@@ -1,29 +1,28 @@
 -- needs: record
 -- PostgreSQL has erased somebody: what was made of them meanwhile by whatever was on its way goes too, unless they came back.
--- KEYS  2 outbox; who is gone stands beside it for those who record what is in it, until they have come past this moment,
---       whoever they are by then
--- ARGV  5 user  6 1: what is in the outbox by now is not to be recorded
--- Returns { 0, this moment (ms) where nobody is here by that id, else 0 }
-
+-- Who is gone stands beside the outbox for those who record what is in it, until they have come past this moment, whoever they
+-- are by then.
+-- ARGV  5 userId  6 isRecording: 1 where what is in the outbox by now is not to be recorded
+-- Returns { 0, this moment (ms) where nobody is here by that userId, else 0 }
+local userId, isRecording = ARGV[5], ARGV[6]
 -- Where nobody records anything for so long, the outbox has more to lose than this.
 local GONE_KEPT_MS = 86400000
-local id = ARGV[5]
-local u = load(id)
+local u = load(userId)
 if u and (u.announced or next(u.sessions) ~= nil) then return { 0, 0 } end
-redis.call('DEL', recordKey(id), statusKey(id), lastSeenKey(id))
-for _, key in ipairs({ due, KEYS[9], KEYS[10], KEYS[11] }) do redis.call('ZREM', key, id) end
-redis.call('SREM', KEYS[5], id)
-redis.call('SREM', KEYS[6], id)
-redis.call('SREM', restrictedKey, id)
+redis.call('DEL', recordKey(userId), statusKey(userId), lastSeenKey(userId))
+for _, key in ipairs({ dueKey, seenKey, apartDueKey, apartActiveKey }) do redis.call('ZREM', key, userId) end
+redis.call('SREM', unrecordedKey, userId)
+redis.call('SREM', choiceUnknownKey, userId)
+redis.call('SREM', restrictedKey, userId)
 -- A change that was made in the meantime, and erased with the rest.
-local revision, closedUntil = unpack(privacyFields(id, 'r', 'x'), 1, 2)
+local revision, closedUntil = unpack(privacyFields(userId, 'r', 'x'), 1, 2)
 if revision and not closedUntil then
-  redis.call('UNLINK', privacyKey(id))
-  closeToAll(id, NO_RECORD)
+  redis.call('UNLINK', privacyKey(userId))
+  closeToAll(userId, NO_RECORD)
 end
-if ARGV[6] == '1' then
-  local gone = outbox .. ':gone'
-  redis.call('HSET', gone, id, whole(now))
+if isRecording == '1' then
+  local gone = outboxKey .. ':gone'
+  redis.call('HSET', gone, userId, whole(now))
   redis.call('PEXPIRE', gone, GONE_KEPT_MS)
 end
 return { 0, whole(now) }

@@ -1,13 +1,13 @@
 -- needs: save
 -- Looks at users whose time has come and makes the transitions that are due. The one way to become inactive
 -- by silence: timeout jobs, due-at-once jobs and the sweep all end here.
--- ARGV  5.. in pairs: user, number of the timeout job that asks, or ''
+-- ARGV  5.. in twos: userId, ask (number of the timeout job that asks, or '')
 -- Returns { wake, next, announced, job, … } a triple per user: ms until its job is to look again, -1 where it
 --   need not; what was announced: '' | active | inactive; the number of its waiting job or ''
 local result = { 0 }
 for n = 5, #ARGV, 2 do
-  local u = load(ARGV[n])
-  local ask = ARGV[n + 1]
+  local userId, ask = ARGV[n], ARGV[n + 1]
+  local u = load(userId)
   local after, announced, job = -1, '', ''
   if u then
     local version = u.version
@@ -20,7 +20,7 @@ for n = 5, #ARGV, 2 do
     if at then after = math.max(jobDelay(u, at), hold() ~= '' and 1000 or 0) end
     job = u.job or ''
   else
-    redis.call('ZREM', due, ARGV[n])
+    redis.call('ZREM', dueKey, userId)
   end
   result[#result + 1] = after
   result[#result + 1] = announced

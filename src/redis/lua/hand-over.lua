@@ -1,7 +1,7 @@
 -- needs: save
 -- A draining web gives its sessions up without ending them: the clients come back elsewhere. One that nobody can claim again
 -- ends at once, quietly, where its user has another live session.
--- ARGV  5 handover (ms)  6.. in threes: user, session, conn
+-- ARGV  5 handover (ms)  6.. in threes: userId, sid, conn (sid: the session)
 -- Returns { wake, user, delay until it has to be settled (ms), … }
 local handover = tonumber(ARGV[5])
 local result = { 0 }
@@ -35,9 +35,9 @@ end
 
 local userIds, given = {}, {}
 for n = 6, #ARGV, 3 do
-  local id = ARGV[n]
-  if not given[id] then given[id] = {}; userIds[#userIds + 1] = id end
-  given[id][ARGV[n + 2]] = ARGV[n + 1]
+  local userId, sid, conn = ARGV[n], ARGV[n + 1], ARGV[n + 2]
+  if not given[userId] then given[userId] = {}; userIds[#userIds + 1] = userId end
+  given[userId][conn] = sid
 end
 for _, id in ipairs(userIds) do
   local u = load(id)

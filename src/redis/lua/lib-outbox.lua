@@ -6,7 +6,7 @@
 -- it, with blanks between, users whose timeout job has nothing to wait for any more, each with its number.
 local jobsGone = {}
 local function wake(result)
-  if appended then result[1] = result[1] + wakeBoth(KEYS[7], KEYS[8]) end
+  if appended then result[1] = result[1] + wakeBoth(wakeDeliverKey, wakeRecordKey) end
   if #jobsGone > 0 then result[1] = result[1] .. ' ' .. table.concat(jobsGone, ' ') end
   return result
 end
@@ -14,22 +14,22 @@ end
 -- Protects memory while PostgreSQL or the workers stay away: history is dropped, last_seen is not.
 local outboxLength
 local function trimToCap()
-  outboxLength = outboxLength and outboxLength + 1 or redis.call('XLEN', outbox)
+  outboxLength = outboxLength and outboxLength + 1 or redis.call('XLEN', outboxKey)
   if outboxLength <= OUTBOX_CAP then return end
-  local oldest = redis.call('XRANGE', outbox, '-', '+', 'COUNT', 100)
+  local oldest = redis.call('XRANGE', outboxKey, '-', '+', 'COUNT', 100)
   for _, entry in ipairs(oldest) do
     local fields = entry[2]
     for n = 1, #fields, 2 do
-      if fields[n] == 'u' then redis.call('SADD', KEYS[5], fields[n + 1]) end
+      if fields[n] == 'u' then redis.call('SADD', unrecordedKey, fields[n + 1]) end
     end
-    redis.call('XDEL', outbox, entry[1])
+    redis.call('XDEL', outboxKey, entry[1])
   end
   outboxLength = outboxLength - #oldest
 end
 
 local function append(u, ...)
-  if trace == '' then lastAppended = redis.call('XADD', outbox, '*', 'u', u.id, ...)
-  else lastAppended = redis.call('XADD', outbox, '*', 't', trace, 'u', u.id, ...) end
+  if trace == '' then lastAppended = redis.call('XADD', outboxKey, '*', 'u', u.id, ...)
+  else lastAppended = redis.call('XADD', outboxKey, '*', 't', trace, 'u', u.id, ...) end
   appended = true
   trimToCap()
 end

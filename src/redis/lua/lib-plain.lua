@@ -26,7 +26,7 @@ local function takePlainly(shard, id, sid, conn, age, state)
   local plain = value and not known[4] and (heardBefore or 0) + ttl > now and string.sub(value, 1, #conn + 3) == conn .. '|l|'
     and (state == '' or string.match(value, '^[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|([^|]*)|') == state)
   -- `XX` fails where the user's deadline has passed or they appear inactive.
-  if not plain or not redis.call('SET', statusKey(id), 'active', 'PX', ARGV[3], 'XX') then return false end
+  if not plain or not redis.call('SET', statusKey(id), 'active', 'PX', ttlText, 'XX') then return false end
   taken[#taken + 1] = { shard, id, key, 'b:' .. sid, now - age, heardBefore, detailUntil }
   lastSeenKeys[#lastSeenKeys + 1] = lastSeenKey(id)
   return true
@@ -69,7 +69,7 @@ local function unmarkPlain(shard, id)
   end
 end
 
-local function writePlain(shard, dueKey, seenKey, apartDueKey, apartActiveKey)
+local function writePlain(shard, dueSet, seenSet, apartDueSet, apartActiveSet)
   local function write(key, scores, score)
     local flat = {}
     for id, own in pairs(scores or {}) do
@@ -78,8 +78,8 @@ local function writePlain(shard, dueKey, seenKey, apartDueKey, apartActiveKey)
     end
     for n = 1, #flat, 2000 do redis.call('ZADD', key, unpack(flat, n, math.min(n + 1999, #flat))) end
   end
-  write(dueKey, moved[shard])
-  write(seenKey, heard[shard])
-  write(apartDueKey, apart[shard])
-  write(apartActiveKey, apart[shard], expires)
+  write(dueSet, moved[shard])
+  write(seenSet, heard[shard])
+  write(apartDueSet, apart[shard])
+  write(apartActiveSet, apart[shard], expires)
 end

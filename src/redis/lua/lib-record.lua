@@ -1,22 +1,23 @@
 -- needs: time privacy budget
 -- A user's record, as it is read and as scripts work with it; and what every script that has one is given.
 --
--- KEYS  1 due          sorted set: user → the moment (ms) this user has to be looked at again
---       2 outbox       stream of changes, read by the groups `deliver` and `record`
---       3 pulse        when a process last reached this Redis (ms)
---       4 hold         'all' while nothing may be expired, because Redis was out of reach; 'beats' while nobody may be taken
---                      for silent, because a web is behind with beats
---       5 unrecorded   set: users whose changes the outbox had to drop before they were recorded
---       6 choiceUnknown set: users whose choices are unknown because PostgreSQL was away
---       7 wakeDeliver  exists while a wake-up of the group `deliver` is on its way
---       8 wakeRecord   the same for `record`
---       9 seen         sorted set: user → last seen, as others may know it (ms); also of users who are long gone
---      10 apartDue     sorted set: user → due, of those whose `due` is not the moment until which they are active
---      11 apartActive  sorted set: of the same, user → until when they are active (ms); together they tell how many are
---      12 erased       sorted set: connections that are refused without a record that says so, by until when (ms)
---      13 never        in a cluster alone: a key that does not exist, so that no script runs while its slot is being moved
--- ARGV  1 to 4: see lib-time.lua
---    last trace        W3C's `traceparent` of what caused this, or ''; taken away here, so that lists of arguments end before
+-- KEYS  1 dueKey: sorted set, user → the moment (ms) this user has to be looked at again
+--       2 outboxKey: stream of changes, read by the groups `deliver` and `record`
+--       3 pulseKey: when a process last reached this Redis (ms)
+--       4 holdKey: 'all' while nothing may be expired, because Redis was out of reach; 'beats' while nobody may be taken for
+--         silent, because a web is behind with beats
+--       5 unrecordedKey: set of users whose changes the outbox had to drop before they were recorded
+--       6 choiceUnknownKey: set of users whose choices are unknown because PostgreSQL was away
+--       7 wakeDeliverKey: exists while a wake-up of the group `deliver` is on its way
+--       8 wakeRecordKey: the same for `record`
+--       9 seenKey: sorted set, user → last seen, as others may know it (ms); also of users who are long gone
+--      10 apartDueKey: sorted set, user → due, of those whose `due` is not the moment until which they are active
+--      11 apartActiveKey: sorted set, of the same, user → until when they are active (ms); together they tell how many are
+--      12 erasedKey: sorted set of connections that are refused without a record that says so, by until when (ms); nothing in it
+--         says whose they were
+--    In a cluster there is one more, which does not exist, so that no script runs while its slot is being moved.
+-- ARGV  from 1 to 4 see lib-time.lua; the last one is W3C's `traceparent` of what caused this, or '': it is taken away here, so
+--       that lists of arguments end before
 --
 -- A user's record is the hash `user:sessions:<id>`:
 --   v   version of the last change            a   1 while the user is announced active
@@ -35,7 +36,10 @@
 -- `standing` is l (live), p (made by a POST), g (closed, in its grace) or h (handed over by a draining web).
 -- `deadline` is empty where it follows from the last sign of life.
 
-local due, outbox = KEYS[1], KEYS[2]
+local dueKey, outboxKey, pulseKey, holdKey, unrecordedKey, choiceUnknownKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local wakeDeliverKey, wakeRecordKey, seenKey, apartDueKey, apartActiveKey = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
+local erasedKey = KEYS[12]
+local trace = table.remove(ARGV)
 
 local OUTBOX_CAP = 100000
 local MAX_TOMBSTONES = 64
@@ -43,7 +47,6 @@ local FLICKER = 10000
 local endedBy = { timeout = true, disconnect = true, handover = true }
 local NOBODY = '-'
 
-local trace = table.remove(ARGV)
 local appended, lastAppended = false, nil
 
 -- When the user signed out everywhere last (ms): who was connected before is not let in again.
@@ -71,8 +74,8 @@ end
 local holdCached
 local function hold()
   if holdCached == nil then
-    local beat = tonumber(redis.call('GET', KEYS[3]) or '')
-    holdCached = beat ~= nil and now - beat > 1500 and 'all' or redis.call('GET', KEYS[4]) or ''
+    local beat = tonumber(redis.call('GET', pulseKey) or '')
+    holdCached = beat ~= nil and now - beat > 1500 and 'all' or redis.call('GET', holdKey) or ''
   end
   return holdCached
 end
@@ -185,9 +188,9 @@ end
 
 -- The same for connections that no record speaks of.
 local function refuseFromNow(conns)
-  redis.call('ZREMRANGEBYSCORE', KEYS[12], '-inf', whole(now))
-  for _, conn in ipairs(conns) do redis.call('ZADD', KEYS[12], whole(now + 2 * ttl), conn) end
-  redis.call('PEXPIRE', KEYS[12], whole(2 * ttl))
+  redis.call('ZREMRANGEBYSCORE', erasedKey, '-inf', whole(now))
+  for _, conn in ipairs(conns) do redis.call('ZADD', erasedKey, whole(now + 2 * ttl), conn) end
+  redis.call('PEXPIRE', erasedKey, whole(2 * ttl))
 end
 
 local function isBuried(u, conn)

@@ -33,8 +33,8 @@ local function noteCount(u, activeUntil, dueAt)
   local function note(key, at)
     if at and not plain then redis.call('ZADD', key, whole(at), u.id) else redis.call('ZREM', key, u.id) end
   end
-  note(KEYS[10], dueAt)
-  note(KEYS[11], activeUntil)
+  note(apartDueKey, dueAt)
+  note(apartActiveKey, activeUntil)
 end
 
 -- Writes the record back and makes the other keys agree with it. Returns nextDue.
@@ -103,10 +103,10 @@ local function save(u)
   else
     redis.call('DEL', statusKey(u.id))
   end
-  if lastSeen and moved then redis.call('ZADD', KEYS[9], lastSeen, u.id) end
+  if lastSeen and moved then redis.call('ZADD', seenKey, lastSeen, u.id) end
   if lastSeen and not u.forgotten and (moved or wasForgotten) then redis.call('SET', lastSeenKey(u.id), iso(u.lastSeen)) end
-  if u.choiceUnknown then redis.call('SADD', KEYS[6], u.id)
-  elseif wasChoiceUnknown or u.fresh then redis.call('SREM', KEYS[6], u.id)
+  if u.choiceUnknown then redis.call('SADD', choiceUnknownKey, u.id)
+  elseif wasChoiceUnknown or u.fresh then redis.call('SREM', choiceUnknownKey, u.id)
   end
 
   local at = nextDue(u)
@@ -114,10 +114,10 @@ local function save(u)
   if at and at <= now and next(u.sessions) and hold() == 'beats' then at = now + 1000 end
   if wasApart or u.hiddenUntil or u.detailUntil or u.choiceUnknown or u.owed then noteCount(u, isVisible(u) and latest, at) end
   if at then
-    redis.call('ZADD', due, whole(at), u.id)
+    redis.call('ZADD', dueKey, whole(at), u.id)
     if not u.fresh and not u.hadSession then redis.call('PERSIST', u.key) end
   else
-    redis.call('ZREM', due, u.id)
+    redis.call('ZREM', dueKey, u.id)
     -- Long enough for every tombstone; the version goes on from PostgreSQL and the clock.
     redis.call('PEXPIRE', u.key, whole(2 * ttl + 60000))
   end

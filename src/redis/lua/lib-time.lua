@@ -1,14 +1,14 @@
--- The clock, names of keys and numbers, for scripts whose ARGV begins with
---   1 stem   what stands before `user:…` in a key
---   2 tag    the hash tag of the shard with a trailing colon, or nothing
---   3 ttl    PRESENCE_TTL in ms
---   4 sentAt when the caller sent this, as far as it knows Redis's clock; 0: unknown
-local stem, tag, ttl = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- The clock, names of keys and numbers, for scripts whose arguments begin with
+-- ARGV  1 stem: what stands before `user:…` in a key
+--       2 tag: the hash tag of the shard with a trailing colon, or nothing
+--       3 ttlText: PRESENCE_TTL in ms
+--       4 sentAt: when the caller sent this, as far as it knows Redis's clock (ms); 0: unknown
+local stem, tag, ttlText, sentAt = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local ttl = tonumber(ttlText)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- A command that waited in a socket buffer while Redis stood still happened earlier than now. Below a second
 -- the difference is noise of the estimate.
-local sentAt = tonumber(ARGV[4])
 local lateness = (sentAt > 0 and now - sentAt > 1000) and now - sentAt or 0
 
 local function whole(n)

@@ -2,21 +2,21 @@
 -- Signs out one session, or all of a user's. With the last one the user is inactive at once and no longer
 -- appears inactive by choice.
 -- A logout that was answered and that Redis may have lost since is said again: it ends what it ended then, and nothing else.
--- ARGV  5 user  6 session, '' for all  7 conn: only where this connection holds the session; '' for any
---       8 '' or, said again, its age (ms)  9 connections that it ended then, with blanks between
+-- ARGV  5 userId  6 only: the session, '' for all  7 holder: only where this connection holds the session; '' for any
+--       8 age: '' or, said again, how long ago (ms)  9 endedThen: connections that it ended then, with blanks between
 -- Returns { wake, code, delay until the user has to be settled (ms, 0: not needed), ended connections }
 --   code: ok | missing (no such session)
-local only = ARGV[6]
-local again = ARGV[8] ~= ''
-local moment = again and now - tonumber(ARGV[8]) - lateness or now
+local userId, only, holder, age, endedThen = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local again = age ~= ''
+local moment = again and now - tonumber(age) - lateness or now
 if only == '' then
   -- Redis may not know all who are here, and hear of them later.
-  redis.call('SET', signedOutKey(ARGV[5]), whole(math.max(moment, signedOutAt(ARGV[5]) or 0)), 'PX', whole(2 * ttl + 60000))
+  redis.call('SET', signedOutKey(userId), whole(math.max(moment, signedOutAt(userId) or 0)), 'PX', whole(2 * ttl + 60000))
 end
-local u = load(ARGV[5])
+local u = load(userId)
 if again then
   local refused, ended = {}, {}
-  for conn in string.gmatch(ARGV[9], '%S+') do
+  for conn in string.gmatch(endedThen, '%S+') do
     refused[conn] = true
     ended[#ended + 1] = conn
   end
@@ -38,19 +38,19 @@ if again then
   return wake({ 0, 'ok', at and math.max(at - now, 0) or 0, table.concat(conns, ' ') })
 end
 if not u then
-  if only ~= '' and ARGV[7] == '' then return { 0, 'missing', 0, '' } end
+  if only ~= '' and holder == '' then return { 0, 'missing', 0, '' } end
   -- Nothing to end here, but PostgreSQL may hold a choice that ends with a logout.
-  tellRecord(newUser(ARGV[5]), true)
+  tellRecord(newUser(userId), true)
   return wake({ 0, 'ok', 0, '' })
 end
 settle(u)
 -- A connection whose session ended by silence signs the user out all the same, where nobody else is there.
-local alone = ARGV[7] ~= '' and next(u.sessions) == nil
-if only ~= '' and not alone and (not u.sessions[only] or (ARGV[7] ~= '' and u.sessions[only].conn ~= ARGV[7])) then
+local alone = holder ~= '' and next(u.sessions) == nil
+if only ~= '' and not alone and (not u.sessions[only] or (holder ~= '' and u.sessions[only].conn ~= holder)) then
   save(u)
   return wake({ 0, 'missing', 0, '' })
 end
-if ARGV[7] ~= '' then bury(u, ARGV[7]) end
+if holder ~= '' then bury(u, holder) end
 local conns, ended = {}, only
 for sid, s in pairs(u.sessions) do
   if only == '' or sid == only then

@@ -1,28 +1,30 @@
 -- needs: stored
 -- A session opens, or is made again after Redis lost it (mode `restore`).
--- ARGV  5 user  6 session  7 conn  8 age of this sign of life (ms)  9 age of the connection (ms)
---      10 kind  11 state (a|i)  12 name  13 sessions allowed  14 mode: connect | restore  15 claims (JSON) or ''
---      16 the stored user (lib-stored.lua)
+-- ARGV  5 userId  6 sid: the session  7 conn  8 beatAge: of this sign of life (ms)  9 connAge: of the connection (ms)
+--      10 kind  11 state: a | i  12 name  13 maxSessions  14 mode: connect | restore  15 claims (JSON) or ''
+--      16 storedText: the stored user (lib-stored.lua)
 -- Returns { wake, code, version, active 1|0, number of the timeout job to add or '', its delay (ms) }
 --   code: ok | stored (ask PostgreSQL first) | full (too many sessions) | replaced, logout (this connection was ended)
 --         stale (restore: its last sign of life is older than a TTL)
-local id, sid, conn = ARGV[5], ARGV[6], ARGV[7]
-local restoring = ARGV[14] == 'restore'
-local beat = now - tonumber(ARGV[8]) - lateness
+local userId, sid, conn, beatAge, connAge = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+local kind, state, name, maxSessions, mode = ARGV[10], ARGV[11], ARGV[12], tonumber(ARGV[13]), ARGV[14]
+local claims, storedText = ARGV[15], ARGV[16]
+local restoring = mode == 'restore'
+local beat = now - beatAge - lateness
 
-local u = load(id)
-local stored = storedUser(ARGV[16])
+local u = load(userId)
+local stored = storedUser(storedText)
 if not u then
   if not stored then return { 0, 'stored', 0, 0, '', 0 } end
-  u = newUser(id)
+  u = newUser(userId)
 end
 if stored and (u.fresh or u.choiceUnknown) then applyStored(u, stored) end
 if restoring then
   if u.fresh and beat + ttl <= now then return { 0, 'stale', 0, 0, '', 0 } end
   -- Nothing is made of somebody who was erased, or had signed out before Redis was lost.
-  local refused = u.fresh and (tonumber(redis.call('ZSCORE', KEYS[12], conn)) or 0) > now
-  local signedOut = signedOutAt(id)
-  if refused or (signedOut and now - tonumber(ARGV[9]) - lateness <= signedOut) then return { 0, 'logout', 0, 0, '', 0 } end
+  local refused = u.fresh and (tonumber(redis.call('ZSCORE', erasedKey, conn)) or 0) > now
+  local signedOut = signedOutAt(userId)
+  if refused or (signedOut and now - connAge - lateness <= signedOut) then return { 0, 'logout', 0, 0, '', 0 } end
 end
 local wasFresh = u.fresh
 settle(u)
@@ -46,7 +48,7 @@ local counted = 0
 for other, s in pairs(u.sessions) do
   if other ~= sid and s.standing == 'l' then counted = counted + 1 end
 end
-if not restoring and counted >= tonumber(ARGV[13]) then return answer('full') end
+if not restoring and counted >= maxSessions then return answer('full') end
 
 if previous and previous.conn ~= conn and previous.conn ~= NOBODY then
   bury(u, previous.conn)
@@ -63,11 +65,10 @@ for other, s in pairs(u.sessions) do
 end
 
 putSession(u, sid, {
-  conn = conn, standing = 'l', at = now - tonumber(ARGV[9]) - lateness, beat = beat,
-  kind = ARGV[10], state = ARGV[11], name = ARGV[12],
+  conn = conn, standing = 'l', at = now - connAge - lateness, beat = beat, kind = kind, state = state, name = name,
 })
 seen(u, beat)
-if ARGV[15] ~= '' and wasFresh then u.claims = ARGV[15] end
+if claims ~= '' and wasFresh then u.claims = claims end
 edge(u, cause, sid)
 if u.claims then tellRecord(u, false) end
 return answer('ok', armJob(u))

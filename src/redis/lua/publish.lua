@@ -1,10 +1,12 @@
 -- Appends batches to the delivery stream. The running number lets a reader see that it missed something.
--- KEYS  1 delivery stream  2 its counter
--- ARGV  1 batches kept  2 how long they are kept (ms)  3.. batches (JSON)
+-- KEYS  1 deliveryKey: the stream  2 countKey: of what was ever appended
+-- ARGV  1 kept: how many batches at most  2 keptMs: for how long  3.. batch (JSON)
+local deliveryKey, countKey, kept, keptMs = KEYS[1], KEYS[2], ARGV[1], tonumber(ARGV[2])
 local id
 for n = 3, #ARGV do
-  local number = redis.call('INCR', KEYS[2])
-  id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'n', number, 'b', ARGV[n])
+  local batch = ARGV[n]
+  local number = redis.call('INCR', countKey)
+  id = redis.call('XADD', deliveryKey, 'MAXLEN', '~', kept, '*', 'n', number, 'b', batch)
 end
-redis.call('XTRIM', KEYS[1], 'MINID', string.format('%.0f', tonumber(string.match(id, '^%d+')) - tonumber(ARGV[2])))
+redis.call('XTRIM', deliveryKey, 'MINID', string.format('%.0f', tonumber(string.match(id, '^%d+')) - keptMs))
 return { id }

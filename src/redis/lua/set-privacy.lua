@@ -1,32 +1,32 @@
 -- needs: stored
 -- Who may see the user, as PostgreSQL has it. Where it is news it is told like a change, with a version of its own, so that
 -- every watcher who loses or regains sight is told so.
--- ARGV  5 user  6 what PostgreSQL has (JSON): revision, v, l (letters), open (nothing is restricted), previous (revision of
+-- ARGV  5 userId  6 wantedText: what PostgreSQL has (JSON): revision, v, l (letters), open (nothing is restricted), previous (revision of
 --         which the lists below are the differences, 0: not known), wasOpen, change (somebody made it just now, and it may be
 --         told), own (the user did), fa, fr, ba, br (friends and blocks, added and removed)
---       7 where the whole lists are gathered, or '' for the differences  8 how many entries there have to be
---       9 the stored user (lib-stored.lua)
+--       7 stagedKey: where the whole lists are gathered, or '' for the differences  8 stagedCount: how many entries there have to be
+--       9 storedText: the stored user (lib-stored.lua)
 -- Returns { wake, code, revision that stands here }
 --   code: ok | stored (ask PostgreSQL first; nothing has been done) | whole (the whole lists are needed) | old (what stands
 --         here is newer)
-local id, wanted, staged = ARGV[5], cjson.decode(ARGV[6]), ARGV[7]
-local u = load(id)
-local stored = storedUser(ARGV[9])
+local userId, wantedText, stagedKey, stagedCount, storedText = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
+local wanted, stored = cjson.decode(wantedText), storedUser(storedText)
+local u = load(userId)
 -- What was gathered for this attempt is of no use to the next one.
 local function refuse(code, revision)
-  if staged ~= '' then redis.call('UNLINK', staged) end
+  if stagedKey ~= '' then redis.call('UNLINK', stagedKey) end
   return { 0, code, whole(revision) }
 end
 if not u and not stored then return refuse('stored', 0) end
 
-local key = privacyKey(id)
-local standing, visibility, lastSeen = readPrivacy(id)
+local key = privacyKey(userId)
+local standing, visibility, lastSeen = readPrivacy(userId)
 local mark = u and u.mark or standing > 0 and whole(standing) or NO_RECORD
 local newMark = wanted.open and '0' or whole(wanted.revision)
 if wanted.revision < standing then return refuse('old', standing) end
 
 -- Somebody who was erased and came back begins anew: what the hash still has is of before.
-local isOfBefore = privacyFields(id, 'x')[1]
+local isOfBefore = privacyFields(userId, 'x')[1]
 if mark == '0' then visibility, lastSeen = 'e', 'e' end
 
 -- Of whom Redis knows that everybody may see them, and PostgreSQL says the same, there is nothing to keep.
@@ -35,25 +35,25 @@ local nothing = wanted.open and standing == 0 and (mark == '0' or mark == NO_REC
 local stands = standing > 0 and not isOfBefore
 local isKnown = (stands and standing == wanted.previous) or (wanted.wasOpen and (mark == '0' or (not u and standing == 0)))
 local isSame = stands and standing == wanted.revision
-local wasFound = privacyFields(id, 'q')[1]
-local overtaken, recent = overtakenBy(id, isKnown and visibility or 'e', wanted)
+local wasFound = privacyFields(userId, 'q')[1]
+local overtaken, recent = overtakenBy(userId, isKnown and visibility or 'e', wanted)
 if nothing then
-  if staged ~= '' then redis.call('UNLINK', staged) end
-  redis.call('SREM', restrictedKey, id)
+  if stagedKey ~= '' then redis.call('UNLINK', stagedKey) end
+  redis.call('SREM', restrictedKey, userId)
   -- A hash that says nothing would have PostgreSQL asked again and again.
   redis.call('UNLINK', key)
 else
-  if staged ~= '' then
+  if stagedKey ~= '' then
     -- What was gathered may have gone meanwhile.
-    if redis.call('HLEN', staged) ~= tonumber(ARGV[8]) then return refuse('whole', standing) end
+    if redis.call('HLEN', stagedKey) ~= stagedCount then return refuse('whole', standing) end
     redis.call('UNLINK', key)
-    if tonumber(ARGV[8]) > 0 then
-      redis.call('RENAME', staged, key)
+    if stagedCount > 0 then
+      redis.call('RENAME', stagedKey, key)
       redis.call('PERSIST', key)
     end
   elseif isSame then
     -- Friends who count no more are let go of once everybody has heard of it.
-    if not wanted.change and privacyFields(id, 's')[1] then return refuse('whole', standing) end
+    if not wanted.change and privacyFields(userId, 's')[1] then return refuse('whole', standing) end
     if not wanted.change then redis.call('HDEL', key, 'd') end
   else
     if not isKnown then return refuse('whole', standing) end
@@ -66,7 +66,7 @@ else
       fields[#fields + 1] = '1'
     end
   end
-  if staged == '' and not isSame then
+  if stagedKey == '' and not isSame then
     add('f:', wanted.fa)
     add('b:', wanted.ba)
     for _, other in ipairs(wanted.fr) do redis.call('HDEL', key, 'f:' .. other) end
@@ -82,10 +82,10 @@ else
   redis.call('HSET', key, unpack(fields))
   if wanted.open then
     redis.call('PEXPIRE', key, OPEN_REMEMBERED_MS)
-    redis.call('SREM', restrictedKey, id)
+    redis.call('SREM', restrictedKey, userId)
   else
     redis.call('PERSIST', key)
-    redis.call('SADD', restrictedKey, id)
+    redis.call('SADD', restrictedKey, userId)
   end
 end
 
@@ -102,7 +102,7 @@ if not u then
     redis.call('PEXPIRE', key, wanted.open and ERASED_MS or OPEN_REMEMBERED_MS)
   end
   if not news or stored.isNew or isOfBefore then return { 0, 'ok', whole(wanted.revision) } end
-  u = newUser(id)
+  u = newUser(userId)
   applyStored(u, stored)
 end
 u.mark = newMark

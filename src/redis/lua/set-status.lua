@@ -1,33 +1,33 @@
 -- needs: stored
 -- The user chooses: appear inactive, or be active again.
--- ARGV  5 user  6 status: active | inactive  7 ms until the choice ends, -1: never  8 claims (JSON) or ''
---       9 1 where PostgreSQL has already dropped the earlier choice
---      10 the stored user (lib-stored.lua)
+-- ARGV  5 userId  6 status: active | inactive  7 delay: ms until the choice ends, -1: never  8 claims (JSON) or ''
+--       9 cleared: 1 where PostgreSQL has already dropped the earlier choice  10 storedText: the stored user (lib-stored.lua)
 -- Returns { wake, code, active 1|0, lastSeen (ms) or '', version, timeout job to add or '', its delay, delay of the choice's end or -1 }
 --   code: ok | stored (ask PostgreSQL first) | clear (drop the earlier choice in PostgreSQL first)
-local u = load(ARGV[5])
-local stored = storedUser(ARGV[10])
+local userId, status, delay, claims, cleared = ARGV[5], ARGV[6], tonumber(ARGV[7]), ARGV[8], ARGV[9]
+local storedText = ARGV[10]
+local u = load(userId)
+local stored = storedUser(storedText)
 -- An earlier choice that is not known yet decides what others know of the user from now on.
 if (not u or u.choiceUnknown) and not stored then return { 0, 'stored', 0, '', 0, '', 0, -1 } end
-if not u then u = newUser(ARGV[5]) end
+if not u then u = newUser(userId) end
 if stored and (u.fresh or u.choiceUnknown) then applyStored(u, stored) end
 settle(u)
-if u.fresh and ARGV[8] ~= '' then u.claims = ARGV[8] end
+if u.fresh and claims ~= '' then u.claims = claims end
 
 local ends = -1
-if ARGV[6] == 'inactive' then
+if status == 'inactive' then
   u.choiceUnknown = nil
   if not u.hiddenUntil then
     if next(u.sessions) then seen(u, now) end
     u.hiddenSince = now
   end
-  local delay = tonumber(ARGV[7])
   u.hiddenUntil = delay < 0 and -1 or now + delay
   ends = delay
   edge(u, 'manual')
 else
   local wasHidden = u.hiddenUntil or u.choiceUnknown
-  if wasHidden and ARGV[9] ~= '1' then
+  if wasHidden and cleared ~= '1' then
     edge(u, 'manual')
     save(u)
     return wake({ 0, 'clear', 0, '', 0, '', 0, -1 })

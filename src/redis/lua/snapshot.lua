@@ -1,25 +1,25 @@
 -- needs: save status
 -- What others may know of some users, with their versions. Settles first, so that no state is shown whose event
 -- is not on its way.
--- ARGV  5 viewer, '' for one who sees everything  6 1: for a watcher, who is shown what was announced last and told of
---         whatever is still to be announced; 0: for one who only asks  7.. users
+-- ARGV  5 viewer: '' for one who sees everything  6 watches: 1 for a watcher, who is shown what was announced last and told of
+--         whatever is still to be announced; 0 for one who only asks  7.. userId
 -- Returns { wake, last id in the outbox, status, lastSeen, version, detail, access, … } five per user as in lib-status.lua
+local viewer, watches = ARGV[5], ARGV[6]
 local result = { 0, '0-0' }
-local watches = ARGV[6] == '1'
 for n = 7, #ARGV do
-  local id = ARGV[n]
-  local status, told, version, detail, mark = readStatus(id)
+  local userId = ARGV[n]
+  local status, told, version, detail, mark = readStatus(userId)
   if not status then
-    local u = load(id)
+    local u = load(userId)
     settle(u)
     save(u)
     -- While nothing may expire, what was announced last still stands.
-    local active = u.announced or (not watches and u.showing)
+    local active = u.announced or (watches ~= '1' and u.showing)
     status, version = active and 1 or u.choiceUnknown and -2 or 0, whole(u.version)
     told = u.lastSeen and whole(u.lastSeen) or ''
     detail = u.toldDetail == '?' and detailShown(u) or u.toldDetail
   end
-  show(result, ARGV[5], id, mark, status, told, version, detail)
+  show(result, viewer, userId, mark, status, told, version, detail)
 end
-result[2] = lastIdOf(outbox)
+result[2] = lastIdOf(outboxKey)
 return wake(result)

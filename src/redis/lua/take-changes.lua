@@ -2,11 +2,12 @@
 -- One step of draining the outboxes of some shards of a node for one group: acknowledge what was done, then read what is
 -- next. One drain of a shard at a time: the lease. What a dead drain left unacknowledged comes first.
 -- Reading nothing and giving the lease back is one step, so no wake-up can fall between.
--- KEYS  in fours, for a shard each: outbox, lease, wake, and who was erased and until when what was made of them is not to be
---       recorded. By the time nothing is left to be recorded, all of that has gone by.
--- ARGV  1 group  2 token of this drain  3 lease (ms)  4 how many of a shard  5.. for each shard how many ids are done, and they
+-- KEYS  1.. in fours: outboxKey, leaseKey, wakeKey, goneKey (of a shard; the last: who was erased and until when what was made of
+--       them is not to be recorded. By the time nothing is left to be recorded, all of that has gone by)
+-- ARGV  1 group  2 token: of this drain  3 leaseMs  4 count: how many of a shard
+--       5.. in lists: done, ids (of a shard; how many are done, and they)
 -- Returns for each shard { busy } | { empty } | { entries, as XREADGROUP gives them, { erased user, until (ms), … } }
-local group = ARGV[1]
+local group, token, leaseMs, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 
 local function before(a, b)
   local am, as = string.match(a, '^(%d+)-(%d+)$')
@@ -30,7 +31,7 @@ end
 
 local read
 function read(outbox, from)
-  local reply = redis.pcall('XREADGROUP', 'GROUP', group, 'drain', 'COUNT', ARGV[4], 'STREAMS', outbox, from)
+  local reply = redis.pcall('XREADGROUP', 'GROUP', group, 'drain', 'COUNT', count, 'STREAMS', outbox, from)
   if reply and reply.err then
     if not string.find(reply.err, 'NOGROUP', 1, true) then error(reply.err) end
     makeGroups(outbox)
@@ -61,15 +62,18 @@ local function goneAmong(entries, gone)
   return found
 end
 
-local function take(outbox, lease, wake, gone, from, to)
+-- Of a shard; `ids` are those that are done.
+local function take(outbox, lease, wake, gone, ids)
   local holder = redis.call('GET', lease)
   -- One that was to end by a clock that was set back since is free.
-  local lasts = redis.call('PTTL', lease) <= tonumber(ARGV[3])
-  if holder and holder ~= ARGV[2] and lasts then return { 'busy' } end
-  redis.call('SET', lease, ARGV[2], 'PX', ARGV[3])
+  local lasts = redis.call('PTTL', lease) <= leaseMs
+  if holder and holder ~= token and lasts then return { 'busy' } end
+  redis.call('SET', lease, token, 'PX', leaseMs)
   redis.call('DEL', wake)
-  for n = from, to do redis.call('XACK', outbox, group, ARGV[n]) end
-  if to >= from then trim(outbox) end
+  if #ids > 0 then
+    redis.call('XACK', outbox, group, unpack(ids))
+    trim(outbox)
+  end
   -- Everything that was handed out earlier goes first, also where it was more than is taken now.
   local entries = read(outbox, '0')
   if #entries == 0 then entries = read(outbox, '>') end
@@ -82,8 +86,10 @@ end
 local result = {}
 local at = 5
 for n = 1, #KEYS, 4 do
+  local outboxKey, leaseKey, wakeKey, goneKey = unpack(KEYS, n, n + 3)
   local done = tonumber(ARGV[at])
-  result[#result + 1] = take(KEYS[n], KEYS[n + 1], KEYS[n + 2], KEYS[n + 3], at + 1, at + done)
+  local ids = { unpack(ARGV, at + 1, at + done) }
+  result[#result + 1] = take(outboxKey, leaseKey, wakeKey, goneKey, ids)
   at = at + 1 + done
 end
 return result

@@ -1,4 +1,4 @@
 -- The clock of the node that has a key.
--- KEYS  1 any key of its
+-- KEYS  any key of its
 -- Returns { seconds, microseconds } as TIME does
 return redis.call('TIME')

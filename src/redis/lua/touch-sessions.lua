@@ -1,8 +1,8 @@
 -- needs: save plain
 -- Heartbeats of users of one shard of whom more may follow than that they are here: those that touch-plain left, and those
 -- that were kept while Redis was away.
--- ARGV  5.. in fives: user, session, conn, moment of the beat (ms) or, not above 0, its age with a minus, state said with it
---   (a, i or '')
+-- ARGV  5.. in fives: userId, sid, conn, moment, state (sid: the session; moment: of the beat, ms, or, not above 0, its age with a
+--       minus; state: said with it, a, i or '')
 -- Returns { wake, n, code, n, code, … } for the beats (counted from 1) that were not taken:
 --   missing  Redis does not know the session: open it again with mode `restore`
 --   replaced, logout   the session was taken over, or ended: close the connection
@@ -38,12 +38,12 @@ end
 
 for n = 0, (#ARGV - 4) / 5 - 1 do
   local base = 5 + n * 5
-  local id, sid, conn, moment, state = ARGV[base], ARGV[base + 1], ARGV[base + 2], tonumber(ARGV[base + 3]), ARGV[base + 4]
-  if moment > 0 then take(n + 1, id, sid, conn, moment, state)
-  elseif not takePlainly(0, id, sid, conn, lateness - moment, state) then
-    take(n + 1, id, sid, conn, now + moment - lateness, state)
+  local userId, sid, conn, moment, state = ARGV[base], ARGV[base + 1], ARGV[base + 2], tonumber(ARGV[base + 3]), ARGV[base + 4]
+  if moment > 0 then take(n + 1, userId, sid, conn, moment, state)
+  elseif not takePlainly(0, userId, sid, conn, lateness - moment, state) then
+    take(n + 1, userId, sid, conn, now + moment - lateness, state)
   end
 end
 writeTaken()
-writePlain(0, due, KEYS[9], KEYS[10], KEYS[11])
+writePlain(0, dueKey, seenKey, apartDueKey, apartActiveKey)
 return wake(result)
