@@ -17,6 +17,7 @@ import { reconnect } from './figures/reconnect.ts';
 import { redisMemory } from './figures/redis-memory.ts';
 import { rest } from './figures/rest.ts';
 import { start } from './figures/start.ts';
+import { statusChange } from './figures/status-change.ts';
 import { timeouts } from './figures/timeouts.ts';
 import type { Figure } from './measure/figure.ts';
 
@@ -31,6 +32,7 @@ export const figures: Record<string, Figure> = {
   memory,
   'redis-memory': redisMemory,
   change,
+  'status-change': statusChange,
   'close-to-told': closeToTold,
   timeouts,
   rest,

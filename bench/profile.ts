@@ -47,6 +47,18 @@ const works: Record<string, Work> = {
       await crowd.ask('connect', arrival(system, users, { perSecond: 40 }));
     };
   },
+  statuses: async (system, crowd) => {
+    const users = { prefix: 'user-', count: 200 };
+    const watchers = { prefix: 'watcher-', count: WATCHERS };
+    await crowd.ask('connect', arrival(system, users));
+    await crowd.ask('connect', arrival(system, watchers));
+    await crowd.ask('watch', watchers, users);
+    return async (seconds) => {
+      for (const status of ['inactive', 'active'] as const) {
+        await crowd.ask('say', users, status, 20 * seconds, 40);
+      }
+    };
+  },
   settings: async (system, crowd) => await restless(system, crowd, 'settings'),
   blocks: async (system, crowd) => await restless(system, crowd, 'blocks'),
   comings: async (system, crowd) => {

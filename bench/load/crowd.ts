@@ -3,7 +3,7 @@ import { textFrame } from './frames.ts';
 import { LightClient, type LightOptions, Refusal } from './light-client.ts';
 import { Beat, paced, pacedWork } from './pace.ts';
 import { signToken } from './tokens.ts';
-import { type CountFrom, type Told, ToldCount } from './told.ts';
+import { type Change, type CountFrom, type Told, ToldCount } from './told.ts';
 
 const HEARTBEAT = textFrame('42["heartbeat"]');
 const NOTE_EVERY_MS = 10;
@@ -90,6 +90,15 @@ export class Crowd {
       for (let at = 0; at < ids.length; at += 1000) {
         await this.#clients.get(watching[n] ?? '')?.ask('watch', { userIds: ids.slice(at, at + 1000) });
       }
+    });
+  }
+
+  /** Each of `users` in turn says this status, until so many have been said and answered. */
+  async say(users: Users, status: Change['status'], count: number, perSecond: number): Promise<void> {
+    const ids = idsOf(users);
+    await pacedWork(count, { perSecond, atOnce: 50 }, async (n) => {
+      const answer = await this.#clients.get(ids[n % ids.length] ?? '')?.ask('set_status', { status });
+      if (!(answer as { ok?: boolean } | undefined)?.ok) throw new Error(`${status} was not taken`);
     });
   }
 

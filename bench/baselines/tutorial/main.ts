@@ -49,6 +49,10 @@ io.on('connection', async (socket) => {
   socket.on('watch', async ({ userIds }, acknowledge) =>
     acknowledge({ ok: true, users: await watch(socket, userIds) }),
   );
+  socket.on('set_status', async ({ status }, acknowledge) => {
+    await presence.choose(userId, status);
+    acknowledge({ ok: true });
+  });
   socket.on('disconnect', () => void presence.left(userId));
   await presence.came(userId);
   socket.emit('ready', { userId, users: await watch(socket, socket.handshake.auth.watch ?? []) });

@@ -4,6 +4,7 @@ import type { Server } from 'socket.io';
 // Who is online, as tutorials keep it: a key that expires for everybody who was heard of.
 const ONLINE = 'presence:';
 const SEEN = 'last_seen:';
+const HIDDEN = 'hidden:';
 const EXPIRED = '__keyevent@0__:expired';
 
 export const watchersOf = (userId: string) => `watch:${userId}`;
@@ -38,6 +39,13 @@ export class TutorialPresence {
     await this.#redis.del(ONLINE + userId);
     await this.#redis.set(SEEN + userId, new Date().toISOString());
     this.#tell(this.#io, userId, 'inactive');
+  }
+
+  /** Somebody appears inactive, or no longer. */
+  async choose(userId: string, status: Status['status']): Promise<void> {
+    if (status === 'inactive') await this.#redis.set(HIDDEN + userId, '1');
+    else await this.#redis.del(HIDDEN + userId);
+    this.#tell(this.#io, userId, status);
   }
 
   /** Keys that expire are people who fell silent; every process hears of them and tells its own clients. */
