@@ -1,30 +1,34 @@
 import type { StatusChange } from '../../protocol/socket.ts';
+import { Gathered } from './gathered.ts';
 import type { Viewer } from './types.ts';
 
 const WINDOW_MS = 25;
 
 /** For clients that asked for batches: what changed within a window comes in one frame, the newest state of each user. */
 export class Batches {
-  readonly #waiting = new Map<Viewer, Map<string, StatusChange>>();
+  #waiting: Viewer[] = [];
   readonly #stretch: () => number;
   #timer: NodeJS.Timeout | undefined;
 
+  /** `stretch`: how many times longer than usual changes gather. */
   constructor(stretch: () => number) {
     this.#stretch = stretch;
   }
 
-  add(viewers: Viewer[], change: StatusChange): void {
+  /** Tells these of a change at the end of the window; `json` is the change encoded. */
+  add(viewers: Iterable<Viewer>, change: StatusChange, json: string): void {
+    const known = new Map<Gathered | null, Gathered>();
     for (const viewer of viewers) {
-      let changes = this.#waiting.get(viewer);
-      if (!changes) {
-        changes = new Map();
-        this.#waiting.set(viewer, changes);
+      const before = viewer.gathered;
+      let gathered = known.get(before);
+      if (gathered === undefined) {
+        gathered = new Gathered(before, change, json);
+        known.set(before, gathered);
       }
-      // A detail is told only where it changed: what a newer change does not speak of still holds.
-      const detail = change.detail ?? changes.get(change.userId)?.detail;
-      changes.set(change.userId, detail === undefined ? change : { ...change, detail });
+      viewer.gathered = gathered;
+      if (before === null) this.#waiting.push(viewer);
     }
-    if (viewers.length > 0) this.#timer ??= setTimeout(() => this.#flush(), WINDOW_MS * this.#stretch());
+    if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#flush(), WINDOW_MS * this.#stretch());
   }
 
   stop(): void {
@@ -34,9 +38,11 @@ export class Batches {
 
   #flush(): void {
     this.#timer = undefined;
-    for (const [viewer, changes] of this.#waiting) {
-      viewer.socket.emit('user_status_changes', { changes: [...changes.values()] });
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const viewer of waiting) {
+      viewer.gathered?.frame.sendTo(viewer.socket);
+      viewer.gathered = null;
     }
-    this.#waiting.clear();
   }
 }

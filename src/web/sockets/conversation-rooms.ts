@@ -7,11 +7,11 @@ import type { DeliveryItem } from '../../redis/delivery.ts';
 import type { IndicatorKind } from '../../redis/indicators.ts';
 import type { Conversations } from '../../usecases/conversations.ts';
 import type { Accesses } from './accesses.ts';
+import { Frame } from './frames.ts';
+import { Groups } from './groups.ts';
 import { MemberChecks } from './member-checks.ts';
-import { ownSocketsOf } from './rooms.ts';
-import type { PresenceServer, PresenceSocket } from './types.ts';
-
-const roomOf = (conversationId: string) => `talk:${conversationId}`;
+import type { Rooms } from './rooms.ts';
+import type { PresenceSocket } from './types.ts';
 
 const MAX_CONVERSATIONS = 100;
 /** An indicator lasts six seconds; saying it more often changes nothing. */
@@ -21,8 +21,10 @@ type IndicatorItem = Extract<DeliveryItem, { kind: 'indicator' }>;
 
 /** The conversations that this process's sockets have joined. */
 export class ConversationRooms {
-  readonly #io: PresenceServer;
+  readonly #rooms: Pick<Rooms, 'socketsOf'>;
   readonly #conversations: Conversations;
+  /** The sockets that have joined, by conversation. */
+  readonly #sockets = new Groups<PresenceSocket>();
   /** Joins under way: what ended since they began to read who is doing what. */
   readonly #joining = new Set<{ conversationId: string; ended: Set<string> }>();
   /** What is being done in conversations that somebody here has joined: by user, then by conversation. */
@@ -32,8 +34,8 @@ export class ConversationRooms {
 
   readonly #checks: MemberChecks;
 
-  constructor(io: PresenceServer, conversations: Conversations, log: Logger) {
-    this.#io = io;
+  constructor(rooms: Pick<Rooms, 'socketsOf'>, conversations: Conversations, log: Logger) {
+    this.#rooms = rooms;
     this.#conversations = conversations;
     this.#checks = new MemberChecks({
       log,
@@ -61,9 +63,11 @@ export class ConversationRooms {
       throw new RollcallError('INVALID_REQUEST', { message });
     }
     if (caller.service || !(await this.#conversations.isMember(conversationId, caller.userId))) throw notMember();
+    // Gone meanwhile: nobody waits for the answer, and nobody would take it out again.
+    if (!socket.connected) return [];
     socket.data.joined ??= new Map();
     socket.data.joined.set(conversationId, socket.data.joined.get(conversationId) ?? new Map());
-    void socket.join(roomOf(conversationId));
+    this.#sockets.add(conversationId, socket);
     // Whoever joins again sees again who is typing.
     this.#dropShown(socket, conversationId);
     const joining = { conversationId, ended: new Set<string>() };
@@ -125,6 +129,11 @@ export class ConversationRooms {
     if (mine.delete(kind)) await this.#stop(socket, conversationId, kind);
   }
 
+  /** The client is gone, and is told nothing more. */
+  left(socket: PresenceSocket): void {
+    for (const conversationId of socket.data.joined?.keys() ?? []) this.#sockets.delete(conversationId, socket);
+  }
+
   /** The client is gone: whatever it was doing has ended. */
   async end(socket: PresenceSocket): Promise<void> {
     for (const conversationId of [...(socket.data.joined?.keys() ?? [])]) await this.leave(socket, conversationId);
@@ -164,19 +173,18 @@ export class ConversationRooms {
 
   /** What the user was doing there has ended. */
   expel(conversationId: string, userId: string): void {
-    for (const socket of this.#socketsOf(userId)) this.#drop(socket, conversationId);
+    for (const socket of this.#rooms.socketsOf(userId)) this.#drop(socket, conversationId);
   }
 
   #putOut(conversationId: string, userId: string): void {
     // What cannot be told now ends by itself within seconds.
-    for (const socket of this.#socketsOf(userId)) this.leave(socket, conversationId).catch(() => {});
+    for (const socket of this.#rooms.socketsOf(userId)) this.leave(socket, conversationId).catch(() => {});
   }
 
   #joined(): Membership[] {
     const joined = new Map<string, Membership>();
-    for (const socket of this.#io.of('/').sockets.values()) {
-      const { userId } = socket.data.caller;
-      for (const conversationId of socket.data.joined?.keys() ?? []) {
+    for (const conversationId of this.#sockets.names()) {
+      for (const userId of this.listeners(conversationId)) {
         joined.set(`${conversationId} ${userId}`, { conversationId, userId });
       }
     }
@@ -196,7 +204,7 @@ export class ConversationRooms {
   }
 
   #endOwn(userId: string): void {
-    for (const socket of this.#socketsOf(userId)) {
+    for (const socket of this.#rooms.socketsOf(userId)) {
       for (const [conversationId, kinds] of socket.data.joined ?? []) {
         for (const kind of kinds.keys()) {
           kinds.delete(kind);
@@ -212,7 +220,9 @@ export class ConversationRooms {
       const viewerId = socket.data.caller.userId;
       return viewerId !== change.userId && isFor(viewerId) && this.#isNews(socket, change);
     });
-    if (sockets.length > 0) this.#io.to(sockets.map((socket) => socket.id)).emit('indicator_change', change);
+    if (sockets.length === 0) return;
+    const frame = Frame.of('indicator_change', change);
+    for (const socket of sockets) frame.sendTo(socket);
   }
 
   /** False for a start that the socket was told of already. From now on it has been told. */
@@ -232,16 +242,7 @@ export class ConversationRooms {
   }
 
   #socketsIn(conversationId: string): PresenceSocket[] {
-    return this.#inRoom(roomOf(conversationId));
-  }
-
-  #socketsOf(userId: string): PresenceSocket[] {
-    return this.#inRoom(ownSocketsOf(userId));
-  }
-
-  #inRoom(room: string): PresenceSocket[] {
-    const { sockets, adapter } = this.#io.of('/');
-    return [...(adapter.rooms.get(room) ?? [])].flatMap((id) => sockets.get(id) ?? []);
+    return [...this.#sockets.of(conversationId)];
   }
 
   #stop(socket: PresenceSocket, conversationId: string, kind: IndicatorKind): Promise<void> {
@@ -251,7 +252,7 @@ export class ConversationRooms {
   #drop(socket: PresenceSocket, conversationId: string): void {
     socket.data.joined?.delete(conversationId);
     this.#dropShown(socket, conversationId);
-    void socket.leave(roomOf(conversationId));
+    this.#sockets.delete(conversationId, socket);
   }
 }
 

@@ -35,6 +35,7 @@ import { tellStrangeOptions } from './strange-options.ts';
 import { tracedDelivery } from './traced-delivery.ts';
 import type { PresenceServer, SocketData } from './types.ts';
 import { oneMessageATurn } from './websocket-library.ts';
+import { withoutRooms } from './without-rooms.ts';
 
 /** Proxies cut a silent connection after 55 s and more; browsers do not throttle answers to a ping. */
 const LONGEST_PING_MS = 25_000;
@@ -71,6 +72,12 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   const addressOf = clientAddress(config.trustProxy);
   const activations = new Activations(presence);
   const admission = createAdmission(origins, limits, addressOf);
+  const pressure = new Pressure(
+    () => stores.pulse.answerMs,
+    (level) => log.warn({ level }, 'The level of what is shed under load has changed'),
+  );
+  const rooms = new Rooms(() => pressure.stretch);
+  const conversationRooms = new ConversationRooms(rooms, deps.conversations, log);
   const io: PresenceServer = new Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>(http, {
     transports: config.socketTransports,
     pingInterval: Math.min(config.heartbeatIntervalMs, LONGEST_PING_MS),
@@ -80,6 +87,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     perMessageDeflate: false,
     httpCompression: false,
     serveClient: false,
+    adapter: withoutRooms((socket) => {
+      rooms.leave(socket.data.viewer);
+      conversationRooms.left(socket);
+    }),
     allowRequest: admission.allowRequest,
     ...(origins.any ? { cors: { origin: origins.cors } } : {}),
   });
@@ -91,13 +102,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   oneMessageATurn(io);
   io.engine.on('headers', sendTogether);
   Intake.watch(io);
-  const pressure = new Pressure(
-    () => stores.pulse.answerMs,
-    (level) => log.warn({ level }, 'The level of what is shed under load has changed'),
-  );
   const connections = new Connections(presence, stores, config, log, () => pressure.stretch);
-  const rooms = new Rooms(io, () => pressure.stretch);
-  const conversationRooms = new ConversationRooms(io, deps.conversations, log);
   const audience = new Audience({
     rooms,
     conversationRooms,

@@ -62,6 +62,7 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
     userId: viewerOf(caller),
     watching: options.watch ? new Set() : null,
     batch: options.batch ?? false,
+    gathered: null,
   };
   const data: SocketData = { caller, address, viewer, joined: null, connection: null, welcome: null };
   socket.data = data;

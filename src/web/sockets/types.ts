@@ -4,6 +4,7 @@ import type { IndicatorKind } from '../../redis/indicators.ts';
 import type { Snapshot } from '../../usecases/status-reads.ts';
 import type { Caller } from '../auth/auth.ts';
 import type { Connection } from '../sessions/connection.ts';
+import type { Gathered } from './gathered.ts';
 
 export interface SocketData {
   caller: Caller;
@@ -29,6 +30,8 @@ export interface Viewer {
   /** null: never said whom it watches, so that the audience rule decides. */
   watching: Set<string> | null;
   batch: boolean;
+  /** What waits to be told at the end of the window, of one that asked for batches. */
+  gathered: Gathered | null;
 }
 
 /** What a viewer is about to be shown. Changes of these users are held back until it has been. */

@@ -1,0 +1,89 @@
+import type { Writable } from 'node:stream';
+import type { ServerEvent, ServerToClientEvents } from '../../protocol/socket.ts';
+
+type Payload<E extends ServerEvent> = Parameters<ServerToClientEvents[E]>[0];
+
+/** A text message of a WebSocket, whole: its first byte, and from which length on the length needs two bytes or eight. */
+const TEXT = 0x81;
+const LENGTH_IN_TWO = 126;
+const LENGTH_IN_EIGHT = 65_536;
+/** In the packets of Engine.IO and Socket.IO: a message, and in it an event. */
+const MESSAGE = '4';
+const EVENT = '2';
+/** Of the `readyState` of a WebSocket. */
+const OPEN = 1;
+
+/** What is below Socket.IO, as far as there is no public name for it. */
+interface Conn {
+  readonly readyState: string;
+  readonly writeBuffer: readonly unknown[];
+  /** Of a WebSocket `socket`, and below it the stream to the network. */
+  readonly transport: {
+    readonly writable: boolean;
+    readonly socket?: { readyState: number; _socket: Writable | null };
+  };
+  write(text: string, options: SendOptions): unknown;
+}
+
+/** As Engine.IO has them; `wsPreEncodedFrame` is what it sends instead of the text where that goes by WebSocket. */
+interface SendOptions {
+  compress: boolean;
+  wsPreEncodedFrame: [Buffer];
+}
+
+/**
+ * An event for as many clients as there are: encoded once, down to the bytes on the network, which all of them share. Socket.IO
+ * does so up to the head of the frame, and has each client's layers between handle it anew, which costs more than the sending.
+ */
+export class Frame {
+  readonly #text: string;
+  #options: SendOptions | null = null;
+
+  /** `json`: the payload. */
+  constructor(event: ServerEvent, json: string) {
+    this.#text = `${EVENT}["${event}",${json}]`;
+  }
+
+  static of<E extends ServerEvent>(event: E, payload: Payload<E>): Frame {
+    return new Frame(event, JSON.stringify(payload));
+  }
+
+  /**
+   * Sends it to a client, behind all that it was sent before; one that is gone gets nothing. What a client has not taken yet waits in
+   * the buffers of Engine.IO, where slow readers are found, and never more than one frame below them.
+   */
+  sendTo(socket: { readonly conn: object }): void {
+    const conn = socket.conn as Conn;
+    if (conn.readyState !== 'open') return;
+    this.#options ??= { compress: false, wsPreEncodedFrame: [frameOf(MESSAGE + this.#text)] };
+    const stream = freeStreamOf(conn);
+    if (stream) stream.write(this.#options.wsPreEncodedFrame[0]);
+    else conn.write(this.#text, this.#options);
+  }
+}
+
+/** The stream below a WebSocket on which nothing waits, in any layer; else null. */
+function freeStreamOf({ transport, writeBuffer }: Conn): Writable | null {
+  const { writable, socket } = transport;
+  if (!writable || writeBuffer.length > 0 || socket?.readyState !== OPEN) return null;
+  const stream = socket._socket;
+  return stream?.writable && stream.writableLength === 0 ? stream : null;
+}
+
+/** A text as one unmasked frame, head and payload in one piece: two would be joined for each client anew. */
+function frameOf(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  const head = length < LENGTH_IN_TWO ? 2 : length < LENGTH_IN_EIGHT ? 4 : 10;
+  const frame = Buffer.allocUnsafe(head + length);
+  frame[0] = TEXT;
+  if (head === 2) frame[1] = length;
+  else if (head === 4) {
+    frame[1] = 126;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeBigUInt64BE(BigInt(length), 2);
+  }
+  frame.write(text, head);
+  return frame;
+}
