@@ -2,6 +2,9 @@ import type { Logger } from '../src/log.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
 import { isRedisAway } from '../src/redis/absence.ts';
 
+/** Whoever calls does not come on the dot. */
+const SLACK_MS = 50;
+
 /**
  * Work that goes on beside the sweep and not in it, for PostgreSQL may let it wait: passes at least so long apart, never two
  * at a time. A store that is away is no news; the next pass tries again.
@@ -24,7 +27,7 @@ export class Background {
 
   /** Begins a pass, unless one is under way or has just been; call it as often as you like. */
   tick(): void {
-    if (this.#passing !== null || performance.now() - this.#beganAt < this.#everyMs) return;
+    if (this.#passing !== null || performance.now() - this.#beganAt < this.#everyMs - SLACK_MS) return;
     this.#beganAt = performance.now();
     this.#passing = this.#pass()
       .then(() => {}, this.#failed)

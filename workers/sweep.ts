@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Config } from '../src/config/config.ts';
+import { every } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
 import type { FollowUp } from '../src/presence/follow-up.ts';
 import type { FollowUps } from '../src/queues/follow-ups.ts';
@@ -44,7 +45,7 @@ export class Sweep {
   readonly #asking: Background;
   readonly #background: Background[];
   readonly #token = randomUUID();
-  #timer: NodeJS.Timeout | undefined;
+  #stop: (() => void) | null = null;
   /** By slot group: a node that hangs holds up no other. */
   readonly #passing = new Map<number, Promise<void>>();
   /** Places where nothing is expected before the tick after the next. */
@@ -82,13 +83,13 @@ export class Sweep {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.#tick(), EVERY_MS);
+    this.#stop ??= every(EVERY_MS, () => this.#tick());
     this.#tick();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#stop?.();
+    this.#stop = null;
     await Promise.all(this.#passing.values());
     await this.#tending;
     const { leftovers, keys } = this.#stores;
@@ -109,7 +110,7 @@ export class Sweep {
   }
 
   async #passes(group: number): Promise<void> {
-    for (let passes = 0; passes < PASSES_AT_ONCE && this.#timer; passes++) {
+    for (let passes = 0; passes < PASSES_AT_ONCE && this.#stop; passes++) {
       if (!(await this.pass(group)).more) return;
     }
   }

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import type { Knex } from 'knex';
+import { every } from '../lifecycle.ts';
 import type { Logger } from '../log.ts';
 import { codeOf, isConnectionError } from './errors.ts';
 import { dispose } from './pool.ts';
@@ -50,7 +51,7 @@ export class PostgresWatch {
   readonly #db: Knex;
   readonly #log: Logger;
   readonly #wanted = readdirSync(MIGRATIONS).filter((name) => name.endsWith('.ts'));
-  #timer: NodeJS.Timeout | undefined;
+  #end: (() => void) | null = null;
   #looking: Promise<string | null> | null = null;
   #reason: string | null = null;
   #saidAt = 0;
@@ -63,13 +64,14 @@ export class PostgresWatch {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => void this.look(), LOOK_EVERY_MS);
+    this.#end ??= every(LOOK_EVERY_MS, () => void this.look());
     void this.look();
   }
 
   /** What is being looked at may take a while to answer, and is not waited for. */
   stop(): void {
-    clearInterval(this.#timer);
+    this.#end?.();
+    this.#end = null;
     this.#stopped = true;
   }
 

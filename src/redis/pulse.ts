@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { every } from '../lifecycle.ts';
 import { type Absence, absenceOf } from './absence.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
@@ -65,7 +66,7 @@ export class Pulse {
   readonly #clock: RedisClock;
   readonly #process = randomUUID();
   readonly #contacts: readonly Contact[];
-  #timer: NodeJS.Timeout | undefined;
+  #stop: (() => void) | null = null;
   readonly #onFault: (error: unknown) => void;
   readonly #onLost: ShardsListener[] = [];
   readonly #onBack: ShardsListener[] = [];
@@ -133,13 +134,13 @@ export class Pulse {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => void this.beat(), EVERY_MS);
+    this.#stop ??= every(EVERY_MS, () => void this.beat());
     void this.beat();
   }
 
   async stop(): Promise<void> {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    this.#stop?.();
+    this.#stop = null;
     await Promise.all(this.#contacts.map((contact) => contact.beating));
   }
 

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type LagFigures, lagFigures, loopLag } from './loop-lag.ts';
 import { PARTS, type Reasons } from './readiness.ts';
 import { type ScriptRun, scriptRuns } from './script-runs.ts';
 
@@ -28,8 +29,8 @@ export interface StoreFigures {
 /** Asked of Redis at most this often, however many scrape. */
 export const FIGURES_KEPT_MS = 3000;
 const PATIENCE_MS = 2000;
-/** Each look wakes the process: a hundred a second, as is the custom, cost more than all else that an idle one does. */
-const LAG_SEEN_EVERY_MS = 50;
+/** Node's own measurement of the event loop would wake a process for each look; so late it looks never. */
+const NEVER_MS = 2 ** 31 - 1;
 /** How the names of all figures of the event loop begin that come with Node's own measurements. */
 export const EVENT_LOOP_LAG = 'rollcall_nodejs_eventloop_lag';
 const SCRIPT_BUCKETS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 3];
@@ -40,11 +41,8 @@ export const LATENCY_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 
 /** The measurements of one process, those that every process has included: its own health, and its calls of scripts. */
 export function createRegistry(): Registry {
   const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: 'rollcall_', eventLoopMonitoringPrecision: LAG_SEEN_EVERY_MS });
-  // Of several processes of a machine the slowest one speaks: in an average it would hide behind those that are idle.
-  for (const metric of registry.getMetricsAsArray()) {
-    if (metric.name.startsWith(EVENT_LOOP_LAG)) metric.aggregator = 'max';
-  }
+  collectDefaultMetrics({ register: registry, prefix: 'rollcall_', eventLoopMonitoringPrecision: NEVER_MS });
+  addLagMetrics(registry);
   const seconds = new Histogram({
     name: 'rollcall_redis_script_seconds',
     help: 'Time from calling a script in Redis to its answer',
@@ -58,6 +56,36 @@ export function createRegistry(): Registry {
   });
   return registry;
 }
+
+/** How late the event loop was since the last scrape, under the names that Node's own measurement goes by. */
+function addLagMetrics(registry: Registry): void {
+  for (const { name } of registry.getMetricsAsArray()) {
+    if (name.startsWith(`${EVENT_LOOP_LAG}_`)) registry.removeSingleMetric(name);
+  }
+  const read = lagFigures();
+  const parts: Partial<Record<keyof LagFigures, Gauge>> = {};
+  const gauge = (part: string, help: string, collect = () => {}) =>
+    // Of several processes of a machine the slowest one speaks: in an average it would hide behind those that are idle.
+    new Gauge({ name: `${EVENT_LOOP_LAG}${part}_seconds`, help, registers: [registry], aggregator: 'max', collect });
+  // The first to be collected: it sets the others.
+  const now = gauge('', 'How late the event loop is now', () => {
+    now.set(loopLag.nowMs / 1000);
+    for (const [part, value] of Object.entries(read())) parts[part as keyof LagFigures]?.set(value);
+  });
+  for (const [part, what] of Object.entries(LAG_PARTS)) {
+    parts[part as keyof LagFigures] = gauge(`_${part}`, `How late the event loop was since the last scrape: ${what}`);
+  }
+}
+
+const LAG_PARTS: Record<keyof LagFigures, string> = {
+  min: 'the least',
+  max: 'the most',
+  mean: 'the mean',
+  stddev: 'the standard deviation',
+  p50: 'the median',
+  p90: 'the 90th percentile',
+  p99: 'the 99th percentile',
+};
 
 /**
  * To be awaited before the measurements of this process are read: how late its event loop is now is noted by a timer, which is due by

@@ -1,6 +1,7 @@
+import { every } from '../../lifecycle.ts';
+import { loopLag } from '../../telemetry/loop-lag.ts';
+
 const SAMPLE_MS = 500;
-/** How often the event loop is looked at: often enough for the limits below, and each look wakes a process that does nothing. */
-const LOOK_EVERY_MS = 50;
 /** So many samples in a row call for more before anything is shed: a pause of the machine is no load. */
 const PRESSED_SAMPLES = 3;
 /** And so many for less before one level is taken back: recovery must not bring the next wave at once. */
@@ -48,48 +49,13 @@ export class LevelKeeper {
   }
 }
 
-/**
- * How late timers of this process are. Node's own histogram forgets, when it is reset, since when it waits, so of a process
- * that is held still again and again it may see nothing.
- */
-class LoopLag {
-  #timer: NodeJS.Timeout | undefined;
-  #due = 0;
-  #longest = 0;
-
-  start(): void {
-    this.#due = performance.now() + LOOK_EVERY_MS;
-    this.#timer ??= setInterval(() => this.#look(), LOOK_EVERY_MS);
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
-
-  /** The longest (ms) since it was forgotten last, that which goes on included. */
-  get longestMs(): number {
-    return this.#timer === undefined ? 0 : Math.max(0, this.#longest, performance.now() - this.#due);
-  }
-
-  reset(): void {
-    this.#longest = 0;
-  }
-
-  #look(): void {
-    const now = performance.now();
-    this.#longest = Math.max(this.#longest, now - this.#due);
-    this.#due = now + LOOK_EVERY_MS;
-  }
-}
-
 /** Measures how hard this process and its Redis are pressed, twice a second. */
 export class Pressure {
   readonly #keeper = new LevelKeeper();
-  readonly #lag = new LoopLag();
   readonly #redisMs: () => number;
   readonly #changed: (level: Level) => void;
-  #timer: NodeJS.Timeout | undefined;
+  #longestMs = 0;
+  #stop: (() => void) | null = null;
 
   /** `redisMs`: how long Redis took to answer last, or has been taking so far. */
   constructor(redisMs: () => number, changed: (level: Level) => void) {
@@ -103,7 +69,7 @@ export class Pressure {
 
   /** The longest delay of the event loop since the last sample, in ms. */
   get loopLagMs(): number {
-    return this.#lag.longestMs;
+    return Math.max(this.#longestMs, loopLag.nowMs);
   }
 
   /** How much longer batching windows are now. */
@@ -112,19 +78,26 @@ export class Pressure {
   }
 
   start(): void {
-    this.#lag.start();
-    this.#timer ??= setInterval(() => this.#sample(), SAMPLE_MS);
+    if (this.#stop) return;
+    const deaf = loopLag.listen((lagMs) => {
+      this.#longestMs = Math.max(this.#longestMs, lagMs);
+    });
+    const idle = every(SAMPLE_MS, () => this.#sample());
+    this.#stop = () => {
+      deaf();
+      idle();
+    };
   }
 
   stop(): void {
-    clearInterval(this.#timer);
-    this.#lag.stop();
+    this.#stop?.();
+    this.#stop = null;
   }
 
   #sample(): void {
     const before = this.level;
     const level = this.#keeper.sample(levelOf(this.loopLagMs, this.#redisMs()));
-    this.#lag.reset();
+    this.#longestMs = 0;
     if (level !== before) this.#changed(level);
   }
 }

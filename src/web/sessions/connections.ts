@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { RollcallError } from '../../errors.ts';
+import { every } from '../../lifecycle.ts';
 import type { Logger } from '../../log.ts';
 import type { Claims } from '../../presence/change.ts';
 import type { Arm } from '../../presence/follow-up.ts';
@@ -51,7 +52,7 @@ export class Connections {
   readonly #process = randomBytes(6).toString('base64url');
   #serial = 0;
   #draining = false;
-  readonly #looking: NodeJS.Timeout;
+  readonly #stopLooking: () => void;
 
   constructor(presence: Presence, stores: Stores, config: Config, log: Logger, stretch: () => number) {
     this.#presence = presence;
@@ -66,7 +67,7 @@ export class Connections {
     this.#heartbeats = new Heartbeats(stores, presence.followUps, listener, config, stretch);
     this.#goodbyes = new Goodbyes(stores, presence.followUps, config, log);
     const lookEveryMs = Math.min(1000, Math.round(config.ttlMs / 20));
-    this.#looking = setInterval(() => this.#lookForSilent(), lookEveryMs);
+    this.#stopLooking = every(lookEveryMs, () => this.#lookForSilent());
     const patienceMs = Math.max(config.ttlMs, LEAST_PATIENCE_MS);
     stores.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact), patienceMs);
     stores.pulse.onBack((shards) => this.#onBack(shards));
@@ -183,7 +184,7 @@ export class Connections {
 
   /** Waits for what is on its way to Redis and to the queues. */
   async settled(): Promise<void> {
-    clearInterval(this.#looking);
+    this.#stopLooking();
     await this.#goodbyes.settled();
     await this.#heartbeats.stop();
     await this.#presence.followUps.settled();

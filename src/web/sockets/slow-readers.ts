@@ -1,3 +1,4 @@
+import { every } from '../../lifecycle.ts';
 import type { PresenceServer, PresenceSocket } from './types.ts';
 
 const LOOK_EVERY_MS = 1000;
@@ -31,7 +32,7 @@ export class SlowReaders {
   readonly #io: PresenceServer;
   readonly #cut: (socket: PresenceSocket) => void;
   readonly #stuckSince = new Map<PresenceSocket, number>();
-  #timer: NodeJS.Timeout | undefined;
+  #stop: (() => void) | null = null;
 
   constructor(io: PresenceServer, cut: (socket: PresenceSocket) => void) {
     this.#io = io;
@@ -39,11 +40,12 @@ export class SlowReaders {
   }
 
   start(): void {
-    this.#timer ??= setInterval(() => this.look(), LOOK_EVERY_MS);
+    this.#stop ??= every(LOOK_EVERY_MS, () => this.look());
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    this.#stop?.();
+    this.#stop = null;
   }
 
   look(now = performance.now()): void {
