@@ -1,4 +1,3 @@
-import type { WorkerOptions } from 'bullmq';
 import { type Config, readConfig } from '../src/config/config.ts';
 import { type ProcessPlan, runProcess } from '../src/lifecycle.ts';
 import { createLogger } from '../src/log.ts';
@@ -12,7 +11,8 @@ import { runMaintenance } from './maintenance.ts';
 import { metricsServer, WorkerMetrics } from './metrics.ts';
 import { runNotification } from './notifications.ts';
 import { type PushListener, retryPushAfter, runPush } from './pushes.ts';
-import { type Processor, queueService } from './queue-service.ts';
+import { type Processor, type QueueOptions, queueService } from './queue-service.ts';
+import { stalledJobs } from './stalled-jobs.ts';
 import { Sweep } from './sweep.ts';
 import { runTimeout } from './timeouts.ts';
 import { retryWebhookAfter, runWebhook } from './webhooks.ts';
@@ -57,8 +57,8 @@ async function assemble(): Promise<ProcessPlan> {
       { ...FOREIGN, concurrency: 1, settings: { backoffStrategy: retryWebhookAfter } },
       (job) => runWebhook(stores, config, metrics, job),
     ],
-  } satisfies Record<QueueKind, [Partial<WorkerOptions>, Processor]>;
-  const queues = Object.entries<[Partial<WorkerOptions>, Processor]>(work).flatMap(([kind, [options, processor]]) => {
+  } satisfies Record<QueueKind, [QueueOptions, Processor]>;
+  const queues = Object.entries<[QueueOptions, Processor]>(work).flatMap(([kind, [options, processor]]) => {
     const names = kind === 'timeouts' ? timeoutQueueNames(config.timeoutQueues) : [kind as QueueName];
     return names.map((name) => queueService(name, { connection, stores, log, options, processor }));
   });
@@ -70,6 +70,7 @@ async function assemble(): Promise<ProcessPlan> {
       { name: 'follow-ups', start: async () => {}, stop: () => followUps.settled() },
       { name: 'queue connection', start: async () => {}, stop: async () => connection.disconnect() },
       ...queues,
+      stalledJobs(queues, stores.queues, log),
       metricsServer(config, metrics, stores, log),
       { name: 'sweep', start: async () => sweep.start(), stop: () => sweep.stop() },
     ],

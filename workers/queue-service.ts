@@ -5,37 +5,57 @@ import { KEEP, kindOf, type QueueName } from '../src/queues/jobs.ts';
 import { absenceOf, isRedisAway } from '../src/redis/absence.ts';
 import type { RedisClient } from '../src/redis/connect.ts';
 import type { Stores } from '../src/stores.ts';
+import { HeldJobs } from './held-jobs.ts';
 import { isJobLost } from './lost-jobs.ts';
+import type { Watched } from './stalled-jobs.ts';
 
 export type Processor = (job: Job, token: string | undefined) => Promise<unknown>;
+
+/** A queue's worker as a part of the process. */
+export interface QueueService extends Service, Watched {}
+
+/** `lockDuration`, `stalledInterval`: how long a job is a worker's own, and how often those of dead ones are looked for (ms). */
+export type QueueOptions = Partial<WorkerOptions> & { lockDuration: number; stalledInterval: number };
 
 export interface QueueSetup {
   connection: RedisClient;
   stores: Stores;
   log: Logger;
-  options: Partial<WorkerOptions>;
+  options: QueueOptions;
   processor: Processor;
 }
 
 /** Jobs that re-arm themselves may meet any number of crashes in their long life; a stall count is never reset. */
 const ANY_NUMBER_OF_STALLS = 1_000_000;
+/** How long it waits at an empty queue before it asks again: as long as it may, for asking costs more than all else there. */
+const DRAIN_SECONDS = 10;
 /** How soon it tries again while Redis is away; the library's own 15 s would outlast every promise. */
 const RETRY_MS = 200;
 /** How long a worker lets a Redis be that answers and refuses, unless it is known to take what it is given again. */
 const PAUSE_MS = 1000;
 
 /** One BullMQ worker. Stopping lets the jobs in hand finish; what does not is taken up again by another worker. */
-export function queueService(name: QueueName, setup: QueueSetup): Service {
+export function queueService(name: QueueName, setup: QueueSetup): QueueService {
   const { connection, stores, log, options, processor } = setup;
+  const process = madeAgainLater(processor);
+  const held = new HeldJobs(options.lockDuration, () => worker);
   let worker: Worker | undefined;
   let pause: Pause | undefined;
   return {
     name: `queue ${name}`,
+    get worker() {
+      return worker;
+    },
+    everyMs: options.stalledInterval,
     start: async () => {
-      const started = new Worker(name, madeAgainLater(processor), {
+      const started = new Worker(name, (job, token = '') => held.during(job, token, () => process(job, token)), {
         connection,
         prefix: stores.keys.queuePrefix(name),
         skipVersionCheck: true,
+        drainDelay: DRAIN_SECONDS,
+        // Both are seen to for all queues together.
+        skipLockRenewal: true,
+        skipStalledCheck: true,
         ...(stores.tracing.telemetry ? { telemetry: stores.tracing.telemetry } : {}),
         maxStalledCount: ANY_NUMBER_OF_STALLS,
         runRetryDelay: RETRY_MS,

@@ -46,10 +46,11 @@ const DELIVER_TRIES = { attempts: 1_000_000_000, backoff: { type: 'as-told' } };
 interface KeySpace {
   queuePrefix(queue: string): string;
   slotGroupOf(shard: number): number;
+  readonly slotGroups: readonly unknown[];
 }
 
 type Connection = ConnectionOptions & {
-  exists(key: string): Promise<number>;
+  exists(...keys: string[]): Promise<number>;
   zmscore(key: string, ...members: string[]): Promise<(string | null)[]>;
 };
 
@@ -236,6 +237,15 @@ export class Queues {
       left.push(name);
     }
     return left;
+  }
+
+  /** Whether any of the queues has a job that a worker has in hand. */
+  async anyInHand(): Promise<boolean> {
+    const keys = [...this.all.values()].map((queue) => queue.toKey('active'));
+    // On one node a single question will do.
+    const together = this.#keys.slotGroups.length === 1 ? [keys] : keys.map((key) => [key]);
+    const found = await Promise.all(together.map((some) => this.#connection.exists(...some)));
+    return found.some((count) => count > 0);
   }
 
   /** How much waits in each queue, and for how long the oldest of it has been due. */
