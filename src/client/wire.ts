@@ -1,5 +1,6 @@
 import type { Socket } from 'socket.io-client';
-import type { ClientAnswer, ClientEvent, ClientRequest, ClientSays, ServerToClientEvents } from '../protocol/socket.ts';
+import type { ClientAnswer, ClientEvent, ClientRequest, ClientSays } from '../protocol/client-events.ts';
+import type { ServerToClientEvents } from '../protocol/socket.ts';
 
 /** Says an event to the server, and resolves with what its acknowledgement says; rejects with a PresenceError. */
 export type Request = <E extends ClientEvent>(event: E, payload: ClientRequest<E>) => Promise<ClientSays<E>>;

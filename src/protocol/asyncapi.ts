@@ -1,32 +1,8 @@
 import { z } from 'zod';
-import { ANSWERED, HANDSHAKES, REFUSED, SAID, TOLD } from './examples.ts';
-import {
-  CLIENT_ANSWERS,
-  CLIENT_EVENTS,
-  type ClientEvent,
-  HandshakeAuth,
-  SERVER_EVENTS,
-  type ServerEvent,
-  SocketError,
-} from './socket.ts';
+import { CLIENT_EVENT_NAMES, type ClientEvent, rowOf } from './client-events.ts';
+import { HANDSHAKES, REFUSED, TOLD } from './examples.ts';
+import { HandshakeAuth, SERVER_EVENTS, type ServerEvent, SocketError } from './socket.ts';
 import { LIMITS } from './vocabulary.ts';
-
-const CLIENT_SAYS: Record<ClientEvent, string> = {
-  heartbeat: 'The client is here; the time to live starts again. Without `state` the one last said stays.',
-  watch:
-    'From now on the client is told of these users. The acknowledgement is a snapshot, with no gap before the first event.',
-  unwatch: 'From now on the client is no longer told of these users.',
-  set_status: 'Appear inactive whatever the connections do, or end that.',
-  set_detail: 'What others see beside the status, all of it anew; with nothing in it: nothing any more.',
-  logout: 'Ends this session, or all of the user’s.',
-  authenticate:
-    'A fresh token of the same kind for the same user. A bad one is refused, and the old one stays in force. One of another user is ' +
-    '`FORBIDDEN`, and the socket is closed (`session_closed` with `logout`).',
-  join_conversation: 'Enters a conversation, for members only. Who is typing there now follows as `indicator_change`.',
-  leave_conversation: 'Leaves a conversation; what the client was doing there ends.',
-  start_indicator: 'The user types or records. It ends by itself after 6 s unless repeated.',
-  stop_indicator: 'The user no longer does.',
-};
 
 const SERVER_SAYS: Record<ServerEvent, string> = {
   ready: 'First after connecting. `users` is the picture that was asked for in the handshake, or of everybody active.',
@@ -40,8 +16,6 @@ const SERVER_SAYS: Record<ServerEvent, string> = {
   session_closed: 'Just before the server closes the socket: why, and whether and when to come back.',
 };
 
-const SAYS_NOTHING_MORE = z.object({});
-
 const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
   const { $schema, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   return json;
@@ -49,9 +23,7 @@ const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
 
 /** An acknowledgement: `{ ok: true, … }`, or the refusal. */
 function answerOf(event: ClientEvent): object {
-  const says: z.ZodObject =
-    event in CLIENT_ANSWERS ? CLIENT_ANSWERS[event as keyof typeof CLIENT_ANSWERS] : SAYS_NOTHING_MORE;
-  const accepted = says.extend({ ok: z.literal(true) });
+  const accepted = (rowOf(event).answer ?? z.object({})).extend({ ok: z.literal(true) });
   return schemaOf(z.union([accepted, z.object({ ok: z.literal(false), error: SocketError })]), 'output');
 }
 
@@ -62,19 +34,21 @@ export function describeSockets(): object {
   const messages: Record<string, object> = {};
   const operations: Record<string, object> = {};
   const channel = { $ref: '#/channels/socket' };
-  for (const event of Object.keys(CLIENT_EVENTS) as ClientEvent[]) {
+  for (const event of CLIENT_EVENT_NAMES) {
+    const { request, says, example } = rowOf(event);
+    const [said, answered] = example;
     messages[event] = {
       name: event,
-      summary: CLIENT_SAYS[event],
-      payload: schemaOf(CLIENT_EVENTS[event], 'input'),
-      examples: [{ name: event, payload: SAID[event] }],
+      summary: says,
+      payload: schemaOf(request, 'input'),
+      examples: [{ name: event, payload: said }],
     };
     messages[`${event}_ack`] = {
       name: `${event}_ack`,
       summary: `The acknowledgement of \`${event}\``,
       payload: answerOf(event),
       examples: [
-        { name: 'done', payload: ANSWERED[event] },
+        { name: 'done', payload: { ok: true, ...answered } },
         {
           name: 'refused',
           payload: { ok: false, error: event === 'heartbeat' ? REFUSED.HEARTBEAT_TOO_SOON : REFUSED.INVALID_REQUEST },
@@ -84,7 +58,7 @@ export function describeSockets(): object {
     operations[event] = {
       action: 'receive',
       channel,
-      summary: CLIENT_SAYS[event],
+      summary: says,
       messages: [reference(event)],
       reply: { channel, messages: [reference(`${event}_ack`)] },
     };

@@ -1,21 +1,6 @@
 import { z } from 'zod';
-import { greeting, request } from './requests.ts';
-import {
-  DETAIL_SHAPE,
-  Detail,
-  DeviceKind,
-  ExpirySeconds,
-  Id,
-  LIMITS,
-  line,
-  SessionState,
-  SetStatusRequest,
-  StatusPayload,
-  Time,
-  UserId,
-  UserIdList,
-  VersionedStatus,
-} from './vocabulary.ts';
+import { greeting } from './requests.ts';
+import { Detail, DeviceKind, Id, LIMITS, line, Time, UserId, UserIdList, VersionedStatus } from './vocabulary.ts';
 
 /** The version of this protocol. It changes only when an older client would misread something. */
 export const PROTOCOL = 1;
@@ -37,50 +22,7 @@ export type ConnectOptions = z.infer<typeof ConnectOptions>;
 export const HandshakeAuth = greeting({ ...CONNECT_OPTIONS, token: z.string().min(1) });
 export type HandshakeAuth = z.infer<typeof HandshakeAuth>;
 
-/** Nothing at all keeps the state last said. */
-export const HeartbeatRequest = request({ state: SessionState.optional() }).nullish();
-export type HeartbeatRequest = z.infer<typeof HeartbeatRequest>;
-const HeartbeatAnswer = z.object({ serverTime: Time, nextInMs: z.number().positive() });
-export type HeartbeatAnswer = z.infer<typeof HeartbeatAnswer>;
-
-export const WatchRequest = request({ userIds: UserIdList.min(1) });
-export type WatchRequest = z.infer<typeof WatchRequest>;
-
-export const SetDetailRequest = request({ ...DETAIL_SHAPE, expiresInSeconds: ExpirySeconds.optional() });
-export type SetDetailRequest = z.infer<typeof SetDetailRequest>;
-
-export const LogoutRequest = request({ everywhere: z.boolean().optional() }).nullish();
-export type LogoutRequest = z.infer<typeof LogoutRequest>;
-
-export const AuthenticateRequest = request({ token: z.string().min(1) });
-export type AuthenticateRequest = z.infer<typeof AuthenticateRequest>;
-
-export const ConversationRequest = request({ conversationId: Id });
-export type ConversationRequest = z.infer<typeof ConversationRequest>;
-
 export const IndicatorKind = z.enum(['typing', 'recording_audio']);
-export const IndicatorRequest = request({ conversationId: Id, kind: IndicatorKind });
-export type IndicatorRequest = z.infer<typeof IndicatorRequest>;
-
-/** The payloads of what clients say, by event. */
-export const CLIENT_EVENTS = {
-  heartbeat: HeartbeatRequest,
-  watch: WatchRequest,
-  unwatch: WatchRequest,
-  set_status: SetStatusRequest,
-  set_detail: SetDetailRequest,
-  logout: LogoutRequest,
-  authenticate: AuthenticateRequest,
-  join_conversation: ConversationRequest,
-  leave_conversation: ConversationRequest,
-  start_indicator: IndicatorRequest,
-  stop_indicator: IndicatorRequest,
-} as const;
-export type ClientEvent = keyof typeof CLIENT_EVENTS;
-
-/** Events that carry lists: they may be as large as any packet, all others have LIMITS.eventBytes. */
-export const LISTS: ReadonlySet<string> = new Set<ClientEvent>(['watch', 'unwatch']);
-export type ClientRequest<E extends ClientEvent> = z.infer<(typeof CLIENT_EVENTS)[E]>;
 
 /** A status as a watcher gets it; `detail` where it changed, and in snapshots where there is one. */
 export const StatusChange = VersionedStatus.extend({ detail: Detail.optional() });
@@ -141,29 +83,6 @@ export type SocketError = z.infer<typeof SocketError>;
 export type Refusal = { ok: false; error: SocketError };
 /** What an acknowledgement carries. */
 export type Answer<T extends object = object> = ({ ok: true } & T) | Refusal;
-
-/** What the acknowledgement of an event says beside `ok`; nothing where it is not named here. */
-export const CLIENT_ANSWERS = {
-  heartbeat: HeartbeatAnswer,
-  watch: z.object({
-    users: z.array(StatusChange),
-    pending: UserIdList.optional().meta({ description: 'Cannot be known right now; they follow as events' }),
-  }),
-  set_status: StatusPayload,
-  set_detail: z.object({ detail: Detail }),
-} as const satisfies Partial<Record<ClientEvent, z.ZodType>>;
-type ClientAnswers = typeof CLIENT_ANSWERS;
-export type WatchAnswer = z.infer<ClientAnswers['watch']>;
-export type ClientSays<E extends ClientEvent> = E extends keyof ClientAnswers ? z.infer<ClientAnswers[E]> : object;
-export type ClientAnswer<E extends ClientEvent> = Answer<ClientSays<E>>;
-
-/** As a client sees it; the acknowledgement stands here as required, so that `emitWithAck` knows its answers. */
-export type ClientToServerEvents = {
-  [E in ClientEvent]: (request: ClientRequest<E>, acknowledge: (answer: ClientAnswer<E>) => void) => void;
-};
-
-/** As the server sees it: whatever a client sent under a known name, an acknowledgement or not. */
-export type IncomingEvents = { [E in ClientEvent]: (...sent: unknown[]) => void };
 
 /** The payloads of what the server says, by event. */
 export const SERVER_EVENTS = {

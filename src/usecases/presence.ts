@@ -2,7 +2,7 @@ import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { clearHidden, saveDetail, saveHidden } from '../postgres/users.ts';
 import { type Claims, DETAIL_FIELDS, type Detail, type StoredUser } from '../presence/change.ts';
-import type { SetDetailRequest } from '../protocol/socket.ts';
+import type { SetDetailRequest } from '../protocol/client-events.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import { FollowUps } from '../queues/follow-ups.ts';
 import type { Chosen, OpenCode, OpenRequest } from '../redis/presence-types.ts';

@@ -1,7 +1,8 @@
 import { type EventEmitter, once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ClientEvent, SocketError } from '../../src/protocol/socket.ts';
+import type { ClientEvent } from '../../src/protocol/client-events.ts';
+import type { SocketError } from '../../src/protocol/socket.ts';
 import { TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment } from '../support/deployment.ts';
 

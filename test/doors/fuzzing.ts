@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { z } from 'zod';
+import { CLIENT_EVENT_NAMES, type ClientEvent, rowOf } from '../../src/protocol/client-events.ts';
 import { ERRORS } from '../../src/protocol/errors.ts';
-import { CLIENT_EVENTS, type ClientEvent } from '../../src/protocol/socket.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import type { Deployment } from '../support/deployment.ts';
 
@@ -129,8 +129,8 @@ const fuzzed = (schema: Schema, refs: Record<string, Schema> = {}) =>
 export type Said = { event: ClientEvent; payload: unknown };
 
 export const saidThings: fc.Arbitrary<Said> = fc.oneof(
-  ...(Object.entries(CLIENT_EVENTS) as [ClientEvent, z.ZodType][]).map(([event, schema]) => {
-    const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as Schema;
+  ...CLIENT_EVENT_NAMES.map((event) => {
+    const json = z.toJSONSchema(rowOf(event).request, { io: 'input', unrepresentable: 'any' }) as Schema;
     const payload = fc.oneof(
       { weight: 12, arbitrary: fuzzed(json) },
       { weight: 1, arbitrary: fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)) },
@@ -228,7 +228,7 @@ export class Fuzzer {
     const code = answer.ok ? 'ok' : (answer.error?.code ?? 'none');
     this.#judge(event, code);
     if (!answer.ok) return await this.#expectUnchanged(event);
-    const sound = !Buffer.isBuffer(payload) && CLIENT_EVENTS[event].safeParse(payload).success;
+    const sound = !Buffer.isBuffer(payload) && rowOf(event).request.safeParse(payload).success;
     if (!sound) throw new Error(`${event} was taken, against its schema`);
     if (event === 'logout') await client.isDisconnected();
     this.#state = await this.#look();

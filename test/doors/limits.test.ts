@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
 import { io } from 'socket.io-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ClientEvent, SocketError } from '../../src/protocol/socket.ts';
+import type { ClientEvent } from '../../src/protocol/client-events.ts';
+import type { SocketError } from '../../src/protocol/socket.ts';
 import { TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment } from '../support/deployment.ts';
 import { LOCK, samplesOf } from '../support/metrics.ts';
@@ -265,6 +266,7 @@ describe('a connection', () => {
 
   test.each<[string, ClientEvent, unknown, number, number]>([
     ['choices', 'set_detail', { text: 'busy' }, 220, 200],
+    ['choices to appear inactive', 'set_status', { status: 'inactive' }, 220, 200],
     ['indicators', 'stop_indicator', { conversationId: 'c', kind: 'typing' }, 520, 500],
     ['users looked at', 'watch', { userIds: Array.from({ length: 1000 }, (_, n) => `w${n}`) }, 52, 50],
   ])('may make so many %s', async (what, event, payload, times, most) => {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { CLIENT_EVENTS, HandshakeAuth } from '../../src/protocol/socket.ts';
+import { CLIENT_EVENT_NAMES } from '../../src/protocol/client-events.ts';
+import { HandshakeAuth } from '../../src/protocol/socket.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment } from '../support/deployment.ts';
 
@@ -174,7 +175,7 @@ describe('an event', () => {
   }
 
   test('takes what its document names and nothing else, and null for all that may be left out', () => {
-    expect(events().map(({ event }) => event)).toEqual(Object.keys(CLIENT_EVENTS));
+    expect(events().map(({ event }) => event)).toEqual(CLIENT_EVENT_NAMES);
     expect(events().flatMap(({ event, payload }) => faultsOf(payload, event))).toEqual([]);
   });
 

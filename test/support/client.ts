@@ -1,7 +1,7 @@
 import { SignJWT } from 'jose';
 import { io, type Socket } from 'socket.io-client';
+import type { ClientToServerEvents } from '../../src/protocol/client-events.ts';
 import type {
-  ClientToServerEvents,
   Ready,
   ServerToClientEvents,
   SessionClosed,

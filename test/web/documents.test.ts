@@ -3,9 +3,10 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv } from 'ajv';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { httpErrorBody, RollcallError } from '../../src/errors.ts';
+import { CLIENT_EVENT_NAMES } from '../../src/protocol/client-events.ts';
 import { ERRORS, type ErrorCode } from '../../src/protocol/errors.ts';
 import { REFUSED } from '../../src/protocol/examples.ts';
-import { CLIENT_EVENTS, SERVER_EVENTS } from '../../src/protocol/socket.ts';
+import { SERVER_EVENTS } from '../../src/protocol/socket.ts';
 import { openWorld, type World } from './rest-world.ts';
 
 let world: World;
@@ -121,7 +122,7 @@ test('the description of the sockets is a valid AsyncAPI 3 document', async () =
 
 test('every event of either side is described, with its payload and its acknowledgement', async () => {
   const { channels, operations } = await documentAt('/docs/asyncapi.json');
-  for (const event of Object.keys(CLIENT_EVENTS)) {
+  for (const event of CLIENT_EVENT_NAMES) {
     expect(operations[event]).toMatchObject({
       action: 'receive',
       reply: { messages: [{ $ref: expect.stringContaining(`${event}_ack`) }] },

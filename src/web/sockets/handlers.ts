@@ -2,8 +2,15 @@ import type { Config } from '../../config/config.ts';
 import { RollcallError, socketErrorBody } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { SessionState } from '../../presence/session.ts';
+import {
+  CLIENT_EVENT_NAMES,
+  type ClientEvent,
+  type ClientRequest,
+  type ClientSays,
+  rowOf,
+} from '../../protocol/client-events.ts';
 import { unknownName } from '../../protocol/near-names.ts';
-import { CLIENT_EVENTS, type ClientEvent, type ClientRequest, type SocketError } from '../../protocol/socket.ts';
+import type { Refusal, SocketError } from '../../protocol/socket.ts';
 import { LIMITS } from '../../protocol/vocabulary.ts';
 import type { Stores } from '../../stores.ts';
 import type { Activations } from '../../usecases/activations.ts';
@@ -53,23 +60,16 @@ interface Speaker extends TokenBearer {
 }
 
 type InOrder = ReturnType<typeof inOrder>;
-type Handler<Request> = (from: Speaker, request: Request, acknowledged: boolean) => Promise<Done> | Done;
+type Handler<Request, Result> = (from: Speaker, request: Request, acknowledged: boolean) => Promise<Result> | Result;
+type Handlers = { [E in ClientEvent]: Handler<ClientRequest<E>, Done<E>> };
 /** What the acknowledgement says, and what happens once it is on its way. */
-type Done = { answer?: object; after?: () => void } | undefined;
+type Done<E extends ClientEvent> =
+  | { answer: ClientSays<E> | Refusal; after?: () => void }
+  // Where there is nothing to say beside `ok`.
+  | (object extends ClientSays<E> ? { answer?: never; after: () => void } | undefined : never);
 type Acknowledge = (answer: object) => void;
 
 const EVENT_TOO_LARGE = `An event has at most ${LIMITS.eventBytes / 1024} KiB, unless it carries a list of users.`;
-
-/** What may change something for others. Heartbeats are too many, and looking on changes nothing. */
-const TRACED: ReadonlySet<string> = new Set<ClientEvent>([
-  'set_status',
-  'set_detail',
-  'logout',
-  'join_conversation',
-  'leave_conversation',
-  'start_indicator',
-  'stop_indicator',
-]);
 
 /** Everything a connected client can say. Returns what begins to listen to one. */
 export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => void {
@@ -84,11 +84,12 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
       if (said === TOO_LARGE) throw new RollcallError('PAYLOAD_TOO_LARGE', { message: EVENT_TOO_LARGE });
       // To a schema bytes are an object like any other, and would pass for an empty one.
       if (Buffer.isBuffer(said)) throw new RollcallError('INVALID_REQUEST');
-      const admitted = from.allowed.admit(event, said, () => parse<unknown>(CLIENT_EVENTS[event], said));
+      const row = rowOf(event);
+      const admitted = from.allowed.admit(event, said, () => parse<unknown>(row.request, said));
       // Awaited only where there is something to wait for: what was said first is done first.
       const request = admitted instanceof Promise ? await admitted : admitted;
-      const handle = handlers[event] as Handler<unknown>;
-      const doing = TRACED.has(event)
+      const handle = handlers[event] as Handler<unknown, Done<ClientEvent>>;
+      const doing = row.traced
         ? stores.tracing.event(event, async () => handle(from, request, acknowledge !== null))
         : handle(from, request, acknowledge !== null);
       const done = doing instanceof Promise ? await doing : doing;
@@ -135,7 +136,7 @@ function acknowledgementIn(sent: unknown[]): Acknowledge | null {
 
 /** A client that waits for an answer is told that there will be none. */
 function unknownEvent(event: string): SocketError {
-  const message = `The event ${unknownName(event, Object.keys(CLIENT_EVENTS))}`;
+  const message = `The event ${unknownName(event, CLIENT_EVENT_NAMES)}`;
   return socketErrorBody(new RollcallError('INVALID_REQUEST', { message }));
 }
 
@@ -157,7 +158,7 @@ function createBeat({ connections, metrics }: HandlerDeps) {
   };
 }
 
-function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Handler<ClientRequest<E>> } {
+function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
   const { config, tokens, activations, presence, connections, audience, conversationRooms } = deps;
   const talking = (from: Speaker) => {
     from.conversationsInOrder ??= inOrder();
@@ -168,7 +169,7 @@ function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Ha
       const { connection } = from.socket.data;
       const state = request?.state ?? null;
       const answer = () => ({ answer: { serverTime: iso(Date.now()), nextInMs: config.heartbeatIntervalMs } });
-      if (!connection) return acknowledged ? answer() : undefined;
+      if (!connection) return answer();
       const tooSoon = ({ accepted, retryAfterMs }: Verdict) =>
         accepted ? null : new RollcallError('HEARTBEAT_TOO_SOON', { retryAfterMs });
       if (acknowledged) {
@@ -178,7 +179,7 @@ function createHandlers(deps: HandlerDeps, beat: Beat): { [E in ClientEvent]: Ha
         });
       }
       beat(from, connection, state);
-      return undefined;
+      return answer();
     },
     watch: async ({ socket }, { userIds }) => {
       const picture = await audience.look(socket.data.viewer, userIds);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { EventEmitter } from 'node:events';
-import { LISTS } from '../../protocol/socket.ts';
+import { CLIENT_EVENT_NAMES, rowOf } from '../../protocol/client-events.ts';
 import { LIMITS } from '../../protocol/vocabulary.ts';
 import { WINDOW_MS } from '../limits/limit.ts';
 import type { EventLimits } from './limits.ts';
@@ -23,6 +23,8 @@ const SHORT = 128;
 const BEAT = '2["heartbeat"]';
 /** How an event begins: perhaps the namespace, perhaps the number of the answer it wants, and its name, of which that is enough. */
 const EVENT_HEAD = /^2(?:\/,)?(\d{0,15})\[\s*"([^"\\]{0,64})("?)/;
+
+const LISTS: ReadonlySet<string> = new Set(CLIENT_EVENT_NAMES.filter((event) => rowOf(event).list));
 
 /** What stands for the payload of an event that was too large to be read; nobody can send it. */
 export const TOO_LARGE: string = randomUUID();

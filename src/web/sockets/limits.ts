@@ -1,8 +1,21 @@
-import type { ClientEvent } from '../../protocol/socket.ts';
+import { type ClientEvent, type Cost, rowOf } from '../../protocol/client-events.ts';
+import type { Caller } from '../auth/auth.ts';
 import { WINDOW_MS } from '../limits/limit.ts';
 import type { Limits } from '../limits/limits.ts';
 import { closeSocket } from './closing.ts';
 import type { PresenceSocket } from './types.ts';
+
+type Take = (limits: Limits, caller: Caller, request: unknown, connection: string) => Promise<unknown> | null;
+
+/** What an event takes once it is known to make sense, beside being one. */
+const BESIDE_THE_EVENT: { readonly [C in Cost]: Take | null } = {
+  own: null,
+  event: null,
+  look: (limits, caller, request, connection) => limits.look(caller, connection, usersIn(request)),
+  indicator: (limits, caller) => limits.indicate(caller),
+  choice: (limits, caller) => limits.choose(caller),
+  status: (limits, caller, request) => (isActivation(request) ? null : limits.choose(caller)),
+};
 
 /** What one connection may say; what it may send stands in intake.ts. */
 export class EventLimits {
@@ -23,8 +36,8 @@ export class EventLimits {
    * RATE_LIMITED, or with what `read` throws.
    */
   admit<Request>(event: ClientEvent, said: unknown, read: () => Request): Request | Promise<Request> {
-    // Heartbeats have a limit of their own, and change nothing that others depend on.
-    if (event === 'heartbeat') return read();
+    // Heartbeats, which change nothing that others depend on.
+    if (rowOf(event).cost === 'own') return read();
     const admit = () => this.#admit(event, said, read);
     const request = this.#last === null ? admit() : this.#last.then(admit, admit);
     if (!(request instanceof Promise)) return request;
@@ -37,26 +50,16 @@ export class EventLimits {
   }
 
   #admit<Request>(event: ClientEvent, said: unknown, read: () => Request): Request | Promise<Request> {
-    // `active` is never refused.
     const { caller } = this.#socket.data;
-    const heard = isActivation(event, said) ? null : this.#limits.event(caller, this.#socket.id);
+    const { cost } = rowOf(event);
+    // `active` is never refused.
+    const heard = cost === 'status' && isActivation(said) ? null : this.#limits.event(caller, this.#socket.id);
     const ask = () => {
       const request = read();
-      const asked = this.#asked(event, request);
+      const asked = BESIDE_THE_EVENT[cost]?.(this.#limits, caller, request, this.#socket.id);
       return asked ? asked.then(() => request) : request;
     };
     return heard ? heard.then(ask) : ask();
-  }
-
-  /** Once it is known to make sense: what costs more than a word. */
-  #asked(event: ClientEvent, request: unknown): Promise<unknown> | null {
-    const { caller } = this.#socket.data;
-    if (event === 'watch') return this.#limits.look(caller, this.#socket.id, usersIn(request));
-    if (event === 'start_indicator' || event === 'stop_indicator') return this.#limits.indicate(caller);
-    if (event === 'set_detail' || (event === 'set_status' && !isActivation(event, request))) {
-      return this.#limits.choose(caller);
-    }
-    return null;
   }
 
   get isService(): boolean {
@@ -81,9 +84,8 @@ export class EventLimits {
   }
 }
 
-function isActivation(event: ClientEvent, said: unknown): boolean {
-  const named = typeof said === 'object' && said !== null && 'status' in said ? said.status : undefined;
-  return event === 'set_status' && named === 'active';
+function isActivation(said: unknown): boolean {
+  return typeof said === 'object' && said !== null && 'status' in said && said.status === 'active';
 }
 
 function usersIn(request: unknown): number {

@@ -1,4 +1,4 @@
-import type { WatchAnswer } from '../../protocol/socket.ts';
+import type { ClientSays } from '../../protocol/client-events.ts';
 import { compareIds } from '../../redis/delivery.ts';
 import type { Picture, Viewer } from './types.ts';
 import type { Wording } from './wording.ts';
@@ -71,6 +71,6 @@ export class Pictures {
 }
 
 /** What `watch` answers. */
-export function answerOf({ snapshot }: Picture): WatchAnswer {
+export function answerOf({ snapshot }: Picture): ClientSays<'watch'> {
   return snapshot.pending.length > 0 ? { users: snapshot.users, pending: snapshot.pending } : { users: snapshot.users };
 }

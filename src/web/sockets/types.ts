@@ -1,5 +1,6 @@
 import type { DefaultEventsMap, Server, Socket } from 'socket.io';
-import type { IncomingEvents, Ready, ServerToClientEvents, StatusChange } from '../../protocol/socket.ts';
+import type { IncomingEvents } from '../../protocol/client-events.ts';
+import type { Ready, ServerToClientEvents, StatusChange } from '../../protocol/socket.ts';
 import type { IndicatorKind } from '../../redis/indicators.ts';
 import type { Snapshot } from '../../usecases/status-reads.ts';
 import type { Caller } from '../auth/auth.ts';
