@@ -1,6 +1,9 @@
 import { isIP } from 'node:net';
 
-/** Who shares a limit: an IPv4 address, or the /64 network that one customer of an IPv6 provider has to choose from. */
+/**
+ * The network that shares a limit: an IPv4 address, or the /64 network that one customer of an IPv6 provider has to
+ * choose from.
+ */
 export function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1];
   if (mapped !== undefined) return mapped;

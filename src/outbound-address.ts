@@ -70,7 +70,7 @@ export function pushAddressProblem(endpoint: string, allowPrivate: boolean): str
   return null;
 }
 
-/** A name that stands for private addresses alone. */
+/** Thrown for a name that stands for private addresses alone. */
 export class PrivateAddressError extends Error {
   constructor(hostname: string) {
     super(`${hostname} leads into a private network`);

@@ -12,8 +12,8 @@ const ASKERS_AT_ONCE = 200;
 const COMINGS = new Set<Cause>(['connect', 'heartbeat', 'manual']);
 
 /**
- * Of these changes, those that friends may want to hear of get a job that looks again once the user has stayed for a
- * while. Safe to repeat.
+ * Adds a job for each of these changes that friends may want to hear of, which looks again once the user has stayed for
+ * a while. Safe to repeat.
  */
 export async function scheduleAlerts({ db, queues }: Stores, config: Config, changes: Change[]): Promise<void> {
   const comings = changes.filter((change) => isWorthTelling(change, config.alertMinAbsenceMs));
@@ -30,7 +30,7 @@ function isWorthTelling({ status, cause, awaySince, at }: Change, minAbsenceMs: 
   return awaySince === null || at - awaySince >= minAbsenceMs;
 }
 
-/** Whether the user has been active, and shown so, ever since. */
+/** Whether the user has been active, and shown so, ever since an activation. Rejects where Redis is away. */
 export async function isStillActive({ store, queues }: Stores, { userId, at }: Activation): Promise<boolean> {
   const { record, followUp } = await store.inspect(userId);
   await queues.enqueue(followUp);

@@ -25,7 +25,7 @@ export class Background {
     };
   }
 
-  /** Begins a pass, unless one is under way or has just been; call it as often as you like. */
+  /** Begins a pass, unless one is under way or has just been; may be called at any time. */
   tick(): void {
     if (this.#passing !== null || performance.now() - this.#beganAt < this.#everyMs - SLACK_MS) return;
     this.#beganAt = performance.now();

@@ -1,7 +1,10 @@
 const FIRST_MS = 1000;
 const LONGEST_MS = 16_000;
 
-/** When something that failed may be tried again: after a second, then after twice as long each time, up to sixteen seconds. */
+/**
+ * Says when something that failed may be tried again: after a second, then after twice as long each time, up to sixteen
+ * seconds.
+ */
 export class Backoff {
   #waitMs = FIRST_MS;
   #notBefore = Number.NEGATIVE_INFINITY;
@@ -11,13 +14,13 @@ export class Backoff {
     return performance.now() < this.#notBefore;
   }
 
-  /** It failed, once more. */
+  /** Notes that it failed, once more. */
   failed(): void {
     this.#notBefore = performance.now() + this.#waitMs;
     this.#waitMs = Math.min(2 * this.#waitMs, LONGEST_MS);
   }
 
-  /** It was done, or has become something else: nothing is waited for any more. */
+  /** Notes that it was done, or has become something else: nothing is waited for any more. */
   reset(): void {
     this.#waitMs = FIRST_MS;
     this.#notBefore = Number.NEGATIVE_INFINITY;

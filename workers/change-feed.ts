@@ -36,6 +36,7 @@ export class FeedKeeper {
     return total;
   }
 
+  /** One bounded pass: says how many changes got a position, and whether a receiver of webhooks is behind. */
   async pass(): Promise<{ positioned: number; behind: boolean }> {
     const { db, queues } = this.#stores;
     const state = await feedState(db);

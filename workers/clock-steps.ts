@@ -8,10 +8,10 @@ const PAGE = 500;
 const MARGIN_MS = 1000;
 
 /**
- * Whoever has a session is looked at within a TTL. Where Redis's clock was set back, or a server has taken over whose clock is
- * behind, those of whom no web speaks again would be looked at later by as much. So whenever Redis is there anew, or its
- * clock was set, all who are to be looked at later than that are looked at now; of most there is nothing but a choice that
- * ends some day.
+ * Looks at all who are to be looked at later than a TTL from now, whenever Redis is there anew or its clock was set.
+ * Whoever has a session is looked at within a TTL; where the clock was set back, or a server has taken over whose clock
+ * is behind, those of whom no web speaks again would be looked at later by as much. Of most there is nothing but a
+ * choice that ends some day.
  */
 export class ClockSteps {
   readonly #stores: Stores;
@@ -28,7 +28,7 @@ export class ClockSteps {
     });
   }
 
-  /** Returns how many were looked at. */
+  /** Looks where that is due; returns at how many. */
   async pass(): Promise<number> {
     if (!this.#due) return 0;
     this.#due = false;

@@ -25,7 +25,7 @@ const SETTLE_MARGIN_MS = 5000;
 /** Losses that change no epoch (a failover that lost a second) are looked for this often. */
 const SETTLE_ANYWAY_EVERY_MS = 10 * 60_000;
 
-/** Slow work, a job each: bounded passes that say what they did. */
+/** Runs a job of `maintenance`: slow work in bounded passes, which returns what was done. */
 export async function runMaintenance(stores: Stores, config: Config, job: Job) {
   try {
     switch (job.name as MaintenanceJobName | 'erase-traces') {

@@ -39,7 +39,7 @@ const PUSH_RESULTS = {
   waiting: 'waiting',
 } as const satisfies Record<PushResult, string>;
 
-/** What a worker counts while it hands changes on. A drain that repeats what a dead one left counts it again. */
+/** Counts what a worker hands on. A drain that repeats what a dead one left counts it again. */
 export class WorkerMetrics {
   readonly registry = createRegistry();
   readonly #transitions = countersFrom(this.registry, {

@@ -4,6 +4,7 @@ import type { FriendActiveJob, NotificationJobName, PushJob } from '../src/queue
 import type { Stores } from '../src/stores.ts';
 import { runFriendActive } from './alerts.ts';
 
+/** Runs a job of `notifications`: tells friends of an activation, or moves a push to the queue of its own. */
 export async function runNotification(stores: Stores, config: Config, job: Job<FriendActiveJob | PushJob>) {
   switch (job.name as NotificationJobName) {
     case 'friend-active':

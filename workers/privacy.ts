@@ -60,7 +60,7 @@ export class PrivacyKeeper {
   }
 }
 
-/** Some at a time; returns with which of them something went wrong, and what. */
+/** Tells of some at a time; returns of which of them something went wrong, and what. */
 export async function tellAll<T>(
   stores: Stores,
   all: T[],

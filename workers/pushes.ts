@@ -49,8 +49,9 @@ export interface PushListener {
 }
 
 /**
- * One try, or none where it is not its turn: then the job waits where it holds up nobody, and no try is used up. Each try
- * looks again whether it is still true and may still be told, for the last one may be minutes ago.
+ * Makes one try to send a Web Push, or none where it is not its turn: then the job waits where it holds up nobody, and
+ * no try is used up. Each try looks again whether it is still true and may still be told, for the last one may be
+ * minutes ago.
  */
 export async function runPush(
   stores: Stores,

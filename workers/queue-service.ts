@@ -34,7 +34,10 @@ const RETRY_MS = 200;
 /** How long a worker lets a Redis be that answers and refuses, unless it is known to take what it is given again. */
 const PAUSE_MS = 1000;
 
-/** One BullMQ worker. Stopping lets the jobs in hand finish; what does not is taken up again by another worker. */
+/**
+ * A BullMQ worker as a service. Stopping lets the jobs in hand finish; what does not is taken up again by another
+ * worker.
+ */
 export function queueService(name: QueueName, setup: QueueSetup): QueueService {
   const { connection, stores, log, options, processor } = setup;
   const process = madeAgainLater(processor);

@@ -3,7 +3,10 @@ import type { Stores } from '../src/stores.ts';
 
 const AT_ONCE = 500;
 
-/** Users who came while PostgreSQL was away: once it answers, their choice is known and they are shown or not. */
+/**
+ * Makes users known who came while PostgreSQL was away: once it answers, their choice is known and they are shown or
+ * not.
+ */
 export class UnknownChoices {
   readonly #stores: Stores;
   /** Shards in which somebody waits, as the sweep found. */
@@ -13,11 +16,13 @@ export class UnknownChoices {
     this.#stores = stores;
   }
 
+  /** Notes what the sweep found: whether somebody waits in a shard. */
   note(shard: number, waits: boolean): void {
     if (waits) this.#waiting.add(shard);
     else this.#waiting.delete(shard);
   }
 
+  /** Asks PostgreSQL about those who wait, as the sweep found. Rejects where a store is away; the sweep finds them again. */
   async pass(): Promise<void> {
     const { leftovers, store, db, queues } = this.#stores;
     const shards = [...this.#waiting];

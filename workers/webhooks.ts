@@ -32,6 +32,7 @@ class WebhookFailure extends Error {
   }
 }
 
+/** How long (ms) a batch waits for its next try, after an error that says for how long. */
 export function retryWebhookAfter(_attemptsMade: number, _type?: string, error?: Error): number {
   return error instanceof WebhookFailure ? error.delayMs : OWN_RETRY_MS;
 }
@@ -41,6 +42,10 @@ export interface WebhookListener {
   posted(kind: WebhookOutcome['kind']): void;
 }
 
+/**
+ * Runs a job of `webhooks`: posts what the receiver has not taken yet, or once more a batch that it refused. Throws
+ * what says when to try again.
+ */
 export async function runWebhook(
   stores: Stores,
   { webhook }: Config,

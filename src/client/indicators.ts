@@ -9,7 +9,7 @@ import type { Request } from './wire.ts';
 const REPEAT_MS = 3000;
 const NO_INDICATORS: readonly Indicator[] = [];
 
-/** Who is typing or recording in the conversations that somebody here looks at. */
+/** Keeps who is typing or recording in the conversations that somebody here looks at. */
 export function createIndicators(request: Request, report: (error: PresenceError) => void) {
   interface Conversation {
     watchers: number;

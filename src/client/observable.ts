@@ -23,6 +23,7 @@ export function createSignal<T>() {
   };
 }
 
+/** A value that others may observe; setting what it is already tells nobody. */
 export function createSource<T>(initial: T): Source<T> {
   let value = initial;
   const changed = createSignal<void>();
@@ -37,7 +38,10 @@ export function createSource<T>(initial: T): Source<T> {
   };
 }
 
-/** The application's own fault: reported as uncaught, after our work is done. */
+/**
+ * Calls a listener of the application. What it throws is the application's own fault: reported as uncaught, after our
+ * work is done.
+ */
 export function callListener(call: () => void): void {
   try {
     call();

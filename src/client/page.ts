@@ -15,7 +15,10 @@ interface PageHooks {
   stayed(): void;
 }
 
-/** Outside a browser (Node, React Native) there is no page, and nothing is watched. */
+/**
+ * Watches whether the page is seen and used, until the function that it returns is called. Outside a browser (Node,
+ * React Native) there is no page, and nothing is watched.
+ */
 export function watchPage(idleAfterMs: number | false, hooks: PageHooks): () => void {
   if (typeof document === 'undefined' || typeof window === 'undefined' || !document.addEventListener) return () => {};
   let lastInputAt = monotonicMs();

@@ -7,7 +7,7 @@ export type PresenceListener = (changed: readonly Presence[]) => void;
 /** Beyond it, users who are inactive and whom nobody watches are forgotten. */
 const MOST_KNOWN = 10_000;
 
-/** What is known of whom, and who here wants to hear of it. Nothing in it knows of a connection. */
+/** Keeps what is known of whom, and who here wants to hear of it. Nothing in it knows of a connection. */
 export function createPeople() {
   const known = new Map<string, Known>();
   const listeners = new Map<string, Set<PresenceListener>>();

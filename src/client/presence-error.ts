@@ -26,7 +26,7 @@ export function toldError({
   return new PresenceError(code, message, retryAfterMs);
 }
 
-/** Whatever was thrown, as something with a code. */
+/** Whatever was thrown as a PresenceError; `code` is for what has none. */
 export function toPresenceError(thrown: unknown, code = 'INTERNAL_ERROR'): PresenceError {
   if (thrown instanceof PresenceError) return thrown;
   return new PresenceError(code, thrown instanceof Error ? thrown.message : String(thrown));

@@ -18,27 +18,33 @@ export interface Known {
 
 const NO_DETAIL: Readonly<Detail> = Object.freeze({});
 
-/** A snapshot is the truth of its moment: it replaces what was known, whatever the versions. */
+/**
+ * What is known of a user after a snapshot, which is the truth of its moment: it replaces what was known, whatever the
+ * versions.
+ */
 export function applySnapshot(known: Known | undefined, told: Told): Known {
   return keepIfSame(known, told, told.detail ?? NO_DETAIL);
 }
 
-/** An event counts only where it is newer. Without `detail` it leaves the detail as it is. */
+/**
+ * What is known of a user after an event, which counts only where it is newer. Without `detail` it leaves the detail as
+ * it is.
+ */
 export function applyChange(known: Known | undefined, told: Told): Known {
   if (known && told.version <= known.version) return known;
   return keepIfSame(known, told, told.detail ?? known?.presence.detail ?? NO_DETAIL);
 }
 
 /**
- * After a gap, for a user that a snapshot of all active users does not name: left meanwhile. When, we cannot tell, so
- * the last seen stays as far as it was known, and whatever comes next is newer.
+ * What is known, after a gap, of a user that a snapshot of all active users does not name: left meanwhile. When, we
+ * cannot tell, so the last seen stays as far as it was known, and whatever comes next is newer.
  */
 export function applyAbsence(known: Known): Known {
   const { userId, lastSeen, detail } = known.presence;
   return keepIfSame(known, { userId, status: 'inactive', lastSeen, version: 0 }, detail);
 }
 
-/** Not answered yet after a gap: what was known stays on show, but any answer is newer. */
+/** What is known of a user who was not answered for yet after a gap: it stays on show, but any answer is newer. */
 export function awaitAnswer(known: Known): Known {
   return { presence: known.presence, version: -1 };
 }

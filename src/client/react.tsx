@@ -14,19 +14,20 @@ export function PresenceProvider({ client, children }: { client: PresenceClient;
   return <ClientContext.Provider value={client}>{children}</ClientContext.Provider>;
 }
 
+/** The client of the nearest PresenceProvider; throws where there is none. */
 export function usePresenceClient(): PresenceClient {
   const client = useContext(ClientContext);
   if (!client) throw new Error('There is no <PresenceProvider> around this component.');
   return client;
 }
 
-/** Renders again only when something of this user changes. */
+/** The presence of a user, `unknown` until it is known. Renders again only when something of this user changes. */
 export function usePresence(userId: string): Presence {
   const presences = usePresences([userId]);
   return presences[0] ?? unknownUser(userId);
 }
 
-/** In the order asked. Renders again when one of them changes, once for all that changed together. */
+/** The presence of users, in the order asked. Renders again when one of them changes, once for all that changed together. */
 export function usePresences(userIds: readonly string[]): readonly Presence[] {
   const client = usePresenceClient();
   // A new array with the same ids in it is the same wish; no id contains a line break.
@@ -54,6 +55,7 @@ export function useEveryone(): readonly Presence[] {
   return useSyncExternalStore(everyone.subscribe, everyone.get, () => everyone.get());
 }
 
+/** The state of the client's connection. Renders again when it changes. */
 export function useConnectionState(): ConnectionState {
   const { connection } = usePresenceClient();
   return useSyncExternalStore(connection.subscribe, connection.get, () => ON_SERVER);

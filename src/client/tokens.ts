@@ -16,7 +16,10 @@ export class SignedOutError extends Error {
   override readonly name = 'SignedOutError';
 }
 
-/** Goes by the name: an application may have two copies of this package, or an error of its own. */
+/**
+ * Whether something thrown says that nobody is signed in. It goes by the name: an application may have two copies of
+ * this package, or an error of its own.
+ */
 export function isSignedOut(thrown: unknown): boolean {
   return (thrown as Error | undefined)?.name === 'SignedOutError';
 }

@@ -73,6 +73,7 @@ export interface Config extends RedisConfig {
   logLevel: LogLevel;
 }
 
+/** Thrown where settings are wrong; its message lists everything that is, a line each. */
 export class ConfigError extends Error {
   readonly problems: readonly string[];
 
@@ -127,7 +128,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return { ...rest, ...redis, ...database, jwt: { key, ...names } };
 }
 
-/** Only what a migration needs, so that it runs where nothing else is set. */
+/** Reads what a migration needs and no more, so that it runs where nothing else is set. Throws ConfigError. */
 export function readDatabaseConfig(env: NodeJS.ProcessEnv = process.env): Pick<Config, 'databaseUrl' | 'databaseSsl'> {
   const from = new Environment(env);
   const database = readDatabase(from);

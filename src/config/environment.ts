@@ -13,32 +13,36 @@ export class Environment {
     this.#env = env;
   }
 
+  /** Notes what is wrong with a setting: a sentence that goes on after its name. */
   problem(name: string, sentence: string): void {
     this.#wrong.add(name);
     this.problems.push(`${name} ${sentence}`);
   }
 
-  /** Whether none of these is wrong by itself, so that it makes sense to compare them. */
+  /** Whether none of these settings is wrong by itself, so that it makes sense to compare them. */
   sound(...names: string[]): boolean {
     return names.every((name) => !this.#wrong.has(name));
   }
 
-  /** As it was written, for what may begin or end with a space. */
+  /** A setting as it was written, for what may begin or end with a space; undefined where it is empty. */
   secret(name: string): string | undefined {
     this.#known.add(name);
     const value = this.#env[name];
     return value === undefined || value.trim() === '' ? undefined : value;
   }
 
+  /** A setting without the spaces around it; undefined where it is empty. */
   text(name: string): string | undefined {
     return this.secret(name)?.trim();
   }
 
+  /** A setting's entries between commas, without empty ones. */
   list(name: string): string[] {
     const entries = this.text(name)?.split(',') ?? [];
     return entries.map((entry) => entry.trim()).filter((entry) => entry !== '');
   }
 
+  /** A whole number from `min` to `max`. */
   integer(name: string, fallback: number, { min, max }: { min: number; max: number }): number {
     const value = this.text(name);
     if (value === undefined) return fallback;
@@ -48,7 +52,7 @@ export class Environment {
     return fallback;
   }
 
-  /** A duration written in seconds (fractions allowed), as whole milliseconds. */
+  /** A duration written in seconds (fractions allowed), as whole milliseconds; at least 1 unless it may be `zero`. */
   seconds(name: string, fallbackMs: number, { zero }: { zero: boolean }): number {
     const value = this.text(name);
     if (value === undefined) return fallbackMs;
@@ -59,10 +63,12 @@ export class Environment {
     return fallbackMs;
   }
 
+  /** A setting that is `true` or `false`. */
   flag(name: string, fallback: boolean): boolean {
     return this.choice(name, ['true', 'false'], fallback ? 'true' : 'false') === 'true';
   }
 
+  /** One of a few words, in small letters however it was written. */
   choice<const T extends string>(name: string, options: readonly T[], fallback: NoInfer<T>): T {
     const value = this.text(name)?.toLowerCase();
     if (value === undefined) return fallback;
@@ -72,7 +78,7 @@ export class Environment {
     return fallback;
   }
 
-  /** An address with one of these schemes; the text itself is returned. */
+  /** An address with one of these schemes (`redis:`), the text itself; undefined where it is not set or wrong. */
   url(name: string, schemes: readonly string[]): string | undefined {
     const value = this.text(name);
     if (value === undefined) return value;
@@ -102,6 +108,7 @@ export class Environment {
 /** setTimeout cannot wait longer: about 24.8 days. */
 const LONGEST_TIMER_MS = 2_147_483_000;
 
+/** Whether a text is an address with one of these schemes (`redis:`) and a host. */
 export function isUrl(text: string, schemes: readonly string[]): boolean {
   const url = URL.parse(text);
   return url !== null && schemes.includes(url.protocol) && url.hostname !== '';
@@ -123,6 +130,7 @@ export function isDecodable(text: string): boolean {
   }
 }
 
+/** A value for a problem's sentence, in quotation marks and cut where it is long. */
 export function quote(value: string): string {
   return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
 }

@@ -6,7 +6,10 @@ export type JwtAlgorithm = 'HS256' | 'RS256' | 'ES256' | 'EdDSA';
 /** What tokens are checked with. A fixed key fits exactly one algorithm, and a KeyObject shows nothing when printed. */
 export type JwtKey = { kind: 'fixed'; key: KeyObject; algorithm: JwtAlgorithm } | { kind: 'jwks'; url: string };
 
-/** Exactly one of JWT_SECRET, JWT_PUBLIC_KEY and JWKS_URL; undefined where a problem was noted. */
+/**
+ * The key by which tokens are checked, from exactly one of JWT_SECRET, JWT_PUBLIC_KEY and JWKS_URL; undefined where a
+ * problem was noted.
+ */
 export function readJwtKey(from: Environment): JwtKey | undefined {
   const secret = from.secret('JWT_SECRET');
   const pem = from.secret('JWT_PUBLIC_KEY');

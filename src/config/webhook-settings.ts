@@ -8,7 +8,7 @@ export interface WebhookSettings {
   secret: string;
 }
 
-/** Stands for the receiver where its address, which may hold a secret, has no place. */
+/** A name that stands for the receiver of webhooks where its address, which may hold a secret, has no place. */
 export function receiverOf({ url }: Pick<WebhookSettings, 'url'>): string {
   return createHash('sha256').update(url).digest('hex');
 }

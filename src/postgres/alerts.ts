@@ -39,7 +39,7 @@ const isDue = (row: string) =>
    AND (${row}.alerted_at IS NULL
         OR (${row}.alerted_at < ${AT} AND ${row}.alerted_at <= ${AT} - ?::bigint * interval '1 millisecond'))`;
 
-/** Which of these users somebody wants to hear of who may. */
+/** Which of these users somebody wants to hear of, as far as that one may see them. */
 export async function usersAskedAbout(db: Knex, userIds: readonly string[]): Promise<Set<string>> {
   const rows = await query<{ friend_id: string }>(
     db,
@@ -50,7 +50,10 @@ export async function usersAskedAbout(db: Knex, userIds: readonly string[]): Pro
   return new Set(rows.map((row) => row.friend_id));
 }
 
-/** Who is to be told, a page at a time in the order of their ids; begin with ''. */
+/**
+ * Those who are to be told of an activation, at most `limit` of them in the order of their ids, behind `after` (''
+ * begins).
+ */
 export async function askersOf(
   db: Knex,
   { userId, at }: Activation,
@@ -99,7 +102,7 @@ export async function claimAlerts(
   return rows.map((row) => row.user_id);
 }
 
-/** The friend as a notification names them, as long as the asker may be told of them; else null. */
+/** The friend as a notification names them; null as soon as the asker may not be told of them any more. */
 export async function friendToTell(
   db: Knex,
   askerId: string,

@@ -20,8 +20,8 @@ export interface TimelinePoint {
 }
 
 /**
- * From the step of `from` to the one before `to` (ms), steps counted from 1970: the most that were active at once, and
- * how many came or went. Steps in which nothing was noted are missing.
+ * The timeline from the step of `from` to the one before `to` (ms), steps of `stepMs` counted from 1970: the most that
+ * were active at once, and how many came or went. Steps in which nothing was noted are missing.
  */
 export async function timeline(db: Knex, from: number, to: number, stepMs: number): Promise<TimelinePoint[]> {
   const begin = Math.floor(from / stepMs) * stepMs;
@@ -42,7 +42,7 @@ export async function timeline(db: Knex, from: number, to: number, stepMs: numbe
   }));
 }
 
-/** When users were last seen, a page at a time in the order of their ids; begin with ''. */
+/** Users and when they were last seen (ms), at most `limit` in the order of their ids, behind `afterId` ('' begins). */
 export async function lastSeenPage(
   db: Knex,
   afterId: string,

@@ -3,7 +3,10 @@ import type { FeedFigures, ReceiverFigures } from '../telemetry/feed-metrics.ts'
 import { query } from './connect.ts';
 import { msOf } from './time.ts';
 
-/** `receiver`: whose webhooks they are; null: nobody's. */
+/**
+ * How much waits to get into the change feed and for how long, and how far behind `receiver` is, who takes it by
+ * webhooks; null: nobody does.
+ */
 export async function feedFigures(db: Knex, receiver: string | null): Promise<FeedFigures> {
   const [arriving] = await query<{ changes: string; age: string | null }>(
     db,

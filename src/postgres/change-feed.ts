@@ -104,7 +104,7 @@ export async function changesAfter(db: Knex, after: FeedCursor, limit: number, t
   return { gone: false, changes: rows, next: { feed: now.feed, position: last } };
 }
 
-/** What is still kept of a stretch, whose last position is part of it. */
+/** The changes behind `after`, up to the position `through` and with it, that are still kept. */
 export async function changesLeft(db: Knex, after: FeedCursor, through: number): Promise<FedChange[]> {
   const { rows, now } = await read(db, after, through - after.position, through);
   return after.feed === now.feed ? rows : [];
@@ -168,8 +168,8 @@ export async function eraseFromFeed(ask: Ask, userId: string, version: number | 
 }
 
 /**
- * Removes the entries that told of an erasure longer ago than this. Who has not read them by then cannot learn from the
- * feed whom to forget, so for them the feed begins behind it.
+ * Removes from the feed the entries that told of an erasure longer than `olderThanMs` ago, and returns how many. Who
+ * has not read them by then cannot learn from the feed whom to forget, so for them the feed begins behind it.
  */
 export function dropErasuresFromFeed(db: Knex, olderThanMs: number): Promise<number> {
   return locked(db, async (ask) => {
@@ -202,8 +202,8 @@ export interface FeedRetention {
 }
 
 /**
- * Drops the oldest, at most `limit` of them; returns how many. Always from the beginning and without a hole, so that what
- * is left is whole.
+ * Drops the oldest changes of the feed that are not to be kept any longer, at most `limit` of them; returns how many.
+ * Always from the beginning and without a hole, so that what is left is whole.
  */
 export function dropChangesOfFeed(db: Knex, { days, rows }: FeedRetention, limit: number): Promise<number> {
   return locked(db, async (ask) => {

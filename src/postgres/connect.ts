@@ -39,7 +39,10 @@ export function connectPostgres(settings: DatabaseSettings, log?: Logger): Knex 
   });
 }
 
-/** `DATABASE_SSL` wins over an `sslmode` in the address, which pg would otherwise prefer. */
+/**
+ * The settings by which pg connects. `DATABASE_SSL` wins over an `sslmode` in the address, which pg would otherwise
+ * prefer.
+ */
 export function connectionTo({ databaseUrl, databaseSsl }: DatabaseSettings) {
   if (databaseSsl === 'by-url') return { connectionString: databaseUrl };
   const url = new URL(databaseUrl);
@@ -57,15 +60,15 @@ function tlsOptions(ssl: Exclude<DatabaseSsl, 'by-url'>) {
 export type Binding = string | number | boolean | null | readonly (string | number | null)[];
 
 /**
- * One statement. Its answer is awaited for so long and no longer; then the server is asked to stop, and a connection that owes an
- * answer is thrown away.
+ * Asks one statement and returns its rows. The answer is awaited for a limited time; then the server is asked to stop,
+ * and a connection that owes an answer is thrown away. Rejects with pg's errors (`isConnectionError`).
  */
 export async function query<Row>(db: Knex, sql: string, bindings: readonly Binding[]): Promise<Row[]> {
   const asked = db.raw<{ rows: Row[] }>(sql, [...bindings] as Knex.RawBinding[]);
   return (await asked.timeout(ANSWER_LIMIT_MS, { cancel: true })).rows;
 }
 
-/** Knex writes to the console by itself otherwise; whatever matters it throws as well. */
+/** A log for Knex, which would write to the console by itself; whatever matters it throws as well. */
 export function quietLog(log: Logger | undefined) {
   const pass = (level: 'debug' | 'warn' | 'error') => (message: unknown) =>
     log?.[level]({ from: 'knex' }, String(message));

@@ -22,11 +22,12 @@ export async function removeMember(db: Knex, { conversationId, userId }: Members
   ]);
 }
 
+/** Whether the user is a member of the conversation. */
 export async function isMember(db: Knex, membership: Membership): Promise<boolean> {
   return (await withoutMembers(db, [membership])).length === 0;
 }
 
-/** Those of these memberships that do not exist, in one statement; each comes once at most. */
+/** Finds in one statement which of these memberships do not exist; each comes once at most. */
 export async function withoutMembers(db: Knex, memberships: readonly Membership[]): Promise<Membership[]> {
   if (memberships.length === 0) return [];
   const rows = await query<{ conversation_id: string; user_id: string }>(
@@ -40,7 +41,7 @@ export async function withoutMembers(db: Knex, memberships: readonly Membership[
   return rows.map((row) => ({ conversationId: row.conversation_id, userId: row.user_id }));
 }
 
-/** Two lists of the same length, for `unnest`. */
+/** The conversations and the users of memberships as two lists of the same length, for `unnest`. */
 export function listsOf(memberships: readonly Membership[]): [string[], string[]] {
   return [memberships.map(({ conversationId }) => conversationId), memberships.map(({ userId }) => userId)];
 }

@@ -45,13 +45,14 @@ function isOfPartition(error: Error, code: string): boolean {
   return code === '23514' && !('constraint' in error && error.constraint);
 }
 
-/** SQLSTATE or the network's code. */
+/** The SQLSTATE of an error of pg, or the network's code; null where it has neither. */
 export const codeOf = (error: unknown): string | null =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 
-/** A lock was not to be had in time. */
+/** Whether a lock was not to be had in time. */
 export const isBusy = (error: unknown) => codeOf(error) === '55P03';
 
+/** Whether the database user lacks a right that the statement needs. */
 export const isUnpermitted = (error: unknown) => codeOf(error) === '42501';
 
 /**

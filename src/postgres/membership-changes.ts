@@ -12,7 +12,10 @@ export interface Removal extends Membership {
   isKnown: boolean;
 }
 
-/** Removals that wait for longer than their maker needs to tell Redis, the oldest first. */
+/**
+ * Removals from conversations that have waited for longer than `olderThanMs`, which their maker needs to tell Redis; at
+ * most `limit`, the oldest first.
+ */
 export function untoldRemovals(db: Knex, olderThanMs: number, limit: number): Promise<Removal[]> {
   return select(
     db,
@@ -22,7 +25,7 @@ export function untoldRemovals(db: Knex, olderThanMs: number, limit: number): Pr
   );
 }
 
-/** Removals that Redis heard of a while ago, the oldest first. */
+/** Removals from conversations that Redis heard of longer than `longerAgoThanMs` ago; at most `limit`, the oldest first. */
 export function toldRemovals(db: Knex, longerAgoThanMs: number, limit: number): Promise<Removal[]> {
   return select(
     db,
@@ -32,7 +35,7 @@ export function toldRemovals(db: Knex, longerAgoThanMs: number, limit: number): 
   );
 }
 
-/** The removals of these memberships of which Redis has not heard for certain. */
+/** Those removals of these memberships of which Redis has not heard for certain. */
 export function untoldOf(db: Knex, memberships: readonly Membership[]): Promise<Removal[]> {
   return select(
     db,
@@ -68,12 +71,12 @@ async function select(db: Knex, condition: string, bindings: (number | string[])
   }));
 }
 
-/** Notes that Redis has heard; a removal that came meanwhile goes on waiting. */
+/** Notes that Redis has heard of removals from conversations; one that came meanwhile goes on waiting. */
 export async function markRemovalsTold(db: Knex, removals: readonly Removal[]): Promise<void> {
   await change(db, removals, 'UPDATE membership_changes SET applied_at = now() FROM locked');
 }
 
-/** Forgets removals that nobody has to hear of again. */
+/** Forgets removals from conversations that nobody has to hear of again. */
 export async function dropRemovals(db: Knex, removals: readonly Removal[]): Promise<void> {
   await change(db, removals, 'DELETE FROM membership_changes USING locked');
 }

@@ -107,8 +107,8 @@ async function nextBeginning(
 }
 
 /**
- * Drops the partitions that are wholly older; returns their names. What stays, in the default partition from then on, is
- * since when somebody has been active who still is.
+ * Drops the partitions of the history in which everything is more than `olderThanDays` before `now` (ms); returns their
+ * names. What stays, in the default partition from then on, is since when somebody has been active who still is.
  */
 export async function dropPartitions(db: Knex, olderThanDays: number, now: number): Promise<string[]> {
   const bound = now - olderThanDays * DAY_MS;

@@ -11,7 +11,10 @@ export interface PrivacyChange {
 /** `step` null: more than one change has gathered. */
 export type NotedChange = PrivacyChange & { step: PrivacyStep | null };
 
-/** Changes that wait for longer than their maker needs to tell Redis, the oldest first. */
+/**
+ * Changes of privacy that have waited for longer than `olderThanMs`, which their maker needs to tell Redis; at most
+ * `limit`, the oldest first.
+ */
 export function untoldChanges(db: Knex, olderThanMs: number, limit: number): Promise<NotedChange[]> {
   return select(
     db,
@@ -21,7 +24,7 @@ export function untoldChanges(db: Knex, olderThanMs: number, limit: number): Pro
   );
 }
 
-/** Changes that Redis heard of a while ago, the oldest first. */
+/** Changes of privacy that Redis heard of longer than `longerAgoThanMs` ago; at most `limit`, the oldest first. */
 export function toldChanges(db: Knex, longerAgoThanMs: number, limit: number): Promise<NotedChange[]> {
   return select(
     db,
@@ -40,7 +43,7 @@ async function select(db: Knex, condition: string, bindings: number[]): Promise<
   return rows.map(({ user_id, revision, step }) => ({ userId: user_id, revision: Number(revision), step }));
 }
 
-/** Notes that Redis has heard; a change that came meanwhile goes on waiting. */
+/** Notes that Redis has heard of changes of privacy; one that came meanwhile goes on waiting. */
 export async function markTold(db: Knex, changes: readonly PrivacyChange[]): Promise<void> {
   if (changes.length === 0) return;
   await query(
@@ -50,7 +53,7 @@ export async function markTold(db: Knex, changes: readonly PrivacyChange[]): Pro
   );
 }
 
-/** Forgets changes that nobody has to hear of again. */
+/** Forgets changes of privacy that nobody has to hear of again. */
 export async function dropChanges(db: Knex, changes: readonly PrivacyChange[]): Promise<void> {
   if (changes.length === 0) return;
   await query(

@@ -30,8 +30,8 @@ interface PrivacyRow {
 const NOW_MS = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
 
 /**
- * Who may see these users, without the lists. Who never restricted anything, and whom nobody blocks, has revision 0, known or
- * not.
+ * Reads inside a transaction who may see these users, without the lists. Of a user who never restricted anything, and
+ * whom nobody blocks, the revision is 0, known or not.
  */
 export async function readPrivacy(ask: Ask, userIds: readonly string[]): Promise<Map<string, Privacy>> {
   if (userIds.length === 0) return new Map();
@@ -45,19 +45,22 @@ export async function readPrivacy(ask: Ask, userIds: readonly string[]): Promise
   );
 }
 
-/** Who may see these users, without the lists. */
+/**
+ * Reads who may see these users, without the lists; an entry for each, with revision 0 where nothing was ever
+ * restricted.
+ */
 export function privaciesOf(db: Knex, userIds: readonly string[]): Promise<Map<string, Privacy>> {
   return readPrivacy(asking(db), userIds);
 }
 
-/** Who may see this user, without the lists. */
+/** Reads who may see a user, without the lists; revision 0 where nothing was ever restricted, known or not. */
 export async function privacyOf(db: Knex, userId: string): Promise<Privacy> {
   return (await readPrivacy(asking(db), [userId])).get(userId) ?? { ...OPEN, revision: 0, open: true };
 }
 
 /**
- * A page of whoever decides over who sees the user: `friends`, or `blocks` in either direction. In the order of ids; begin
- * with ''.
+ * A page of the ids of those who decide over who sees the user: `friends`, or `blocks` in either direction. At most
+ * `limit` in their order, behind `afterId` ('' begins).
  */
 export async function privacyList(
   db: Knex,
@@ -104,18 +107,18 @@ export async function restrictedUsers(
 }
 
 /**
- * Makes the user's revision greater than one that stands in Redis: this PostgreSQL is older than that (restored, or a standby
+ * Makes the user's revision greater than `revision`, which Redis has: this PostgreSQL is older than that (restored, or a standby
  * that was promoted), and what it says is what counts. Returns what it says, with that revision.
  */
-export async function raiseAbove(db: Knex, userId: string, standing: number): Promise<Privacy> {
+export async function raiseAbove(db: Knex, userId: string, revision: number): Promise<Privacy> {
   const ask = asking(db);
   await ask(
     `UPDATE users SET privacy_revision = GREATEST(?::bigint + 1, ${NOW_MS}) WHERE id = ? AND privacy_revision <= ?::bigint`,
-    [standing, userId, standing],
+    [revision, userId, revision],
   );
   const privacy = await privacyOf(db, userId);
   // Who has no row, or nothing that was ever restricted, is remembered by Redis alone, for as long as it needs.
-  return { ...privacy, revision: Math.max(privacy.revision, standing + 1) };
+  return { ...privacy, revision: Math.max(privacy.revision, revision + 1) };
 }
 
 /**
@@ -131,6 +134,7 @@ export async function makeKnownAndLock(ask: Ask, userIds: string[]): Promise<voi
   );
 }
 
+/** Locks the rows of users for the transaction, in the order of their ids as every writer does. */
 export async function lock(ask: Ask, userIds: string[]): Promise<void> {
   await ask('SELECT FROM users WHERE id = ANY(?::text[]) ORDER BY id FOR NO KEY UPDATE', [userIds]);
 }

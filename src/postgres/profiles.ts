@@ -9,13 +9,13 @@ export interface StoredProfile {
 
 const COLUMNS = `display_name AS "displayName", avatar_url AS "avatarUrl", created_at AS "createdAt"`;
 
-/** Null where nobody ever heard of the id. */
+/** A user's profile; null where nobody ever heard of the id. */
 export async function loadProfile(db: Knex, userId: string): Promise<StoredProfile | null> {
   const [row] = await query<StoredProfile>(db, `SELECT ${COLUMNS} FROM users WHERE id = ?`, [userId]);
   return row ?? null;
 }
 
-/** What is undefined stays as it is. A user nobody heard of becomes known. */
+/** Changes what is named of a user's profile; what is undefined stays as it is. A user nobody heard of becomes known. */
 export async function saveProfile(
   db: Knex,
   userId: string,

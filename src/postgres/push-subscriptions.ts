@@ -39,12 +39,12 @@ export async function saveSubscription(db: Knex, userId: string, subscription: P
   );
 }
 
-/** Somebody else's, or none: nothing happens. */
+/** Removes a subscription of the user; nothing happens where it is somebody else's, or there is none. */
 export async function removeSubscription(db: Knex, userId: string, endpoint: string): Promise<void> {
   await query(db, 'DELETE FROM push_subscriptions WHERE user_id = ? AND endpoint = ?', [userId, endpoint]);
 }
 
-/** The subscription has taken a message: what failed before is forgotten. Writes only where that is news. */
+/** Notes that a subscription has taken a message: what failed before is forgotten. Writes only where that is news. */
 export async function noteMessageTaken(db: Knex, userId: string, endpoint: string): Promise<void> {
   await query(
     db,
@@ -54,7 +54,10 @@ export async function noteMessageTaken(db: Knex, userId: string, endpoint: strin
   );
 }
 
-/** A message for the subscription was given up. Returns whether that was one too many, and the subscription is gone. */
+/**
+ * Notes that a message for a subscription was given up. Returns whether that was one too many, and the subscription is
+ * gone.
+ */
 export async function noteGivenUp(db: Knex, userId: string, endpoint: string): Promise<boolean> {
   await query(
     db,
@@ -73,6 +76,7 @@ export async function noteGivenUp(db: Knex, userId: string, endpoint: string): P
   return gone.length > 0;
 }
 
+/** The push subscriptions of these users, each with its user. */
 export async function subscriptionsOf(
   db: Knex,
   userIds: readonly string[],

@@ -28,7 +28,7 @@ export async function dropTransitions(db: Knex, olderThanDays: number, limit: nu
   );
 }
 
-/** The same for the minutes of the timeline. */
+/** Drops minutes of the timeline that are more than `olderThanDays` old, at most `limit` of them; returns how many. */
 export async function dropMinutes(db: Knex, olderThanDays: number, limit: number): Promise<number> {
   return dropped(
     db,

@@ -16,7 +16,7 @@ export const MAX_BLOCKS = 1000;
 /** So many friends may a user have whose settings say friends. */
 export const MAX_FRIENDS = 5000;
 
-/** Nothing was changed: the list is as long as it may be. */
+/** Thrown where a list is as long as it may be; nothing was changed. */
 export class ListFull extends Error {
   readonly list: 'blocks' | 'friends';
 
@@ -75,7 +75,10 @@ export async function accesses(db: Knex, viewerId: string, userIds: readonly str
   return new Map(rows.map((row) => [row.id, row.access]));
 }
 
-/** What is between a user and each of these viewers, in their order, as `accesses` has it. */
+/**
+ * What a user allows, and what is between the user and each of these viewers, in their order; by the rules of
+ * `accesses`.
+ */
 export async function relationsOf(
   db: Knex,
   userId: string,
@@ -135,7 +138,7 @@ export function befriend(db: Knex, userId: string, friendId: string): Promise<Un
   });
 }
 
-/** Ends it for both. */
+/** Ends a friendship for both. Returns what Redis has to be told. */
 export function unfriend(db: Knex, userId: string, friendId: string): Promise<Untold> {
   const both = [userId, friendId];
   return inTransaction(db, async (ask) => {
@@ -157,7 +160,7 @@ export function unfriend(db: Knex, userId: string, friendId: string): Promise<Un
   });
 }
 
-/** Whether the user is told when the friend becomes active. False: they are no friends. */
+/** Sets whether the user is told when the friend becomes active. Returns false where the two are no friends. */
 export async function setAlert(db: Knex, userId: string, friendId: string, alert: Alert): Promise<boolean> {
   const rows = await query(
     db,
@@ -167,7 +170,10 @@ export async function setAlert(db: Knex, userId: string, friendId: string, alert
   return rows.length > 0;
 }
 
-/** Whom the user blocks in the order of ids, all or a page; not those who block the user, which is theirs to know. */
+/**
+ * The ids of those whom the user blocks, in their order, all or a page; not of those who block the user, which is
+ * theirs to know.
+ */
 export async function blocksOf(db: Knex, userId: string, { afterId, limit }: ListPage = WHOLE): Promise<string[]> {
   const rows = await query<{ blocked_id: string }>(
     db,
@@ -178,8 +184,8 @@ export async function blocksOf(db: Knex, userId: string, { afterId, limit }: Lis
 }
 
 /**
- * From now on neither sees the other. Nothing changes for either where the other has blocked already. Who is blocked need
- * not be known, and does not become so. Throws ListFull.
+ * Blocks somebody: from now on neither sees the other. Nothing changes for either where the other has blocked already.
+ * Who is blocked need not be known, and does not become so. Returns what Redis has to be told; throws ListFull.
  */
 export function block(db: Knex, userId: string, blockedId: string): Promise<Untold> {
   const both = [userId, blockedId];
@@ -201,7 +207,7 @@ export function block(db: Knex, userId: string, blockedId: string): Promise<Unto
   });
 }
 
-/** Ends the block of this user; that of the other, where there is one, stays. */
+/** Ends the block that this user made; that of the other, where there is one, stays. Returns what Redis has to be told. */
 export function unblock(db: Knex, userId: string, blockedId: string): Promise<Untold> {
   const both = [userId, blockedId];
   return inTransaction(db, async (ask) => {
@@ -224,6 +230,7 @@ function bothWays(userId: string, blockedId: string, came: boolean) {
   ];
 }
 
+/** The settings of a user; those of somebody who never set any where the id is not known. */
 export async function settingsOf(db: Knex, userId: string): Promise<Settings> {
   return readSettings(asking(db), userId);
 }
@@ -239,7 +246,10 @@ async function readSettings(ask: Ask, userId: string): Promise<Settings> {
 
 export type SettingsChange = { [Name in keyof Settings]?: Settings[Name] | undefined };
 
-/** Changes what is named and leaves the rest. Throws ListFull where the friends are too many to be asked for. */
+/**
+ * Changes the settings that are named and leaves the rest. Returns all of them, and what Redis has to be told. Throws
+ * ListFull where the friends are too many to be asked for.
+ */
 export function changeSettings(
   db: Knex,
   userId: string,

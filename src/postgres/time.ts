@@ -2,14 +2,14 @@ import type { Knex } from 'knex';
 import { query } from './connect.ts';
 
 /**
- * SQL for an expression that holds milliseconds since 1970: exact to the millisecond, since an interval is multiplied in
- * whole microseconds (`to_timestamp` would go through fractions of seconds). Null stays null.
+ * SQL that makes a timestamp of an SQL expression in milliseconds since 1970: exact to the millisecond, since an
+ * interval is multiplied in whole microseconds (`to_timestamp` would go through fractions of seconds). Null stays null.
  */
 export function timestampOf(msExpression: string): string {
   return `(timestamptz 'epoch' + (${msExpression}) * interval '1 millisecond')`;
 }
 
-/** A timestamptz as pg hands it over; PostgreSQL's microseconds below a millisecond are never written here. */
+/** Milliseconds since 1970 of a timestamptz as pg hands it over; the microseconds below are never written here. */
 export function msOf(time: Date | null): number | null {
   return time === null ? null : time.getTime();
 }

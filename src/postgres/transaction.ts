@@ -13,6 +13,7 @@ const BEGIN = [
 /** One statement on a connection that is settled already. */
 export type Ask = <Row>(sql: string, bindings?: readonly Binding[]) => Promise<Row[]>;
 
+/** A way to ask by any connection of the pool, for what can also run inside a transaction. */
 export function asking(db: Knex): Ask {
   return (sql, bindings = []) => query(db, sql, bindings);
 }
@@ -22,7 +23,7 @@ interface Connections {
   releaseConnection(connection: object): Promise<void>;
 }
 
-/** Work that asks by one and the same connection, which it may have dropped afterwards (`dispose`). */
+/** Runs work that asks by one and the same connection, which it may have dropped afterwards (`dispose`). */
 export async function onOneConnection<T>(db: Knex, work: (ask: Ask, connection: object) => Promise<T>): Promise<T> {
   const connections: Connections = db.client;
   const connection = await connections.acquireConnection();
@@ -38,9 +39,10 @@ export async function onOneConnection<T>(db: Knex, work: (ask: Ask, connection: 
 }
 
 /**
- * All of it or nothing. Knex's own transactions wait without end for a BEGIN or COMMIT that a frozen server owes; here
- * every statement has the limit of `query`, and a connection that owes an answer is thrown away. Where the answer to the
- * COMMIT is lost, nobody knows whether the work was done: it has to bear being done again.
+ * Runs work in a transaction: all of it or nothing. Knex's own transactions wait without end for a BEGIN or COMMIT that
+ * a frozen server owes; here every statement has the limit of `query`, and a connection that owes an answer is thrown
+ * away. Where the answer to the COMMIT is lost, nobody knows whether the work was done: it has to bear being done
+ * again.
  */
 export function inTransaction<T>(db: Knex, work: (ask: Ask) => Promise<T>): Promise<T> {
   return onOneConnection(db, async (ask) => {

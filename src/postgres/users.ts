@@ -15,15 +15,16 @@ interface StoredUserRow {
   detail_remaining_ms: string | null;
 }
 
-/** What is remembered of these users; ids that nobody ever heard of are missing. */
+/** What PostgreSQL has of these users, by id; ids that nobody ever heard of are missing. */
 export async function loadStoredUsers(db: Knex, ids: readonly string[]): Promise<Map<string, StoredUser>> {
   const rows = await query<StoredUserRow>(db, 'SELECT * FROM remembered_users(?::text[]) WHERE known', [[...ids]]);
   return new Map(rows.map((row) => [row.id, storedUserOf(row)]));
 }
 
 /**
- * The same for those who are about to have a record in Redis: of whom nobody heard, but whom somebody blocks or who was erased
- * lately, at least that is known. Who is missing is new. One statement: it is asked for everybody who comes.
+ * What scripts are to be told of users who are about to have a record in Redis, by id; who is missing is new. Of an id
+ * that is not known, but whom somebody blocks or that was erased lately, that much is in it. One statement: it is asked
+ * for everybody who comes.
  */
 export async function loadStoredForScripts(db: Knex, ids: readonly string[]): Promise<Map<string, StoredUser>> {
   if (ids.length === 0) return new Map();
@@ -159,15 +160,15 @@ export async function saveDetail(db: Knex, userId: string, choice: DetailChoice)
   );
 }
 
-/** Users who appear inactive by a choice they made since then (ms of the Redis clock). */
+/** The ids of users who appear inactive by a choice they made since `since` (ms of the Redis clock). */
 export async function recentlyHidden(db: Knex, since: number): Promise<string[]> {
   const rows = await query<{ id: string }>(db, 'SELECT id FROM users WHERE hidden AND hidden_set_at >= ?', [since]);
   return rows.map((row) => row.id);
 }
 
 /**
- * Who became inactive since then (ms of the Redis clock), when they were last seen and with which version that was told; a
- * page in the order of ids, begin with ''.
+ * Users who became inactive since `since` (ms of the Redis clock), when they were last seen and with which version that
+ * was told; at most `limit` in the order of ids, behind `afterId` ('' begins).
  */
 export async function recentlyLeft(
   db: Knex,
@@ -185,7 +186,10 @@ export async function recentlyLeft(
   return rows.map((row) => ({ userId: row.id, lastSeen: row.last_seen.getTime(), version: Number(row.version) }));
 }
 
-/** Users whose detail ends by itself (or did, which nobody recorded yet), a page at a time; begin with ''. */
+/**
+ * The ids of users whose detail ends by itself (or did, which nobody recorded yet), at most `limit` in their order,
+ * behind `afterId` ('' begins).
+ */
 export async function withEndingDetail(db: Knex, afterId: string, limit: number): Promise<string[]> {
   const rows = await query<{ id: string }>(
     db,
@@ -201,7 +205,7 @@ export interface RecordedActive {
   lastSeen: number | null;
 }
 
-/** Users whose last recorded change said active, a page at a time in the order of their ids; begin with ''. */
+/** Users whose last recorded change said active, at most `limit` in the order of their ids, behind `afterId` ('' begins). */
 export async function storedAsActive(db: Knex, afterId: string, limit: number): Promise<RecordedActive[]> {
   const rows = await query<{ id: string; version: string; last_seen: Date | null }>(
     db,

@@ -63,12 +63,13 @@ export class PostgresWatch {
     this.#log = log;
   }
 
+  /** Begins to look, again and again. */
   start(): void {
     this.#end ??= every(LOOK_EVERY_MS, () => void this.look());
     void this.look();
   }
 
-  /** What is being looked at may take a while to answer, and is not waited for. */
+  /** Looks no more. A look that is under way may take a while to be answered, and is not waited for. */
   stop(): void {
     this.#end?.();
     this.#end = null;

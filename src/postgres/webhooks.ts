@@ -13,8 +13,8 @@ export async function takenUpTo(db: Knex, receiver: string): Promise<FeedCursor 
 }
 
 /**
- * Notes that it has taken what stands between the two. False where it was not at `from`: somebody else went on from there,
- * which is not undone.
+ * Notes that a receiver has taken the feed from one cursor to another; `from` null: it is new. Returns false where it
+ * was not at `from`: somebody else went on from there, which is not undone.
  */
 export async function noteTakenUpTo(
   db: Knex,

@@ -4,6 +4,7 @@
  */
 export const ID_PATTERN = /^[A-Za-z0-9._\-@|+:~]{1,128}$/;
 
+/** Whether a value can be the id of a user, a device or a conversation. */
 export function isValidId(text: unknown): text is string {
   return typeof text === 'string' && ID_PATTERN.test(text);
 }

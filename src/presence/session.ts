@@ -22,21 +22,25 @@ export interface Session {
   deadline: number | null;
 }
 
-/** When the session is gone unless something is heard of it. */
+/**
+ * The moment (ms of Redis's clock) at which the session is gone unless something is heard of it. `ttlMs`: life of a
+ * heartbeat.
+ */
 export function deadlineOf(session: Session, ttlMs: number): number {
   return session.deadline ?? session.lastBeat + ttlMs;
 }
 
+/** Whether the session's deadline lies behind `now` (ms of Redis's clock). `ttlMs`: life of a heartbeat. */
 export function isLive(session: Session, now: number, ttlMs: number): boolean {
   return deadlineOf(session, ttlMs) > now;
 }
 
-/** Sessions that count for MAX_SESSIONS_PER_USER: those that a connection holds. */
+/** Whether a session counts for MAX_SESSIONS_PER_USER: where a connection holds it. */
 export function countsForLimit(session: Session): boolean {
   return session.standing === 'live';
 }
 
-/** The id of a session whose client named no device starts otherwise: nobody can come back for it. */
+/** Whether a client may come back for the session: where it named a device, as the first letter of the id tells. */
 export function canReturn(sessionId: string): boolean {
   return sessionId.startsWith('d');
 }

@@ -34,7 +34,7 @@ export function freshest(sessions: Session[]): Session | null {
   return best;
 }
 
-/** A user is as active as the best of their sessions: active before idle, then whoever was heard of last. */
+/** Sessions in the order of what they say for the user: active before idle, then whoever was heard of last. */
 export function bestFirst(sessions: Session[]): Session[] {
   const rank = (session: Session) => (session.state === 'active' ? 0 : 1);
   return sessions.toSorted((a, b) => rank(a) - rank(b) || b.lastBeat - a.lastBeat);

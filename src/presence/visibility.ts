@@ -63,7 +63,10 @@ function allows(visibility: Visibility, friend: boolean): boolean {
   return visibility === 'everyone' || (visibility === 'friends' && friend);
 }
 
-/** The one rule. The scripts in redis/lua and the query in postgres/social.ts follow it. */
+/**
+ * What a viewer may see of a user, by what the user allows and what is between the two. The one rule: the scripts in
+ * redis/lua and the query in postgres/social.ts follow it.
+ */
 export function accessOf({ visibility, lastSeenVisibility }: Openness, { self, friend, blocked }: Relation): Access {
   if (self) return 'all';
   if (blocked || !allows(visibility, friend)) return 'nothing';

@@ -44,6 +44,7 @@ export class FollowUps {
     this.#gone = gather(GONE_EVERY_MS, (waiting) => Math.max(GONE_AT_ONCE, Math.ceil(waiting * GONE_PART)));
   }
 
+  /** Takes what a script asked for, and has it in the queues within moments. */
   add({ wakeDeliver, wakeRecord, arms, ...rest }: FollowUp): void {
     const nothing = { ...rest, wakeDeliver: false, wakeRecord: false, arms: [] };
     if (wakeDeliver) this.#deliver.add({ ...nothing, wakeDeliver });

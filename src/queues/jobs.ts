@@ -115,14 +115,17 @@ export type QueueKind = 'timeouts' | OtherQueue;
 /** As many as there are shards. */
 export const MOST_TIMEOUT_QUEUES = 16;
 
+/** The names of `count` queues of timeouts. */
 export function timeoutQueueNames(count: number): TimeoutQueue[] {
   return Array.from({ length: count }, (_, n): TimeoutQueue => (n === 0 ? 'timeouts' : `timeouts-${n + 1}`));
 }
 
+/** Whether a queue is one of those of timeouts. */
 export function isTimeoutQueue(name: string): name is TimeoutQueue {
   return /^timeouts(-\d+)?$/.test(name);
 }
 
+/** The kind of a queue: all queues of timeouts are of one. */
 export function kindOf(name: QueueName): QueueKind {
   return isTimeoutQueue(name) ? 'timeouts' : name;
 }
@@ -138,7 +141,10 @@ export const KEEP = {
   maintenance: { completed: 50, failed: 100 },
 } as const satisfies Record<QueueKind, { completed: number; failed: number }>;
 
-/** BullMQ allows no colon in an id; `!` occurs in no user id. The kind in front keeps it from being a whole number. */
+/**
+ * The id of a timeout job. BullMQ allows no colon in one; `!` occurs in no user id. The kind in front keeps it from
+ * being a whole number.
+ */
 export function timeoutJobId(name: TimeoutJobName, userId: string, number: string): string {
   return `${name}-${userId.replaceAll(':', '!')}-${number}`;
 }
@@ -148,7 +154,7 @@ export function numberOfCheck(jobId: string): string {
   return jobId.slice(jobId.lastIndexOf('-') + 1);
 }
 
-/** One activation is one job, however often it is added. */
+/** The id of the job that tells of an activation: one activation is one job, however often it is added. */
 export function friendActiveJobId({ userId, version }: Pick<FriendActiveJob, 'userId' | 'version'>): string {
   return `friend-active-${userId.replaceAll(':', '!')}-${version}`;
 }

@@ -109,6 +109,7 @@ export class Queues {
     return queue.on('error', this.#onError);
   }
 
+  /** The queue of this name; throws where there is none. */
   queue(name: QueueName): Queue {
     const queue = this.all.get(name);
     if (!queue) throw new Error(`There is no queue ${name}`);
@@ -148,7 +149,10 @@ export class Queues {
     await this.queue('last-seen').add('rejected', job, { attempts: 1 });
   }
 
-  /** Alerts to look at once somebody has been active for `delayMs`. Added twice, they are one. */
+  /**
+   * Adds jobs that look, once somebody has been active for `delayMs`, whether friends are to be told. Added twice, they
+   * are one.
+   */
   async addFriendActive(jobs: readonly FriendActiveJob[], delayMs: number): Promise<void> {
     await this.queue('notifications').addBulk(
       jobs.map((data) => ({
@@ -159,7 +163,7 @@ export class Queues {
     );
   }
 
-  /** Messages for browsers, each with an id that stands for browser and activation. Added twice, they are one. */
+  /** Adds messages for browsers, each with an id that stands for browser and activation. Added twice, they are one. */
   async addPushes(jobs: readonly { id: string; data: PushJob }[]): Promise<void> {
     await this.queue('pushes').addBulk(
       jobs.map(({ id, data }) => ({ name: 'push', data, opts: { jobId: `push-${id}`, ...PUSH_TRIES } })),
@@ -262,6 +266,7 @@ export class Queues {
     });
   }
 
+  /** Closes all queues; may be called again. */
   close(): Promise<void> {
     this.#closing ??= Promise.all([...this.all.values()].map((queue) => queue.close())).then(() => {});
     return this.#closing;

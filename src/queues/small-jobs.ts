@@ -17,6 +17,7 @@ class SmallJob<Data, Result, Name extends string, Progress extends JobProgress> 
   }
 }
 
+/** A queue whose jobs take less of Redis than BullMQ's own. */
 export class QueueOfSmallJobs extends Queue {
   protected override get Job() {
     return SmallJob;

@@ -121,7 +121,7 @@ const UNREACHABLE: readonly (readonly [kind: string, code: RegExp, text: RegExp 
   ],
 ];
 
-/** Set apart so that a caller who is refused before Redis was asked is told the same. */
+/** Thrown to a caller who is refused before Redis was asked, with the same words as if it had been. */
 export class RedisRefused extends Error {
   readonly absence: Absence;
 

@@ -4,7 +4,7 @@ import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';
 import { followUpOf, runScript } from './scripts.ts';
 
-/** Alerts on their way to connected devices. */
+/** Tells connected devices of friends who became active. Errors are those of ioredis where Redis is away. */
 export class Alerts {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
@@ -23,7 +23,10 @@ export class Alerts {
     return (await this.#run(userId, '', 0, false)).connected;
   }
 
-  /** Tells all connected devices of `askerId`; false where there is none and nothing was done. */
+  /**
+   * Tells all connected devices of `askerId` that a friend became active at `at` (ms); `told` is false where there is
+   * none and nothing was done. The caller owes the follow-up to the queues.
+   */
   async tell(askerId: string, friend: { userId: string; at: number }): Promise<{ told: boolean; followUp: FollowUp }> {
     const { connected, followUp } = await this.#run(askerId, friend.userId, friend.at, true);
     return { told: connected, followUp };

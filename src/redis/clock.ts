@@ -14,7 +14,7 @@ export class RedisClock {
     this.#offsets = Array.from({ length: clocks }, () => null);
   }
 
-  /** `redisNow` was Redis's time (ms) at some moment between `sentAt` and now (performance.now()). */
+  /** Learns that `redisNow` was Redis's time (ms) at some moment between `sentAt` and now (performance.now()). */
   learn(redisNow: number, sentAt: number, shard = 0): void {
     const received = performance.now();
     // An answer that took long says little about when Redis looked at its clock.
@@ -31,13 +31,16 @@ export class RedisClock {
     return redisNow < sentAt + offset - SET_BY_MS || redisNow > performance.now() + offset + SET_BY_MS;
   }
 
-  /** What is known of the clock of one shard, or (null) of all. */
+  /** Forgets what is known of the clock of one shard, or (null) of all. */
   reset(shard: number | null = null): void {
     if (shard === null) this.#offsets.fill(null);
     else this.#offsets[this.#slotGroupOf(shard)] = null;
   }
 
-  /** Redis's time as far as known, in whole ms; 0: unknown. Null: any shard's, for what no deadline hangs on. */
+  /**
+   * Redis's time as far as known, in whole ms; 0: unknown. Of one shard, or (null) of any, for what no deadline hangs
+   * on.
+   */
   now(shard: number | null = null): number {
     const offset =
       shard === null ? this.#offsets.find((known) => known !== null) : this.#offsets[this.#slotGroupOf(shard)];

@@ -34,7 +34,7 @@ export function compareIds(a: string, b: string): number {
   return aMs - bMs || aSeq - bSeq;
 }
 
-/** One batch or more, in this order. */
+/** Appends batches, in this order, to the stream that every web reads. Rejects where Redis is away. */
 export async function publish(redis: RedisClient, keys: Keys, ...batches: DeliveryBatch[]): Promise<void> {
   await runScript(
     redis,
@@ -44,7 +44,7 @@ export async function publish(redis: RedisClient, keys: Keys, ...batches: Delive
   );
 }
 
-/** Lets go of what is older than webs may lag behind. */
+/** Drops from the delivery stream what is older than webs may lag behind. */
 export async function trimDelivery(redis: RedisClient, keys: Keys): Promise<void> {
   await redis.xtrim(keys.delivery, 'MINID', (await timeOf(redis, keys.delivery)) - KEPT_MS);
 }
@@ -89,7 +89,7 @@ export class DeliveryReader {
     return this.#shards[shard] ?? '0-0';
   }
 
-  /** Whether it has a position: before that nobody may be let in who wants to be told of what comes after. */
+  /** Whether the reader has a position: before that nobody may be let in who wants to be told of what comes after. */
   get placed(): boolean {
     return this.#placed;
   }
@@ -101,6 +101,7 @@ export class DeliveryReader {
     });
   }
 
+  /** Stops reading; resolves once nothing more is handed on. */
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#blocking.disconnect();
@@ -108,8 +109,8 @@ export class DeliveryReader {
   }
 
   /**
-   * What these shards held was lost: they begin anew. On a single Redis the stream is lost with them; in a cluster it is
-   * a key like others, perhaps of a node that lost nothing, and its numbering tells.
+   * Begins anew with these shards, for what they held was lost. On a single Redis the stream is lost with them; in a
+   * cluster it is a key like others, perhaps of a node that lost nothing, and its numbering tells.
    */
   reset(shards: readonly number[]): void {
     if (this.#isCluster) {

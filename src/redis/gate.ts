@@ -15,7 +15,7 @@ function gateOf(redis: RedisClient, key: string): string {
   return redis instanceof Cluster ? (/\{(s\d+)\}/.exec(key)?.[1] ?? '') : '';
 }
 
-/** What lies where `key` lies is refused from now on; null: no more. */
+/** Refuses from now on, without asking, every script that asks for what lies where `key` lies; `absence` null: no more. */
 export function setRefusal(redis: RedisClient, key: string, absence: Absence | null): void {
   const gates = refusing.get(redis) ?? new Map<string, Absence>();
   refusing.set(redis, gates);
@@ -23,7 +23,7 @@ export function setRefusal(redis: RedisClient, key: string, absence: Absence | n
   else gates.set(gateOf(redis, key), absence);
 }
 
-/** Throws where Redis refuses at present. */
+/** Throws RedisRefused where Redis takes nothing at present for one of these keys. */
 export function throwIfRefused(redis: RedisClient, keys: readonly string[]): void {
   const gates = refusing.get(redis);
   if (!gates || gates.size === 0) return;

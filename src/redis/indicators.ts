@@ -18,7 +18,10 @@ export interface Indicator {
 /** It ends by itself after this, unless repeated. */
 const LASTS_MS = 6000;
 
-/** Who is typing or recording where. Nothing of it is kept anywhere else. */
+/**
+ * Keeps who is typing or recording in which conversation; it is kept nowhere else. Callers owe the follow-ups to the
+ * queues. Errors are those of ioredis where Redis is away.
+ */
 export class Indicators {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
@@ -32,20 +35,22 @@ export class Indicators {
     this.#tracing = tracing;
   }
 
+  /** Begins an indicator, or prolongs it; it ends by itself unless it is repeated. */
   async start(indicator: Indicator): Promise<FollowUp> {
     return this.#indicate('start', indicator);
   }
 
+  /** Ends an indicator; nothing happens where it is over. */
   async stop(indicator: Indicator): Promise<FollowUp> {
     return this.#indicate('stop', indicator);
   }
 
-  /** Somebody is no member any more: all that they do there ends, and the webs let their sockets go. */
+  /** Ends all that somebody does in a conversation of which they are no member any more; the webs let their sockets go. */
   async expel(conversationId: string, userId: string): Promise<FollowUp> {
     return this.#indicate('expel', { conversationId, userId, kind: 'typing', conn: '' });
   }
 
-  /** Ends what was not repeated in time, in one shard; at most `limit` of them. */
+  /** Ends indicators of one shard that were not repeated in time, at most `limit` of them. */
   async expire(shard: number, limit: number): Promise<FollowUp[]> {
     const now = await timeOf(this.#redis, this.#keys.indicators(shard));
     const key = this.#keys.indicators(shard);
@@ -64,7 +69,7 @@ export class Indicators {
     );
   }
 
-  /** Who is doing what in a conversation now, each once. */
+  /** Those who are doing something in a conversation now, and what; each once. */
   async inConversation(conversationId: string): Promise<{ userId: string; kind: IndicatorKind }[]> {
     const all = await this.#redis.hgetall(this.#keys.doing(conversationId));
     const now = this.#clock.now(shardOf(conversationId));

@@ -15,9 +15,9 @@ export function shardOf(id: string): number {
 }
 
 /**
- * The one place where key names are made. On a single Redis a user's keys are `user:status:<id>`; in a cluster the
- * shard's hash tag stands between, `user:status:{s7}:<id>`, so that a user, the shard's deadlines and its outbox share
- * a slot. What concerns no shard is a key by itself, in whatever slot.
+ * Makes the names of all keys; they are made nowhere else. On a single Redis a user's keys are `user:status:<id>`; in a
+ * cluster the shard's hash tag stands between, `user:status:{s7}:<id>`, so that a user, the shard's deadlines and its
+ * outbox share a slot. What concerns no shard is a key by itself, in whatever slot.
  */
 export function createKeys(prefix: string, cluster: boolean) {
   const tag = (shard: number) => (cluster ? `{s${shard}}:` : '');
@@ -56,7 +56,7 @@ export function createKeys(prefix: string, cluster: boolean) {
     choiceUnknown: (shard: number) => ofShard('unseeded', shard),
     /** Who is typing or the like in the shard's conversations, by the moment at which that ends. */
     indicators: (shard: number) => ofShard('indicators', shard),
-    /** The same by conversation. */
+    /** Who is typing or the like in one conversation, by the moment at which that ends. */
     doing: (conversationId: string) => `${prefix}conversation:doing:${tag(shardOf(conversationId))}${conversationId}`,
     /** Who PostgreSQL said to be a member of the shard's conversations, and who was removed a moment ago. */
     members: (shard: number) => ofShard('members', shard),

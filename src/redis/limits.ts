@@ -9,7 +9,7 @@ export interface Reservation {
   leftMs: number;
 }
 
-/** What the web processes have let through together. Throws where Redis is away. */
+/** Counts what the web processes have let through together. Throws where Redis is away. */
 export class SharedLimits {
   readonly #redis: RedisClient;
   readonly #keys: Pick<Keys, 'limit'>;
@@ -19,6 +19,10 @@ export class SharedLimits {
     this.#keys = keys;
   }
 
+  /**
+   * Adds `amount` to what all processes have let through of a limit for `whom` in the window of `windowMs` that runs
+   * now. Returns the total with it, and for how long (ms) the window still runs.
+   */
   async reserve(limit: string, whom: string, amount: number, windowMs: number): Promise<Reservation> {
     // By a hash: addresses and ids come in any length, and neither has to lie about in Redis.
     const digest = createHash('sha256').update(whom).digest('base64url').slice(0, 22);

@@ -47,7 +47,10 @@ export class Losses {
     };
   }
 
-  /** Notes that Redis was out of reach and is back, perhaps with less than it had, though its epoch is the same; returns its time (ms). */
+  /**
+   * Notes that Redis was out of reach and is back, perhaps with less than it had though its epoch is the same. Returns
+   * its time (ms).
+   */
   async noteReturn(): Promise<{ now: number }> {
     const now = await timeOf(this.#redis, this.#keys.settled);
     await this.#redis.hset(this.#keys.settled, { returned: now });

@@ -14,7 +14,7 @@ const REMOVED_MS = 20_000;
 const CLOCKS_MS = 5000;
 const PAGE = 500;
 
-/** Who belongs to which conversation, as far as PostgreSQL was asked lately. */
+/** Keeps for some minutes what PostgreSQL said of who belongs to which conversation. */
 export class Memberships {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
@@ -28,7 +28,7 @@ export class Memberships {
     this.#indicators = indicators;
   }
 
-  /** These shards were out of reach, and may be back with older data: what they kept before counts no more. */
+  /** Trusts nothing that was kept of these shards before: they were out of reach, and may be back with older data. */
   distrust(shards: readonly number[]): void {
     for (const shard of shards) this.#returned.set(shard, performance.now());
   }
@@ -40,14 +40,14 @@ export class Memberships {
     return this.#run('ask', conversationId, userId, Math.floor(Math.min(COUNTS_MS, sinceMs)));
   }
 
-  /** Keeps for some minutes that PostgreSQL says so; not where the user was removed since it was asked. */
+  /** Keeps for some minutes that PostgreSQL says the user is a member; not where the user was removed since it was asked. */
   async keep(conversationId: string, userId: string): Promise<void> {
     await this.#run('keep', conversationId, userId, LISTED_MS);
   }
 
   /**
-   * Somebody is a member no more, as PostgreSQL has it already: nobody lets them in by what was kept, all that they do there
-   * ends, and the webs let their sockets go. The caller owes the follow-up to the queues.
+   * Makes a removal, which PostgreSQL has already, count everywhere: nobody lets the user in by what was kept, all that
+   * they do there ends, and the webs let their sockets go. The caller owes the follow-up to the queues.
    */
   async remove(conversationId: string, userId: string): Promise<FollowUp> {
     await this.#run('drop', conversationId, userId, REMOVED_MS);
@@ -55,8 +55,8 @@ export class Memberships {
   }
 
   /**
-   * The same for somebody who was removed a while ago, should Redis not know. `quietly`: the webs need to hear of it only
-   * where Redis did not know, for the user has no sockets.
+   * Removes somebody again who was removed a while ago, should Redis not know. `quietly`: the webs hear of it only
+   * where Redis did not know, for the user has no sockets. The caller owes the follow-ups to the queues.
    */
   async removeAgain(conversationId: string, userId: string, quietly: boolean): Promise<FollowUp[]> {
     const wasKept = await this.#run('drop', conversationId, userId, 0);

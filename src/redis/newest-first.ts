@@ -24,8 +24,9 @@ function isBefore(a: Sighting, b: Sighting): boolean {
 }
 
 /**
- * The next `count` over all shards. Users are spread evenly, so each shard is asked for its share and a little more, and
- * again only where that was not enough: what is read is about what is answered, however many there are.
+ * The `count` users who were seen last, over all shards, behind the place `after`. Users are spread evenly, so each
+ * shard is asked for its share and a little more, and again only where that was not enough: what is read is about what
+ * is answered, however many there are.
  */
 export async function mergeNewest(
   shards: readonly number[],

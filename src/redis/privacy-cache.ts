@@ -53,7 +53,8 @@ export class PrivacyCache {
 
   /**
    * Tells Redis who may see the user. `step` is what was done just now, null where nothing was: then only what Redis
-   * had wrong is told to others. `staged` holds the whole lists.
+   * had wrong is told to others. `staged` holds the whole lists; `stored` is what PostgreSQL has of a user of whom
+   * Redis has no record. The caller owes the follow-up to the queues.
    */
   async set(
     userId: string,
@@ -85,7 +86,7 @@ export class PrivacyCache {
     return { code: reply[1] as PrivacySet['code'], revision: Number(reply[2]), followUp };
   }
 
-  /** Adds a page of a list to what is gathered for a user under a token that nobody else has. */
+  /** Adds a page of a list to what is staged for a user under a token that nobody else has. */
   async stage(userId: string, token: string, list: 'friends' | 'blocks', ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     const key = this.#keys.stagedPrivacy(shardOf(userId), token);
@@ -105,7 +106,7 @@ export class PrivacyCache {
     };
   }
 
-  /** What Redis goes by for these users. */
+  /** What Redis goes by for these users, in their order. */
   cached(userIds: readonly string[]): Promise<CachedPrivacy[]> {
     return Promise.all(
       userIds.map(async (userId) => {
@@ -125,12 +126,12 @@ export class PrivacyCache {
     await Promise.all([...byKey].map(([key, ids]) => this.#redis.sadd(key, ...ids)));
   }
 
-  /** Everybody who ever restricted anything has been noted: of everybody else it is certain that they did not. */
+  /** Notes that everybody who ever restricted anything has been noted: of everybody else it is certain that they did not. */
   async noteAllRestricted(): Promise<void> {
     await Promise.all(this.#restrictedKeys().map((key) => this.#redis.sadd(key, '')));
   }
 
-  /** Everybody who is noted as restricted, a page at a time. */
+  /** The ids of all who are noted as restricted, a page at a time. */
   async *restricted(): AsyncGenerator<string[]> {
     for (const key of this.#restrictedKeys()) {
       let cursor = '0';

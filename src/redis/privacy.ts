@@ -6,7 +6,7 @@ const VISIBILITY_OF: Record<string, Visibility> = { e: 'everyone', f: 'friends',
 
 export const CODE_OF: Record<Visibility, string> = { everyone: 'e', friends: 'f', nobody: 'n' };
 
-/** Of a letter that nobody wrote nothing is shown. */
+/** The visibility that a letter in Redis stands for; `nobody` for a letter that nobody wrote. */
 export function visibilityOf(code: unknown): Visibility {
   return VISIBILITY_OF[String(code)] ?? 'nobody';
 }

@@ -117,34 +117,42 @@ export class Pulse {
     return Math.max(...(present.length > 0 ? present : all));
   }
 
-  /** Called when shards came back without what they held. */
+  /** Calls `listener` whenever shards came back without what they held. */
   onLost(listener: ShardsListener): void {
     this.#onLost.push(listener);
   }
 
-  /** Called whenever shards can be reached again, and where their clock was set: what they hold is of another time. */
+  /**
+   * Calls `listener` whenever shards can be reached again, and where their clock was set: what they hold is of another
+   * time.
+   */
   onBack(listener: ShardsListener): void {
     this.#onBack.push(listener);
   }
 
-  /** Expiry waits for as long as this says so, asked at every contact, and for so long without a break at most. */
+  /**
+   * Has expiry wait for as long as `isBehind` says so, asked at every contact, and for `patienceMs` without a break at
+   * most.
+   */
   holdWhile(isBehind: IsBehind, patienceMs: number): void {
     this.#isBehind = isBehind;
     this.#patienceMs = patienceMs;
   }
 
+  /** Begins the regular contact. */
   start(): void {
     this.#stop ??= every(EVERY_MS, () => void this.beat());
     void this.beat();
   }
 
+  /** Ends the regular contact; resolves once none is on its way. */
   async stop(): Promise<void> {
     this.#stop?.();
     this.#stop = null;
     await Promise.all(this.#contacts.map((contact) => contact.beating));
   }
 
-  /** One contact now; never throws. */
+  /** Makes one contact now; never throws. */
   async beat(): Promise<void> {
     await Promise.all(
       this.#contacts.map((contact) => {
@@ -156,7 +164,7 @@ export class Pulse {
     );
   }
 
-  /** A contact that knows of what has happened up to now: not the one that is on its way. */
+  /** Makes a contact that knows of what has happened up to now: not the one that is on its way. */
   async beatAnew(): Promise<void> {
     await Promise.all(this.#contacts.map((contact) => contact.beating));
     await this.beat();

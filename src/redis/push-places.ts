@@ -28,9 +28,9 @@ export type PushTurn = { place: PushPlace } | { place: null; pausedMs: number | 
 export type HostBehaviour = 'answered' | 'silent' | 'unknown';
 
 /**
- * Who may send a Web Push now, over all workers: how many tries are in flight for a user and to a host, and which hosts
- * do not answer. A user whose endpoints never answer, each on a host of its own or all on one that serves others too, so
- * holds up nobody else. Rejects where Redis is away.
+ * Says who may send a Web Push now, over all workers: how many tries are in flight for a user and to a host, and which
+ * hosts do not answer. A user whose endpoints never answer, each on a host of its own or all on one that serves others
+ * too, so holds up nobody else. Rejects where Redis is away.
  */
 export class PushPlaces {
   readonly #redis: RedisClient;
@@ -49,7 +49,10 @@ export class PushPlaces {
     this.#keptMs = keptMs;
   }
 
-  /** A place for one try, to be given back; or how long (ms) the host is left alone. */
+  /**
+   * Takes a place for one try to a host for a user, to be given back. Without one: how long (ms) the host is left
+   * alone, null where too many tries are in flight.
+   */
   async take(host: string, userId: string): Promise<PushTurn> {
     const place: PushPlace = { id: randomUUID(), host, userId };
     const args = [place.id, digest(userId), PUSHES_IN_FLIGHT, this.#keptMs, this.#pauseMs];
@@ -58,7 +61,10 @@ export class PushPlaces {
     return { place: null, pausedMs: Number(waitMs) || null };
   }
 
-  /** `tookMs`: from the try's beginning to its answer or end. Returns whether the host is left alone because of it. */
+  /**
+   * Gives a place back. `tookMs`: from the try's beginning to its answer or end. Returns whether the host is left alone
+   * from now on because of it.
+   */
   async giveBack(place: PushPlace, behaviour: HostBehaviour, tookMs: number): Promise<boolean> {
     const said = behaviour !== 'answered' ? behaviour : tookMs <= PROMPT_MS ? 'prompt' : 'slow';
     const args = [place.id, digest(place.userId), said, Math.ceil(tookMs), this.#pauseMs, ANSWER_KEPT_MS];

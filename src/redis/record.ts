@@ -74,6 +74,7 @@ export function detailText(detail: Detail): string {
   return json === '{}' ? '' : json;
 }
 
+/** Reads a detail as `detailText` writes it; null where nothing is said. */
 export function parseDetail(text: string | undefined): Detail | null {
   return text ? (JSON.parse(text) as Detail) : null;
 }

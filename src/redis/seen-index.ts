@@ -22,7 +22,10 @@ export interface SeenIndexState {
   held: boolean;
 }
 
-/** Everybody who was seen in the last 30 days, by when. The scripts write it together with `user:last_seen`. */
+/**
+ * Everybody who was seen in the last 30 days, by when. The scripts write it together with `user:last_seen`. Errors are
+ * those of ioredis where Redis is away.
+ */
 export class SeenIndex {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
@@ -32,6 +35,7 @@ export class SeenIndex {
     this.#keys = keys;
   }
 
+  /** Redis's time and epoch, whether everybody is in the index, and whether all heartbeats have been heard of. */
   async state(): Promise<SeenIndexState> {
     const { pulseShards, completed, epoch, pulse, hold } = this.#keys;
     const [now, completedFor, epochs, pulses, holds] = await Promise.all([
@@ -64,7 +68,10 @@ export class SeenIndex {
     return { active: total(0), seen: moments.map((_, n) => total(n + 1)) };
   }
 
-  /** Users seen since `oldest` (ms), the newest first, from the place after `after` on. */
+  /**
+   * At most `limit` users who were seen since `oldest` (ms), the newest first, from the place behind `after` on (null
+   * begins).
+   */
   async page(oldest: number, after: Place | null, limit: number): Promise<{ users: Sighting[]; more: boolean }> {
     const fetch: Fetch = async (shard, from, count) => {
       const begin = from === null ? ['', ''] : [from.lastSeen, from.userId];
@@ -78,7 +85,7 @@ export class SeenIndex {
     return { users: users.slice(0, limit), more: users.length > limit };
   }
 
-  /** Adds what PostgreSQL remembers; what is newer here stays. */
+  /** Adds when users were last seen, as PostgreSQL remembers it; what is newer here stays. */
   async add(users: Sighting[]): Promise<void> {
     await Promise.all(
       [...Map.groupBy(users, ({ userId }) => shardOf(userId))].map(([shard, some]) =>
@@ -87,7 +94,7 @@ export class SeenIndex {
     );
   }
 
-  /** Everybody who is in it, some at a time. */
+  /** The ids of all who are in the index, some at a time. */
   async *everybody(): AsyncGenerator<string[]> {
     for (const shard of ALL_SHARDS) {
       let cursor = '0';
@@ -122,10 +129,12 @@ export class SeenIndex {
     return begun === epoch ? (id ?? '') : '';
   }
 
+  /** Notes up to which id (in PostgreSQL's order) the index of an epoch was completed. */
   async noteCompletedUpTo(epoch: string, id: string): Promise<void> {
     await this.#redis.hset(this.#keys.completed, { begun: epoch, id });
   }
 
+  /** Notes that the index of an epoch has everybody whom PostgreSQL remembers. */
   async markComplete(epoch: string): Promise<void> {
     await this.#redis.hset(this.#keys.completed, { epoch });
     // Nobody's id stays behind.

@@ -8,13 +8,14 @@ export const PER_STATUS = 5;
 /** and the first of them where the user has to be settled before anything can be said. */
 export const UNSETTLED = -3;
 
+/** Milliseconds since 1970 of what a script answers: a number, digits or an ISO time; null for nothing. */
 export function toMs(text: Reply | undefined): number | null {
   if (typeof text === 'number') return text;
   if (typeof text !== 'string' || text === '') return null;
   return text.includes('T') ? Date.parse(text) : Number(text);
 }
 
-/** What stands in a script's answer from a position on, in the order in which it was asked about. */
+/** Reads the statuses of users, in the order in which they were asked about, out of a script's answer from a position on. */
 export function statusesIn(reply: readonly Reply[], from: number, userIds: readonly string[]): StatusReply[] {
   return userIds.map((userId, n) => {
     const at = from + n * PER_STATUS;

@@ -13,7 +13,7 @@ export interface Left {
   moment: number;
 }
 
-/** How the scripts write it. */
+/** A session's state as the scripts write it; '' for one that is not said anew. */
 export const stateCode = (state: SessionState | null) => (state === null ? '' : state === 'idle' ? 'i' : 'a');
 
 /** Takes those of the beats (named by their places) that change nothing but the time, and returns the others. */

@@ -42,14 +42,14 @@ export class RedisWatch {
     return absence && !absence.refuses && this.#why ? this.#why : absence;
   }
 
-  /** The same for the queues, whose commands are others. */
+  /** Why Redis cannot serve the queues, whose commands are others; null where it does. */
   get queueAbsence(): Absence | null {
     if (this.absence) return this.absence;
     const { absence = null, at = 0 } = this.#queues ?? {};
     return performance.now() - at < REFUSED_LATELY_MS ? absence : null;
   }
 
-  /** `redis` is the connection of that pulse; what it leads to is looked at whenever it is there anew. */
+  /** Begins to hear of a pulse. `redis` is its connection; what it leads to is looked at whenever it is there anew. */
   observePulse(pulse: Pulse, redis: RedisClient): void {
     this.#pulse = pulse;
     pulse.onBack(() => {
@@ -90,6 +90,7 @@ export class RedisWatch {
     this.#inspection.resolve();
   }
 
+  /** Begins to hear of what a connection fails with. */
   observeClient(client: RedisClient): void {
     client.on('error', (error: Error) => {
       // A server that has too many clients says so and then cuts the line, which is all that the last error tells.
@@ -117,7 +118,7 @@ export class RedisWatch {
     return true;
   }
 
-  /** Redis refused a command. */
+  /** Notes that Redis refused a command. */
   refused(absence: Absence): void {
     const { kind, reason } = absence;
     this.#refused.set(kind, (this.#refused.get(kind) ?? 0) + 1);
@@ -131,7 +132,7 @@ export class RedisWatch {
     void this.#pulse?.beat();
   }
 
-  /** It was one of a queue. */
+  /** Notes that Redis refused a command of a queue. */
   refusedQueue(absence: Absence): void {
     this.#queues = { absence, at: performance.now() };
     this.refused(absence);

@@ -25,7 +25,7 @@ export class Readiness {
     };
   }
 
-  /** Answers soon, whatever is away. */
+  /** Why each of the stores cannot be used, in a sentence; those that can are missing. Answers soon, whatever is away. */
   async reasons(): Promise<Reasons> {
     const answers = await Promise.all(PARTS.map(async (part) => [part, await this.#ask[part]()] as const));
     return Object.fromEntries(answers.filter(([, reason]) => reason !== null));

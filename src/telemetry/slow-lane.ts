@@ -9,7 +9,7 @@ export interface Pace {
   most: number;
 }
 
-/** Whoever has lost the right to be served at once, and is served all the same: one after the other, each behind a pause. */
+/** Serves those who have lost the right to be served at once: one after the other, each behind a pause. */
 export class SlowLane {
   readonly #pace: Pace;
   readonly #now: () => number;

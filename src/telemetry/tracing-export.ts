@@ -53,6 +53,7 @@ class CleanExporter implements SpanExporter {
   }
 }
 
+/** A copy of a span as it may leave the machine: of its attributes those that are allowed, and no trace state. */
 export function cleaned(span: ReadableSpan): ReadableSpan {
   const own = withoutState(span.spanContext());
   return {

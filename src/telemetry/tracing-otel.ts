@@ -46,6 +46,7 @@ export class OpenTelemetry implements Tracing {
   readonly #provider: TracerProvider;
   readonly #tracer: Tracer;
 
+  /** Opens tracing for a process, before anything that is to be traced; `processName` is part of the service's name. */
   static async open(settings: TracingSettings, processName: 'web' | 'worker', log: Logger): Promise<OpenTelemetry> {
     complainTo(log);
     const named = resourceFromAttributes(settings.serviceName === null ? {} : { 'service.name': settings.serviceName });

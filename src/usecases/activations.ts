@@ -23,6 +23,10 @@ export class Activations {
     this.#presence = presence;
   }
 
+  /**
+   * Sets what the user chose, as `PresenceApi.setStatus` does; where a user says `active` too often, once for all who
+   * said so. Rejects with UNAVAILABLE.
+   */
   setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload> {
     if (choice.status !== 'active' || !this.#isTooOften(userId))
       return this.#presence.setStatus(userId, choice, claims);

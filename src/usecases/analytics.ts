@@ -28,15 +28,22 @@ export interface Range {
 
 /** What the doors ask about many people, and about the past. Throws UNAVAILABLE where the answer would be a guess. */
 export interface AnalyticsApi {
+  /** How many are active now, and were within each of these numbers of minutes. */
   active(minutes: number[]): Promise<ActiveAnswer>;
+  /** Users who were seen lately, the newest first, at most `limit`; with a cursor for the next page where there are more. */
   activeUsers(from: { minutes: number } | SeenCursor, limit: number): Promise<ActiveUsersAnswer>;
+  /** The most that were active in each step of a stretch, and how many came or went. */
   timeline(range: Range, stepMs: number): Promise<TimelineAnswer>;
-  /** `before`: only what is older than that version. Throws USER_NOT_FOUND. */
+  /**
+   * Transitions of a user, the newest first, at most `limit`. `before`: only what is older than that version. Throws
+   * USER_NOT_FOUND.
+   */
   history(userId: string, range: Partial<Range>, before: number | null, limit: number): Promise<HistoryAnswer>;
-  /** Throws USER_NOT_FOUND. */
+  /** How long a user was active on each of the last days. Throws USER_NOT_FOUND. */
   activity(userId: string, days: number): Promise<ActivityAnswer>;
 }
 
+/** Figures of many people, and the past of one, from Redis's index and PostgreSQL's history. */
 export class Analytics implements AnalyticsApi {
   readonly #stores: Stores;
 

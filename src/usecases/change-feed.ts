@@ -15,7 +15,10 @@ const FULL_RETRY_MS = 5000;
 export interface ChangesApi {
   /** The process is about to end: whoever is answered should come to another. */
   readonly draining: boolean;
-  /** Throws CURSOR_TOO_OLD. `gone` ends the waiting, which then has an empty answer. */
+  /**
+   * Changes behind `after` (null: from now on), the oldest first, at most `limit`; waits up to `waitMs` where there is
+   * none yet. `gone` ends the waiting, which then has an empty answer. Throws CURSOR_TOO_OLD.
+   */
   changes(after: FeedCursor | null, limit: number, waitMs: number, gone: AbortSignal): Promise<ChangesAnswer>;
 }
 
@@ -24,7 +27,7 @@ interface Waiter {
   wake: () => void;
 }
 
-/** The change feed at the door. */
+/** The change feed as backends read it by REST, and wait for more of it. */
 export class ChangeFeed implements ChangesApi {
   readonly #db: Stores['db'];
   readonly #waiters = new Set<Waiter>();
@@ -48,7 +51,7 @@ export class ChangeFeed implements ChangesApi {
     return answer(gone.aborted ? at : await this.#read(at.next, limit));
   }
 
-  /** Who waits is answered at once, and nobody waits from now on. */
+  /** Answers at once all who wait, and has nobody wait from now on. */
   drain(): void {
     this.#draining = true;
     for (const { wake } of this.#waiters) wake();

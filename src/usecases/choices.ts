@@ -7,9 +7,9 @@ import type { Stores } from '../stores.ts';
 const LOOK_BACK_MS = 10 * 60_000;
 
 /**
- * A Redis that comes back may be a replica that had not heard of everything: who chose to appear inactive just before would
- * be shown. PostgreSQL has every such choice before it is answered, so the recent ones are made once more where Redis does not
- * have them.
+ * Makes the choices of those who chose lately to appear inactive once more, where a Redis that came back does not have
+ * them: it may be a replica that had not heard of everything, and they would be shown. PostgreSQL has every such choice
+ * before it is answered.
  */
 export class Choices {
   readonly #stores: Stores;

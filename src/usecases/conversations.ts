@@ -17,14 +17,14 @@ export class Conversations {
     this.#people = people;
   }
 
-  /** Redis has to hear of nothing: that somebody is no member is kept nowhere. */
+  /** Makes a user a member. Redis has to hear of nothing: that somebody is no member is kept nowhere. */
   async addMember(conversationId: string, userId: string): Promise<void> {
     await orUnavailable(() => addMember(this.#stores.db, { conversationId, userId }));
   }
 
   /**
-   * What the user was doing there ends, and its sockets are in the conversation no more. In PostgreSQL first: where Redis
-   * cannot be told, a worker tells it as soon as it is back.
+   * Takes a user out of a conversation: what they were doing there ends, and their sockets are in it no more. In
+   * PostgreSQL first: where Redis cannot be told, a worker tells it as soon as it is back.
    */
   async removeMember(conversationId: string, userId: string): Promise<void> {
     const { db, memberships } = this.#stores;
@@ -43,6 +43,7 @@ export class Conversations {
     });
   }
 
+  /** Whether the user is a member, by Redis where PostgreSQL said so lately. */
   async isMember(conversationId: string, userId: string): Promise<boolean> {
     const { db, memberships } = this.#stores;
     return orUnavailable(async () => {
@@ -53,12 +54,12 @@ export class Conversations {
     });
   }
 
-  /** Those of these who are members no more, as PostgreSQL has it now. */
+  /** Those memberships that do not exist any more, as PostgreSQL has it now. */
   async removed(joined: readonly Membership[]): Promise<Membership[]> {
     return orUnavailable(() => withoutMembers(this.#stores.db, joined));
   }
 
-  /** Who is doing what there now, as far as the viewer may see them. */
+  /** Users who are doing something in a conversation now, and what, as far as the viewer may see them. */
   async indicatorsIn(conversationId: string, viewerId: string) {
     const { indicators } = this.#stores;
     return orUnavailable(async () => {
@@ -75,6 +76,7 @@ export class Conversations {
     });
   }
 
+  /** Begins an indicator, or prolongs it. */
   async start(indicator: Indicator): Promise<void> {
     await orUnavailable(async () => {
       // Who appears inactive is not seen typing either.
@@ -83,6 +85,7 @@ export class Conversations {
     });
   }
 
+  /** Ends an indicator. */
   async stop(indicator: Indicator): Promise<void> {
     await orUnavailable(async () => {
       this.#people.followUps.add(await this.#stores.indicators.stop(indicator));

@@ -14,29 +14,33 @@ const Seen = z.tuple([z.literal('seen'), ms, ms, UserId]);
 const List = z.tuple([z.literal('list'), UserId]);
 const History = z.tuple([z.literal('history'), Version]);
 
+/** A cursor of the list of users seen lately, as text for the caller. */
 export function writeSeenCursor({ oldest, after }: SeenCursor): string {
   return write(['seen', oldest, after.lastSeen, after.userId]);
 }
 
+/** Reads a cursor that `writeSeenCursor` gave out. Throws INVALID_REQUEST for anything else. */
 export function readSeenCursor(cursor: string): SeenCursor {
   const [, oldest, lastSeen, userId] = read(Seen, cursor);
   return { oldest, after: { lastSeen, userId } };
 }
 
-/** The last id on a page of a list of users. */
+/** A cursor of a list of users, as text for the caller: the last id on the page. */
 export function writeListCursor(userId: string): string {
   return write(['list', userId]);
 }
 
+/** Reads a cursor that `writeListCursor` gave out, as an id. Throws INVALID_REQUEST for anything else. */
 export function readListCursor(cursor: string): string {
   return read(List, cursor)[1];
 }
 
-/** The version of the last transition on a page. */
+/** A cursor of a history, as text for the caller: the version of the last transition on the page. */
 export function writeHistoryCursor(version: number): string {
   return write(['history', version]);
 }
 
+/** Reads a cursor that `writeHistoryCursor` gave out, as a version. Throws INVALID_REQUEST for anything else. */
 export function readHistoryCursor(cursor: string): number {
   return read(History, cursor)[1];
 }

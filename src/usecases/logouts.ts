@@ -37,6 +37,7 @@ export class Logouts {
     stores.pulse.onLost((shards) => void this.#sayAgain(shards));
   }
 
+  /** Keeps a logout that was just answered, to be said again for a while. */
   note(logout: Logout): void {
     const at = performance.now();
     const first = this.#kept[0];

@@ -8,22 +8,28 @@ import type { Look } from './presence-api.ts';
 
 /** The payloads of the protocol, made of what the stores know. */
 
+/** Milliseconds since 1970 as the protocol writes a time. */
 export const iso = (ms: number): string => new Date(ms).toISOString();
+/** Milliseconds since 1970 as the protocol writes a time; null stays null. */
 export const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));
 
-/** What Redis knows, and where it has no record what PostgreSQL remembers. */
+/**
+ * A user as a watcher is told of somebody without a record in Redis: by what Redis still knows and what PostgreSQL
+ * remembers.
+ */
 export function recalled(reply: StatusReply, stored: StoredUser | undefined): WatchedUser {
   const lastSeen = latest(reply.lastSeen, stored?.lastSeen ?? null);
   return versioned({ ...reply, lastSeen, detail: detailOf(stored) }, stored?.version ?? 0);
 }
 
+/** A user as a watcher is told of somebody with a record in Redis. */
 export function versioned({ userId, status, lastSeen, detail }: StatusReply, version: number): WatchedUser {
   return { userId, status, lastSeen: isoOrNull(lastSeen), version, ...(detail === null ? {} : { detail }) };
 }
 
 /**
- * What is left for a viewer with this access. Who may not see is shown what everybody is shown of somebody who never came;
- * and as a version says when a user last changed, who may not know that gets none.
+ * What is left of a user for a viewer with this access. Who may not see is shown what everybody is shown of somebody
+ * who never came; and as a version says when a user last changed, who may not know that gets none.
  */
 export function visibleTo(access: Access, user: WatchedUser): WatchedUser {
   if (access === 'all') return user;
@@ -31,15 +37,20 @@ export function visibleTo(access: Access, user: WatchedUser): WatchedUser {
   return { userId: user.userId, status: 'inactive', lastSeen: null, version: 0 };
 }
 
+/** A user as REST tells of them: without version and detail. */
 export function payloadOf({ userId, status, lastSeen }: WatchedUser): StatusPayload {
   return { userId, status, lastSeen };
 }
 
+/** A reason as REST tells it, with its moments as times. */
 export function whyOf({ rule, sessionId, since, nextChangeAt }: Why): Look['why'] {
   return { rule, sessionId, since: isoOrNull(since), nextChangeAt: isoOrNull(nextChangeAt) };
 }
 
-/** Nothing where it is over, and nothing while the user appears inactive. */
+/**
+ * The detail that PostgreSQL has of a user, as others may know it; null where it is over, and while the user appears
+ * inactive.
+ */
 export function detailOf(stored: StoredUser | undefined): Detail | null {
   if (!stored?.detail || stored.hidden) return null;
   const { shown, remainingMs } = stored.detail;

@@ -11,7 +11,10 @@ export interface Choice {
   expiresInMs: number | null;
 }
 
-/** Only appearing inactive ends by itself; a fraction of a millisecond still is a time. */
+/**
+ * For how long (ms) a choice holds; null: until further notice. Only appearing inactive ends by itself; a fraction of a
+ * millisecond still is a time.
+ */
 export function expiryMs(status: SetStatusRequest['status'], seconds: number | undefined): number | null {
   return status === 'active' || seconds === undefined ? null : Math.max(1, Math.round(seconds * 1000));
 }
@@ -21,9 +24,9 @@ export function expiryMs(status: SetStatusRequest['status'], seconds: number | u
  * sees everything.
  */
 export interface StatusApi {
-  /** As the viewer may know it, with these keys added. Throws USER_NOT_FOUND or UNAVAILABLE. */
+  /** The status of a user as the viewer may know it, with these keys added. Throws USER_NOT_FOUND or UNAVAILABLE. */
   status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer>;
-  /** In the order asked, unknown ids included. Throws UNAVAILABLE. */
+  /** The statuses of users as the viewer may know them, in the order asked, unknown ids included. Throws UNAVAILABLE. */
   statuses(viewerId: string | null, userIds: string[]): Promise<StatusPayload[]>;
   /** The sessions that the user has at present. Throws USER_NOT_FOUND or UNAVAILABLE. */
   sessions(userId: string): Promise<SessionView[]>;
@@ -32,9 +35,13 @@ export interface StatusApi {
 /** What the doors do for people, beside `reads`. Whether the caller may has been settled by then; see rights.ts. */
 export interface PresenceApi {
   readonly reads: StatusApi;
+  /**
+   * Sets what the user chose, and answers with the status that comes of it. `claims`: what the token says of who the
+   * user is. Throws UNAVAILABLE.
+   */
   setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload>;
-  /** Ends one session, or all where none is named. Throws SESSION_NOT_FOUND or USER_NOT_FOUND. */
+  /** Ends one session, or all where none is named. Throws SESSION_NOT_FOUND, USER_NOT_FOUND or UNAVAILABLE. */
   logOut(userId: string, sessionId: string | null): Promise<void>;
-  /** Throws SESSION_NOT_FOUND. */
+  /** Ends one session. Throws SESSION_NOT_FOUND or UNAVAILABLE. */
   removeSession(userId: string, sessionId: string): Promise<void>;
 }

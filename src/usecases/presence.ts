@@ -32,7 +32,7 @@ export class Presence implements PresenceApi {
     this.#logouts = new Logouts(stores, this.followUps, log);
   }
 
-  /** Opens (or restores) a session. Throws UNAVAILABLE; what else can happen is in the code. */
+  /** Opens (or restores) a session; the code says whether it is open, or why not. Throws UNAVAILABLE. */
   async open(request: OpenRequest): Promise<Exclude<OpenCode, 'stored'>> {
     const { store, records } = this.#stores;
     const openWith = async (stored: StoredUser | 'new' | 'away' | null, waitedMs: number) => {
@@ -94,8 +94,8 @@ export class Presence implements PresenceApi {
   }
 
   /**
-   * What others see beside the status, all of it anew. `restore` brings the caller's session back where Redis has lost
-   * it: nobody is to be told that they left.
+   * Sets what others see beside the status, all of it anew, and returns it as it stands. `restore` brings the caller's
+   * session back where Redis has lost it: nobody is to be told that they left. Throws UNAVAILABLE.
    */
   async setDetail(userId: string, request: SetDetailRequest, restore: () => Promise<void>): Promise<Detail> {
     const { store, db } = this.#stores;
@@ -127,7 +127,10 @@ export class Presence implements PresenceApi {
     await this.#signOut(userId, null, '');
   }
 
-  /** Signs one session out; with `conn`, only where that connection holds it. False: no such session. */
+  /**
+   * Signs one session out; with `conn`, only where that connection holds it. Returns false where there is no such
+   * session. Throws UNAVAILABLE.
+   */
   async endSession(userId: string, sessionId: string, conn = ''): Promise<boolean> {
     return this.#signOut(userId, sessionId, conn);
   }

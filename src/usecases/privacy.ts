@@ -19,7 +19,10 @@ const MENDING_AT_ONCE = 100;
 
 type PrivacyStores = Pick<Stores, 'privacy' | 'db'>;
 
-/** Others go on changing who may see the user, faster than it can be read and told. Whoever makes the last change tells it. */
+/**
+ * Thrown where others go on changing who may see the user, faster than it can be read and told. Whoever makes the last
+ * change tells it.
+ */
 export class ChangedMeanwhile extends Error {
   constructor() {
     super('Who may see a user changes faster than it can be told; it is tried again');
@@ -119,6 +122,7 @@ export class PrivacyMender {
     this.#log = log;
   }
 
+  /** Has these users mended in the background, as far as there is room. */
   mend(userIds: Iterable<string>): void {
     for (const userId of userIds) {
       if (this.#mending.has(userId) || this.#mending.size >= MENDING_AT_ONCE) continue;

@@ -18,7 +18,7 @@ interface People {
   followUps: FollowUps;
 }
 
-/** Who a user is, beside whether they are here. Throws UNAVAILABLE where a store is away. */
+/** Profiles: who a user is, beside whether they are here. Throws UNAVAILABLE where a store is away. */
 export class Profiles {
   readonly #stores: Pick<Stores, 'db' | 'store' | 'outbox'>;
   readonly #presence: People;
@@ -28,7 +28,7 @@ export class Profiles {
     this.#presence = presence;
   }
 
-  /** Throws USER_NOT_FOUND. */
+  /** A user's profile, with the last seen as the user sees it. Throws USER_NOT_FOUND. */
   async profile(userId: string): Promise<Profile> {
     // As the user sees it: Redis's last seen is ahead of PostgreSQL's.
     const { lastSeen } = await this.#presence.reads.status(userId, userId);
@@ -44,7 +44,7 @@ export class Profiles {
     };
   }
 
-  /** Changes what is named. A user nobody heard of becomes known. */
+  /** Changes what is named of a profile, and returns all of it. A user nobody heard of becomes known. */
   async save(userId: string, { displayName, avatarUrl }: ProfileBody): Promise<Profile> {
     await orUnavailable(() =>
       saveProfile(this.#stores.db, userId, { displayName: displayName === '' ? null : displayName, avatarUrl }),

@@ -17,13 +17,16 @@ export class Push {
     this.#config = config;
   }
 
-  /** Throws NOT_FOUND where push is off. */
+  /** The public key to which browsers subscribe. Throws NOT_FOUND where push is off. */
   publicKey(): string {
     if (this.#config.vapid === null) throw new RollcallError('NOT_FOUND', { message: 'Web Push is not set up here.' });
     return this.#config.vapid.publicKey;
   }
 
-  /** What the shape does not say: an address that may be called, and a key that is one. Throws INVALID_REQUEST. */
+  /**
+   * Checks what the shape of a subscription does not say: an address that may be called, and a key that is one. Throws
+   * INVALID_REQUEST.
+   */
   check({ endpoint, keys }: PushSubscriptionBody): void {
     const problem = pushAddressProblem(endpoint, this.#config.pushAllowPrivate);
     if (problem !== null) throw new RollcallError('INVALID_REQUEST', { message: `endpoint: ${problem}` });
@@ -34,6 +37,7 @@ export class Push {
     }
   }
 
+  /** Keeps a browser's subscription for the user, whoever had it before. */
   async subscribe(userId: string, { endpoint, keys }: PushSubscriptionBody): Promise<void> {
     const { p256dh, auth } = keys;
     // As the senders want it: without padding.
@@ -41,7 +45,7 @@ export class Push {
     await orUnavailable(() => saveSubscription(this.#db, userId, { endpoint, p256dh: bare(p256dh), auth: bare(auth) }));
   }
 
-  /** Also where push is off by now. */
+  /** Removes a browser's subscription of the user, also where push is off by now. */
   async unsubscribe(userId: string, endpoint: string): Promise<void> {
     await orUnavailable(() => removeSubscription(this.#db, userId, endpoint));
   }

@@ -47,7 +47,7 @@ export class Social {
     this.#people = people;
   }
 
-  /** Friends in the order of their ids, all or a page, as the user may see each of them. */
+  /** The user's friends in the order of their ids, all or a page, as the user may see each of them. */
   async friends(userId: string, page?: ListPage): Promise<FriendView[]> {
     const friends = await orUnavailable(() => friendsOf(this.#stores.db, userId, page));
     const views: FriendView[] = [];
@@ -61,40 +61,43 @@ export class Social {
     return views;
   }
 
-  /** Throws TOO_MANY_FRIENDS. */
+  /** Makes two users friends. Throws TOO_MANY_FRIENDS. */
   async befriend(userId: string, friendId: string): Promise<void> {
     await this.#change(() => befriend(this.#stores.db, userId, friendId));
   }
 
+  /** Ends a friendship, for both. */
   async unfriend(userId: string, friendId: string): Promise<void> {
     await this.#change(() => unfriend(this.#stores.db, userId, friendId));
   }
 
-  /** Whether the user is told when the friend becomes active. Throws USER_NOT_FOUND where they are no friends. */
+  /** Sets whether the user is told when the friend becomes active. Throws USER_NOT_FOUND where they are no friends. */
   async setAlert(userId: string, friendId: string, alert: Alert): Promise<void> {
     const areFriends = await orUnavailable(() => setAlert(this.#stores.db, userId, friendId, alert));
     if (!areFriends) throw new RollcallError('USER_NOT_FOUND', { message: 'These two are not friends.' });
   }
 
-  /** Whom the user blocks, in the order of ids, all or a page. */
+  /** The ids of those whom the user blocks, in their order, all or a page. */
   async blocks(userId: string, page?: ListPage): Promise<string[]> {
     return orUnavailable(() => blocksOf(this.#stores.db, userId, page));
   }
 
-  /** Throws TOO_MANY_BLOCKS. */
+  /** Blocks somebody: neither sees the other from then on. Throws TOO_MANY_BLOCKS. */
   async block(userId: string, blockedId: string): Promise<void> {
     await this.#change(() => block(this.#stores.db, userId, blockedId));
   }
 
+  /** Ends a block that the user made. */
   async unblock(userId: string, blockedId: string): Promise<void> {
     await this.#change(() => unblock(this.#stores.db, userId, blockedId));
   }
 
+  /** The user's settings. */
   async settings(userId: string): Promise<Settings> {
     return orUnavailable(() => settingsOf(this.#stores.db, userId));
   }
 
-  /** Changes what is named; answers with all of them. Throws TOO_MANY_FRIENDS. */
+  /** Changes the settings that are named, and returns all of them. Throws TOO_MANY_FRIENDS. */
   async changeSettings(userId: string, wanted: SettingsChange): Promise<Settings> {
     return orUnavailable(async () => {
       const { settings, untold } = await changeSettings(this.#stores.db, userId, wanted).catch(refuseFull);

@@ -35,7 +35,10 @@ export function nothingSeen(): Snapshot {
 /** An id that nobody can have. */
 const NOBODYS_ID = ' ';
 
-/** How doors look at people: through Redis, and through PostgreSQL where Redis does not know. A viewer of null sees everything. */
+/**
+ * Looks at people for the doors: through Redis, and through PostgreSQL where Redis does not know. A viewer of null sees
+ * everything.
+ */
 export class StatusReads implements StatusApi {
   readonly #stores: Stores;
   readonly #storedUsers: StoredUsers;
@@ -74,7 +77,7 @@ export class StatusReads implements StatusApi {
     return userIds.map((userId) => byId.get(userId) ?? { userId, status: 'inactive', lastSeen: null });
   }
 
-  /** What watchers get first: with versions, and with the position from which on events count. Throws UNAVAILABLE. */
+  /** A picture for watchers: the users with versions, and the positions from which on events count. Throws UNAVAILABLE. */
   async snapshot(userIds: string[], viewerId: string | null): Promise<Snapshot> {
     const { users, pending, positions, restricted, unsure } = await this.#see([...new Set(userIds)], viewerId, true);
     return { users, pending, positions, restricted, unsure };
@@ -107,7 +110,10 @@ export class StatusReads implements StatusApi {
     }));
   }
 
-  /** Throws USER_NOT_FOUND where both stores say that nobody by this id ever came, and UNAVAILABLE where Redis is away. */
+  /**
+   * Rejects with USER_NOT_FOUND where both stores say that nobody by this id ever came, and with UNAVAILABLE where
+   * Redis is away.
+   */
   async requireKnown(userId: string): Promise<void> {
     const { unknown } = await this.#see([userId], null);
     if (unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');

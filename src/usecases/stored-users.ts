@@ -36,7 +36,7 @@ export class StoredUsers {
     });
   }
 
-  /** Those of these users that are known; null where PostgreSQL cannot be asked. */
+  /** What PostgreSQL has of these users, by id, as far as they are known; null where it cannot be asked. */
   load(userIds: string[]): Promise<Map<string, StoredUser> | null> {
     return userIds.length === 0 ? Promise.resolve(new Map()) : orNull(() => loadStoredUsers(this.#db, userIds));
   }

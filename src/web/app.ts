@@ -66,7 +66,7 @@ export interface AppDeps {
   extraRoutes?: ((app: FastifyInstance) => Promise<void> | void) | undefined;
 }
 
-/** The app with all its routes; listening is another's affair. */
+/** Builds the app with all its routes; listening is another's affair. */
 export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
   const {
     config,

@@ -3,12 +3,16 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { httpErrorBody, RollcallError, retryAfterSeconds, toRollcallError } from '../errors.ts';
 import { TokenRefusal } from './auth/token-refusals.ts';
 
-/** Everything that is refused, and everything that fails, leaves in one shape. */
+/** Has everything that is refused, and everything that fails, leave an app in one shape. */
 export function refuseInOurShape(app: FastifyInstance): void {
   app.setErrorHandler(refuse);
   app.setNotFoundHandler((_request, reply) => sendError(reply, new RollcallError('NOT_FOUND')));
 }
 
+/**
+ * Answers a request with what was thrown: an error of ours as it is, and everything else, which the log gets, as
+ * INTERNAL_ERROR.
+ */
 export function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const error = inOurTerms(thrown);
   if (error.code === 'INTERNAL_ERROR') request.log.error({ err: thrown, req: request }, 'a request failed');
@@ -16,7 +20,7 @@ export function refuse(thrown: unknown, request: FastifyRequest, reply: FastifyR
   return sendError(reply, error);
 }
 
-/** Not by throwing, for a plugin may have an error handler of its own. */
+/** Answers with an error of ours. Not by throwing it, for a plugin may have an error handler of its own. */
 export function sendError(reply: FastifyReply, error: RollcallError): FastifyReply {
   const retryAfter = retryAfterSeconds(error);
   if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
@@ -66,7 +70,7 @@ const LINGER_MS = 1000;
 const LATE_A_TURN = 10;
 const late: Socket[] = [];
 
-/** What is not even HTTP, or has headers without end, never becomes a request. */
+/** Answers what is not even HTTP, or has headers without end: it never becomes a request. */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET') return;
   if (error.code === 'HPE_HEADER_OVERFLOW') refuseUnread(socket, HEADERS_TOO_LARGE);

@@ -19,7 +19,7 @@ export const compileValidator: FastifySchemaCompiler<z.ZodType> =
     return result.success ? { value: result.data } : { error: refusal(result.error) };
   };
 
-/** A route that names no body takes none: what stands in one would be passed over. Nothing at all may be written out. */
+/** Refuses bodies for routes that name none: what stands in one would be passed over. Nothing at all may be written out. */
 export function refuseUnnamedBodies(app: FastifyInstance): void {
   app.addHook('preValidation', async ({ body, routeOptions }) => {
     if (body === undefined || body === null || routeOptions.schema?.body !== undefined) return;

@@ -43,6 +43,10 @@ const LONGEST_CACHE_MS = 300_000;
 const LONGEST_NAME = 200;
 const LONGEST_PICTURE = 2000;
 
+/**
+ * Makes what checks tokens by the settings. `now` gives the time in ms by which they expire; `refused` hears why each
+ * bad one was no good.
+ */
 export function createAuthenticator(
   config: { jwt: JwtConfig },
   log: Logger,

@@ -10,7 +10,7 @@ const MOST_TOLD = 100;
 
 type Asked = Pick<IncomingMessage, 'headers'>;
 
-/** Which pages may ask, for REST and sockets alike. */
+/** Says which pages may ask, for REST and sockets alike. */
 export class Origins {
   readonly #config: Pick<Config, 'corsOrigins' | 'trustProxy'>;
   readonly #log: Pick<Logger, 'warn'>;
@@ -26,7 +26,7 @@ export class Origins {
     return this.#config.corsOrigins.length > 0;
   }
 
-  /** For the CORS of both: all, or whether this one is listed. */
+  /** The answer to CORS, for REST and sockets alike: `*`, or a function that says whether an origin is listed. */
   get cors(): '*' | ((origin: string | undefined, decide: (error: Error | null, allowed: boolean) => void) => void) {
     const { corsOrigins } = this.#config;
     if (corsOrigins.includes('*')) return '*';
@@ -34,8 +34,9 @@ export class Origins {
   }
 
   /**
-   * A browser says which site opens the connection, and asks nobody for leave before it does: a WebSocket knows no CORS.
-   * Whatever sends no origin is no browser. A page that may not is told to the log, once for each origin.
+   * Whether the page that opens a connection may: the browser says which site it is of, and asks nobody for leave
+   * before it does, for a WebSocket knows no CORS. Whatever sends no origin is no browser. A page that may not is told
+   * to the log, once for each origin.
    */
   mayAsk(request: Asked): boolean {
     const { origin } = request.headers;

@@ -10,11 +10,15 @@ declare module 'fastify' {
   }
 }
 
-/** The token as it was sent, good or not; null: none was. Read from the header alone: addresses end up in logs and histories. */
+/**
+ * The token of a request as it was sent, good or not; null: none was. Read from the header alone: addresses end up in
+ * logs and histories.
+ */
 export function bearerOf({ headers }: Pick<FastifyRequest, 'headers'>): string | null {
   return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1] ?? null;
 }
 
+/** Whoever makes a request. Throws UNAUTHENTICATED where nobody was let in. */
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === null) throw new RollcallError('UNAUTHENTICATED');
   return request.caller;
@@ -25,32 +29,36 @@ export function isSelfOrReader(caller: Caller, userId: string): boolean {
   return caller.service === null ? caller.userId === userId : caller.service.read;
 }
 
-/** As whom the caller looks at others; null: a service, which sees everything. */
+/** The user as whom the caller looks at others; null: a service, which sees everything. */
 export function viewerOf(caller: Caller): string | null {
   return caller.service === null ? caller.userId : null;
 }
 
-/** What everybody may ask, except a service without the right to read. */
+/** Lets everybody pass except a service without the right to read. Throws FORBIDDEN. */
 export function requireReader(caller: Caller): void {
   if (caller.service !== null && !caller.service.read) throw new RollcallError('FORBIDDEN');
 }
 
+/** Lets the user pass, and services with the right. Throws FORBIDDEN. */
 export function requireSelf(caller: Caller, userId: string, right: 'read' | 'write'): void {
   const allowed = caller.service === null ? caller.userId === userId : caller.service[right];
   if (!allowed) throw new RollcallError('FORBIDDEN');
 }
 
-/** What nobody does for another: the end user alone, no service. */
+/** Lets the user pass and nobody else, for what no service does for another. Throws FORBIDDEN. */
 export function requireOneself(caller: Caller, userId: string): void {
   if (caller.service !== null || caller.userId !== userId) throw new RollcallError('FORBIDDEN');
 }
 
-/** What only the host application may do. */
+/** Lets services with the right pass: for what only the host application may do. Throws FORBIDDEN. */
 export function requireService(caller: Caller, right: 'read' | 'write'): void {
   if (!caller.service?.[right]) throw new RollcallError('FORBIDDEN');
 }
 
-/** The user that a request acts for: the caller itself, or the one that a service names. */
+/**
+ * The user that a request acts for: the caller itself, or the one that a service names. Throws FORBIDDEN, or
+ * INVALID_REQUEST where a service names nobody.
+ */
 export function actsFor(caller: Caller, named: string | undefined): string {
   if (caller.service !== null && named === undefined) {
     throw new RollcallError('INVALID_REQUEST', { message: 'userId: a service has to say whom it acts for' });

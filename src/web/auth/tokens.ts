@@ -8,8 +8,8 @@ import type { Authenticator, Caller } from './auth.ts';
 const PACE = { everyMs: 10, most: 500 };
 
 /**
- * The only way in which a token is checked, at every route and over every socket, so that bad ones are counted by address
- * wherever they are tried. The authenticator is known to nobody else.
+ * Checks tokens, at every route and over every socket, so that bad ones are counted by address wherever they are tried.
+ * The authenticator is known to nobody else.
  */
 export class Tokens {
   readonly #auth: Authenticator;
@@ -21,14 +21,14 @@ export class Tokens {
     this.#limits = limits;
   }
 
-  /** What is thrown where no token came at all; that counts for nothing. */
+  /** The error to throw where no token came at all; that counts for nothing. */
   missing(): RollcallError {
     return this.#auth.missing();
   }
 
   /**
-   * Who speaks with this token, from this address; with `leftMs` it has to be good for so long yet. Throws a RollcallError, as
-   * the authenticator does, or RATE_LIMITED where too many tokens from there were no good.
+   * Finds who speaks with this token, from this address; with `leftMs` it has to be good for so long yet. Throws a
+   * RollcallError, as the authenticator does, or RATE_LIMITED where too many tokens from there were no good.
    */
   async check(token: string, address: string, leftMs = 0): Promise<Caller> {
     const refusal = this.#limits.beyondBadTokens(address);
@@ -42,9 +42,9 @@ export class Tokens {
   }
 
   /**
-   * The same for those who must get through whatever their neighbours behind the same address do: where `check` would refuse,
-   * a good token still passes, at once if it was seen lately and else when it is its turn. RATE_LIMITED: it was no good, or
-   * too many wait.
+   * Finds who speaks with this token, for those who must get through whatever their neighbours behind the same address
+   * do: where `check` would refuse, a good token still passes, at once if it was seen lately and else when it is its
+   * turn. Throws a RollcallError; RATE_LIMITED: the token was no good, or too many wait.
    */
   async checkPatiently(token: string, address: string, leftMs = 0): Promise<Caller> {
     const refusal = this.#limits.beyondBadTokens(address);

@@ -49,7 +49,10 @@ const WHO = {
   service: (right: string) => `Services with \`${right}\` alone.`,
 };
 
-/** Whom a route is for, in words and as the roles of OpenAPI; `more` is what else there is to say of it. */
+/**
+ * Describes whom a route is for, in words and as the roles of OpenAPI; `more` is what else there is to say of it. It
+ * guards nothing: the handler has to.
+ */
 export function access(who: keyof typeof WHO, right: 'read' | 'write' = 'read', more = '') {
   const scope = `presence:${right}`;
   return {
@@ -73,7 +76,7 @@ const TAGS = {
   health: 'For whoever runs it',
 };
 
-/** Has to be there before the routes that it describes. */
+/** Sets up the description of the routes. Has to be there before them. */
 export async function describeRoutes(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {

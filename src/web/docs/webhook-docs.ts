@@ -33,7 +33,7 @@ const header = (name: string, description: string, pattern: string, example: str
   example,
 });
 
-/** What Rollcall posts to the host application, for the description of the routes. */
+/** Describes what Rollcall posts to the host application, for the description of the routes. */
 export function describeWebhook() {
   const { $schema, examples, ...json } = z.toJSONSchema(WebhookDelivery, { io: 'output' });
   const schema: object = json;

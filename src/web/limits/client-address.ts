@@ -5,8 +5,8 @@ import type { Config } from '../../config/config.ts';
 type Asked = Pick<IncomingMessage, 'headers'> & { socket: { remoteAddress?: string | undefined } };
 
 /**
- * Whose address counts, for REST and sockets alike. Each proxy appends the address it was asked from, so only as many
- * entries are believed, from the end, as there are proxies to be believed.
+ * A function that says whose address counts for a request, for REST and sockets alike. Each proxy appends the address
+ * it was asked from, so only as many entries are believed, from the end, as there are proxies to be believed.
  */
 export function clientAddress(trustProxy: Config['trustProxy']): (request: Asked) => string {
   return ({ headers, socket }) => {

@@ -48,7 +48,7 @@ export class Limit {
     this.#now = now;
   }
 
-  /** null: taken, at once. Throws, or rejects with, RATE_LIMITED where it is too much. */
+  /** Takes `cost` for `whom`; null: it is taken, at once. Throws, or rejects with, RATE_LIMITED where it is too much. */
   take(whom: string, cost = 1): Promise<void> | null {
     const account = this.#account(whom);
     if (account.used + cost <= account.allowed) {
@@ -59,7 +59,7 @@ export class Limit {
     return this.#takeMore(whom, account, cost);
   }
 
-  /** Whether the rest of the window is known to be closed. Takes nothing. */
+  /** Whether nothing more can be taken for the rest of the window, as far as is known here. Takes nothing. */
   isExhausted(whom: string): boolean {
     const account = this.#accounts.get(whom);
     if (account === undefined || account.endsAt <= this.#now()) return false;
@@ -82,6 +82,7 @@ export class Limit {
     }
   }
 
+  /** The error with which `whom` is refused, with how long the window still runs. */
   refusalFor(whom: string): RollcallError {
     return this.#refusal(this.#account(whom));
   }

@@ -41,7 +41,10 @@ const SUSPICIOUS_BAD_TOKENS = 20;
 
 type Name = keyof typeof PER_TEN_SECONDS | 'connectsPerIp' | 'requestsPerIp';
 
-/** Every limit of a web process. What throws, or rejects with, RATE_LIMITED; null: allowed, at once. */
+/**
+ * Every limit of a web process. Each method takes from one, at once (null) or with a promise, and throws, or rejects
+ * with, RATE_LIMITED.
+ */
 export class Limits {
   /** The count that all processes share, for limits of another kind. */
   readonly shared: Pick<SharedLimits, 'reserve'>;
@@ -63,17 +66,17 @@ export class Limits {
     ) as Record<Name, Limit>;
   }
 
-  /** A request of somebody not known yet. */
+  /** Takes a request of somebody not known yet. */
   requestFrom(address: string): Promise<void> | null {
     return this.#limits.requestsPerIp.take(networkOf(address));
   }
 
-  /** A handshake of somebody not known yet. */
+  /** Takes a handshake of somebody not known yet. */
   connectFrom(address: string): Promise<void> | null {
     return this.#limits.connectsPerIp.take(networkOf(address));
   }
 
-  /** What an address is refused with that is beyond what is worth a look; null for all others. */
+  /** The error with which an address is refused that is beyond what is worth a look; null for all others. */
   flooding(address: string): RollcallError | null {
     const network = networkOf(address);
     const { connectsPerIp, badTokensPerIp } = this.#limits;
@@ -86,30 +89,33 @@ export class Limits {
     return this.#limits.badTokensPerIp.used(networkOf(address)) >= SUSPICIOUS_BAD_TOKENS;
   }
 
-  /** What an address is refused with of whose tokens too many were no good; null for all others. */
+  /** The error with which an address is refused of whose tokens too many were no good; null for all others. */
   beyondBadTokens(address: string): RollcallError | null {
     const network = networkOf(address);
     const { badTokensPerIp } = this.#limits;
     return badTokensPerIp.isExhausted(network) ? badTokensPerIp.refusalFor(network) : null;
   }
 
-  /** A token was no good. */
+  /** Counts a token that was no good. */
   badToken(address: string): void {
     this.#limits.badTokensPerIp.note(networkOf(address));
   }
 
+  /** Takes a handshake of somebody known by a good token. */
   connect(caller: Caller, token: string): Promise<void> | null {
     return caller.service === null
       ? this.#limits.connectsPerUser.take(caller.userId)
       : this.#limits.connectsPerService.take(tokenId(token));
   }
 
+  /** Takes a request of somebody known by a good token. */
   request(caller: Caller, token: string): Promise<unknown> | null {
     const id = tokenId(token);
     if (caller.service !== null) return this.#limits.requestsPerService.take(id);
     return both(this.#limits.requestsPerToken.take(id), () => this.#limits.requestsPerUser.take(caller.userId));
   }
 
+  /** Takes an event of a socket. */
   event(caller: Caller, connection: string): Promise<unknown> | null {
     if (caller.service !== null) return this.#limits.eventsPerService.take(connection);
     return both(this.#limits.eventsPerConnection.take(connection), () =>
@@ -117,35 +123,36 @@ export class Limits {
     );
   }
 
-  /** A body of so many bytes. */
+  /** Takes a body of so many bytes. */
   body(caller: Caller, token: string, bytes: number): Promise<unknown> | null {
     const id = tokenId(token);
     if (caller.service !== null) return this.#limits.bytesPerService.take(id, bytes);
     return both(this.#limits.bytesPerToken.take(id, bytes), () => this.sent(caller.userId, bytes));
   }
 
-  /** A user has sent so many bytes, on whatever way. */
+  /** Takes so many bytes of a user, on whatever way they came. */
   sent(userId: string, bytes: number): Promise<void> | null {
     return this.#limits.bytesPerUser.take(userId, bytes);
   }
 
-  /** A list of users is asked about. A service is counted by `apart`: its token, or its connection. */
+  /** Takes a question about a list of users. A service is counted by `apart`: its token, or its connection. */
   look(caller: Caller, apart: string, users: number): Promise<void> | null {
     return caller.service === null
       ? this.#limits.looksPerUser.take(caller.userId, users)
       : this.#limits.looksPerService.take(apart, users);
   }
 
-  /** A service is counted by its requests and events alone. */
+  /** Takes a choice of a user's own. A service is counted by its requests and events alone. */
   choose(caller: Caller): Promise<void> | null {
     return caller.service === null ? this.#limits.choicesPerUser.take(caller.userId) : null;
   }
 
-  /** Who may see whom is about to change; with a service's token it is a request like others. */
+  /** Takes a change of who may see whom. With a service's token it is a request like others. */
   changeRelations(caller: Caller): Promise<void> | null {
     return caller.service === null ? this.#limits.relationChangesPerUser.take(caller.userId) : null;
   }
 
+  /** Takes an indicator that begins or ends. */
   indicate(caller: Caller): Promise<void> | null {
     return caller.service === null ? this.#limits.indicatorsPerUser.take(caller.userId) : null;
   }

@@ -16,19 +16,23 @@ const LIMITS = [
 /** 0: all is well; 1: batching windows are longer; 2: newcomers are refused. Heartbeats are taken at every level. */
 export type Level = 0 | 1 | 2;
 
-/** What a pair of measurements calls for. */
+/** The level that a pair of measurements calls for. */
 export function levelOf(loopLagMs: number, redisMs: number): Level {
   if (loopLagMs >= LIMITS[1].loopLagMs || redisMs >= LIMITS[1].redisMs) return 2;
   if (loopLagMs >= LIMITS[0].loopLagMs || redisMs >= LIMITS[0].redisMs) return 1;
   return 0;
 }
 
-/** Up to the least that was called for through a while of pressure; down one level at a time, after a while of calm. */
+/**
+ * Turns samples into a level: up to the least that was called for through a while of pressure; down one at a time,
+ * after a while of calm.
+ */
 export class LevelKeeper {
   level: Level = 0;
   #pressed: Level[] = [];
   #calm = 0;
 
+  /** Takes a sample, and returns the level that holds from now on. */
   sample(called: Level): Level {
     if (called > this.level) {
       this.#calm = 0;
@@ -63,6 +67,7 @@ export class Pressure {
     this.#changed = changed;
   }
 
+  /** The level that holds now. */
   get level(): Level {
     return this.#keeper.level;
   }

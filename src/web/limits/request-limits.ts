@@ -16,7 +16,7 @@ const RELATION_ROUTES = new Set([
   '/users/:id/friends/:friendId',
 ]);
 
-/** The first line: by address, before anything is read or checked. */
+/** Limits requests by address, before anything is read or checked: the first line. */
 export function limitAddresses(
   app: FastifyInstance,
   limits: Limits,
@@ -31,7 +31,7 @@ export function limitAddresses(
   });
 }
 
-/** The second line: who it is, and how much that one may ask. */
+/** Finds who makes a request and limits how much that one may ask: the second line. */
 export function limitCallers(
   app: FastifyInstance,
   tokens: Tokens,

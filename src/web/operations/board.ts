@@ -40,7 +40,7 @@ export interface BoardOptions {
   writable: boolean;
 }
 
-/** The queues and their jobs, for the operator. */
+/** Bull Board: the queues and their jobs, for the operator. */
 export async function boardRoutes(app: FastifyInstance, { lock, queues, writable }: BoardOptions): Promise<void> {
   const serverAdapter = new FastifyAdapter().setBasePath(BOARD_PATH);
   createBullBoard({
@@ -75,7 +75,7 @@ export async function boardRoutes(app: FastifyInstance, { lock, queues, writable
   );
 }
 
-/** HTTP Basic. */
+/** A hook that lets the operator pass, by HTTP Basic. */
 export function operatorOnly(lock: OperatorLock) {
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const verdict = await lock.judge(request.headers.authorization, networkOf(request.ip), request.raw.socket);

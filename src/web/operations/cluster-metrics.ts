@@ -17,7 +17,7 @@ type Message =
   | { rollcall: 'scraped'; id: number; text: string };
 
 /**
- * With several web processes behind one port a scrape reaches any of them. It asks the process that started them all,
+ * A scrape of all web processes behind one port, of which any may be asked. It asks the process that started them all,
  * which asks each and adds up what they say: one answer for the machine, whoever is asked.
  */
 export function scrapeOfMachine(registry: Registry): Scrape {
@@ -50,8 +50,9 @@ export function scrapeOfMachine(registry: Registry): Scrape {
 }
 
 /**
- * In the process that started the others: answers for all of them. One that is too busy to answer is told of as it was last: its
- * counters do not fall, as if it had started anew. What it says too late says how long it was busy, which goes into the next answer.
+ * Answers scrapes for all web processes, in the one that started them. One that is too busy to answer is told of as it
+ * was last: its counters do not fall, as if it had started anew. What it says too late says how long it was busy, which
+ * goes into the next answer.
  */
 export function answerScrapes(): void {
   const last = new WeakMap<Worker, Measured>();

@@ -1,6 +1,10 @@
 import type { Stores } from '../../stores.ts';
 import type { HealthProbe } from './health.ts';
 
+/**
+ * Makes what `GET /readyz` asks. A process that drains, or whose Redis does not serve, is not ready; PostgreSQL may be
+ * away.
+ */
 export function createHealthProbe(
   { readiness }: Pick<Stores, 'readiness'>,
   isDraining: () => boolean,

@@ -7,7 +7,10 @@ export interface HealthProbe {
   read(): Promise<ReadyAnswer>;
 }
 
-/** For whatever starts, watches and balances processes: open, and never kept in a cache. */
+/**
+ * `GET /healthz` and `GET /readyz`, for whatever starts, watches and balances processes: open, and never kept in a
+ * cache.
+ */
 export function healthRoutes(app: FastifyInstance, health: HealthProbe): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 

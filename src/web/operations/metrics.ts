@@ -28,7 +28,7 @@ export interface SocketFigures {
   loopLagMs(): number;
 }
 
-/** What a web process counts. */
+/** Counts and measures in a web process, for `GET /metrics`. */
 export class WebMetrics {
   readonly registry: Registry = createRegistry();
   /** Since the last scrape: a counter with labels costs more than all the rest of a heartbeat's handler. */
@@ -102,7 +102,7 @@ export class WebMetrics {
     this.#slow.inc();
   }
 
-  /** A listener that measures how late what it hears of is. `now`: Redis's time (ms), 0 while it is not known. */
+  /** A listener that measures by how much it hears late. `now`: Redis's time (ms), 0 while it is not known. */
   timing(listener: DeliveryListener, now: () => number): DeliveryListener {
     return {
       onGap: () => listener.onGap(),
@@ -118,6 +118,7 @@ export class WebMetrics {
     };
   }
 
+  /** Adds what is read of the sockets at each scrape. */
   follow({ connections, sessions, level, loopLagMs }: SocketFigures): void {
     this.#gauge('rollcall_connections', 'Sockets that are open here', 'sum', connections);
     this.#gauge('rollcall_sessions', 'Sessions of users that are held here', 'sum', sessions);
@@ -143,6 +144,7 @@ export class WebMetrics {
 /** What a scrape is answered with, here or by all web processes of this machine together. */
 export type Scrape = () => Promise<{ contentType: string; text: string }>;
 
+/** A scrape of this process alone. */
 export function scrapeOf(registry: Registry): Scrape {
   return async () => {
     await lagNoted();

@@ -18,7 +18,7 @@ import { access, refusals } from '../docs/docs.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** Figures for the host application. Whoever is hidden from others is counted, and listed, like everybody. */
+/** Routes with figures for the host application. Whoever is hidden from others is counted, and listed, like everybody. */
 export function analyticsRoutes(app: FastifyInstance, analytics: AnalyticsApi): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const refused = refusals(400, 401, 403, 503);

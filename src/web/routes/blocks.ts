@@ -7,6 +7,7 @@ import { callerOf, requireSelf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 import { nextCursorOf, pageOf } from './list-pages.ts';
 
+/** Routes of whom a user blocks. */
 export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' | 'block' | 'unblock'>): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const tags = ['blocks'];

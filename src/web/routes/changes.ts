@@ -6,7 +6,7 @@ import type { ChangesApi } from '../../usecases/change-feed.ts';
 import { callerOf, requireService } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
-/** What a backend keeps its own view of presence right with. */
+/** The route by which a backend keeps its own view of presence right. */
 export function changeRoutes(app: FastifyInstance, feed: ChangesApi): void {
   app.withTypeProvider<ZodTypeProvider>().get(
     '/changes',

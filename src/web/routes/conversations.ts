@@ -5,7 +5,7 @@ import type { Conversations } from '../../usecases/conversations.ts';
 import { callerOf, requireService } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
-/** The host application tells who may join a conversation. */
+/** Routes by which the host application tells who may join a conversation. */
 export function conversationRoutes(
   app: FastifyInstance,
   conversations: Pick<Conversations, 'addMember' | 'removeMember'>,

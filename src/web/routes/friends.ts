@@ -7,7 +7,7 @@ import { callerOf, requireSelf, requireService } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 import { nextCursorOf, pageOf } from './list-pages.ts';
 
-/** The host application tells who is whose friend; a user may end it, and say whom to be told of. */
+/** Routes of friends: the host application tells who is whose friend; a user may end it, and say whom to be told of. */
 export function friendRoutes(
   app: FastifyInstance,
   social: Pick<Social, 'friends' | 'befriend' | 'unfriend' | 'setAlert'>,

@@ -8,7 +8,7 @@ import { readHistoryCursor } from '../../usecases/cursors.ts';
 import { callerOf, requireSelf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
-/** A user's own past. */
+/** Routes of a user's own past. */
 export function historyRoutes(app: FastifyInstance, analytics: AnalyticsApi): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const refused = refusals(400, 401, 403, 404, 503);

@@ -5,13 +5,13 @@ import { readListCursor, writeListCursor } from '../../usecases/cursors.ts';
 
 const MOST = 1000;
 
-/** What was asked for of a list of users: all of it (undefined) or a page. Throws INVALID_REQUEST for a garbled cursor. */
+/** The page of a list of users that was asked for; undefined: all of it. Throws INVALID_REQUEST for a garbled cursor. */
 export function pageOf({ limit, cursor }: z.infer<typeof ListQuery>): ListPage | undefined {
   if (limit === undefined && cursor === undefined) return undefined;
   return { afterId: cursor === undefined ? '' : readListCursor(cursor), limit: limit ?? MOST };
 }
 
-/** What leads on from a page that ends with this user; nothing where all was asked for. */
+/** The cursor behind a page; nothing where the page is not full, or all was asked for. */
 export function nextCursorOf(page: ListPage | undefined, found: readonly { userId: string }[]) {
   if (page === undefined) return {};
   const last = found.at(-1);

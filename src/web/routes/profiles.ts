@@ -6,6 +6,7 @@ import type { Profiles } from '../../usecases/profiles.ts';
 import { callerOf, requireSelf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
+/** Routes of profiles: to read, to change, and to erase a user. */
 export function profileRoutes(app: FastifyInstance, profiles: Pick<Profiles, 'profile' | 'save' | 'erase'>): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const tags = ['profiles'];

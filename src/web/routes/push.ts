@@ -6,7 +6,10 @@ import type { PushApi } from '../../usecases/push.ts';
 import { callerOf, requireOneself } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
-/** A browser subscribes for the user who is signed in on it, so nobody can do it for another: no service either. */
+/**
+ * Routes by which a browser subscribes to Web Push for the user who is signed in on it; nobody can do it for another,
+ * no service either.
+ */
 export function pushRoutes(app: FastifyInstance, push: PushApi): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 

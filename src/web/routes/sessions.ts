@@ -5,6 +5,7 @@ import type { PresenceApi } from '../../usecases/presence-api.ts';
 import { actsFor, callerOf, requireSelf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
+/** Routes of sessions: to see one's own, and to sign out. */
 export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 

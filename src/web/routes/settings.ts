@@ -6,6 +6,7 @@ import type { Social } from '../../usecases/social.ts';
 import { callerOf, requireSelf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
+/** Routes of who may see what of a user. */
 export function settingsRoutes(app: FastifyInstance, social: Pick<Social, 'settings' | 'changeSettings'>): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const tags = ['settings'];

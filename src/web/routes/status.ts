@@ -15,6 +15,7 @@ import { expiryMs, type PresenceApi } from '../../usecases/presence-api.ts';
 import { actsFor, callerOf, isSelfOrReader, requireReader, viewerOf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
+/** Routes of statuses: of one user or many, and to choose one's own. */
 export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activations: Activations): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 

@@ -40,7 +40,7 @@ export interface ConnectionRequest {
   end(reason: CloseReason): void;
 }
 
-/** All sessions that this process holds: opened, kept alive, restored, handed over. */
+/** Holds the sessions of this process: opens them, keeps them alive, restores them, hands them over. */
 export class Connections {
   readonly #presence: Presence;
   readonly #stores: Stores;
@@ -74,6 +74,7 @@ export class Connections {
     stores.pulse.onLost((shards) => void this.#onLost(shards));
   }
 
+  /** How many sessions this process holds. */
   get size(): number {
     return this.#held.size;
   }
@@ -115,18 +116,24 @@ export class Connections {
     return connection;
   }
 
-  /** A sign of life, which counts from now. `told` is called once Redis has it; while Redis is away it is kept. */
+  /** Takes a sign of life, which counts from now. `told` is called once Redis has it; while Redis is away it is kept. */
   beat(connection: Connection, state: SessionState | null, told: (() => void) | null = null): void {
     if (connection.holds) this.#heartbeats.beat(connection, state, told);
     else told?.();
   }
 
-  /** It is sent away by us and will be back: nobody is told that they left, if they come within the time of a handover. */
+  /**
+   * Lets a connection go that is closed from here and will be back: nobody is told that they left, if they come within
+   * the time of a handover.
+   */
   sendAway(connection: Connection): void {
     this.#leave(connection, Math.max(this.#config.disconnectGraceMs, this.#config.handoverMs));
   }
 
-  /** The connection is gone. `silent`: it only stopped answering, so the session keeps its deadline. */
+  /**
+   * Ends the session of a connection that is gone. `silent`: it only stopped answering, so the session keeps its
+   * deadline.
+   */
   leave(connection: Connection, silent = false): void {
     this.#leave(connection, silent ? null : this.#config.disconnectGraceMs);
   }
@@ -145,7 +152,7 @@ export class Connections {
     this.#drop(connection, 'logout');
   }
 
-  /** Connections that were ended elsewhere. */
+  /** Closes connections whose sessions were ended elsewhere. */
   close(conns: string[], reason: 'replaced' | 'logout'): void {
     for (const conn of conns) {
       const connection = this.#held.get(conn);
@@ -182,7 +189,7 @@ export class Connections {
     }
   }
 
-  /** Waits for what is on its way to Redis and to the queues. */
+  /** Resolves once what is on its way to Redis and to the queues has been tried. */
   async settled(): Promise<void> {
     this.#stopLooking();
     await this.#goodbyes.settled();

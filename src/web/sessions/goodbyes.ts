@@ -39,7 +39,7 @@ export class Goodbyes {
     this.#queues = stores.keys.slotGroups.map(() => ({ waiting: [], saying: null, retry: undefined }));
   }
 
-  /** The connection has just ended. */
+  /** Takes a connection that has just ended. `graceMs`: how long its session waits for another. */
   add(connection: Connection, graceMs: number): void {
     const queue = this.#queues[this.#stores.keys.slotGroupOf(connection.shard)];
     if (!queue || this.#queues.reduce((sum, { waiting }) => sum + waiting.length, 0) >= MAX_WAITING) return;
@@ -47,7 +47,7 @@ export class Goodbyes {
     this.#begin(queue);
   }
 
-  /** Redis is back: tries all again now. */
+  /** Tries all again now, for Redis is back. */
   say(): void {
     for (const queue of this.#queues) this.#begin(queue);
   }

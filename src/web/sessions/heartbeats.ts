@@ -99,7 +99,7 @@ export class Heartbeats {
     }));
   }
 
-  /** `told` is called once Redis has the beat, or has turned out to be away. */
+  /** Takes a heartbeat. `told` is called once Redis has it, or has turned out to be away. */
   beat(connection: Connection, state: SessionState | null, told: (() => void) | null): void {
     connection.lastBeat = performance.now();
     const changed = state !== null && state !== connection.state ? state : null;
@@ -112,7 +112,7 @@ export class Heartbeats {
     );
   }
 
-  /** The connection's last beat has to be told (again). */
+  /** Has the connection's last beat told (again). */
   owe(connection: Connection): void {
     this.#put(connection, connection.state, null, SOON_MS * this.#stretch());
     const owed = this.#debtOf(connection).owed.get(connection);
@@ -148,6 +148,7 @@ export class Heartbeats {
     return false;
   }
 
+  /** Forgets what is owed of a connection, which is gone. */
   drop(connection: Connection): void {
     const owed = this.#debtOf(connection).owed;
     const told = owed.get(connection)?.told;
@@ -155,11 +156,12 @@ export class Heartbeats {
     for (const tell of told ?? []) tell();
   }
 
-  /** Redis can be reached again: what is owed goes now. */
+  /** Tells at once what is owed to a node that can be reached again. */
   catchUp([shard = 0]: readonly number[]): void {
     this.#flush(this.#debts[this.#slotGroupOf(shard)] as Debt);
   }
 
+  /** Stops; resolves once nothing is on its way to Redis. */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const { timer } of this.#debts) clearTimeout(timer);

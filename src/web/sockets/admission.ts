@@ -46,6 +46,7 @@ export function asksForSocket({ url = '', headers }: Pick<IncomingMessage, 'url'
   return headers.upgrade?.toLowerCase() === 'websocket' && url.startsWith(SOCKET_PATH);
 }
 
+/** Makes what decides, before anything of Socket.IO is done for it, whether a connection may come. */
 export function createAdmission(
   origins: Pick<Origins, 'mayAsk'>,
   limits: Limits,
@@ -127,7 +128,7 @@ function turnAway(socket: Duplex, refusal: RollcallError): void {
   socket.destroy();
 }
 
-/** The answer to an upgrade and Engine.IO's first packet go out with one call to the system. */
+/** Has the answer to an upgrade and Engine.IO's first packet go out with one call to the system. */
 export function sendTogether(_headers: unknown, { socket, headers }: IncomingMessage): void {
   if (headers.upgrade === undefined) return;
   socket.cork();

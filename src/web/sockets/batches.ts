@@ -4,7 +4,10 @@ import type { Viewer } from './types.ts';
 
 const WINDOW_MS = 25;
 
-/** For clients that asked for batches: what changed within a window comes in one frame, the newest state of each user. */
+/**
+ * Gathers for clients that asked for batches: what changed within a window comes in one frame, the newest state of each
+ * user.
+ */
 export class Batches {
   #waiting: Viewer[] = [];
   readonly #stretch: () => number;
@@ -15,7 +18,7 @@ export class Batches {
     this.#stretch = stretch;
   }
 
-  /** Tells these of a change at the end of the window; `json` is the change encoded. */
+  /** Has these viewers told of a change at the end of the window; `json` is the change encoded. */
   add(viewers: Iterable<Viewer>, change: StatusChange, json: string): void {
     const known = new Map<Gathered | null, Gathered>();
     for (const viewer of viewers) {
@@ -31,6 +34,7 @@ export class Batches {
     if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#flush(), WINDOW_MS * this.#stretch());
   }
 
+  /** Tells what has been gathered, and stops. */
   stop(): void {
     clearTimeout(this.#timer);
     this.#flush();

@@ -7,8 +7,8 @@ import { rawOf } from './websocket-library.ts';
 const GOODBYE_LIMIT_MS = 2000;
 
 /**
- * Says why, then closes. Socket.IO's own clients stay away after a disconnect of the namespace and come back after a
- * closed transport, which is what `reconnect` promises.
+ * Tells a client why, then closes its socket. Socket.IO's own clients stay away after a disconnect of the namespace and
+ * come back after a closed transport, which is what `reconnect` promises.
  */
 export function closeSocket(socket: PresenceSocket, reason: CloseReason, afterMs?: number): void {
   const reconnect = reason !== 'logout' && reason !== 'replaced';

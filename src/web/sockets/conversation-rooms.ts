@@ -19,7 +19,7 @@ const REPEAT_MS = 1000;
 
 type IndicatorItem = Extract<DeliveryItem, { kind: 'indicator' }>;
 
-/** The conversations that this process's sockets have joined. */
+/** Keeps which conversations this process's sockets have joined, and tells them what others do there. */
 export class ConversationRooms {
   readonly #rooms: Pick<Rooms, 'socketsOf'>;
   readonly #conversations: Conversations;
@@ -45,16 +45,20 @@ export class ConversationRooms {
     });
   }
 
-  /** Removals may have been missed: whoever is a member no more is put out. */
+  /** Looks whether those who have joined are members still, for removals may have been missed; whoever is not is put out. */
   checkMembers(): void {
     this.#checks.start();
   }
 
+  /** Ends `checkMembers`; resolves once nobody is looked at. */
   stopChecking(): Promise<void> {
     return this.#checks.stop();
   }
 
-  /** Joins, for members only; returns what others are doing there now. Throws FORBIDDEN, INVALID_REQUEST or UNAVAILABLE. */
+  /**
+   * Joins a conversation, for members only; returns what others are doing there now. Throws FORBIDDEN, INVALID_REQUEST
+   * or UNAVAILABLE.
+   */
   async join(socket: PresenceSocket, conversationId: string): Promise<IndicatorChange[]> {
     const { caller } = socket.data;
     const { joined } = socket.data;
@@ -101,19 +105,21 @@ export class ConversationRooms {
     return new Set(conversations.flatMap((conversationId) => [...this.listeners(conversationId)]));
   }
 
-  /** Ends and removals may have been missed: what is being done is heard of anew. */
+  /** Forgets what is being done, for ends and removals may have been missed: it is heard of anew. */
   missed(): void {
     this.#indicating.clear();
     this.#shown = new WeakMap();
     this.checkMembers();
   }
 
+  /** Takes a socket out of a conversation, and ends what it was doing there. */
   async leave(socket: PresenceSocket, conversationId: string): Promise<void> {
     const mine = socket.data.joined?.get(conversationId);
     this.#drop(socket, conversationId);
     for (const kind of mine?.keys() ?? []) await this.#stop(socket, conversationId, kind);
   }
 
+  /** Begins an indicator of the socket's user. Throws where the socket has not joined the conversation. */
   async start(socket: PresenceSocket, conversationId: string, kind: IndicatorKind): Promise<void> {
     const mine = socket.data.joined?.get(conversationId);
     if (!mine) throw notJoined();
@@ -123,6 +129,7 @@ export class ConversationRooms {
     await this.#conversations.start({ conversationId, userId: socket.data.caller.userId, kind, conn: socket.id });
   }
 
+  /** Ends an indicator of the socket's user. Throws where the socket has not joined the conversation. */
   async stop(socket: PresenceSocket, conversationId: string, kind: IndicatorKind): Promise<void> {
     const mine = socket.data.joined?.get(conversationId);
     if (!mine) throw notJoined();
@@ -134,7 +141,7 @@ export class ConversationRooms {
     for (const conversationId of socket.data.joined?.keys() ?? []) this.#sockets.delete(conversationId, socket);
   }
 
-  /** The client is gone: whatever it was doing has ended. */
+  /** Ends whatever a client that is gone was doing. */
   async end(socket: PresenceSocket): Promise<void> {
     for (const conversationId of [...(socket.data.joined?.keys() ?? [])]) await this.leave(socket, conversationId);
   }
@@ -151,8 +158,8 @@ export class ConversationRooms {
   }
 
   /**
-   * After a change of the user: who appears inactive is not doing anything either, and who loses or regains sight of
-   * them loses or regains what they are doing.
+   * Takes a change of a user: who appears inactive is not doing anything either, and who loses or regains sight of them
+   * loses or regains what they are doing.
    */
   onChange({ userId, status, cause, before }: Change, accesses: Accesses): void {
     if (cause === 'manual' && status === 'inactive') this.#endOwn(userId);
@@ -171,7 +178,7 @@ export class ConversationRooms {
     }
   }
 
-  /** What the user was doing there has ended. */
+  /** Takes the sockets of a user out of a conversation; what they were doing there has ended. */
   expel(conversationId: string, userId: string): void {
     for (const socket of this.#rooms.socketsOf(userId)) this.#drop(socket, conversationId);
   }

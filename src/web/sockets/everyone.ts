@@ -10,10 +10,14 @@ const MOST_AT_ONCE = 1000;
 /** Remembered as told active; a deployment that has more should use watchers. */
 const MOST_TOLD = 100_000;
 
-/** Whom an audience of everyone takes for active: of these it has to be told where something may have been missed. */
+/**
+ * Remembers whom an audience of everyone takes for active: of these it has to be told where something may have been
+ * missed.
+ */
 export class ToldActive {
   readonly userIds = new Set<string>();
 
+  /** Notes what the audience was told of a user. */
   note({ userId, status }: Pick<StatusPayload, 'userId' | 'status'>): void {
     if (status === 'inactive') this.userIds.delete(userId);
     else if (this.userIds.size < MOST_TOLD) this.userIds.add(userId);

@@ -129,7 +129,7 @@ async function openSession(
   }
 }
 
-/** Every way in which the client may leave ends the session; the first of them counts. */
+/** Ends the session of a client that has left, in whichever way; the first time counts. */
 export function leave({ data }: PresenceSocket, connections: Connections, reason: string): void {
   if (data.connection) connections.leave(data.connection, reason === 'ping timeout');
 }
@@ -154,7 +154,10 @@ function leaveWhenClosed(socket: PresenceSocket, audience: Audience, connections
   });
 }
 
-/** What a client that was let in is told first. Nothing of its handshake is kept after that, its token least of all. */
+/**
+ * Takes what a client that was let in is told first. Nothing of its handshake is kept after that, its token least of
+ * all.
+ */
 export function takeWelcome(socket: PresenceSocket): NonNullable<SocketData['welcome']> {
   const { welcome } = socket.data;
   socket.data.welcome = null;
@@ -168,7 +171,7 @@ export function nothingFor(viewer: Viewer): Picture {
   return { viewer, userIds: null, covered: new Set(), held: [], snapshot: nothingSeen() };
 }
 
-/** A refused handshake is a `connect_error`, whose `data` says why. */
+/** An error as a handshake is refused with it: a `connect_error`, whose `data` says why. */
 export function refusalOf(error: unknown): Error {
   const refused: Error & { data?: unknown } = new Error(toRollcallError(error).message);
   refused.data = socketErrorBody(error);

@@ -9,7 +9,7 @@ export interface Verdict {
   tooMany: boolean;
 }
 
-/** One socket's heartbeats: how often they count, and when there are too many to bear. */
+/** Judges one socket's heartbeats: how often they count, and when there are too many to bear. */
 export class HeartbeatLimit {
   readonly #minIntervalMs: number;
   #accepted = Number.NEGATIVE_INFINITY;
@@ -21,6 +21,7 @@ export class HeartbeatLimit {
     this.#minIntervalMs = minIntervalMs;
   }
 
+  /** Judges a heartbeat that comes now (ms, performance.now()). */
   judge(now = performance.now()): Verdict {
     const wait = this.#accepted + this.#minIntervalMs - now;
     if (wait <= 0) {

@@ -5,33 +5,39 @@ import type { Wording } from './wording.ts';
 
 type Held = Picture['held'][number];
 
-/** Pictures that are being read: what is told meanwhile is held back for them, and told behind them where it is newer. */
+/**
+ * Keeps the pictures that are being read: what is told meanwhile is held back for them, and told behind them where it
+ * is newer.
+ */
 export class Pictures {
   readonly #open = new Set<Picture>();
 
+  /** Holds back for this picture from now on. */
   begin(picture: Picture): void {
     this.#open.add(picture);
   }
 
+  /** Holds back for this picture no more. */
   end(picture: Picture): void {
     this.#open.delete(picture);
   }
 
-  /** The viewer is gone, or is not let in. */
+  /** Drops the pictures of a viewer that is gone, or is not let in. */
   drop(viewer: Viewer): void {
     for (const picture of this.#open) if (picture.viewer === viewer) this.#open.delete(picture);
   }
 
+  /** Takes users out of the pictures of a viewer. */
   unwatch(viewer: Viewer, userIds: readonly string[]): void {
     for (const picture of this.#of(viewer)) for (const userId of userIds) picture.userIds?.delete(userId);
   }
 
-  /** Whom the viewer has asked to watch and has not been shown yet. */
+  /** The ids of those whom the viewer has asked to watch and has not been shown yet. */
   askedFor(viewer: Viewer): string[] {
     return this.#of(viewer).flatMap((picture) => [...(picture.userIds ?? [])]);
   }
 
-  /** Who is about to be shown a picture of the user. */
+  /** The viewers that are about to be shown a picture of the user. */
   viewersOf(userId: string): Viewer[] {
     return [...this.#open]
       .filter((picture) => !picture.userIds || picture.userIds.has(userId))
@@ -55,7 +61,10 @@ export class Pictures {
     return [...held.keys()];
   }
 
-  /** What was held back and is newer than the picture; what another picture of the viewer holds too is for that one to tell. */
+  /**
+   * Changes that were held back for a picture and are newer than it; those that another picture of the viewer holds too
+   * are for that one to tell.
+   */
   newerThan({ viewer, held, covered, snapshot }: Picture): Held[] {
     const others = this.#of(viewer);
     return held.filter((item) => {
@@ -70,7 +79,7 @@ export class Pictures {
   }
 }
 
-/** What `watch` answers. */
+/** A picture as `watch` answers with it. */
 export function answerOf({ snapshot }: Picture): ClientSays<'watch'> {
   return snapshot.pending.length > 0 ? { users: snapshot.users, pending: snapshot.pending } : { users: snapshot.users };
 }

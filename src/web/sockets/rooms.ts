@@ -6,8 +6,9 @@ import { Groups } from './groups.ts';
 import type { PresenceSocket, Viewer } from './types.ts';
 
 /**
- * Who of this process's sockets watches whom, and how each is told. A change is encoded once for all who are told the same.
- * Socket.IO's own rooms would take a Set and two entries of Maps for each socket, and have each socket looked up by its id.
+ * Keeps who of this process's sockets watches whom, and tells them. A change is encoded once for all who are told the
+ * same. Socket.IO's own rooms would take a Set and two entries of Maps for each socket, and have each socket looked up
+ * by its id.
  */
 export class Rooms {
   readonly #watchers = new Groups<Viewer>();
@@ -20,6 +21,7 @@ export class Rooms {
     this.#batches = new Batches(stretch);
   }
 
+  /** Tells what has been gathered for batches, and stops. */
   stop(): void {
     this.#batches.stop();
   }
@@ -38,24 +40,29 @@ export class Rooms {
     for (const userId of viewer.watching ?? []) this.#watchers.delete(userId, viewer);
   }
 
+  /** Has a viewer told of these users, beside those it watches already. */
   watch(viewer: Viewer, userIds: Iterable<string>): void {
     this.#everyone.delete(viewer);
     for (const userId of userIds) this.#watchers.add(userId, viewer);
   }
 
+  /** Has a viewer told of everybody. */
   watchEveryone(viewer: Viewer): void {
     this.#everyone.add(viewer);
   }
 
+  /** Has a viewer told no more of these users, nor of everybody. */
   unwatch(viewer: Viewer, userIds: Iterable<string>): void {
     this.#everyone.delete(viewer);
     for (const userId of userIds) this.#watchers.delete(userId, viewer);
   }
 
+  /** Whether somebody here is told of everybody. */
   get hasEveryone(): boolean {
     return this.#everyone.size > 0;
   }
 
+  /** Whether somebody here watches the user by name. */
   isWatched(userId: string): boolean {
     return this.#watchers.has(userId);
   }

@@ -39,15 +39,18 @@ export class SlowReaders {
     this.#cut = cut;
   }
 
+  /** Begins to look, again and again. */
   start(): void {
     this.#stop ??= every(LOOK_EVERY_MS, () => this.look());
   }
 
+  /** Looks no more. */
   stop(): void {
     this.#stop?.();
     this.#stop = null;
   }
 
+  /** Cuts off whoever has not read for too long, or has too much waiting. `now`: ms of performance.now(). */
   look(now = performance.now()): void {
     for (const socket of this.#io.of('/').sockets.values()) {
       if (waiting(socket).length === 0) {

@@ -9,24 +9,25 @@ export interface SnapshotFloor {
   position: string;
 }
 
-/** From where on events count for whom, by shard: behind the picture that they have been shown. */
+/** Keeps from where on events count for whom, by shard: behind the snapshot that they have been shown. */
 export class SnapshotFloors {
   readonly #byShard = new Map<number, SnapshotFloor[]>();
 
+  /** Notes that a snapshot was shown. */
   add(shard: number, floor: SnapshotFloor): void {
     const floors = this.#byShard.get(shard);
     if (floors) floors.push(floor);
     else this.#byShard.set(shard, [floor]);
   }
 
-  /** Another picture decides for these users and this viewer from now on. */
+  /** Forgets what a viewer was shown of these users: another snapshot decides for them from now on. */
   lift(shard: number, viewer: Viewer, userIds: Iterable<string>): void {
     for (const floor of this.#byShard.get(shard) ?? []) {
       if (floor.viewer === viewer) for (const userId of userIds) floor.userIds.delete(userId);
     }
   }
 
-  /** Who has seen this change in a picture: everybody of this process, or these viewers. */
+  /** Who has seen this change in a snapshot: everybody of this process, or these viewers. */
   sawIt(shard: number, id: string, userId: string): 'everybody' | Viewer[] {
     const viewers: Viewer[] = [];
     for (const floor of this.#byShard.get(shard) ?? []) {
@@ -37,7 +38,7 @@ export class SnapshotFloors {
     return viewers;
   }
 
-  /** Everything up to this position of the shard has been told. */
+  /** Forgets floors up to a position of the shard, for everything up to it has been told. */
   pass(shard: number, position: string): void {
     const floors = this.#byShard.get(shard)?.filter((floor) => compareIds(floor.position, position) > 0) ?? [];
     if (floors.length > 0) this.#byShard.set(shard, floors);

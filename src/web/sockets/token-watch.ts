@@ -39,6 +39,7 @@ export function watchToken(bearer: TokenBearer, expiresAt: number): void {
   waitToAnnounce(bearer, announcedAt(expiresAt, Date.now()));
 }
 
+/** Ends `watchToken` for a client that is gone. */
 export function unwatchToken(bearer: TokenBearer): void {
   clearTimeout(bearer.tokenTimer);
 }

@@ -4,15 +4,19 @@ const KEPT_MS = 60_000;
 const MOST_KEPT = 100_000;
 
 /**
- * The newest versions that this process told of users lately, by event or picture. Redis may forget a change that was told,
- * and PostgreSQL with it; whoever heard of it drops what is older, so what is true has to be told as something newer.
+ * Remembers the newest versions that this process told of users lately, by event or picture. Redis may forget a change
+ * that was told, and PostgreSQL with it; whoever heard of it drops what is older, so what is true has to be told as
+ * something newer.
  */
 export class ToldVersions {
   #recent = new Map<string, number>();
   #before = new Map<string, number>();
   #since = 0;
 
-  /** A version of a user is told at `now` (ms). One from long ago is not worth keeping, for it is not lost any more. */
+  /**
+   * Notes that a version of a user is told at `now` (ms). One from long ago is not worth keeping, for it is not lost
+   * any more.
+   */
   note(userId: string, version: number, now: number): void {
     if (version <= now - KEPT_MS) return;
     if (now - this.#since >= KEPT_MS || this.#recent.size >= MOST_KEPT) {
@@ -29,7 +33,7 @@ export class ToldVersions {
     return told === undefined || version >= told ? version : told + 1;
   }
 
-  /** The newest that was told; undefined where nothing was lately. */
+  /** The newest version of a user that was told; undefined where none was lately. */
   of(userId: string): number | undefined {
     const [recent, before] = [this.#recent.get(userId), this.#before.get(userId)];
     return recent === undefined || before === undefined ? (recent ?? before) : Math.max(recent, before);

@@ -9,9 +9,9 @@ const CLOSING_LIMIT_MS = 3000;
 type WebSockets = new (options: object) => object;
 
 /**
- * One message of a WebSocket in each turn of the event loop. Else all that came with one packet of the network is handled
- * in one go, three thousand heartbeats of somebody who floods, and everybody else waits behind them. Nor does it wait half a
- * minute for clients to end a closing handshake. Has to be said before the server listens.
+ * Has one message of a WebSocket handled in each turn of the event loop. Else all that came with one packet of the
+ * network is handled in one go, three thousand heartbeats of somebody who floods, and everybody else waits behind them.
+ * Nor does it wait half a minute for clients to end a closing handshake. Has to be said before the server listens.
  */
 export function oneMessageATurn(io: PresenceServer): void {
   const engine: { opts: { wsEngine?: WebSockets } } = io.engine;
@@ -31,7 +31,7 @@ interface Raw {
   once(event: 'close', heard: () => void): unknown;
 }
 
-/** Null for a connection that polls. */
+/** The WebSocket below a connection, as the library has it; null for a connection that polls. */
 export function rawOf({ transport }: { transport: object }): Raw | null {
   const { socket }: { socket?: Partial<Raw> } = transport;
   return socket?.terminate === undefined ? null : (socket as Raw);

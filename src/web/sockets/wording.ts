@@ -11,14 +11,15 @@ export type Wording = (viewer: Viewer) => StatusChange | null;
 /** How much later than a change a resync says it was, to those who may not know when it was. */
 const RESYNC_BLUR_MS = 1000;
 
+/** A change as watchers are told of it who may see everything. */
 export function changeOf({ userId, status, lastSeen, version, detail }: Change): StatusChange {
   const told = { userId, status, lastSeen: isoOrNull(lastSeen), version };
   return detail === undefined ? told : { ...told, detail };
 }
 
 /**
- * Whom alone these changes may concern, by user: a block or a friend concerns the two of them, however many look on. Nothing of
- * users of whom one change may concern anybody.
+ * The ids of those whom alone these changes may concern, by user: a block or a friend concerns the two of them, however
+ * many look on. Users of whom one change may concern anybody are missing.
  */
 export function onlyConcerned(changes: readonly Change[]): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();
@@ -37,7 +38,7 @@ function concernedBy({ cause, before, restricted }: Change): string[] | null {
   return [...friends.added, ...friends.removed, ...blocks.added, ...blocks.removed, ...overtaken];
 }
 
-/** null: everybody hears the same. */
+/** What each viewer is told of a change; null: everybody hears the same. */
 export function wordingOf(change: Change, accesses: Accesses): Wording | null {
   if (!change.restricted) return null;
   const { userId, before } = change;
@@ -60,8 +61,8 @@ export function wordingOf(change: Change, accesses: Accesses): Wording | null {
 }
 
 /**
- * What everybody is told when something may have been missed: perhaps the loss of sight too. When the user changed last,
- * which the version says, is not for those who may not know the last seen.
+ * What each viewer is told when something may have been missed: perhaps the loss of sight too. When the user changed
+ * last, which the version says, is not for those who may not know the last seen.
  */
 export function wordingOfTruth(truth: StatusChange, accesses: Accesses, now: number): Wording {
   const wordings = wordingsOf(truth);
