@@ -12,7 +12,7 @@ const formats: Record<string, Intl.RelativeTimeFormat> = {};
  * "now", and so is the future, which only a clock that is wrong can produce.
  *
  * @param lastSeen What the server sends, a `Date` or milliseconds since 1970. Where it is none, the text is empty.
- * @param now The same; the client's `now()` is the server's time. Default: the device's.
+ * @param now A `Date` or milliseconds since 1970; the client's `now()` is the server's time. Default: the device's.
  * @param locale As `Intl` or an operating system writes it (`pt-BR`, `pt_BR`). Default, and where it is none: the reader's.
  */
 export function formatLastSeen(

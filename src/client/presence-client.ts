@@ -52,7 +52,7 @@ export interface PresenceClient {
   readonly userId: string | undefined;
   /** With `audience: 'everyone'`: all users heard of; otherwise those watched. */
   readonly everyone: Observable<readonly Presence[]>;
-  /** The same object until something changes; undefined while the server has not told. */
+  /** A user as the server told last: one object until something changes; undefined while it has not told. */
   get(userId: string): Presence | undefined;
   /** Calls back with what has changed, once for all that came in one message. The returned function ends it. */
   watch(userIds: Iterable<string>, listener: PresenceListener): () => void;
@@ -79,7 +79,10 @@ export interface PresenceClient {
 
 const DEFAULT_IDLE_AFTER_MS = 300_000;
 
-/** Nothing is connected before `connect()`, so it may be called anywhere, also while rendering on a server. */
+/**
+ * Makes a client. Nothing is connected before `connect()`, so it may be called anywhere, also while rendering on a
+ * server.
+ */
 export function createPresenceClient(options: PresenceClientOptions): PresenceClient {
   const tellsEveryone = options.audience === 'everyone';
   const deviceId = options.deviceId ?? `${Math.random()}`;

@@ -74,7 +74,7 @@ export function useMyPresence(): Presence & Pick<PresenceClient, 'setStatus' | '
   return { ...presence, setStatus, setDetail, logout };
 }
 
-/** Who is typing or recording in this conversation, without the user themselves. Joins it while mounted. */
+/** Those who are typing or recording in a conversation, without the user themselves. Joins it while mounted. */
 export function useIndicators(conversationId: string): readonly Indicator[] {
   const client = usePresenceClient();
   const store = useMemo(

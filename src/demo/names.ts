@@ -23,7 +23,7 @@ export function initials(userId: string): string {
   return `${words[0]?.charAt(0) ?? ''}${words.length > 1 ? (words.at(-1)?.charAt(0) ?? '') : ''}`;
 }
 
-/** The same colour for the same person everywhere. */
+/** A hue for a user, the same everywhere. */
 export function hueOf(userId: string): number {
   let hash = 0;
   for (const character of userId) hash = (hash * 31 + (character.codePointAt(0) ?? 0)) | 0;

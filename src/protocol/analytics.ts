@@ -31,6 +31,7 @@ export const ActiveQuery = z.object({
     .meta({ description: 'Minutes, by commas', examples: ['1,5,15,60'] }),
 });
 
+/** Numbers of minutes, as the query `within` names them between commas. */
 export function windowsOf(within: string): number[] {
   return within.split(',').map(Number);
 }

@@ -31,7 +31,7 @@ export const FeedChange = z
   .meta({ examples: [EXAMPLE] });
 export type FeedChange = z.infer<typeof FeedChange>;
 
-/** Of a change that is a transition, what the feed says. */
+/** A transition as the feed tells it. */
 export function feedChange(change: Pick<Change, 'userId' | 'status' | 'lastSeen' | 'version' | 'at' | 'cause'>) {
   const { userId, status, lastSeen, version, at, cause } = change;
   const iso = (ms: number) => new Date(ms).toISOString();
@@ -45,7 +45,7 @@ export function writeFeedCursor({ feed, position }: { feed: string; position: nu
   return Buffer.from(`changes ${feed} ${position}`).toString('base64url');
 }
 
-/** Null for whatever was not written here. */
+/** Reads a cursor that `writeFeedCursor` gave out; null for anything else. */
 export function readFeedCursor(cursor: string): { feed: string; position: number } | null {
   const bytes = Buffer.from(cursor, 'base64url');
   const [, feed, position] = /^changes ([0-9a-f]{8}) (0|[1-9]\d{0,14})$/.exec(bytes.toString()) ?? [];

@@ -22,6 +22,7 @@ export const StatusQuery = z.object({
 });
 export type StatusQuery = z.infer<typeof StatusQuery>;
 
+/** What the query `include` adds to a status. */
 export function extrasOf({ include }: StatusQuery): Set<Extra> {
   const asked = new Set(include?.split(','));
   return new Set(EXTRAS.filter((extra) => asked.has(extra)));
@@ -136,7 +137,7 @@ export const ReadyAnswer = z
   });
 export type ReadyAnswer = z.infer<typeof ReadyAnswer>;
 
-/** The same, as it stands beside a 503. */
+/** What `GET /readyz` answers beside a 503. */
 export const NotReadyAnswer = ReadyAnswer.meta({
   examples: [
     {

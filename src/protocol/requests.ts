@@ -16,7 +16,10 @@ export function request<Fields extends z.ZodRawShape>(fields: Fields): Request<F
   return readingNull(z.strictObject(takingNull(fields), { error }), fields);
 }
 
-/** The same for what a client says of itself when it comes: what a newer client may add is passed over. */
+/**
+ * The shape of what a client says of itself when it comes; what a newer client may add is passed over. A null counts as
+ * absent, as in `request`.
+ */
 export function greeting<Fields extends z.ZodRawShape>(fields: Fields): Request<Fields> {
   return readingNull(z.object(takingNull(fields)), fields);
 }

@@ -38,7 +38,7 @@ export interface FriendActiveJob {
   telling?: string[];
 }
 
-/** One of them is to hear of it by Web Push, on one browser. */
+/** A job that tells one user, by Web Push on one browser, that another became active. */
 export interface PushJob {
   /** Who is told that `userId` became active. */
   to: string;

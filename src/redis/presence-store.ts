@@ -226,7 +226,10 @@ export class PresenceStore {
     return { users: statusesIn(reply, 2, userIds), position: String(reply[1]), followUp };
   }
 
-  /** The same for those who need not know up to which entry, and cheaper; no follow-up where nobody had to be settled. */
+  /**
+   * Reads what `snapshot` does, without the entry up to which it is true, and cheaper; no follow-up where nobody had to
+   * be settled.
+   */
   async readStatuses(
     shard: number,
     userIds: string[],

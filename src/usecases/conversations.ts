@@ -7,7 +7,7 @@ import type { Stores } from '../stores.ts';
 import type { Presence } from './presence.ts';
 import { orUnavailable } from './unavailable.ts';
 
-/** Who belongs to which conversation, and who is typing or recording there. Throws UNAVAILABLE where a store is away. */
+/** Conversations: who belongs to which, and who is typing or recording there. Throws UNAVAILABLE where a store is away. */
 export class Conversations {
   readonly #stores: Stores;
   readonly #people: Pick<Presence, 'followUps' | 'reads'>;

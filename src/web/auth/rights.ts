@@ -18,7 +18,7 @@ export function bearerOf({ headers }: Pick<FastifyRequest, 'headers'>): string |
   return /^Bearer +(\S+) *$/i.exec(headers.authorization ?? '')?.[1] ?? null;
 }
 
-/** Whoever makes a request. Throws UNAUTHENTICATED where nobody was let in. */
+/** The caller of a request. Throws UNAUTHENTICATED where nobody was let in. */
 export function callerOf(request: FastifyRequest): Caller {
   if (request.caller === null) throw new RollcallError('UNAUTHENTICATED');
   return request.caller;

@@ -40,6 +40,7 @@ export class Accesses {
     }
   }
 
+  /** What the viewer may see of the user; `nothing` where that was not asked for. */
   of(userId: string, viewerId: string | null): Access {
     return this.#access(userId, viewerId, (known) => known);
   }

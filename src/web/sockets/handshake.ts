@@ -36,8 +36,8 @@ export interface AdmitDeps {
 }
 
 /**
- * Who is it, what does it want, open its session, look at whom it watches: all before the client is let in, so that
- * whatever cannot be had refuses the handshake. Throws what it is refused with.
+ * Lets a client in: finds who it is and what it wants, opens its session and looks at whom it watches, all before it is
+ * told anything, so that whatever cannot be had refuses the handshake. Throws what it is refused with.
  */
 export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<void> {
   const { config, tokens, limits, audience, connections } = deps;

@@ -37,6 +37,7 @@ export class MemberChecks {
     });
   }
 
+  /** Looks no more; resolves once no look is under way. */
   async stop(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#wait?.timer);
