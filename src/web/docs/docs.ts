@@ -49,15 +49,23 @@ const WHO = {
   service: (right: string) => `Services with \`${right}\` alone.`,
 };
 
+/** Whom a route is for, as its description says it to programs. */
+export interface Access {
+  who: keyof typeof WHO;
+  /** What it takes where a service may. */
+  right: 'read' | 'write';
+}
+
 /**
- * Describes whom a route is for, in words and as the roles of OpenAPI; `more` is what else there is to say of it. It
- * guards nothing: the handler has to.
+ * Describes whom a route is for: in words, as the roles of OpenAPI and, under `x-access`, for programs; `more` is what
+ * else there is to say of it. It guards nothing: the handler has to, and a test asks every route as those who may not.
  */
-export function access(who: keyof typeof WHO, right: 'read' | 'write' = 'read', more = '') {
+export function access(who: Access['who'], right: Access['right'] = 'read', more = '') {
   const scope = `presence:${right}`;
   return {
     description: [WHO[who](scope), more].filter((text) => text !== '').join(' '),
     security: [{ bearer: who === 'service' ? [scope] : [] }],
+    'x-access': { who, right } satisfies Access,
   };
 }
 

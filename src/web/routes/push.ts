@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
 import { PushEndpointBody, PushKeyAnswer, PushSubscriptionBody } from '../../protocol/push.ts';
 import type { PushApi } from '../../usecases/push.ts';
-import { callerOf, requireOneself } from '../auth/rights.ts';
+import { callerOf, requireOneself, requireReader } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
 /**
@@ -20,10 +20,13 @@ export function pushRoutes(app: FastifyInstance, push: PushApi): void {
         tags: ['push'],
         summary: 'The key with which a browser subscribes to Web Push',
         ...access('anyone', 'read', '404 where Web Push is not set up'),
-        response: { 200: PushKeyAnswer, ...refusals(401, 404) },
+        response: { 200: PushKeyAnswer, ...refusals(401, 403, 404) },
       },
     },
-    async () => ({ publicKey: push.publicKey() }),
+    async (request) => {
+      requireReader(callerOf(request));
+      return { publicKey: push.publicKey() };
+    },
   );
 
   routes.put(
