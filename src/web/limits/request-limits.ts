@@ -9,12 +9,14 @@ import { type Limits, tokenId } from './limits.ts';
 const OPEN_TO_FLOODS = new Set(['/healthz', '/readyz']);
 const STATUS_ROUTE = '/users/status';
 const QUERY_ROUTE = '/users/status/query';
-/** What decides over who may see whom. */
-const RELATION_ROUTES = new Set([
-  '/users/:id/settings',
-  '/users/:id/blocks/:blockedId',
-  '/users/:id/friends/:friendId',
-]);
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    changesRelations?: boolean;
+  }
+}
+
+/** The `config` of a route that changes who may see whom: each is a transaction in PostgreSQL, and limited as one. */
+export const CHANGES_RELATIONS = { changesRelations: true } as const;
 
 /** Limits requests by address, before anything is read or checked: the first line. */
 export function limitAddresses(
@@ -67,7 +69,7 @@ export function limitCallers(
     if (request.routeOptions.url === QUERY_ROUTE) {
       await limits.look(caller, tokenId(token), usersIn(request.body));
     }
-    if (changesRelations(request)) await limits.changeRelations(caller);
+    if (request.routeOptions.config.changesRelations) await limits.changeRelations(caller);
   });
 }
 
@@ -91,10 +93,6 @@ function announced({ headers }: FastifyRequest): number {
 
 function isStatusPost(request: FastifyRequest): boolean {
   return request.method === 'POST' && request.routeOptions.url === STATUS_ROUTE;
-}
-
-function changesRelations({ method, routeOptions }: FastifyRequest): boolean {
-  return method !== 'GET' && method !== 'HEAD' && RELATION_ROUTES.has(routeOptions.url ?? '');
 }
 
 function statusIn(body: unknown): unknown {

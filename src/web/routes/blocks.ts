@@ -5,6 +5,7 @@ import { BlockParams, BlocksAnswer, ListQuery, NewBlockParams } from '../../prot
 import type { Social } from '../../usecases/social.ts';
 import { callerOf, requireSelf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
+import { CHANGES_RELATIONS } from '../limits/request-limits.ts';
 import { nextCursorOf, pageOf } from './list-pages.ts';
 
 /** Routes of whom a user blocks. */
@@ -37,6 +38,7 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
   routes.put(
     '/users/:id/blocks/:blockedId',
     {
+      config: CHANGES_RELATIONS,
       schema: {
         tags,
         summary: 'Block a user: neither sees the other any more',
@@ -55,7 +57,10 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
 
   routes.delete(
     '/users/:id/blocks/:blockedId',
-    { schema: { tags, summary: 'Block a user no longer', ...access('self', 'write'), params: BlockParams, response } },
+    {
+      config: CHANGES_RELATIONS,
+      schema: { tags, summary: 'Block a user no longer', ...access('self', 'write'), params: BlockParams, response },
+    },
     async (request, reply) => {
       const { id, blockedId } = request.params;
       requireSelf(callerOf(request), id, 'write');

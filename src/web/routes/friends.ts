@@ -5,6 +5,7 @@ import { AlertBody, FriendParams, FriendsAnswer, ListQuery, NewFriendParams } fr
 import type { Social } from '../../usecases/social.ts';
 import { callerOf, requireSelf, requireService } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
+import { CHANGES_RELATIONS } from '../limits/request-limits.ts';
 import { nextCursorOf, pageOf } from './list-pages.ts';
 
 /** Routes of friends: the host application tells who is whose friend; a user may end it, and say whom to be told of. */
@@ -39,6 +40,7 @@ export function friendRoutes(
   routes.put(
     '/users/:id/friends/:friendId',
     {
+      config: CHANGES_RELATIONS,
       schema: {
         tags,
         summary: 'Make two users friends',
@@ -57,6 +59,7 @@ export function friendRoutes(
   routes.delete(
     '/users/:id/friends/:friendId',
     {
+      config: CHANGES_RELATIONS,
       schema: {
         tags,
         summary: 'End a friendship, for both',
@@ -76,6 +79,7 @@ export function friendRoutes(
   routes.patch(
     '/users/:id/friends/:friendId',
     {
+      config: CHANGES_RELATIONS,
       schema: {
         tags,
         summary: 'Say whether to be told when a friend becomes active',

@@ -5,6 +5,7 @@ import { Settings, SettingsBody } from '../../protocol/social.ts';
 import type { Social } from '../../usecases/social.ts';
 import { callerOf, requireSelf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
+import { CHANGES_RELATIONS } from '../limits/request-limits.ts';
 
 /** Routes of who may see what of a user. */
 export function settingsRoutes(app: FastifyInstance, social: Pick<Social, 'settings' | 'changeSettings'>): void {
@@ -32,6 +33,7 @@ export function settingsRoutes(app: FastifyInstance, social: Pick<Social, 'setti
   routes.put(
     '/users/:id/settings',
     {
+      config: CHANGES_RELATIONS,
       schema: {
         tags,
         summary: 'Change who may see a user, at once; what is not named stays',
