@@ -4,16 +4,17 @@ import { type DeliveryItem, publish } from '../src/redis/delivery.ts';
 import type { OutboxEntry } from '../src/redis/outbox.ts';
 import type { Stores } from '../src/stores.ts';
 import { ending, type TraceContext } from '../src/telemetry/tracing.ts';
-import { drain } from './drain.ts';
+import type { Drains } from './drain.ts';
 import type { WorkerMetrics } from './metrics.ts';
 
 /** Hands the new changes of some shards, and the connections to close, to every web process. */
 export async function runBroadcast(
-  { outbox, redis, keys, tracing }: Stores,
+  { redis, keys, tracing }: Stores,
+  drains: Drains,
   metrics: WorkerMetrics,
   job: Job<DrainJob>,
 ) {
-  return drain(outbox, 'deliver', job.data.shards, async (taken) => {
+  return drains.drain(job.data.shards, async (taken) => {
     const steps = [...taken].map(([shard, { entries }]) => ({
       shard,
       entries,

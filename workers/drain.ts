@@ -1,44 +1,130 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Group } from '../src/redis/keys.ts';
 import type { Outbox, TakenEntries } from '../src/redis/outbox.ts';
 
 const AT_ONCE = 1000;
 const LEAST_AT_ONCE = 100;
 const KEEP_LEASE_EVERY_MS = 300;
+/** So soon after the last that had something, a drain expects more and stays. */
+const BUSY_FACTOR = 3;
+/** A process that stops waits for its drains. */
+const LONGEST_STAY_MS = 1000;
 
 /** What is done with what the shards had, at once. */
 export type Effect = (taken: ReadonlyMap<number, TakenEntries>) => Promise<void>;
 
-/**
- * Drains some shards of a node for one group: effect first, acknowledgement after. A drain that dies leaves its entries pending,
- * and the next one begins with them. Where another drain is at work on a shard this one has nothing to do there: that one
- * looks again after its last entry, in the same step in which it lets go of the shard.
- */
-export async function drain(
-  outbox: Outbox,
-  group: Group,
-  shards: readonly number[] | undefined,
-  effect: Effect,
-): Promise<{ entries: number; drained: number[] }> {
-  const token = randomUUID();
-  const drained: number[] = [];
-  let entries = 0;
-  // A wake-up whose data its store has lost names no shards. The sweep wakes every shard that has something.
-  let open = new Map((shards ?? []).map((shard): [number, string[]] => [shard, []]));
-  const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
-  while (open.size > 0) {
-    const taken = new Map<number, TakenEntries>();
-    for (const [shard, step] of await outbox.take(group, open, { token, count })) {
-      if (step.state === 'entries') taken.set(shard, step);
-      else if (step.state === 'empty') drained.push(shard);
-    }
-    if (taken.size > 0) await withLeases(outbox, group, token, taken, effect);
-    open = new Map([...taken].map(([shard, step]) => [shard, step.entries.map((entry) => entry.id)]));
-    for (const ids of open.values()) entries += ids.length;
-  }
-  return { entries, drained };
+export interface Drained {
+  /** How many entries were taken and acknowledged. */
+  entries: number;
+  /** The shards that have no more. */
+  drained: number[];
 }
 
+/** `joining`: what the drain that stays there is to look at as well; `busyAt`: when one had something last. */
+interface Node {
+  joining: Set<number> | null;
+  busyAt: number;
+}
+
+/** A drain that stays, until then at most, for as long as there is something again and again. */
+interface Stay {
+  joining: Set<number>;
+  until: number;
+}
+
+/**
+ * Drains the outboxes of shards for one group. A wake-up job costs more than what it drains: so where one follows the other, a
+ * drain stays for a while, looks again every few milliseconds, and meanwhile no script asks for a wake-up.
+ */
+export class Drains {
+  readonly #outbox: Outbox;
+  readonly #group: Group;
+  readonly #everyMs: number;
+  readonly #nodeOf: (shard: number) => number;
+  readonly #nodes = new Map<number, Node>();
+
+  /** `everyMs`: how long what comes is gathered where there was something just before; `slotGroupOf`: on which node a shard is. */
+  constructor(outbox: Outbox, group: Group, everyMs: number, slotGroupOf: (shard: number) => number) {
+    this.#outbox = outbox;
+    this.#group = group;
+    this.#everyMs = everyMs;
+    this.#nodeOf = slotGroupOf;
+  }
+
+  /**
+   * Drains some shards of one node: effect first, acknowledgement after. A drain that dies leaves its entries pending, and the
+   * next one begins with them. Where a drain of another process is at work on a shard there is nothing to do: that one looks
+   * again after its last entry, in the same step in which it lets go of the shard. One of this process that stays takes the shards
+   * over, and what it does is told by its own result. Rejects with what `effect` or Redis rejects with; the sweep begins anew.
+   */
+  async drain(shards: readonly number[], effect: Effect): Promise<Drained> {
+    // A wake-up whose data its store has lost names no shards. The sweep wakes every shard that has something.
+    const [first] = shards;
+    if (first === undefined) return { entries: 0, drained: [] };
+    const node = this.#nodeAt(first);
+    if (node.joining) {
+      for (const shard of shards) node.joining.add(shard);
+      return { entries: 0, drained: [] };
+    }
+    const begunAt = performance.now();
+    const isStaying = begunAt - node.busyAt < BUSY_FACTOR * this.#everyMs;
+    if (!isStaying) return this.#drain(node, shards, effect, null);
+    const stay: Stay = { joining: new Set(), until: begunAt + LONGEST_STAY_MS };
+    node.joining = stay.joining;
+    try {
+      return await this.#drain(node, shards, effect, stay);
+    } finally {
+      if (node.joining === stay.joining) node.joining = null;
+    }
+  }
+
+  #nodeAt(shard: number): Node {
+    const key = this.#nodeOf(shard);
+    const node = this.#nodes.get(key) ?? { joining: null, busyAt: Number.NEGATIVE_INFINITY };
+    this.#nodes.set(key, node);
+    return node;
+  }
+
+  async #drain(node: Node, shards: readonly number[], effect: Effect, stay: Stay | null): Promise<Drained> {
+    const token = randomUUID();
+    const drained: number[] = [];
+    let entries = 0;
+    let open = new Map(shards.map((shard): [number, string[]] => [shard, []]));
+    let takenAt = performance.now();
+    const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
+    for (;;) {
+      for (const shard of stay?.joining ?? []) if (!open.has(shard)) open.set(shard, []);
+      stay?.joining.clear();
+      if (open.size === 0) return { entries, drained };
+      const begunAt = performance.now();
+      const stays = stay !== null && begunAt < stay.until && begunAt - takenAt < BUSY_FACTOR * this.#everyMs;
+      // From the last look on nobody can join: who comes then has a drain of their own.
+      if (stay && !stays && node.joining === stay.joining) node.joining = null;
+      const taken = new Map<number, TakenEntries>();
+      const next = new Map<number, string[]>();
+      for (const [shard, step] of await this.#outbox.take(this.#group, open, { token, count, stays })) {
+        if (step.state === 'entries') taken.set(shard, step);
+        else if (step.state === 'empty') drained.push(shard);
+        if (step.state === 'entries')
+          next.set(
+            shard,
+            step.entries.map((entry) => entry.id),
+          );
+        else if (step.state === 'kept') next.set(shard, []);
+      }
+      open = next;
+      if (taken.size > 0) {
+        await withLeases(this.#outbox, this.#group, token, taken, effect);
+        takenAt = performance.now();
+        node.busyAt = takenAt;
+        for (const step of taken.values()) entries += step.entries.length;
+      }
+      const isFull = [...taken.values()].some((step) => step.entries.length >= count);
+      if (stays && !isFull) await delay(Math.max(0, begunAt + this.#everyMs - performance.now()));
+    }
+  }
+}
 async function withLeases(
   outbox: Outbox,
   group: Group,

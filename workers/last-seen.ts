@@ -12,7 +12,7 @@ import type { OutboxEntry } from '../src/redis/outbox.ts';
 import type { Stores } from '../src/stores.ts';
 import { ending } from '../src/telemetry/tracing.ts';
 import { scheduleAlerts } from './alerts.ts';
-import { drain } from './drain.ts';
+import type { Drains } from './drain.ts';
 import { erase } from './erasure.ts';
 
 const UNRECORDED_AT_ONCE = 500;
@@ -23,11 +23,17 @@ const NO_TRANSITION = new Set<Cause>(['restored', 'detail', 'privacy']);
  * Writes the changes of some shards to PostgreSQL, one statement a batch. While PostgreSQL is away the entries wait in the
  * outbox, and the sweep wakes this job again and again.
  */
-export async function runLastSeen(stores: Stores, config: Config, log: Logger, job: Job<DrainJob | RejectedJob>) {
+export async function runLastSeen(
+  stores: Stores,
+  drains: Drains,
+  config: Config,
+  log: Logger,
+  job: Job<DrainJob | RejectedJob>,
+) {
   if (job.name === 'rejected') return retryRejected(stores, job as Job<RejectedJob>);
   const { shards } = job.data as DrainJob;
   try {
-    const result = await drain(stores.outbox, 'record', shards, async (taken) => {
+    const result = await drains.drain(shards, async (taken) => {
       const entries = [...taken.values()].flatMap((step) => step.entries);
       const goneUntil = new Map([...taken.values()].flatMap((step) => [...step.gone]));
       await ending(stores.tracing.step('record', entries), () => record(stores, log, entries, goneUntil));

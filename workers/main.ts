@@ -1,11 +1,12 @@
 import { type Config, readConfig } from '../src/config/config.ts';
 import { type ProcessPlan, runProcess } from '../src/lifecycle.ts';
 import { createLogger } from '../src/log.ts';
-import { FollowUps } from '../src/queues/follow-ups.ts';
+import { FollowUps, GATHER_MS } from '../src/queues/follow-ups.ts';
 import { type QueueKind, type QueueName, timeoutQueueNames } from '../src/queues/jobs.ts';
 import { openStores } from '../src/stores.ts';
 import { openTracing, tracingService } from '../src/telemetry/tracing-start.ts';
 import { runBroadcast } from './broadcasts.ts';
+import { Drains } from './drain.ts';
 import { runLastSeen } from './last-seen.ts';
 import { runMaintenance } from './maintenance.ts';
 import { metricsServer, WorkerMetrics } from './metrics.ts';
@@ -39,11 +40,17 @@ async function assemble(): Promise<ProcessPlan> {
     pushed: (result) => metrics.pushed(result),
     leftAlone: (host) => log.warn({ host }, 'A push service does not answer and is left alone for some minutes'),
   };
+  const { outbox, keys } = stores;
+  const deliver = new Drains(outbox, 'deliver', GATHER_MS.deliver, keys.slotGroupOf);
+  const recording = new Drains(outbox, 'record', GATHER_MS.record, keys.slotGroupOf);
   // One without a worker does not compile.
   const work = {
-    'last-seen': [{ ...SHORT, concurrency: RECORDS_AT_ONCE }, (job) => runLastSeen(stores, config, log, job)],
+    'last-seen': [
+      { ...SHORT, concurrency: RECORDS_AT_ONCE },
+      (job) => runLastSeen(stores, recording, config, log, job),
+    ],
     maintenance: [{ ...LONG, concurrency: 1 }, (job) => runMaintenance(stores, config, job)],
-    broadcasts: [{ ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(stores, metrics, job)],
+    broadcasts: [{ ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(stores, deliver, metrics, job)],
     timeouts: [{ ...SHORT, ...concurrencyOf(config) }, (job, token) => runTimeout(stores, followUps, job, token)],
     notifications: [
       { ...LONG, ...concurrencyOf(config), ...PUSH_RETRIES },

@@ -7,8 +7,7 @@ import type { Queues } from './queues.ts';
  * once, so that under load many changes are drained by one job, and alone nobody waits. PostgreSQL has to hear within two
  * seconds, and a job that sleeps for most of a minute need not be there at once.
  */
-const DELIVER_EVERY_MS = 20;
-const RECORD_EVERY_MS = 100;
+export const GATHER_MS = { deliver: 20, record: 100 };
 const LATER_EVERY_MS = 50;
 const SOON_EVERY_MS = 10;
 /**
@@ -37,8 +36,8 @@ export class FollowUps {
   constructor(queues: Queues, log: Logger) {
     const gather = (everyMs: number, most: Most = () => Number.POSITIVE_INFINITY) =>
       new Gathering(everyMs, most, queues, log);
-    this.#deliver = gather(DELIVER_EVERY_MS);
-    this.#record = gather(RECORD_EVERY_MS);
+    this.#deliver = gather(GATHER_MS.deliver);
+    this.#record = gather(GATHER_MS.record);
     this.#later = gather(LATER_EVERY_MS);
     this.#soon = gather(SOON_EVERY_MS);
     this.#gone = gather(GONE_EVERY_MS, (waiting) => Math.max(GONE_AT_ONCE, Math.ceil(waiting * GONE_PART)));

@@ -38,7 +38,8 @@ export interface TakenEntries {
   gone: ReadonlyMap<string, number>;
 }
 
-export type Taken = { state: 'busy' } | { state: 'empty' } | TakenEntries;
+/** `kept`: there is nothing at present, and the drain stays. */
+export type Taken = { state: 'busy' } | { state: 'empty' } | { state: 'kept' } | TakenEntries;
 
 /** Added to a wake-up that was lost with its worker, it has to stay below the two seconds that a dead worker may cost. */
 const LEASE_MS = 1000;
@@ -95,7 +96,7 @@ function entryOf(id: string, fields: ReadonlyMap<string, string>): OutboxEntry {
 }
 
 function takenOf([state, raw, erased]: Reply[]): Taken {
-  if (state !== 'entries') return { state: state === 'busy' ? 'busy' : 'empty' };
+  if (state !== 'entries') return { state: state as 'busy' | 'empty' | 'kept' };
   const gone = new Map<string, number>();
   const flat = (erased as Reply[]).map(String);
   for (let n = 0; n + 1 < flat.length; n += 2) gone.set(flat[n] ?? '', Number(flat[n + 1]));
@@ -114,12 +115,13 @@ export class Outbox {
 
   /**
    * Of shards on one node: acknowledges what is `done` of each, and reads up to `count` more. `busy`: another drain holds the
-   * shard; `empty`: all is done and the lease is given back. What an earlier drain left unacknowledged comes first.
+   * shard; `empty`: all is done and the lease is given back, or `kept` by who `stays`, until whose next look no script asks for a
+   * wake-up. What an earlier drain left unacknowledged comes first.
    */
   async take(
     group: Group,
     done: ReadonlyMap<number, readonly string[]>,
-    { token, count }: { token: string; count: number },
+    { token, count, stays = false }: { token: string; count: number; stays?: boolean },
   ): Promise<Map<number, Taken>> {
     const keys = this.#keys;
     const shards = [...done.keys()];
@@ -132,7 +134,7 @@ export class Outbox {
         keys.wake(group, shard),
         keys.gone(shard),
       ]),
-      [group, token, LEASE_MS, count, ...[...done.values()].flatMap((ids) => [ids.length, ...ids])],
+      [group, token, LEASE_MS, count, stays ? 1 : 0, ...[...done.values()].flatMap((ids) => [ids.length, ...ids])],
     );
     return new Map(shards.map((shard, n) => [shard, takenOf(reply[n] as Reply[])]));
   }

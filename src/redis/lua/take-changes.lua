@@ -1,13 +1,14 @@
 -- needs: streams
 -- One step of draining the outboxes of some shards of a node for one group: acknowledge what was done, then read what is
 -- next. One drain of a shard at a time: the lease. What a dead drain left unacknowledged comes first.
--- Reading nothing and giving the lease back is one step, so no wake-up can fall between.
+-- Reading nothing and giving the lease back is one step, so no wake-up can fall between. A drain that stays keeps both: no wake-up
+-- is asked for until its next look, or until half a second has gone by without one.
 -- KEYS  1.. in fours: outboxKey, leaseKey, wakeKey, goneKey (of a shard; the last: who was erased and until when what was made of
 --       them is not to be recorded. By the time nothing is left to be recorded, all of that has gone by)
--- ARGV  1 group  2 token: of this drain  3 leaseMs  4 count: how many of a shard
---       5.. in lists: done, ids (of a shard; how many are done, and they)
--- Returns for each shard { busy } | { empty } | { entries, as XREADGROUP gives them, { erased user, until (ms), … } }
-local group, token, leaseMs, count = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+-- ARGV  1 group  2 token: of this drain  3 leaseMs  4 count: how many of a shard  5 stays: 1 | 0
+--       6.. in lists: done, ids (of a shard; how many are done, and they)
+-- Returns for each shard { busy } | { empty } | { kept } | { entries, as XREADGROUP gives them, { erased user, until (ms), … } }
+local group, token, leaseMs, count, stays = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 
 local function before(a, b)
   local am, as = string.match(a, '^(%d+)-(%d+)$')
@@ -29,15 +30,20 @@ local function trim(outbox)
   if oldest then redis.call('XTRIM', outbox, 'MINID', oldest) end
 end
 
-local read
-function read(outbox, from)
-  local reply = redis.pcall('XREADGROUP', 'GROUP', group, 'drain', 'COUNT', count, 'STREAMS', outbox, from)
+-- What the group is given of some streams: entries by stream.
+local function read(outboxes, from)
+  local command = { 'XREADGROUP', 'GROUP', group, 'drain', 'COUNT', count, 'STREAMS' }
+  for _, outbox in ipairs(outboxes) do command[#command + 1] = outbox end
+  for _ = 1, #outboxes do command[#command + 1] = from end
+  local reply = redis.pcall(unpack(command))
   if reply and reply.err then
     if not string.find(reply.err, 'NOGROUP', 1, true) then error(reply.err) end
-    makeGroups(outbox)
-    return read(outbox, from)
+    for _, outbox in ipairs(outboxes) do makeGroups(outbox) end
+    reply = redis.call(unpack(command))
   end
-  return reply and reply[1][2] or {}
+  local found = {}
+  for _, stream in ipairs(reply or {}) do found[stream[1]] = stream[2] end
+  return found
 end
 
 -- Those of these entries' users who were erased.
@@ -62,34 +68,53 @@ local function goneAmong(entries, gone)
   return found
 end
 
--- Of a shard; `ids` are those that are done.
-local function take(outbox, lease, wake, gone, ids)
+-- Takes a shard, of which `ids` are done. Returns how it stands: busy, or whether something that was handed out earlier may be left.
+local function hold(outbox, lease, wake, ids)
   local holder = redis.call('GET', lease)
   -- One that was to end by a clock that was set back since is free.
-  local lasts = redis.call('PTTL', lease) <= leaseMs
-  if holder and holder ~= token and lasts then return { 'busy' } end
+  if holder and holder ~= token and redis.call('PTTL', lease) <= leaseMs then return 'busy' end
   redis.call('SET', lease, token, 'PX', leaseMs)
-  redis.call('DEL', wake)
-  if #ids > 0 then
-    redis.call('XACK', outbox, group, unpack(ids))
-    trim(outbox)
-  end
-  -- Everything that was handed out earlier goes first, also where it was more than is taken now.
-  local entries = read(outbox, '0')
-  if #entries == 0 then entries = read(outbox, '>') end
-  if #entries > 0 then return { 'entries', entries, goneAmong(entries, gone) } end
-  redis.call('DEL', lease)
-  if group == 'record' then redis.call('UNLINK', gone) end
-  return { 'empty' }
+  if stays == 1 then redis.call('SET', wake, '1', 'PX', WAKE_MS) else redis.call('DEL', wake) end
+  if #ids > 0 then redis.call('XACK', outbox, group, unpack(ids)) end
+  -- The slower group is `record`; what is left because it was not comes to an end with the drain.
+  if holder == token and (stays ~= 1 or (group == 'record' and #ids > 0)) then trim(outbox) end
+  -- Who holds it already has been handed all of that, but for what was more than is taken at once.
+  return (holder ~= token or #ids >= tonumber(count)) and 'behind' or 'clean'
 end
 
-local result = {}
-local at = 5
+local result, reading = {}, {}
+local at = 6
 for n = 1, #KEYS, 4 do
   local outboxKey, leaseKey, wakeKey, goneKey = unpack(KEYS, n, n + 3)
   local done = tonumber(ARGV[at])
   local ids = { unpack(ARGV, at + 1, at + done) }
-  result[#result + 1] = take(outboxKey, leaseKey, wakeKey, goneKey, ids)
+  local state = hold(outboxKey, leaseKey, wakeKey, ids)
   at = at + 1 + done
+  local place = #result + 1
+  result[place] = { 'busy' }
+  if state ~= 'busy' then
+    -- Everything that was handed out earlier goes first, also where it was more than is taken now.
+    local entries = state == 'behind' and read({ outboxKey }, '0')[outboxKey] or {}
+    if #entries > 0 then result[place] = { 'entries', entries, goneAmong(entries, goneKey) }
+    else reading[#reading + 1] = { outboxKey, leaseKey, goneKey, place } end
+  end
+end
+if #reading == 0 then return result end
+
+local outboxes = {}
+for n, shard in ipairs(reading) do outboxes[n] = shard[1] end
+local found = read(outboxes, '>')
+for _, shard in ipairs(reading) do
+  local outboxKey, leaseKey, goneKey, place = unpack(shard)
+  local entries = found[outboxKey]
+  if entries then result[place] = { 'entries', entries, goneAmong(entries, goneKey) }
+  else
+    if group == 'record' then redis.call('UNLINK', goneKey) end
+    if stays == 1 then result[place] = { 'kept' }
+    else
+      redis.call('DEL', leaseKey)
+      result[place] = { 'empty' }
+    end
+  end
 end
 return result

@@ -1,0 +1,110 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { FollowUp } from '../../src/presence/follow-up.ts';
+import { shardOf } from '../../src/redis/keys.ts';
+import { type Drained, Drains } from '../../workers/drain.ts';
+import { openRoom, type Room } from '../properties/room.ts';
+
+const EVERY_MS = 20;
+let room: Room;
+let serial = 0;
+
+beforeAll(async () => {
+  room = await openRoom('drains');
+});
+afterAll(() => room.close());
+
+/** Those of one shard, nobody twice. */
+function userOf(shard: number): string {
+  for (;;) {
+    const userId = `user-${serial++}`;
+    if (shardOf(userId) === shard) return userId;
+  }
+}
+
+/** Drains as a worker has them, run as it runs them: for each wake-up that a script asks for, and never by a sweep. */
+function worker(everyMs = EVERY_MS) {
+  const drains = new Drains(room.outbox, 'deliver', everyMs, () => 0);
+  const told: string[] = [];
+  const waiting: { count: number; resolve: () => void }[] = [];
+  /** Resolves in the moment in which so many have been told of. */
+  const heard = (count: number) => new Promise<void>((resolve) => void waiting.push({ count, resolve }));
+  const jobs: Promise<Drained>[] = [];
+  const run = (...shards: number[]) => {
+    const job = drains.drain(shards, async (taken) => {
+      for (const { entries } of taken.values()) {
+        for (const entry of entries) if (entry.kind === 'change') told.push(entry.change.userId);
+      }
+      for (const { count, resolve } of waiting) if (told.length >= count) resolve();
+    });
+    jobs.push(job);
+    return job;
+  };
+  const follow = ({ wakeDeliver, shard }: FollowUp) => {
+    if (wakeDeliver) run(shard);
+    return wakeDeliver;
+  };
+  return { told, heard, jobs, run, follow };
+}
+
+test('where one change follows the other, one drain tells them all and nobody asks for another', async () => {
+  // It stays for three times as long as this: a busy machine is not to make it leave.
+  const { told, heard, jobs, run, follow } = worker(100);
+  const made = [userOf(3)];
+  expect(follow((await room.comes(made[0] ?? '')).followUp)).toBe(true);
+  await Promise.all(jobs);
+  // So soon after the first: this one stays.
+  made.push(userOf(3));
+  const second = heard(2);
+  follow((await room.comes(made[1] ?? '')).followUp);
+  await second;
+  for (let n = 0; n < 5; n++) {
+    const userId = userOf(3);
+    made.push(userId);
+    const next = heard(made.length);
+    expect(follow((await room.comes(userId)).followUp)).toBe(false);
+    await next;
+  }
+  // A wake-up for another shard is no drain of its own meanwhile.
+  const elsewhere = userOf(4);
+  made.push(elsewhere);
+  await room.comes(elsewhere);
+  expect(await run(4)).toEqual({ entries: 0, drained: [] });
+  const done = await Promise.all(jobs);
+  expect(told).toEqual(made);
+  expect(done[1]).toEqual({ entries: made.length - 1, drained: expect.arrayContaining([3, 4]) });
+  expect(await room.redis.exists(room.keys.wake('deliver', 3), room.keys.lease('deliver', 3))).toBe(0);
+});
+
+test('no change falls between a drain that ends and the wake-up for the next', async () => {
+  const { told, jobs, follow } = worker();
+  const made: string[] = [];
+  // Around the moments at which drains stay no longer: three times what they wait.
+  for (let n = 0; n < 60; n++) {
+    const userId = userOf(5 + (n % 3));
+    made.push(userId);
+    follow((await room.comes(userId)).followUp);
+    await pause(Math.random() * 5 * EVERY_MS);
+  }
+  for (let n = 0; n < jobs.length; n++) await jobs[n];
+  expect(told.toSorted()).toEqual(made.toSorted());
+  expect(jobs.length).toBeLessThan(made.length);
+});
+
+test('a drain that stays lets go after a second, so that a process which stops waits no longer', async () => {
+  const { jobs, run } = worker();
+  let ended = false;
+  const coming = (async () => {
+    while (!ended) {
+      await room.comes(userOf(9));
+      await pause(EVERY_MS / 2);
+    }
+  })();
+  await run(9);
+  // It would have something again and again for as long as it looked.
+  await run(9);
+  ended = true;
+  await coming;
+  const [, stayed] = await Promise.all(jobs);
+  expect(stayed?.entries).toBeGreaterThan(5);
+});
