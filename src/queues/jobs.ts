@@ -130,6 +130,21 @@ export function kindOf(name: QueueName): QueueKind {
   return isTimeoutQueue(name) ? 'timeouts' : name;
 }
 
+/**
+ * Where the jobs of a queue name users, for an erasure, which removes those: `data`, each as a string of its own in what a job
+ * carries or returns; `id`, in the job's id too, since too many to be read wait for their time; or `nowhere`.
+ */
+export const USERS_NAMED = {
+  timeouts: 'id',
+  broadcasts: 'nowhere',
+  'last-seen': 'data',
+  notifications: 'data',
+  pushes: 'data',
+  webhooks: 'data',
+  // But for the job that erases, which ends with that.
+  maintenance: 'nowhere',
+} as const satisfies Record<QueueKind, 'data' | 'id' | 'nowhere'>;
+
 /** Kept for the board: enough to see what was done lately, little enough to cost nothing. */
 export const KEEP = {
   timeouts: { completed: 50, failed: 0 },

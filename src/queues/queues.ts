@@ -12,6 +12,7 @@ import {
   friendActiveJobId,
   isTimeoutJobOf,
   isTimeoutQueue,
+  kindOf,
   MOST_TIMEOUT_QUEUES,
   OTHER_QUEUES,
   type PushJob,
@@ -19,6 +20,7 @@ import {
   type RefusedJob,
   type RejectedJob,
   timeoutQueueNames,
+  USERS_NAMED,
 } from './jobs.ts';
 import { removeJobsOf } from './remove-jobs.ts';
 import { assertSchedulers } from './schedulers.ts';
@@ -208,8 +210,9 @@ export class Queues {
   async removeJobs(userId: string, { keepTimeouts }: { keepTimeouts: boolean }): Promise<number> {
     let count = 0;
     for (const [name, queue] of this.all) {
-      if (name === 'broadcasts' || name === 'maintenance' || (isTimeoutQueue(name) && keepTimeouts)) continue;
-      const inId = isTimeoutQueue(name) ? (jobId: string) => isTimeoutJobOf(jobId, userId) : null;
+      const where = USERS_NAMED[kindOf(name)];
+      if (where === 'nowhere' || (isTimeoutQueue(name) && keepTimeouts)) continue;
+      const inId = where === 'id' ? (jobId: string) => isTimeoutJobOf(jobId, userId) : null;
       count += await removeJobsOf(queue, userId, inId);
     }
     return count;
