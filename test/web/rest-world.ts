@@ -15,6 +15,8 @@ import { Limits } from '../../src/web/limits/limits.ts';
 const nobodyKnows = async () => {
   throw new RollcallError('UNAVAILABLE');
 };
+/** The same for each question of a use case, whichever it has. */
+const nobodyKnowsAny = <Questions extends object>() => new Proxy({} as Questions, { get: () => nobodyKnows });
 
 const SECRET = 'a secret for the tests of the front door';
 const NOON = '2026-01-31T12:00:00.000Z';
@@ -129,26 +131,10 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
     origins: new Origins(config, log),
     presence: people,
     conversations: people,
-    social: {
-      friends: nobodyKnows,
-      befriend: nobodyKnows,
-      unfriend: nobodyKnows,
-      setAlert: nobodyKnows,
-      blocks: nobodyKnows,
-      block: nobodyKnows,
-      unblock: nobodyKnows,
-      settings: nobodyKnows,
-      changeSettings: nobodyKnows,
-    },
+    social: nobodyKnowsAny(),
     push: { publicKey: () => 'none', check: () => {}, subscribe: nobodyKnows, unsubscribe: nobodyKnows },
-    profiles: { profile: nobodyKnows, save: nobodyKnows, erase: nobodyKnows },
-    analytics: {
-      active: nobodyKnows,
-      activeUsers: nobodyKnows,
-      timeline: nobodyKnows,
-      history: nobodyKnows,
-      activity: nobodyKnows,
-    },
+    profiles: nobodyKnowsAny(),
+    analytics: nobodyKnowsAny(),
     changes: { draining: false, changes: nobodyKnows },
     health: {
       read: async () => {
