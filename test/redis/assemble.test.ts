@@ -1,3 +1,4 @@
+import { globSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { assemble, SCRIPT_NAMES, sourceOf } from '../../src/redis/scripts.ts';
 
@@ -47,4 +48,17 @@ test('no script that leaves a record alone is given what reads and writes one', 
     'snapshot',
     'touch-sessions',
   ]);
+});
+
+test('every file is a script that something runs, or a part that one of them needs', () => {
+  const lua = readdirSync('src/redis/lua').map((file) => file.replace('.lua', ''));
+  const code = globSync('src/**/*.ts', { exclude: ['src/redis/scripts.ts'] }).map((file) => readFileSync(file, 'utf8'));
+  const isRun = (name: string) => code.some((text) => text.includes(`'${name}'`));
+  const isNeeded = (part: string) => {
+    const needs = new RegExp(`^-- needs:.* ${part.replace('lib-', '')}\\b`);
+    return lua.some((file) => needs.test(readFileSync(`src/redis/lua/${file}.lua`, 'utf8')));
+  };
+  expect(lua.filter((file) => !file.startsWith('lib-')).sort()).toEqual([...SCRIPT_NAMES].sort());
+  expect(SCRIPT_NAMES.filter((name) => !isRun(name))).toEqual([]);
+  expect(lua.filter((file) => file.startsWith('lib-') && !isNeeded(file))).toEqual([]);
 });
