@@ -1,7 +1,7 @@
 import type { Job } from 'bullmq';
 import type { DrainJob } from '../src/queues/jobs.ts';
 import { type DeliveryItem, publish } from '../src/redis/delivery.ts';
-import type { OutboxEntry } from '../src/redis/outbox.ts';
+import type { OutboxEntry } from '../src/redis/outbox-entry.ts';
 import type { Stores } from '../src/stores.ts';
 import { ending, type TraceContext } from '../src/telemetry/tracing.ts';
 import type { Drains } from './drain.ts';

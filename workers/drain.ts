@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Group } from '../src/redis/keys.ts';
 import type { Outbox, TakenEntries } from '../src/redis/outbox.ts';
+import type { UnknownEntry } from '../src/redis/outbox-reading.ts';
 
 const AT_ONCE = 1000;
 const LEAST_AT_ONCE = 100;
@@ -56,7 +57,8 @@ export class Drains {
    * Drains some shards of one node: effect first, acknowledgement after. A drain that dies leaves its entries pending, and the
    * next one begins with them. Where a drain of another process is at work on a shard there is nothing to do: that one looks
    * again after its last entry, in the same step in which it lets go of the shard. One of this process that stays takes the shards
-   * over, and what it does is told by its own result. Rejects with what `effect` or Redis rejects with; the sweep begins anew.
+   * over, and what it does is told by its own result. Rejects with what `effect` or Redis rejects with; the sweep begins anew. Where a
+   * shard has something for workers of a later version alone it rejects with UnknownEntry, behind all else.
    */
   async drain(shards: readonly number[], effect: Effect): Promise<Drained> {
     // A wake-up whose data its store has lost names no shards. The sweep wakes every shard that has something.
@@ -90,13 +92,17 @@ export class Drains {
     const token = randomUUID();
     const drained: number[] = [];
     let entries = 0;
+    let unknown: UnknownEntry | null = null;
     let open = new Map(shards.map((shard): [number, string[]] => [shard, []]));
     let takenAt = performance.now();
     const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
     for (;;) {
       for (const shard of stay?.joining ?? []) if (!open.has(shard)) open.set(shard, []);
       stay?.joining.clear();
-      if (open.size === 0) return { entries, drained };
+      if (open.size === 0) {
+        if (unknown) throw unknown;
+        return { entries, drained };
+      }
       const begunAt = performance.now();
       const stays = stay !== null && begunAt < stay.until && begunAt - takenAt < BUSY_FACTOR * this.#everyMs;
       // From the last look on nobody can join: who comes then has a drain of their own.
@@ -106,6 +112,10 @@ export class Drains {
       for (const [shard, step] of await this.#outbox.take(this.#group, open, { token, count, stays })) {
         if (step.state === 'entries') taken.set(shard, step);
         else if (step.state === 'empty') drained.push(shard);
+        else if (step.state === 'unknown') {
+          unknown = step.error;
+          await this.#outbox.giveBack(this.#group, shard, token);
+        }
         if (step.state === 'entries')
           next.set(
             shard,

@@ -8,7 +8,7 @@ import { touchLastSeen } from '../src/postgres/users.ts';
 import type { Cause } from '../src/presence/change.ts';
 import type { DrainJob, RejectedJob } from '../src/queues/jobs.ts';
 import { shardOf } from '../src/redis/keys.ts';
-import type { OutboxEntry } from '../src/redis/outbox.ts';
+import type { OutboxEntry } from '../src/redis/outbox-entry.ts';
 import type { Stores } from '../src/stores.ts';
 import { ending } from '../src/telemetry/tracing.ts';
 import { scheduleAlerts } from './alerts.ts';

@@ -10,7 +10,7 @@ import { networkOf } from '../src/network.ts';
 import { feedFigures } from '../src/postgres/change-feed-figures.ts';
 import { CAUSES, type Cause } from '../src/presence/change.ts';
 import { SharedLimits } from '../src/redis/limits.ts';
-import type { OutboxEntry } from '../src/redis/outbox.ts';
+import type { OutboxEntry } from '../src/redis/outbox-entry.ts';
 import type { Stores } from '../src/stores.ts';
 import { addFeedMetrics } from '../src/telemetry/feed-metrics.ts';
 import {

@@ -16,9 +16,11 @@ function list(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-/** What the scripts noted of a user's privacy before it changed. */
-export function parseBefore(json: string): PrivacyBefore | PrivacyUnknown {
-  const { u, s, v, l, fa, fr, ba, br, q, t } = JSON.parse(json) as Record<string, unknown>;
+/** What the scripts noted of a user's privacy before it changed (lua/lib-budget.lua, lua/set-privacy.lua). */
+export type PrivacyNoted = Record<string, unknown>;
+
+/** What a user allowed before a change of privacy, or that nobody knows. */
+export function beforeOf({ u, s, v, l, fa, fr, ba, br, q, t }: PrivacyNoted): PrivacyBefore | PrivacyUnknown {
   if (u) return 'unknown';
   return {
     visibility: visibilityOf(v),

@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import type { Change, Status } from '../../src/presence/change.ts';
 import type { Keys } from '../../src/redis/keys.ts';
-import type { Outbox, OutboxEntry } from '../../src/redis/outbox.ts';
+import type { Outbox } from '../../src/redis/outbox.ts';
+import type { OutboxEntry } from '../../src/redis/outbox-entry.ts';
 import { parseRecord } from '../../src/redis/record.ts';
 import {
   type Circumstances,

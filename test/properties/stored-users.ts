@@ -1,5 +1,5 @@
 import type { Detail, Status, StoredUser } from '../../src/presence/change.ts';
-import type { OutboxEntry } from '../../src/redis/outbox.ts';
+import type { OutboxEntry } from '../../src/redis/outbox-entry.ts';
 
 interface Row {
   version: number;

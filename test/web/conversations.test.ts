@@ -75,7 +75,7 @@ async function expulsions(userId: string, conversationId = team): Promise<number
   const entries = await stores.redis.xrange(stores.keys.outbox(shardOf(conversationId)), '-', '+');
   return entries.filter(([, fields]) => {
     const at = (name: string) => fields[fields.indexOf(name) + 1];
-    return fields.includes('g') && at('i') === conversationId && at('u') === userId;
+    return at('kind') === 'expelled' && at('conversation') === conversationId && at('user') === userId;
   }).length;
 }
 

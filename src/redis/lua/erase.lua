@@ -16,8 +16,8 @@ refuseFromNow(conns)
 -- Who could see them is told; what is still on its way from before is for nobody any more.
 local visibility, lastSeen = closeToAll(userId, u.fresh and NO_RECORD or u.mark)
 local before = { v = visibility, l = lastSeen, fa = {}, fr = {}, ba = {}, br = {} }
-append(u, 's', '0', 'l', '', 'v', whole(math.max(now, u.version + 1)), 'a', whole(now), 'c', 'erased', 'z', '1',
-  'b', cjson.encode(before), 'd', '{}')
+local more = withMore(withMore(nil, 'before', cjson.encode(before)), 'detail', '{}')
+appendChange('restricted', newUser(userId), math.max(now, u.version + 1), 'erased', '', more)
 
 redis.call('DEL', u.key, statusKey(userId), lastSeenKey(userId), signedOutKey(userId))
 for _, key in ipairs({ dueKey, seenKey, apartDueKey, apartActiveKey }) do redis.call('ZREM', key, userId) end

@@ -14,9 +14,10 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local result = { 0 }
 
-local function append(...)
-  if trace == '' then redis.call('XADD', outboxKey, '*', 'i', conversation, 'u', user, ...)
-  else redis.call('XADD', outboxKey, '*', 't', trace, 'i', conversation, 'u', user, ...) end
+-- Fields of an entry: outbox-entry.ts.
+local function append(entryKind, ...)
+  if trace == '' then redis.call('XADD', outboxKey, '*', 'kind', entryKind, 'user', user, 'conversation', conversation, ...)
+  else redis.call('XADD', outboxKey, '*', 'kind', entryKind, 'user', user, 'trace', trace, 'conversation', conversation, ...) end
   result[1] = result[1] + wakeBoth(wakeDeliverKey, wakeRecordKey)
 end
 
@@ -40,18 +41,18 @@ local function drop(field)
   redis.call('ZREM', indicatorsKey, cjson.encode({ conversation, field }))
   local of = mine[field].kind
   mine[field] = nil
-  if not isShown(of, nil) then append('k', of, 's', '0') end
+  if not isShown(of, nil) then append(of, 'active', '0') end
 end
 
 if action == 'expel' then
   for field in pairs(mine) do drop(field) end
-  append('g', '1')
+  append('expelled')
   return result
 end
 
 local field = cjson.encode({ user, kind, conn })
 if action == 'start' then
-  if not isShown(kind, nil) then append('k', kind, 's', '1') end
+  if not isShown(kind, nil) then append(kind, 'active', '1') end
   local ends = string.format('%.0f', now + lasts)
   redis.call('HSET', doingKey, field, ends)
   redis.call('PEXPIRE', doingKey, lasts * 10)

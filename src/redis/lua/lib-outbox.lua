@@ -18,39 +18,47 @@ local function trimToCap()
   if outboxLength <= OUTBOX_CAP then return end
   local oldest = redis.call('XRANGE', outboxKey, '-', '+', 'COUNT', 100)
   for _, entry in ipairs(oldest) do
-    local fields = entry[2]
-    for n = 1, #fields, 2 do
-      if fields[n] == 'u' then redis.call('SADD', unrecordedKey, fields[n + 1]) end
-    end
+    local user = userOf(entry)
+    if user then redis.call('SADD', unrecordedKey, user) end
     redis.call('XDEL', outboxKey, entry[1])
   end
   outboxLength = outboxLength - #oldest
 end
 
-local function append(u, ...)
-  if trace == '' then lastAppended = redis.call('XADD', outboxKey, '*', 'u', u.id, ...)
-  else lastAppended = redis.call('XADD', outboxKey, '*', 't', trace, 'u', u.id, ...) end
+-- Appends an entry. Its fields by its kind, and their order: outbox-entry.ts.
+local function append(kind, u, ...)
+  if trace == '' then lastAppended = redis.call('XADD', outboxKey, '*', 'kind', kind, 'user', u.id, ...)
+  else lastAppended = redis.call('XADD', outboxKey, '*', 'kind', kind, 'user', u.id, 'trace', trace, ...) end
   appended = true
   trimToCap()
 end
 
--- Makes the next version and tells it: the change and its announcement are one step.
-local function tell(u, cause, extra)
+-- `more` with a name and what it stands for (JSON) behind it.
+local function withMore(more, name, json)
+  return (more and more .. ',' or '') .. '"' .. name .. '":' .. json
+end
+
+-- One that has the fields of a change; the last of them has what few changes have, in JSON, so that all have the same.
+local function appendChange(kind, u, version, cause, since, more)
+  if version ~= now then more = withMore(more, 'at', whole(now)) end
+  append(kind, u, 'active', kind == 'note' and '' or u.announced and '1' or '0', 'lastSeen', u.lastSeen and whole(u.lastSeen) or '',
+    'version', whole(version), 'cause', cause, 'since', since, 'more', more and '{' .. more .. '}' or '')
+end
+
+-- Makes the next version and tells it: the change and its announcement are one step. `before` (JSON): of a change of privacy.
+local function tell(u, cause, since, before)
   u.version = math.max(now, u.version + 1)
-  local fields = { 's', u.announced and '1' or '0', 'l', u.lastSeen and whole(u.lastSeen) or '', 'v', whole(u.version),
-    'a', whole(now), 'c', cause }
-  local function add(name, value) fields[#fields + 1] = name; fields[#fields + 1] = value end
-  for name, value in pairs(extra or {}) do add(name, value) end
   -- Not everybody may see it: who may is looked up where it is told.
-  if u.mark ~= '0' or (extra and extra.b) then add('z', '1') end
-  if u.claims then add('m', u.claims) end
+  local kind = (u.mark ~= '0' or before) and 'restricted' or 'change'
+  local more = before and withMore(nil, 'before', before)
+  if u.claims then more = withMore(more, 'claims', u.claims) end
   local detail = detailShown(u)
-  if detail ~= u.toldDetail then add('d', detail == '' and '{}' or detail) end
-  if u.falselyAway then add('y', u.falselyAway) end
-  if u.endedAt and not u.announced and endedBy[cause] then add('o', whole(u.endedAt)) end
+  if detail ~= u.toldDetail then more = withMore(more, 'detail', detail == '' and '{}' or detail) end
+  if u.falselyAway then more = withMore(more, 'falselyAway', '"' .. u.falselyAway .. '"') end
+  if u.endedAt and not u.announced and endedBy[cause] then since = whole(u.endedAt) end
   u.claims, u.untold, u.toldDetail, u.falselyAway = nil, nil, detail, nil
   spend(u, cause)
-  append(u, unpack(fields))
+  appendChange(kind, u, u.version, cause, since or '', more)
 end
 
 -- Whether two sessions are the same device, as far as is known: one without a deviceId has a new name every time.
@@ -66,7 +74,7 @@ local function announce(u, active, cause, sid)
   u.announced = active
   u.cause, u.causeSession, u.since = cause, sid or u.endedSession or '', now
   u.endedCause, u.endedSession = nil, nil
-  if active then tell(u, cause, { p = u.before and whole(u.before) or '' })
+  if active then tell(u, cause, u.before and whole(u.before) or 'never')
   else
     u.before = u.lastSeen
     tell(u, cause)

@@ -13,20 +13,19 @@ local function tellPrivacy(u, before, own)
   u.gathered = nil
   if detailShown(u) ~= '' then u.toldDetail = '?' end
   local spent = u.spent
-  tell(u, 'privacy', { b = cjson.encode(before) })
+  tell(u, 'privacy', '', cjson.encode(before))
   if not own then u.spent = spent end
 end
 
 -- Tells the webs to close connections that are no longer welcome.
 local function tellClosed(u, conns, reason)
-  if #conns > 0 then append(u, 'x', table.concat(conns, ' '), 'r', reason) end
+  if #conns > 0 then append('close', u, 'conns', table.concat(conns, ' '), 'reason', reason) end
 end
 
 -- Something only PostgreSQL has to hear of: a user's first visit out of sight, a choice that ended, or a sign of life
 -- that others may know of since a choice is over or known, where that changed nothing else.
 local function tellRecord(u, clearsHidden)
-  append(u, 'n', clearsHidden and 'clear' or 'seen', 'l', u.lastSeen and whole(u.lastSeen) or '',
-    'v', whole(u.version), 'a', whole(now), 'm', u.claims or '')
+  appendChange('note', u, u.version, clearsHidden and 'logout' or '', '', u.claims and withMore(nil, 'claims', u.claims))
   u.claims, u.untold = nil, nil
 end
 

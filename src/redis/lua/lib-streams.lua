@@ -40,6 +40,16 @@ local function lastIdOf(stream)
   return named(redis.call('XINFO', 'STREAM', stream))['last-generated-id']
 end
 
+-- Whom an entry is about, or nil: its second field. `u` is what 0.1 wrote.
+local function userOf(entry)
+  -- Of one that the cap has dropped the id alone is there.
+  local fields = entry[2] or {}
+  if fields[3] == 'user' then return fields[4] end
+  for n = 1, #fields, 2 do
+    if fields[n] == 'u' then return fields[n + 1] end
+  end
+end
+
 -- The oldest entry that a group was given and has not acknowledged, or nil.
 local function oldestOf(stream, group)
   return group.pending > 0 and redis.call('XPENDING', stream, group.name)[2] or nil

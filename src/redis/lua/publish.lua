@@ -6,7 +6,7 @@ local id
 for n = 3, #ARGV do
   local batch = ARGV[n]
   local number = redis.call('INCR', countKey)
-  id = redis.call('XADD', deliveryKey, 'MAXLEN', '~', kept, '*', 'n', number, 'b', batch)
+  id = redis.call('XADD', deliveryKey, 'MAXLEN', '~', kept, '*', 'number', number, 'batch', batch)
 end
 redis.call('XTRIM', deliveryKey, 'MINID', string.format('%.0f', tonumber(string.match(id, '^%d+')) - keptMs))
 return { id }

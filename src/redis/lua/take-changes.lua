@@ -51,19 +51,13 @@ local function goneAmong(entries, gone)
   local found, seen = {}, {}
   if group ~= 'record' or redis.call('EXISTS', gone) == 0 then return found end
   for _, entry in ipairs(entries) do
-    -- Of one that the cap has dropped the id alone is there.
-    local fields = entry[2] or {}
-    for n = 1, #fields, 2 do
-      local user = fields[n] == 'u' and fields[n + 1]
-      if user and not seen[user] then
-        seen[user] = true
-        local till = redis.call('HGET', gone, user)
-        if till then
-          found[#found + 1] = user
-          found[#found + 1] = till
-        end
-      end
+    local user = userOf(entry)
+    local till = user and not seen[user] and redis.call('HGET', gone, user)
+    if till then
+      found[#found + 1] = user
+      found[#found + 1] = till
     end
+    if user then seen[user] = true end
   end
   return found
 end

@@ -25,8 +25,9 @@ for name, value in pairs(sessions) do
 end
 
 if result[2] == 1 and tells == '1' then
-  if trace == '' then redis.call('XADD', outboxKey, '*', 'u', asker, 'f', friend, 'a', since)
-  else redis.call('XADD', outboxKey, '*', 't', trace, 'u', asker, 'f', friend, 'a', since) end
+  -- Fields of an entry: outbox-entry.ts.
+  if trace == '' then redis.call('XADD', outboxKey, '*', 'kind', 'alert', 'user', friend, 'asker', asker, 'at', since)
+  else redis.call('XADD', outboxKey, '*', 'kind', 'alert', 'user', friend, 'trace', trace, 'asker', asker, 'at', since) end
   result[1] = result[1] + wakeBoth(wakeDeliverKey, wakeRecordKey)
 end
 return result
