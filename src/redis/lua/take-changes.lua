@@ -32,14 +32,15 @@ end
 
 -- What the group is given of some streams: entries by stream.
 local function read(outboxes, from)
-  local command = { 'XREADGROUP', 'GROUP', group, 'drain', 'COUNT', count, 'STREAMS' }
-  for _, outbox in ipairs(outboxes) do command[#command + 1] = outbox end
-  for _ = 1, #outboxes do command[#command + 1] = from end
-  local reply = redis.pcall(unpack(command))
+  local streams = {}
+  for n, outbox in ipairs(outboxes) do streams[n], streams[#outboxes + n] = outbox, from end
+  local function ask() return redis.pcall('XREADGROUP', 'GROUP', group, 'drain', 'COUNT', count, 'STREAMS', unpack(streams)) end
+  local reply = ask()
   if reply and reply.err then
     if not string.find(reply.err, 'NOGROUP', 1, true) then error(reply.err) end
     for _, outbox in ipairs(outboxes) do makeGroups(outbox) end
-    reply = redis.call(unpack(command))
+    reply = ask()
+    if reply and reply.err then error(reply.err) end
   end
   local found = {}
   for _, stream in ipairs(reply or {}) do found[stream[1]] = stream[2] end
