@@ -81,14 +81,17 @@ export class WorkerMetrics {
     addFeedMetrics(this.registry, () => feedFigures(stores.db, webhook && receiverOf(webhook)));
   }
 
+  /** Counts a try to post a batch to the receiver of webhooks. */
   posted(kind: keyof typeof RESULTS): void {
     this.#posts.inc({ result: RESULTS[kind] });
   }
 
+  /** Counts a try to send a Web Push. */
   pushed(result: PushResult): void {
     this.#pushes.inc({ result: PUSH_RESULTS[result] });
   }
 
+  /** Counts what was handed to the webs. */
   delivered(entries: readonly OutboxEntry[]): void {
     for (const entry of entries) {
       if (entry.kind !== 'change') continue;

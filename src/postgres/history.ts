@@ -174,6 +174,6 @@ export async function transitionsBefore(db: Knex, userId: string, { from, to, ve
 }
 
 /** Whether there is a row for this user. */
-export async function isRecorded(db: Knex, userId: string): Promise<boolean> {
+export async function hasUser(db: Knex, userId: string): Promise<boolean> {
   return (await query(db, 'SELECT 1 FROM users WHERE id = ?', [userId])).length > 0;
 }

@@ -32,7 +32,7 @@ const READ_ONLY = `${REASONS['25006']} (25006).`;
 const TLS = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)|does not support ssl/i;
 
 /** Why PostgreSQL cannot be used, in a sentence, as an error of its client says. */
-export function reasonOf(error: unknown): string {
+export function absenceReasonOf(error: unknown): string {
   const inner = error instanceof AggregateError ? error.errors[0] : error;
   const code = codeOf(inner) ?? '';
   if (TLS.test(code) || TLS.test(String(inner))) {
@@ -88,7 +88,7 @@ export class PostgresWatch {
     let detail: string | undefined;
     const reason = await this.#ask().catch((error: unknown) => {
       detail = error instanceof AggregateError ? String(error.errors[0]) : String(error);
-      return reasonOf(error);
+      return absenceReasonOf(error);
     });
     if (!this.#stopped) this.#say(reason, detail);
     return reason;

@@ -1,5 +1,5 @@
 import type { FollowUp } from '../presence/follow-up.ts';
-import { isRecorded, NO_TRACING, type Tracing } from '../telemetry/tracing.ts';
+import { isTraced, NO_TRACING, type Tracing } from '../telemetry/tracing.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';
 import { followUpOf, runScript } from './scripts.ts';
@@ -40,7 +40,7 @@ export class Alerts {
       this.#redis,
       'tell-alert',
       [keys.record(askerId), keys.outbox(shard), keys.wake('deliver', shard), keys.wake('record', shard)],
-      [askerId, friendId, at, this.#ttlMs, tell ? 1 : 0, isRecorded(trace) ? trace : ''],
+      [askerId, friendId, at, this.#ttlMs, tell ? 1 : 0, isTraced(trace) ? trace : ''],
     );
     return { connected: connected === 1, followUp: followUpOf(shard, wake, trace) };
   }

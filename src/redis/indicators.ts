@@ -1,5 +1,5 @@
 import type { FollowUp } from '../presence/follow-up.ts';
-import { isRecorded, NO_TRACING, type Tracing } from '../telemetry/tracing.ts';
+import { isTraced, NO_TRACING, type Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';
@@ -95,7 +95,7 @@ export class Indicators {
         keys.wake('deliver', shard),
         keys.wake('record', shard),
       ],
-      [action, LASTS_MS, conversationId, userId, kind, conn, isRecorded(trace) ? trace : ''],
+      [action, LASTS_MS, conversationId, userId, kind, conn, isTraced(trace) ? trace : ''],
     );
     return followUpOf(shard, wake, trace);
   }

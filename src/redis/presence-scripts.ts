@@ -1,5 +1,5 @@
 import type { FollowUp } from '../presence/follow-up.ts';
-import { isRecorded, type Tracing } from '../telemetry/tracing.ts';
+import { isTraced, type Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
@@ -72,7 +72,7 @@ export class PresenceScripts {
         keys.erased(shard),
         ...keys.guard(shard),
       ],
-      [...this.#head(shard), ...args, isRecorded(trace) ? trace : ''],
+      [...this.#head(shard), ...args, isTraced(trace) ? trace : ''],
     );
     return { reply, followUp: followUpOf(shard, reply[0], trace) };
   }

@@ -4,7 +4,7 @@ import { PARTS, type Reasons } from './readiness.ts';
 import { type ScriptRun, scriptRuns } from './script-runs.ts';
 
 /** How much waits in one queue. */
-export interface QueueFigures {
+export interface QueueState {
   queue: string;
   jobs: Record<'waiting' | 'active' | 'delayed' | 'failed', number>;
   /** How long the job that waits longest has been due; 0 where none waits. */
@@ -22,7 +22,7 @@ export interface OutboxFigures {
 /** What Redis holds, the same for every process that asks. */
 export interface StoreFigures {
   activeUsers: number;
-  queues: QueueFigures[];
+  queues: QueueState[];
   outbox: OutboxFigures[];
 }
 

@@ -32,7 +32,10 @@ interface Failures {
   until: number;
 }
 
-export type Verdict = { kind: 'operator' } | { kind: 'stranger' } | { kind: 'too many attempts'; error: RollcallError };
+export type OperatorVerdict =
+  | { kind: 'operator' }
+  | { kind: 'stranger' }
+  | { kind: 'too many attempts'; error: RollcallError };
 
 /**
  * HTTP Basic, and how fast passwords may be tried. Many may share an address, so whoever guesses there keeps nobody out who
@@ -65,7 +68,7 @@ export class OperatorLock {
    * Judges an `Authorization` header. `from`: what counts as one who tries; `connection`: what it came by. Without a password
    * nothing was tried: browsers ask before they know of the lock.
    */
-  async judge(authorization: string | undefined, from: string, connection: object): Promise<Verdict> {
+  async judge(authorization: string | undefined, from: string, connection: object): Promise<OperatorVerdict> {
     const given = /^Basic +([A-Za-z0-9+/=]+) *$/i.exec(authorization ?? '')?.[1];
     if (given === undefined) return { kind: 'stranger' };
     const failures = this.#failuresOf(from);
@@ -105,7 +108,7 @@ export class OperatorLock {
     await Promise.race([counted, delay(PATIENCE_MS, undefined, { ref: false })]);
   }
 
-  #tooMany({ until }: Failures): Verdict {
+  #tooMany({ until }: Failures): OperatorVerdict {
     const message = 'Too many wrong passwords from this address: they are looked at one after the other.';
     const retryAfterMs = Math.max(1, until - this.#now());
     return { kind: 'too many attempts', error: new RollcallError('RATE_LIMITED', { message, retryAfterMs }) };

@@ -30,7 +30,7 @@ import { toRollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { ERRORS } from '../protocol/errors.ts';
 import { type ScriptRun, scriptRuns } from './script-runs.ts';
-import { isRecorded, type Step, type TraceContext, type Traced, type Tracing } from './tracing.ts';
+import { isTraced, type Step, type TraceContext, type Traced, type Tracing } from './tracing.ts';
 import { complainTo, openExporter } from './tracing-export.ts';
 
 const FLUSH_LIMIT_MS = 2000;
@@ -99,7 +99,7 @@ export class OpenTelemetry implements Tracing {
   step(name: string, items: readonly Traced[], since?: number): Step {
     const spans = new Map<TraceContext, Span>();
     for (const [at, together] of Map.groupBy(items, (item) => item.trace ?? '')) {
-      if (!isRecorded(at)) continue;
+      if (!isTraced(at)) continue;
       const [first] = together;
       const attributes = {
         'rollcall.cause': first?.change?.cause ?? first?.kind ?? '',

@@ -67,7 +67,7 @@ export async function ending<T>(step: Step, work: () => Promise<T>): Promise<T> 
   }
 }
 
-/** Whether what happens there is kept, and not left out by sampling. */
-export function isRecorded(trace: TraceContext): boolean {
+/** Whether what happens at a place in a trace is kept, and not left out by sampling. */
+export function isTraced(trace: TraceContext): boolean {
   return trace.endsWith('-01');
 }

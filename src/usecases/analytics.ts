@@ -1,7 +1,7 @@
 import { RollcallError } from '../errors.ts';
 import { activityByDay } from '../postgres/activity.ts';
 import { timeline } from '../postgres/analytics.ts';
-import { isRecorded, transitionsBefore } from '../postgres/history.ts';
+import { hasUser, transitionsBefore } from '../postgres/history.ts';
 import type {
   ActiveAnswer,
   ActiveUsersAnswer,
@@ -118,7 +118,7 @@ export class Analytics implements AnalyticsApi {
   /** Who came a moment ago is known to Redis first. */
   async #requireKnown(userId: string): Promise<void> {
     const { db, records } = this.#stores;
-    if (await isRecorded(db, userId)) return;
+    if (await hasUser(db, userId)) return;
     const [unknown] = await records.withoutRecord([userId]);
     if (unknown !== undefined) throw new RollcallError('USER_NOT_FOUND');
   }

@@ -74,7 +74,7 @@ export class ChangeFeed implements ChangesApi {
     const timer = setTimeout(wake, waitMs);
     gone.addEventListener('abort', wake, { once: true });
     this.#waiters.add(waiter);
-    void this.#look();
+    void this.#extras();
     try {
       await promise;
     } finally {
@@ -85,7 +85,7 @@ export class ChangeFeed implements ChangesApi {
   }
 
   /** Wakes whoever has something to read, for as long as anybody waits. */
-  async #look(): Promise<void> {
+  async #extras(): Promise<void> {
     if (this.#looking) return;
     this.#looking = true;
     while (this.#waiters.size > 0) {

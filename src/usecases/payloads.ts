@@ -4,7 +4,7 @@ import type { Access } from '../presence/visibility.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import type { StatusReply } from '../redis/presence-types.ts';
-import type { Look } from './presence-api.ts';
+import type { StatusExtras } from './presence-api.ts';
 
 /** The payloads of the protocol, made of what the stores know. */
 
@@ -43,7 +43,7 @@ export function payloadOf({ userId, status, lastSeen }: WatchedUser): StatusPayl
 }
 
 /** A reason as REST tells it, with its moments as times. */
-export function whyOf({ rule, sessionId, since, nextChangeAt }: Why): Look['why'] {
+export function whyOf({ rule, sessionId, since, nextChangeAt }: Why): StatusExtras['why'] {
   return { rule, sessionId, since: isoOrNull(since), nextChangeAt: isoOrNull(nextChangeAt) };
 }
 

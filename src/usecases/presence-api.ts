@@ -3,7 +3,7 @@ import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
 import type { SetStatusRequest, StatusPayload } from '../protocol/vocabulary.ts';
 
 /** What `include` adds to a status. */
-export type Look = Required<Pick<StatusAnswer, 'devices' | 'detail' | 'why'>>;
+export type StatusExtras = Required<Pick<StatusAnswer, 'devices' | 'detail' | 'why'>>;
 
 export interface Choice {
   status: SetStatusRequest['status'];

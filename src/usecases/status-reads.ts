@@ -9,7 +9,7 @@ import type { StatusPayload } from '../protocol/vocabulary.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import type { Stores } from '../stores.ts';
 import { detailOf, iso, isoOrNull, payloadOf, whyOf } from './payloads.ts';
-import type { Look, StatusApi } from './presence-api.ts';
+import type { StatusApi, StatusExtras } from './presence-api.ts';
 import { PrivacyMender } from './privacy.ts';
 import { applyAccess, askPostgres, askRedis, type FromRedis, type Seen } from './status-steps.ts';
 import type { StoredUsers } from './stored-users.ts';
@@ -62,7 +62,7 @@ export class StatusReads implements StatusApi {
     if (!user || unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
     const answer: StatusAnswer = payloadOf(user);
     if (!extras?.size) return answer;
-    const { devices, detail, why } = await this.#look(userId, blind.has(userId));
+    const { devices, detail, why } = await this.#extras(userId, blind.has(userId));
     // Whoever is told "inactive", for whatever reason, must not read the opposite from the devices.
     if (extras.has('devices')) answer.devices = answer.status === 'active' ? devices : [];
     if (extras.has('detail')) answer.detail = blind.has(userId) ? {} : detail;
@@ -127,10 +127,10 @@ export class StatusReads implements StatusApi {
     return { ...seen, ...fromRedis };
   }
 
-  async #look(userId: string, blind: boolean): Promise<Look> {
+  async #extras(userId: string, blind: boolean): Promise<StatusExtras> {
     // Who sees nothing waits as long as for somebody who never came: the same questions are asked, and find as little.
     const { record, now } = await this.#inspect(blind ? NOBODYS_ID : userId);
-    if (!record) return this.#lookBack(userId, now);
+    if (!record) return this.#storedExtras(userId, now);
     const hidden = record.hiddenUntil !== null || record.choiceUnknown;
     return {
       devices: hidden ? [] : bestFirst(record.sessions).map(({ kind, state }) => ({ kind, state })),
@@ -148,7 +148,7 @@ export class StatusReads implements StatusApi {
   }
 
   /** For a user Redis has no record of: what PostgreSQL remembers. */
-  async #lookBack(userId: string, now: number): Promise<Look> {
+  async #storedExtras(userId: string, now: number): Promise<StatusExtras> {
     const storedUsers = await this.#storedUsers.load([userId]);
     if (storedUsers === null) throw unavailable();
     const stored = storedUsers.get(userId);

@@ -1,6 +1,6 @@
 import type { InjectOptions } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Access } from '../../src/web/docs/docs.ts';
+import type { RouteAccess } from '../../src/web/docs/docs.ts';
 import { openWorld, service, sign, type World } from './rest-world.ts';
 
 /** Whom everybody may ask, with no token at all. */
@@ -20,7 +20,7 @@ afterAll(() => world?.app.close());
 
 interface Route {
   security?: object[];
-  'x-access'?: Access;
+  'x-access'?: RouteAccess;
   parameters?: { name: string; in: string; required?: boolean }[];
   requestBody?: { content: Record<string, Body> };
 }
@@ -63,7 +63,7 @@ const inChorus = async (ask: (described: Described) => Promise<unknown>): Promis
   const named = routes.filter(({ name }) => !OPEN.includes(name));
   return Object.fromEntries(await Promise.all(named.map(async (one) => [one.name, await ask(one)] as const)));
 };
-const expected = (judge: (access: Access) => Verdict) =>
+const expected = (judge: (access: RouteAccess) => Verdict) =>
   Object.fromEntries(
     routes.flatMap(({ name, route }) => (route['x-access'] ? [[name, judge(route['x-access'])]] : [])),
   );

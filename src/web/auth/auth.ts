@@ -8,7 +8,13 @@ import type { Claims } from '../../presence/change.ts';
 import { isValidId } from '../../presence/ids.ts';
 import { createJwks, type KeySet } from './jwks.ts';
 import { verifyWithSecret } from './shared-secret.ts';
-import { LONGEST_TOKEN, reasonOf, reasonOfExpiry, type TokenRefusalReason, TokenRefusals } from './token-refusals.ts';
+import {
+  LONGEST_TOKEN,
+  reasonOfExpiry,
+  refusalReasonOf,
+  type TokenRefusalReason,
+  TokenRefusals,
+} from './token-refusals.ts';
 
 /** Who speaks, as far as the token proves it. */
 export interface Caller {
@@ -121,7 +127,7 @@ function createTokenCheck(
       if (signed) return signed;
       return await verifyWithNewest(token, keys, options);
     } catch (error) {
-      throw error instanceof RollcallError ? error : refusals.refuse(reasonOf(error), error);
+      throw error instanceof RollcallError ? error : refusals.refuse(refusalReasonOf(error), error);
     }
   };
 }

@@ -137,7 +137,7 @@ export class TokenRefusals {
 }
 
 /** Why a token did not pass jose's checks, by what they threw. */
-export function reasonOf(thrown: unknown): TokenRefusalReason {
+export function refusalReasonOf(thrown: unknown): TokenRefusalReason {
   if (thrown instanceof errors.JWTExpired) return 'expired';
   if (thrown instanceof errors.JWTClaimValidationFailed) return reasonOfClaim(thrown.claim, thrown.reason);
   if (thrown instanceof errors.JOSEAlgNotAllowed) return 'algorithm';

@@ -50,7 +50,7 @@ const WHO = {
 };
 
 /** Whom a route is for, as its description says it to programs. */
-export interface Access {
+export interface RouteAccess {
   who: keyof typeof WHO;
   /** What it takes where a service may. */
   right: 'read' | 'write';
@@ -60,12 +60,12 @@ export interface Access {
  * Describes whom a route is for: in words, as the roles of OpenAPI and, under `x-access`, for programs; `more` is what
  * else there is to say of it. It guards nothing: the handler has to, and a test asks every route as those who may not.
  */
-export function access(who: Access['who'], right: Access['right'] = 'read', more = '') {
+export function access(who: RouteAccess['who'], right: RouteAccess['right'] = 'read', more = '') {
   const scope = `presence:${right}`;
   return {
     description: [WHO[who](scope), more].filter((text) => text !== '').join(' '),
     security: [{ bearer: who === 'service' ? [scope] : [] }],
-    'x-access': { who, right } satisfies Access,
+    'x-access': { who, right } satisfies RouteAccess,
   };
 }
 

@@ -82,22 +82,27 @@ export class WebMetrics {
     addFeedMetrics(this.registry, () => feedFigures(stores.db, webhook && receiverOf(webhook)));
   }
 
+  /** Counts a heartbeat of a socket, taken or ignored. */
   heartbeat(result: 'accepted' | 'limited'): void {
     this.#heartbeats[result]++;
   }
 
+  /** Counts a handshake that was refused, by its code. */
   refused(code: string): void {
     this.#refused.inc({ code });
   }
 
+  /** Counts a token that was refused. */
   tokenRefused(reason: TokenRefusalReason): void {
     this.#tokens.inc({ reason });
   }
 
+  /** Counts a connection that was not kept. */
   connectionDropped(reason: Dropped): void {
     this.#dropped.inc({ reason });
   }
 
+  /** Counts a connection that was closed because its client did not read. */
   slowReaderClosed(): void {
     this.#slow.inc();
   }

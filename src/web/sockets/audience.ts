@@ -4,8 +4,7 @@ import type { StatusChange } from '../../protocol/socket.ts';
 import type { VersionedStatus } from '../../protocol/vocabulary.ts';
 import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
 import { shardOf } from '../../redis/keys.ts';
-import type { Presence } from '../../usecases/presence.ts';
-import { nothingSeen, type Snapshot } from '../../usecases/status-reads.ts';
+import { nothingSeen, type Snapshot, type StatusReads } from '../../usecases/status-reads.ts';
 import { orUnavailable } from '../../usecases/unavailable.ts';
 import type { Connections } from '../sessions/connections.ts';
 import { Accesses } from './accesses.ts';
@@ -23,7 +22,7 @@ const ASK_AGAIN_MS = 1000;
 
 export interface AudienceDeps {
   rooms: Rooms;
-  presence: Presence;
+  reads: StatusReads;
   connections: Connections;
   conversationRooms: ConversationRooms;
   everyone: boolean;
@@ -57,7 +56,7 @@ export class Audience implements DeliveryListener {
 
   constructor(deps: AudienceDeps) {
     this.#deps = deps;
-    this.#accesses = new Accesses(deps.presence.reads);
+    this.#accesses = new Accesses(deps.reads);
   }
 
   stop(): void {
@@ -67,17 +66,15 @@ export class Audience implements DeliveryListener {
 
   /** Begins a picture of these users (null: everyone who is active). Throws TOO_MANY_WATCHED or UNAVAILABLE. */
   async look(viewer: Viewer, userIds: string[] | null): Promise<Picture> {
-    const { presence, everybody, maxWatched } = this.#deps;
+    const { reads, everybody, maxWatched } = this.#deps;
     const wanted = userIds === null ? null : new Set(userIds);
     if (wanted) this.#admit(viewer, wanted);
     const picture: Picture = { viewer, userIds: wanted, covered: new Set(wanted), held: [], snapshot: nothingSeen() };
     this.#pictures.begin(picture);
     try {
-      if (wanted) picture.snapshot = await presence.reads.snapshot([...wanted], viewer.userId);
+      if (wanted) picture.snapshot = await reads.snapshot([...wanted], viewer.userId);
       else {
-        const seen = await orUnavailable(() =>
-          snapshotOfActive(presence.reads, everybody(), viewer.userId, maxWatched),
-        );
+        const seen = await orUnavailable(() => snapshotOfActive(reads, everybody(), viewer.userId, maxWatched));
         Object.assign(picture, seen);
       }
       // Whoever came meanwhile is told of by an event, which has to be newer than the picture.
@@ -127,6 +124,7 @@ export class Audience implements DeliveryListener {
     for (const { change } of this.#pictures.newerThan(picture)) this.#deps.rooms.tellOne(picture.viewer, change);
   }
 
+  /** Tells the viewer of these users no more. */
   unwatch(viewer: Viewer, userIds: string[]): void {
     // Whoever said whom it watches is told of those only, even of nobody.
     viewer.watching ??= new Set();
@@ -136,7 +134,7 @@ export class Audience implements DeliveryListener {
   }
 
   async prepare({ items }: DeliveryBatch): Promise<void> {
-    const accesses = new Accesses(this.#deps.presence.reads);
+    const accesses = new Accesses(this.#deps.reads);
     this.#accesses = accesses;
     const restricted = items.flatMap((item) => (item.kind === 'change' && item.change.restricted ? [item.change] : []));
     const indicators = items.filter((item) => item.kind === 'indicator');
@@ -240,9 +238,9 @@ export class Audience implements DeliveryListener {
     const meanwhile = new Map<string, string>();
     this.#readings.add(meanwhile);
     try {
-      const { presence } = this.#deps;
-      const snapshot = await presence.reads.snapshot(userIds, null);
-      const accesses = new Accesses(presence.reads);
+      const { reads } = this.#deps;
+      const snapshot = await reads.snapshot(userIds, null);
+      const accesses = new Accesses(reads);
       await accesses.learn(() => this.#viewersOf(snapshot.restricted));
       // Nothing is said of those of whom it is not known who may see them.
       snapshot.users = snapshot.users.filter((user) => !accesses.unknown.has(user.userId));

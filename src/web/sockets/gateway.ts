@@ -107,7 +107,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   const audience = new Audience({
     rooms,
     conversationRooms,
-    presence,
+    reads: presence.reads,
     connections,
     everyone: config.audience === 'everyone',
     maxWatched: config.maxWatchedUsers,

@@ -28,7 +28,7 @@ import type { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
 import type { ConversationRooms } from './conversation-rooms.ts';
 import { leave } from './handshake.ts';
-import { HeartbeatLimit, type Verdict } from './heartbeat-limit.ts';
+import { HeartbeatLimit, type HeartbeatVerdict } from './heartbeat-limit.ts';
 import { Intake, TOO_LARGE } from './intake.ts';
 import { EventLimits } from './limits.ts';
 import { answerOf } from './pictures.ts';
@@ -149,7 +149,7 @@ function createBeat({ connections, metrics }: HandlerDeps) {
     connection: Connection,
     state: SessionState | null,
     told: (() => void) | null = null,
-  ): Verdict => {
+  ): HeartbeatVerdict => {
     const verdict = heartbeats.judge();
     metrics.heartbeat(verdict.accepted ? 'accepted' : 'limited');
     if (verdict.tooMany) closeSocket(socket, 'rate_limited', verdict.retryAfterMs);
@@ -170,7 +170,7 @@ function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
       const state = request?.state ?? null;
       const answer = () => ({ answer: { serverTime: iso(Date.now()), nextInMs: config.heartbeatIntervalMs } });
       if (!connection) return answer();
-      const tooSoon = ({ accepted, retryAfterMs }: Verdict) =>
+      const tooSoon = ({ accepted, retryAfterMs }: HeartbeatVerdict) =>
         accepted ? null : new RollcallError('HEARTBEAT_TOO_SOON', { retryAfterMs });
       if (acknowledged) {
         return new Promise((resolve, reject) => {

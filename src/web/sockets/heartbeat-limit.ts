@@ -2,7 +2,7 @@
 const MAX_IGNORED = 50;
 const WINDOW_MS = 10_000;
 
-export interface Verdict {
+export interface HeartbeatVerdict {
   accepted: boolean;
   /** When the next one is welcome. */
   retryAfterMs: number;
@@ -22,7 +22,7 @@ export class HeartbeatLimit {
   }
 
   /** Judges a heartbeat that comes now (ms, performance.now()). */
-  judge(now = performance.now()): Verdict {
+  judge(now = performance.now()): HeartbeatVerdict {
     const wait = this.#accepted + this.#minIntervalMs - now;
     if (wait <= 0) {
       this.#accepted = now;
