@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -29,14 +30,19 @@ async function heap(): Promise<string> {
   return await eventually(dumped, (text) => text.trimEnd().endsWith('}'), 20_000);
 }
 
-test('a dump of the memory of a web names those who are connected and holds none of their tokens', async () => {
+test('a dump of the memory of a web names those who are connected and holds none of their tokens, nor anything else that their requests said', async () => {
   const names = ['ada', 'bob', 'eve'].map((name) => `${name}-in-the-heap`);
   const tokens = await Promise.all(names.map((name) => tokenFor(name)));
+  const said = names.map((name) => `${name}-${randomUUID()}`);
   const clients = await Promise.all(
-    tokens.map((token, n) => TestClient.connect(web.url, names[n] ?? '', { token, watch: names })),
+    tokens.map((token, n) => {
+      const extraHeaders = { 'x-said': said[n] ?? '' };
+      return new TestClient(web.url, { token, watch: names }, { extraHeaders }).welcomed();
+    }),
   );
   const text = await heap();
   expect(names.filter((name) => text.includes(name))).toEqual(names);
   expect(tokens.filter((token) => text.includes(token.split('.')[2] ?? token))).toEqual([]);
+  expect(said.filter((words) => text.includes(words))).toEqual([]);
   for (const client of clients) client.leave();
 });

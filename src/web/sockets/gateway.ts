@@ -31,6 +31,7 @@ import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
 import { Intake } from './intake.ts';
 import { reportPermanentRefusals, type Unconnected } from './permanent-refusals.ts';
 import { Rooms } from './rooms.ts';
+import { dropUpgradeResponses, slim } from './slimming.ts';
 import { SlowReaders } from './slow-readers.ts';
 import { tellStrangeOptions } from './strange-options.ts';
 import { tracedDelivery } from './traced-delivery.ts';
@@ -102,6 +103,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   admission.attach(http, connectionLimit, refusedForGood);
   oneMessageATurn(io);
   io.engine.on('headers', sendTogether);
+  dropUpgradeResponses(io);
   Intake.watch(io);
   const connections = new Connections(presence, stores, config, log, () => pressure.stretch);
   const audience = new Audience({
@@ -187,6 +189,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     const welcome = takeWelcome(socket);
     rooms.enter(viewer);
     listen(socket);
+    slim(socket);
     socket.emit('ready', welcome.ready);
     audience.show(welcome.picture ?? nothingFor(viewer));
     // Ended while it was still shaking hands.
