@@ -7,9 +7,12 @@ import type { Stores } from '../src/stores.ts';
 /** How many positions are given in one go, and how often in a pass. */
 const POSITIONS_AT_ONCE = 5000;
 const GOES_A_PASS = 10;
-const FORGET_EVERY_MS = 5000;
+/** After a change more are looked for four times a second for so long. */
+const LIVELY_MS = 5000;
+/** A receiver may have been set to another position, and a job for it been lost. */
+const RECEIVER_EVERY_MS = 1000;
 /** Time to read of an erasure for who keeps up; what names the erased user is gone from everywhere within a minute. */
-const ERASURES_STAY_MS = 30_000;
+export const ERASURES_STAY_MS = 30_000;
 
 /**
  * Keeps the change feed moving: gives positions to what has arrived, has webhooks sent
@@ -18,11 +21,28 @@ const ERASURES_STAY_MS = 30_000;
 export class FeedKeeper {
   readonly #stores: Stores;
   readonly #receiver: string | null;
-  #forgotAt = Number.NEGATIVE_INFINITY;
+  #livelyUntil = 0;
+  #passedAt = Number.NEGATIVE_INFINITY;
 
   constructor(stores: Stores, { webhook }: Pick<Config, 'webhook'>) {
     this.#stores = stores;
     this.#receiver = webhook && receiverOf(webhook);
+  }
+
+  /** Something has changed, so that it will arrive. */
+  changesCome(): void {
+    this.#livelyUntil = performance.now() + LIVELY_MS;
+  }
+
+  /** Whether a pass may have something to do. */
+  get isDue(): boolean {
+    const now = performance.now();
+    return now < this.#livelyUntil || (this.#receiver !== null && now - this.#passedAt >= RECEIVER_EVERY_MS);
+  }
+
+  /** Has the feed forget the erasures that it has told of for long enough. */
+  async dropErasures(): Promise<void> {
+    await dropErasuresFromFeed(this.#stores.db, ERASURES_STAY_MS);
   }
 
   /** One statement for all that arrived since the last pass, however much went on; more only after an outage. */
@@ -39,16 +59,13 @@ export class FeedKeeper {
   /** One bounded pass: says how many changes got a position, and whether a receiver of webhooks is behind. */
   async pass(): Promise<{ positioned: number; behind: boolean }> {
     const { db, queues } = this.#stores;
+    this.#passedAt = performance.now();
     const state = await feedState(db);
     const positioned = state.waiting ? await this.#position() : 0;
     const taken = this.#receiver === null ? null : await takenUpTo(db, this.#receiver);
     const { feed, position } = state.now;
     const behind = this.#receiver !== null && (positioned > 0 || taken?.feed !== feed || taken.position !== position);
     if (behind) await queues.addDeliver();
-    if (performance.now() - this.#forgotAt >= FORGET_EVERY_MS) {
-      this.#forgotAt = performance.now();
-      await dropErasuresFromFeed(db, ERASURES_STAY_MS);
-    }
     return { positioned, behind };
   }
 }

@@ -35,6 +35,7 @@ async function assemble(): Promise<ProcessPlan> {
   const connection = stores.connectRedis('blocking');
   const followUps = new FollowUps(stores.queues, log);
   const sweep = new Sweep(stores, config, log, followUps);
+  stores.pulse.restWhile(() => sweep.findsNobody);
   const metrics = new WorkerMetrics(stores, config);
   const pushListener: PushListener = {
     pushed: (result) => metrics.pushed(result),
@@ -47,7 +48,7 @@ async function assemble(): Promise<ProcessPlan> {
   const work = {
     'last-seen': [
       { ...SHORT, concurrency: RECORDS_AT_ONCE },
-      (job) => runLastSeen(stores, recording, config, log, job),
+      (job) => runLastSeen(stores, recording, config, log, job).finally(() => sweep.soon()),
     ],
     maintenance: [{ ...LONG, concurrency: 1 }, (job) => runMaintenance(stores, config, job)],
     broadcasts: [{ ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(stores, deliver, metrics, job)],

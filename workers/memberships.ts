@@ -9,11 +9,8 @@ import {
 import type { FollowUp } from '../src/presence/follow-up.ts';
 import type { Stores } from '../src/stores.ts';
 import { Backoff } from './backoff.ts';
+import { LEFT_TO_THE_WEB_MS, TOLD_ONCE_MORE_AFTER_MS } from './privacy.ts';
 
-/** So long a web has to tell Redis of a removal itself. */
-const LEFT_TO_THE_WEB_MS = 1000;
-/** By then a replica of Redis that took over without the removal has done so, and is told once more. */
-const TOLD_ONCE_MORE_AFTER_MS = 30_000;
 const AT_ONCE = 500;
 const SIDE_BY_SIDE = 50;
 
@@ -34,6 +31,11 @@ export class MembershipKeeper {
     });
   }
 
+  /** Whether what Redis keeps is to be compared with PostgreSQL now. */
+  get comparesNow(): boolean {
+    return this.#comparesNext && !this.#backoff.isWaiting;
+  }
+
   /** One bounded pass: what waits is told, and what was told a while ago is told once more and forgotten. */
   async pass(): Promise<{ told: number; confirmed: number }> {
     const { db, memberships } = this.#stores;
@@ -48,7 +50,7 @@ export class MembershipKeeper {
     );
     await dropRemovals(db, again.told);
     for (const { failure } of [first, again]) if (failure !== null) throw failure;
-    if (this.#comparesNext && !this.#backoff.isWaiting) await this.#compare();
+    if (this.comparesNow) await this.#compare();
     return { told: first.told.length, confirmed: again.told.length };
   }
 

@@ -11,9 +11,9 @@ import type { Stores } from '../src/stores.ts';
 import { tellPrivacy } from '../src/usecases/privacy.ts';
 
 /** So long a web has to tell Redis of a change itself. */
-const LEFT_TO_THE_WEB_MS = 1000;
+export const LEFT_TO_THE_WEB_MS = 1000;
 /** By then a replica of Redis that took over without the change has done so, and is told once more. */
-const TOLD_ONCE_MORE_AFTER_MS = 30_000;
+export const TOLD_ONCE_MORE_AFTER_MS = 30_000;
 const AT_ONCE = 500;
 const SIDE_BY_SIDE = 50;
 

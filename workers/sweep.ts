@@ -6,18 +6,21 @@ import type { FollowUp } from '../src/presence/follow-up.ts';
 import type { FollowUps } from '../src/queues/follow-ups.ts';
 import { isRedisAway } from '../src/redis/absence.ts';
 import { trimDelivery } from '../src/redis/delivery.ts';
-import type { SweptShard } from '../src/redis/leftovers.ts';
+import type { Swept } from '../src/redis/leftovers.ts';
 import type { Stores } from '../src/stores.ts';
 import { Choices } from '../src/usecases/choices.ts';
 import { Background } from './background.ts';
-import { FeedKeeper } from './change-feed.ts';
 import { ClockSteps } from './clock-steps.ts';
-import { MembershipKeeper } from './memberships.ts';
-import { PrivacyKeeper } from './privacy.ts';
+import { PostgresUpkeep } from './postgres-upkeep.ts';
 import { PrivacyComparer } from './privacy-comparison.ts';
 import { UnknownChoices } from './unknown-choices.ts';
 
 const EVERY_MS = 250;
+/** Where nobody is about to be overdue, or another worker sweeps; and where nobody is there at all. */
+const QUIET_EVERY_MS = 500;
+const NOBODY_EVERY_MS = 1000;
+/** Ticks are not on the dot. */
+const SLACK_MS = 20;
 /** Of one shard; where there are more the next pass begins at once. Redis does nothing else meanwhile. */
 const OVERDUE_AT_ONCE = 250;
 const PASSES_AT_ONCE = 40;
@@ -25,9 +28,6 @@ const INDICATORS_AT_ONCE = 200;
 const UNKNOWN_CHOICES_EVERY_MS = 250;
 const CHOICES_EVERY_MS = 250;
 const PRIVACY_EVERY_MS = 1000;
-const MEMBERSHIPS_EVERY_MS = 1000;
-/** Changes gather for so long before they have positions, and for one webhook. */
-const FEED_EVERY_MS = 250;
 const CLOCK_EVERY_MS = 1000;
 const TRIM_EVERY_MS = 5000;
 const ASSERT_MAINTENANCE_EVERY_MS = 30_000;
@@ -44,12 +44,14 @@ export class Sweep {
   readonly #unknownChoices: UnknownChoices;
   readonly #asking: Background;
   readonly #background: Background[];
+  readonly #upkeep: PostgresUpkeep;
   readonly #token = randomUUID();
-  #stop: (() => void) | null = null;
+  #pace: { everyMs: number; stop: () => void } | null = null;
   /** By slot group: a node that hangs holds up no other. */
   readonly #passing = new Map<number, Promise<void>>();
-  /** Places where nothing is expected before the tick after the next. */
-  readonly #quiet = new Set<number>();
+  /** By slot group too: how long a pass may wait behind the one before, and when it is due. */
+  readonly #waits = new Map<number, number>();
+  readonly #dueAt = new Map<number, number>();
   #tending: Promise<void> | null = null;
   #trimmed = Number.NEGATIVE_INFINITY;
   #assertedMaintenance = Number.NEGATIVE_INFINITY;
@@ -59,58 +61,85 @@ export class Sweep {
     this.#followUps = followUps;
     this.#log = log;
     this.#unknownChoices = new UnknownChoices(stores);
+    stores.pulse.onBack(() => stores.leftovers.forget());
+    stores.pulse.onLost(() => stores.leftovers.forget());
     const choices = new Choices(stores, log);
-    const privacy = new PrivacyKeeper(stores);
     const comparer = new PrivacyComparer(stores);
-    const memberships = new MembershipKeeper(stores);
-    const feed = new FeedKeeper(stores, config);
     const clockSteps = new ClockSteps(stores, config, followUps);
+    this.#upkeep = new PostgresUpkeep(stores, config, log);
     const ask = () => this.#unknownChoices.pass();
     this.#asking = new Background(UNKNOWN_CHOICES_EVERY_MS, ask, log, 'Choices that were unknown could not be read');
     this.#background = [
       new Background(CHOICES_EVERY_MS, () => choices.pass(), log, 'Choices could not be checked'),
-      new Background(PRIVACY_EVERY_MS, () => privacy.pass(), log, 'A change of privacy could not be told'),
       new Background(PRIVACY_EVERY_MS, () => comparer.pass(), log, 'Who may see whom could not be compared'),
-      new Background(
-        MEMBERSHIPS_EVERY_MS,
-        () => memberships.pass(),
-        log,
-        'A removal from a conversation could not be told',
-      ),
       new Background(CLOCK_EVERY_MS, () => clockSteps.pass(), log, 'Deadlines by another clock could not be looked at'),
-      new Background(FEED_EVERY_MS, () => feed.pass(), log, 'The change feed could not be kept'),
     ];
   }
 
   start(): void {
-    this.#stop ??= every(EVERY_MS, () => this.#tick());
+    this.#keepPace();
     this.#tick();
   }
 
   async stop(): Promise<void> {
-    this.#stop?.();
-    this.#stop = null;
+    this.#pace?.stop();
+    this.#pace = null;
     await Promise.all(this.#passing.values());
     await this.#tending;
     const { leftovers, keys } = this.#stores;
     await Promise.all(keys.slotGroups.map((_, group) => leftovers.giveLeaseBack(group, this.#token).catch(() => {})));
-    for (const work of [this.#asking, ...this.#background]) await work.settled();
+    for (const work of [this.#asking, this.#upkeep, ...this.#background]) await work.settled();
+  }
+
+  /** This worker has recorded something: it is looked after soon, however quiet it was before. */
+  soon(): void {
+    this.#upkeep.changesCome();
+    if (this.#pace === null || this.#pace.everyMs === EVERY_MS) return;
+    this.#waits.clear();
+    this.#dueAt.clear();
+    this.#keepPace();
+  }
+
+  /** Whether this worker sweeps and has found that nobody is there. */
+  get findsNobody(): boolean {
+    return this.#slowest === NOBODY_EVERY_MS;
+  }
+
+  /** The wait of the place that may wait least (ms). */
+  get #slowest(): number {
+    const { slotGroups } = this.#stores.keys;
+    return this.#waits.size < slotGroups.length ? EVERY_MS : Math.min(...this.#waits.values());
+  }
+
+  #keepPace(): void {
+    const everyMs = this.#slowest;
+    if (this.#pace?.everyMs === everyMs) return;
+    this.#pace?.stop();
+    this.#pace = { everyMs, stop: every(everyMs, () => this.#tick()) };
   }
 
   #tick(): void {
+    const now = performance.now();
     for (const group of this.#stores.keys.slotGroups.keys()) {
-      if (this.#passing.has(group) || this.#quiet.delete(group)) continue;
+      if (this.#passing.has(group) || now < (this.#dueAt.get(group) ?? 0) - SLACK_MS) continue;
+      this.#dueAt.delete(group);
       const passing = this.#passes(group)
-        .catch((error) => this.#complain(error))
+        .catch((error) => {
+          this.#waits.delete(group);
+          this.#complain(error);
+        })
         .then(() => {
           this.#passing.delete(group);
+          const wait = this.#waits.get(group);
+          if (wait !== undefined) this.#dueAt.set(group, now + wait);
+          if (this.#pace) this.#keepPace();
         });
       this.#passing.set(group, passing);
     }
   }
 
   async #passes(group: number): Promise<void> {
-    for (let passes = 0; passes < PASSES_AT_ONCE && this.#stop; passes++) {
+    for (let passes = 0; passes < PASSES_AT_ONCE && this.#pace; passes++) {
       if (!(await this.pass(group)).more) return;
     }
   }
@@ -122,11 +151,19 @@ export class Sweep {
   /** One bounded pass over the shards of a slot group; nothing where another worker holds its lease. */
   async pass(group = 0): Promise<{ swept: boolean; overdue: number; more: boolean }> {
     const { leftovers, store, queues, keys, tracing } = this.#stores;
-    if (!(await leftovers.holdLease(group, this.#token))) return { swept: false, overdue: 0, more: false };
+    const found = await leftovers.find(keys.slotGroups[group] ?? [], OVERDUE_AT_ONCE, this.#token);
+    if (found === null) {
+      this.#waits.set(group, QUIET_EVERY_MS);
+      return { swept: false, overdue: 0, more: false };
+    }
+    const { shards, moved } = found;
+    for (const { shard, choiceUnknown } of shards) this.#unknownChoices.note(shard, choiceUnknown);
     this.#asking.tick();
     // What concerns no shard is done by whoever sweeps the first.
-    if (group === 0) for (const work of this.#background) work.tick();
-    const shards = await leftovers.find(keys.slotGroups[group] ?? [], OVERDUE_AT_ONCE);
+    if (group === 0) {
+      for (const work of this.#background) work.tick();
+      this.#upkeep.tick(moved);
+    }
     const followUps: FollowUp[] = [];
     let overdue = 0;
     for (const swept of shards) {
@@ -144,8 +181,7 @@ export class Sweep {
     for (const { shard, indicators } of shards) {
       if (indicators) followUps.push(...(await this.#stores.indicators.expire(shard, INDICATORS_AT_ONCE)));
     }
-    for (const { shard, choiceUnknown } of shards) this.#unknownChoices.note(shard, choiceUnknown);
-    if (!shards.some(isBusy)) this.#quiet.add(group);
+    this.#waits.set(group, waitAfter(found));
     await queues.enqueue(...followUps);
     if (group === 0) this.#tend();
     return { swept: true, overdue, more: shards.some((swept) => swept.overdue.length === OVERDUE_AT_ONCE) };
@@ -176,7 +212,9 @@ export class Sweep {
   }
 }
 
-/** Whether there may be something to do in the shard before half a second is over. */
-function isBusy({ nextInMs, choiceUnknown, indicators, unrecorded }: SweptShard): boolean {
-  return (nextInMs !== null && nextInMs < 2 * EVERY_MS) || choiceUnknown || indicators || unrecorded;
+/** How long (ms) the next pass may wait behind one that found this. */
+function waitAfter({ shards, nextInMs, held, moved }: Swept): number {
+  const isBusy = shards.some((shard) => shard.choiceUnknown || shard.indicators || shard.unrecorded);
+  if (isBusy || (nextInMs !== null && nextInMs < QUIET_EVERY_MS)) return EVERY_MS;
+  return nextInMs === null && !held && !moved ? NOBODY_EVERY_MS : QUIET_EVERY_MS;
 }

@@ -8,6 +8,8 @@ import type { Keys } from './keys.ts';
 import { runScript } from './scripts.ts';
 
 const EVERY_MS = 500;
+/** Where there is nobody for whom a gap would matter. */
+const REST_MS = 1000;
 const HOLD_MS = 1000;
 /** For a web that is behind: past its next contact, with the answers of that and of this one. It ends as soon as the web has caught up. */
 const HOLD_BEHIND_MS = 3000;
@@ -66,7 +68,8 @@ export class Pulse {
   readonly #clock: RedisClock;
   readonly #process = randomUUID();
   readonly #contacts: readonly Contact[];
-  #stop: (() => void) | null = null;
+  #pace: { everyMs: number; stop: () => void } | null = null;
+  #mayRest: () => boolean = () => false;
   readonly #onFault: (error: unknown) => void;
   readonly #onLost: ShardsListener[] = [];
   readonly #onBack: ShardsListener[] = [];
@@ -140,15 +143,35 @@ export class Pulse {
   }
 
   /** Begins the regular contact. */
+  /** It beats half as often while this says so, asked at every beat. */
+  restWhile(mayRest: () => boolean): void {
+    this.#mayRest = mayRest;
+  }
+
+  /** Ends a rest: there is somebody. */
+  wake(): void {
+    if (this.#pace?.everyMs === REST_MS) this.#keepPace(EVERY_MS);
+  }
+
+  #keepPace(everyMs: number): void {
+    if (this.#pace?.everyMs === everyMs) return;
+    this.#pace?.stop();
+    const tick = () => {
+      void this.beat();
+      this.#keepPace(this.#mayRest() ? REST_MS : EVERY_MS);
+    };
+    this.#pace = { everyMs, stop: every(everyMs, tick) };
+  }
+
   start(): void {
-    this.#stop ??= every(EVERY_MS, () => void this.beat());
+    this.#keepPace(EVERY_MS);
     void this.beat();
   }
 
   /** Ends the regular contact; resolves once none is on its way. */
   async stop(): Promise<void> {
-    this.#stop?.();
-    this.#stop = null;
+    this.#pace?.stop();
+    this.#pace = null;
     await Promise.all(this.#contacts.map((contact) => contact.beating));
   }
 

@@ -100,7 +100,7 @@ test('while a process is behind with its beats nobody is taken for silent, but w
   await pulse('x', 9000);
   const session = await overdue(5000);
   expect(await expire()).toMatchObject({ announced: null });
-  expect((await room.leftovers.find([shard], 10))[0]?.overdue).toEqual([]);
+  expect((await room.leftovers.find([shard], 10, 'a worker'))?.shards[0]?.overdue).toEqual([]);
   await store.close(session, 0, 0);
   expect(await expire()).toMatchObject({ announced: 'inactive', nextMs: null });
 });
@@ -134,7 +134,7 @@ test('who said goodbye while nothing could expire is seen to while expiry waits 
   expect(await expire(), 'nothing expires').toMatchObject({ announced: null });
   await redis.del(keys.hold(shard), keys.holds(shard));
   await pulse('x', 9000);
-  expect((await room.leftovers.find([shard], 10))[0]?.overdue).toEqual([userId]);
+  expect((await room.leftovers.find([shard], 10, 'a worker'))?.shards[0]?.overdue).toEqual([userId]);
   expect(await expire()).toMatchObject({ announced: 'inactive' });
 });
 
@@ -191,9 +191,9 @@ test('after a gap in the pulse nothing expires for a second; a first contact, an
   await pulse('x');
   expect(await redis.pttl(keys.hold(shard))).toBeGreaterThan(0);
   expect(await expire(), 'while the webs tell of their beats').toMatchObject({ announced: null });
-  expect((await room.leftovers.find([shard], 10))[0]?.overdue).toEqual([]);
+  expect((await room.leftovers.find([shard], 10, 'a worker'))?.shards[0]?.overdue).toEqual([]);
   await redis.del(keys.hold(shard));
-  expect((await room.leftovers.find([shard], 10))[0]?.overdue).toEqual([userId]);
+  expect((await room.leftovers.find([shard], 10, 'a worker'))?.shards[0]?.overdue).toEqual([userId]);
   expect(await expire()).toMatchObject({ announced: 'inactive', nextMs: null });
 });
 
@@ -216,16 +216,19 @@ test('a sweep names the overdue, a bounded number, and wakes each group that has
   const wakes = [keys.wake('deliver', shard), keys.wake('record', shard)];
   await overdue(10);
   await redis.zadd(keys.due(shard), 1, 'nobody');
-  expect((await leftovers.find([shard], 1))[0]?.overdue).toEqual(['nobody']);
+  expect((await leftovers.find([shard], 1, 'a worker'))?.shards[0]?.overdue).toEqual(['nobody']);
   await redis.del(...wakes);
-  expect((await leftovers.find([shard], 10))[0]).toMatchObject({
+  expect((await leftovers.find([shard], 10, 'a worker'))?.shards[0]).toMatchObject({
     overdue: ['nobody', userId],
     wakeDeliver: true,
     wakeRecord: true,
     unrecorded: false,
     choiceUnknown: false,
   });
-  expect((await leftovers.find([shard], 10))[0]).toMatchObject({ wakeDeliver: false, wakeRecord: false });
+  expect((await leftovers.find([shard], 10, 'a worker'))?.shards[0]).toMatchObject({
+    wakeDeliver: false,
+    wakeRecord: false,
+  });
   const { users } = await room.store.expire(shard, [{ userId: 'nobody', number: '' }]);
   expect(users).toEqual([{ userId: 'nobody', nextMs: null, announced: null, job: null }]);
   expect(await redis.zscore(keys.due(shard), 'nobody')).toBeNull();

@@ -30,7 +30,7 @@ export async function work(world: World): Promise<void> {
 }
 
 export async function sweep(world: World): Promise<void> {
-  const [{ overdue } = { overdue: [] }] = await world.leftovers.find([SHARD], 100);
+  const overdue = (await world.leftovers.find([SHARD], 100, 'a worker'))?.shards[0]?.overdue ?? [];
   const circumstances = world.circumstances;
   const expected = userIds.filter((userId) => {
     const person = world.person(userId);

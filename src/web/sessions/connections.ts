@@ -70,6 +70,7 @@ export class Connections {
     this.#stopLooking = every(lookEveryMs, () => this.#lookForSilent());
     const patienceMs = Math.max(config.ttlMs, LEAST_PATIENCE_MS);
     stores.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact), patienceMs);
+    stores.pulse.restWhile(() => this.#held.size === 0);
     stores.pulse.onBack((shards) => this.#onBack(shards));
     stores.pulse.onLost((shards) => void this.#onLost(shards));
   }
@@ -81,6 +82,7 @@ export class Connections {
 
   /** Opens a session for a new connection. Throws TOO_MANY_SESSIONS or UNAVAILABLE. */
   async open(request: ConnectionRequest): Promise<Connection> {
+    this.#stores.pulse.wake();
     const now = performance.now();
     this.#serial++;
     const connection: Connection = {
