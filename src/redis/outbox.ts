@@ -45,9 +45,9 @@ export class Outbox {
   }
 
   /**
-   * Of shards on one node: acknowledges what is `done` of each, and reads up to `count` more. `busy`: another drain holds the
-   * shard; `empty`: all is done and the lease is given back, or `kept` by who `stays`, until whose next look no script asks for a
-   * wake-up. What an earlier drain left unacknowledged comes first.
+   * Takes from shards on one node: acknowledges what is `done` of each, and reads up to `count` more. `busy`: another drain holds
+   * the shard; `empty`: all is done and the lease is given back, or `kept` by who `stays`, until whose next look no script asks
+   * for a wake-up. What an earlier drain left unacknowledged comes first.
    */
   async take(
     group: Group,
@@ -81,7 +81,7 @@ export class Outbox {
     await runScript(this.#redis, 'lease', [this.#keys.lease(group, shard)], [token, 0]);
   }
 
-  /** Whether an entry and all before it are recorded. */
+  /** Whether an entry of a shard's outbox, and all before it, are recorded. */
   async isRecorded(shard: number, id: string): Promise<boolean> {
     const [read, oldest] = await runScript(this.#redis, 'delivered', [this.#keys.outbox(shard)], ['record']);
     return compareIds(String(read), id) >= 0 && (!oldest || compareIds(String(oldest), id) > 0);
@@ -109,11 +109,15 @@ export class Outbox {
     }));
   }
 
-  /** Some users whose changes were dropped by the cap; their last seen has to be written from the cache. */
+  /**
+   * Some users of a shard, `count` at most, whose changes were dropped by the cap; their last seen has to be written
+   * from the cache.
+   */
   async unrecorded(shard: number, count: number): Promise<string[]> {
     return this.#redis.srandmember(this.#keys.unrecorded(shard), count);
   }
 
+  /** Notes that the last seen of users whose changes were dropped has been written. */
   async markRecorded(shard: number, userIds: string[]): Promise<void> {
     if (userIds.length > 0) await this.#redis.srem(this.#keys.unrecorded(shard), ...userIds);
   }

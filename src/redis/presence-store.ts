@@ -16,9 +16,9 @@ interface Touched {
 }
 
 /**
- * Who is here now. Every method (but `touch`) is one script call on one shard: it settles what is overdue first, does its own
- * work, and appends what follows to the shard's outbox in the same step. Callers owe the returned follow-up to the queues.
- * Errors are those of ioredis where Redis is away; nothing is half-done then.
+ * Says and changes who is here now. Every method (but `touch`) is one script call on one shard: it settles what is overdue first,
+ * does its own work, and appends what follows to the shard's outbox in the same step. Callers owe the returned follow-up to the
+ * queues. Errors are those of ioredis where Redis is away; nothing is half-done then.
  */
 export class PresenceStore {
   readonly #redis: RedisClient;
@@ -35,6 +35,7 @@ export class PresenceStore {
     this.#scripts = new PresenceScripts(redis, keys, clock, ttlMs, tracing);
   }
 
+  /** Opens or restores a session. `stored`: what PostgreSQL has of the user; null: ask it where the code is `stored`. */
   async open(
     request: OpenRequest,
     stored: Stored | null,
@@ -58,7 +59,7 @@ export class PresenceStore {
   }
 
   /**
-   * Beats of users who are all in one place, one of each connection at most. Returns those that need more by their number:
+   * Takes beats of users who are all in one place, one of each connection at most. Returns those that need more by their number:
    * `missing` (open again to restore), or ended.
    */
   async touch(beats: readonly Beat[]): Promise<Touched> {
@@ -94,7 +95,7 @@ export class PresenceStore {
     return { refused, followUps: await Promise.all(touched) };
   }
 
-  /** A goodbye. `late`: the session was not this connection's any more, and nothing happened. */
+  /** Says a goodbye of `ageMs` ago. `late`: the session was not this connection's any more, and nothing happened. */
   async close(
     session: { userId: string; sessionId: string; conn: string },
     ageMs: number,
@@ -129,8 +130,8 @@ export class PresenceStore {
   }
 
   /**
-   * The user's own choice. `expiresInMs` null: until further notice. PostgreSQL has to have the choice before;
-   * for `active` the store answers `clear` where an earlier choice has to be dropped there first (`cleared` says it was).
+   * Sets what the user chose. `expiresInMs` null: until further notice. PostgreSQL has to have the choice before; for `active`
+   * the store answers `clear` where an earlier choice has to be dropped there first (`cleared` says it was).
    */
   async setStatus(
     userId: string,
@@ -158,7 +159,7 @@ export class PresenceStore {
     };
   }
 
-  /** What others see beside the status. PostgreSQL has to have it before. `stored`: it has to be asked what else it knows. */
+  /** Sets what others see beside the status; PostgreSQL has to have it before. `stored`: ask it what else it knows. */
   async setDetail(
     userId: string,
     { detail, expiresInMs }: { detail: Detail; expiresInMs: number | null },
@@ -171,7 +172,7 @@ export class PresenceStore {
     return { code: reply[1] as 'ok' | 'stored', followUp };
   }
 
-  /** Signs out one session or (null) all; with `conn`, only where that connection holds it. False: no such session. */
+  /** Signs out one session or (null) all; with `conn`, only where that connection holds it. `found` false: there is none. */
   async logOut(userId: string, sessionId: string | null, conn = ''): Promise<SignedOut> {
     return this.#signOut(userId, [sessionId ?? '', conn, '', '']);
   }
@@ -212,7 +213,9 @@ export class PresenceStore {
     };
   }
 
-  /** What a viewer (null: one who sees everything) may know of users of one shard, and up to which outbox entry that is true. */
+  /**
+   * Reads what a viewer (null: one who sees everything) may know of users of a shard, and up to which outbox entry that is true.
+   */
   async snapshot(
     shard: number,
     userIds: string[],
@@ -226,10 +229,7 @@ export class PresenceStore {
     return { users: statusesIn(reply, 2, userIds), position: String(reply[1]), followUp };
   }
 
-  /**
-   * Reads what `snapshot` does, without the entry up to which it is true, and cheaper; no follow-up where nobody had to
-   * be settled.
-   */
+  /** Reads what `snapshot` does but for the entry, and cheaper; no follow-up where nobody had to be settled. */
   async readStatuses(
     shard: number,
     userIds: string[],
@@ -244,12 +244,6 @@ export class PresenceStore {
     return { users: users.map((user) => byId.get(user.userId) ?? user), followUp: settled.followUp };
   }
 
-  /** Whether the user is shown as inactive by choice, or may be for all that is known. */
-  async isHidden(userId: string): Promise<boolean> {
-    const [until, choiceUnknown] = await this.#redis.hmget(this.#keys.record(userId), 'h', 'p');
-    return until !== null || choiceUnknown !== null;
-  }
-
   /** Forgets the user here, tells watchers, and makes a worker erase them from PostgreSQL when it comes to `position`. */
   async erase(userId: string): Promise<{ position: string; followUp: FollowUp }> {
     const { reply, followUp } = await this.#scripts.run('erase', shardOf(userId), [userId]);
@@ -257,23 +251,23 @@ export class PresenceStore {
   }
 
   /**
-   * PostgreSQL has erased the user: drops what was made of them since `erase`. `isRecording`: what is in the outbox by now is not to
-   * be recorded, which `Outbox.take` says from now on. Returns the moment at which nobody was here by that id (ms of Redis's
-   * clock); null: they are here again.
+   * Drops what was made of a user since `erase`, once PostgreSQL has erased them. `isRecording`: what is in the outbox by now is
+   * not to be recorded, which `Outbox.take` says from now on. Returns the moment at which nobody was here by that id (ms of
+   * Redis's clock); null: they are here again.
    */
   async dropTraces(userId: string, { isRecording }: { isRecording: boolean }): Promise<number | null> {
     const { reply } = await this.#scripts.run('drop-traces', shardOf(userId), [userId, isRecording ? 1 : 0]);
     return Number(reply[1]) || null;
   }
 
-  /** One user's record, settled; null where there is none. `now` is Redis's time. */
+  /** Reads one user's record, settled; null where there is none. `now` is Redis's time (ms). */
   async inspect(userId: string): Promise<{ now: number; record: UserRecord | null; followUp: FollowUp }> {
     const { reply, followUp } = await this.#scripts.run('inspect', shardOf(userId), [userId]);
     const flat = reply.slice(2).map(String);
     return { now: Number(reply[1]), record: flat.length > 0 ? parseRecord(flat) : null, followUp };
   }
 
-  /** Tells users of one shard what PostgreSQL knows: those made without it, and those Redis lost while they were active. */
+  /** Tells Redis what PostgreSQL has of users of a shard: those made without it, and those it lost while they were active. */
   async adopt(shard: number, users: { userId: string; stored: StoredUser }[]): Promise<FollowUp> {
     const args = users.flatMap(({ userId, stored }) => [userId, storedArgument(stored)]);
     const { reply, followUp } = await this.#scripts.run('adopt', shard, args);

@@ -16,6 +16,12 @@ export class RecordFields {
     return (await this.#redis.exists(this.#keys.record(userId))) === 1;
   }
 
+  /** Whether the user is shown as inactive by choice, or may be for all that is known. */
+  async isHidden(userId: string): Promise<boolean> {
+    const [until, choiceUnknown] = await this.#redis.hmget(this.#keys.record(userId), 'h', 'p');
+    return until !== null || choiceUnknown !== null;
+  }
+
   /** The cached last seen (ISO) of users, null where there is none. */
   async lastSeen(userIds: string[]): Promise<(string | null)[]> {
     const byGroup = Map.groupBy(userIds, (userId) => this.#keys.slotGroupOf(shardOf(userId)));

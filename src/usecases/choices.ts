@@ -48,8 +48,8 @@ export class Choices {
   }
 
   async #hideAgain(userId: string): Promise<FollowUp[]> {
-    const { store, db } = this.#stores;
-    if (await store.isHidden(userId)) return [];
+    const { store, records, db } = this.#stores;
+    if (await records.isHidden(userId)) return [];
     // Asked only now: the user may have ended it a moment ago, which PostgreSQL hears of first.
     const hidden = (await loadStoredUsers(db, [userId])).get(userId)?.hidden;
     if (!hidden || (hidden.remainingMs !== null && hidden.remainingMs <= 0)) return [];

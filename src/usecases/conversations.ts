@@ -80,7 +80,7 @@ export class Conversations {
   async start(indicator: Indicator): Promise<void> {
     await orUnavailable(async () => {
       // Who appears inactive is not seen typing either.
-      if (await this.#stores.store.isHidden(indicator.userId)) return;
+      if (await this.#stores.records.isHidden(indicator.userId)) return;
       this.#people.followUps.add(await this.#stores.indicators.start(indicator));
     });
   }
