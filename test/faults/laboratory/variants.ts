@@ -39,7 +39,7 @@ export const VARIANTS: Variant[] = [
   {
     name: 'sweep off',
     file: 'workers/sweep.ts',
-    find: 'this.#timer ??= setInterval(() => this.#tick(), EVERY_MS);\n    this.#tick();',
+    find: 'this.#stop ??= every(EVERY_MS, () => this.#tick());\n    this.#tick();',
     replace: '',
     scene: scenes.jobsLost,
     caughtAs: 'ghost',
@@ -63,9 +63,9 @@ export const VARIANTS: Variant[] = [
   {
     name: 'ack before write',
     file: 'src/redis/lua/take-changes.lua',
-    find: "if #entries > 0 then return { 'entries',",
+    find: 'local entries = found[outboxKey]',
     replace:
-      "for _, entry in ipairs(entries) do redis.call('XACK', outbox, group, entry[1]) end\nif #entries > 0 then return { 'entries',",
+      "local entries = found[outboxKey]\nfor _, entry in ipairs(entries or {}) do redis.call('XACK', outboxKey, group, entry[1]) end",
     scene: scenes.leavesWithoutPostgres,
     caughtAs: 'history',
   },
