@@ -6,7 +6,7 @@
  * A person has sessions: one per device, or per connection where the client named no device. A session has a deadline, a
  * TTL after it was last heard of, and is gone when that has passed. A person with a session is active, unless they chose to
  * appear inactive. What was told last is remembered, so that every change is told once and whoever comes after a deadline
- * tells first what it means (`settle`), before doing anything else.
+ * tells first what it means (`settle`), before doing anything else. Functions have the names that they have in the scripts.
  *
  * All times are milliseconds of one clock.
  *
@@ -119,7 +119,7 @@ export function stranger(userId: string, lastSeen: number | null = null): Person
 }
 
 /** Somebody whom this store had not heard of, or whose choice was unknown, with what PostgreSQL remembers of them. */
-export function recall(before: Person, stored: StoredUser | 'away', now: number): Person {
+export function applyStored(before: Person, stored: StoredUser | 'away', now: number): Person {
   if (stored === 'away') return { ...before, appearInactive: 'unknown' };
   const person: Person = { ...before, appearInactive: 'no', heardMeanwhile: null };
   if (stored.hidden !== null && !before.loggedOut) {
@@ -159,7 +159,7 @@ export function lastDeadline({ sessions }: Person, ttlMs: number): number | null
 }
 
 /** When somebody has to look at the person even if nothing happens; null: never. */
-export function nextLook(person: Person, { now, ttlMs }: Circumstances): number | null {
+export function nextDue(person: Person, { now, ttlMs }: Circumstances): number | null {
   const deadline = lastDeadline(person, ttlMs) ?? (person.told === 'active' ? now : null);
   const { detail, appearInactive } = person;
   // A choice that ends shows who is here, and what they say of themselves.
@@ -247,7 +247,7 @@ function isSame(a: Detail, b: Detail | null): boolean {
 const END: Record<Standing, Cause> = { live: 'timeout', posted: 'timeout', grace: 'disconnect', handover: 'handover' };
 
 /** What the time that has passed means: choices that are over, sessions that are gone. Everything begins with it. */
-export function settleFirst(turn: Turn): void {
+export function settle(turn: Turn): void {
   const { person, now, ttlMs, held } = turn;
   if (held) return;
   const choice = person.appearInactive;
@@ -280,8 +280,8 @@ export function isRefused({ person, now }: Turn, conn: string): boolean {
 }
 
 /** Looks at somebody whose time may have come. */
-export function settle(person: Person, circumstances: Circumstances): Outcome {
+export function expire(person: Person, circumstances: Circumstances): Outcome {
   const turn = begin(person, circumstances);
-  settleFirst(turn);
+  settle(turn);
   return finish(turn, 'ok');
 }

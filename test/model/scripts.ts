@@ -3,6 +3,7 @@ import { canReturn, countsForLimit, isLive, NO_CONNECTION, type Session } from '
 import { freshest } from '../../src/presence/status.ts';
 import {
   announce,
+  applyStored,
   begin,
   type Circumstances,
   type CloseReason,
@@ -13,9 +14,8 @@ import {
   isRefused,
   type Outcome,
   type Person,
-  recall,
   refuse,
-  settleFirst,
+  settle,
   statusOf,
   type Turn,
   tell,
@@ -53,7 +53,7 @@ export function open(
   circumstances: Circumstances,
 ): Outcome<'ok' | 'full' | 'stale' | CloseReason> {
   const turn = begin(before, circumstances);
-  settleFirst(turn);
+  settle(turn);
   const { person, now } = turn;
   const { sessionId, conn, kind, name, state } = hello;
   const previous = find(person, sessionId);
@@ -100,7 +100,7 @@ export function touch(
   const { person, now } = turn;
   // A session that is overdue simply goes on where another one kept the user active: nothing was told of it.
   const active = person.told === 'active' && statusOf(person) === 'active' && isInTime(person, circumstances);
-  if (!active || find(person, beat.sessionId)?.conn !== beat.conn) settleFirst(turn);
+  if (!active || find(person, beat.sessionId)?.conn !== beat.conn) settle(turn);
   const session = find(person, beat.sessionId);
   if (session && session.conn !== beat.conn) return finish(turn, 'replaced');
   if (isRefused(turn, beat.conn)) return finish(turn, 'logout');
@@ -122,7 +122,7 @@ export function close(
   circumstances: Circumstances,
 ): Outcome<'ok' | 'late'> {
   const turn = begin(before, circumstances);
-  settleFirst(turn);
+  settle(turn);
   const { person, now } = turn;
   const session = find(person, goodbye.sessionId);
   refuse(turn, goodbye.conn);
@@ -150,7 +150,7 @@ export function handOver(
   circumstances: Circumstances,
 ): Outcome {
   const turn = begin(before, circumstances);
-  settleFirst(turn);
+  settle(turn);
   const { person, now, ttlMs } = turn;
   const leaving = person.sessions
     .filter(({ sessionId, conn }) => given.speakers.some((one) => one.sessionId === sessionId && one.conn === conn))
@@ -176,7 +176,7 @@ export function handOver(
 /** The user chooses to appear inactive, whatever their connections do. What others know ends with this moment. */
 export function chooseInactive(before: Person, forMs: number | null, circumstances: Circumstances): Outcome {
   const turn = begin(before, circumstances);
-  settleFirst(turn);
+  settle(turn);
   const { person, now } = turn;
   const earlier = person.appearInactive;
   if (person.sessions.length > 0) heard(person, now);
@@ -192,7 +192,7 @@ export function chooseInactive(before: Person, forMs: number | null, circumstanc
  */
 export function chooseActive(before: Person, cleared: boolean, circumstances: Circumstances): Outcome<'ok' | 'clear'> {
   const turn = begin(before, circumstances);
-  settleFirst(turn);
+  settle(turn);
   const { person, now } = turn;
   const appearedInactive = person.appearInactive !== 'no';
   if (appearedInactive && !cleared) {
@@ -215,7 +215,7 @@ export function setDetail(
   circumstances: Circumstances,
 ): Outcome {
   const turn = begin(before, circumstances);
-  settleFirst(turn);
+  settle(turn);
   const { person, now } = turn;
   const isNothing = Object.keys(shown).length === 0;
   person.detail = isNothing ? null : { shown, until: forMs === null ? null : now + forMs };
@@ -229,7 +229,7 @@ export function setDetail(
  */
 export function changePrivacy(before: Person, circumstances: Circumstances): Outcome {
   const turn = begin(before, circumstances);
-  settleFirst(turn);
+  settle(turn);
   const { person } = turn;
   tell(turn, { active: 'connect', inactive: person.end ?? 'timeout' });
   if (person.appearInactive === 'unknown') return finish(turn, 'ok');
@@ -245,7 +245,7 @@ export function logOut(
   circumstances: Circumstances,
 ): Outcome<'ok' | 'missing'> {
   const turn = begin(before, circumstances);
-  settleFirst(turn);
+  settle(turn);
   const { person, now } = turn;
   const ending = person.sessions.filter(({ sessionId, conn }) => {
     return which.sessionId === null || (sessionId === which.sessionId && (which.conn === null || conn === which.conn));
@@ -271,8 +271,8 @@ export function logOut(
 
 /** PostgreSQL answers, for somebody who came while it was away, or who was active when the store was lost. */
 export function adopt(before: Person, stored: StoredUser, circumstances: Circumstances): Outcome {
-  const turn = begin(recall(before, stored, circumstances.now), circumstances);
-  settleFirst(turn);
+  const turn = begin(applyStored(before, stored, circumstances.now), circumstances);
+  settle(turn);
   tell(turn, { active: 'connect', inactive: 'timeout' });
   return finish(turn, 'ok');
 }

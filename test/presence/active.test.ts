@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { nextLook, statusOf } from '../model/person.ts';
+import { nextDue, statusOf } from '../model/person.ts';
 import { Ann, moment, TTL } from './people.ts';
 
 test('the first session makes a user active, and that is told once', () => {
@@ -109,12 +109,12 @@ test('somebody looks at an active user at the latest deadline, and at once after
   const ann = new Ann();
   ann.opens('1');
   ann.at(10_000).opens('2');
-  expect(nextLook(ann.person, ann.when)).toBe(moment(10_000 + TTL));
+  expect(nextDue(ann.person, ann.when)).toBe(moment(10_000 + TTL));
   ann.at(20_000).closes('2');
-  expect(nextLook(ann.person, ann.when)).toBe(moment(TTL));
+  expect(nextDue(ann.person, ann.when)).toBe(moment(TTL));
   ann.closes('1');
   expect(statusOf(ann.person)).toBe('inactive');
-  expect(nextLook(ann.person, ann.when)).toBe(moment(20_000));
+  expect(nextDue(ann.person, ann.when)).toBe(moment(20_000));
   ann.settles();
-  expect(nextLook(ann.person, ann.when)).toBeNull();
+  expect(nextDue(ann.person, ann.when)).toBeNull();
 });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Detail, StoredUser } from '../../src/presence/change.ts';
-import { nextLook, recall, stranger } from '../model/person.ts';
+import { applyStored, nextDue, stranger } from '../model/person.ts';
 import { adopt, chooseActive, logOut, setDetail } from '../model/scripts.ts';
 import { Ann, moment, TTL } from './people.ts';
 
@@ -67,7 +67,7 @@ test('a logout ends appearing inactive', () => {
 });
 
 test('nobody is shown while it is unknown whether they chose not to be', () => {
-  const ann = new Ann(recall(stranger('ann'), 'away', moment(0)));
+  const ann = new Ann(applyStored(stranger('ann'), 'away', moment(0)));
   expect(ann.opens('1')).toMatchObject({ code: 'ok', told: [] });
   expect(ann.at(1000).does((person, when) => adopt(person, nothing, when)).told).toEqual(['active: connect']);
   expect(ann.lastSeen).toBe(0);
@@ -75,7 +75,7 @@ test('nobody is shown while it is unknown whether they chose not to be', () => {
 
 test('who came and left while it was unknown was seen after all, or was not, as they chose', () => {
   const visit = () => {
-    const ann = new Ann(recall(stranger('ann'), 'away', moment(0)));
+    const ann = new Ann(applyStored(stranger('ann'), 'away', moment(0)));
     ann.opens('1');
     ann.at(1000).closes('1');
     return ann.at(2000);
@@ -89,7 +89,7 @@ test('who came and left while it was unknown was seen after all, or was not, as 
 });
 
 test('a logout while the choice is unknown ends it, whatever it was', () => {
-  const ann = new Ann(recall(stranger('ann'), 'away', moment(0)));
+  const ann = new Ann(applyStored(stranger('ann'), 'away', moment(0)));
   ann.opens('1');
   ann.does((person, when) => logOut(person, { sessionId: null, conn: null }, when));
   ann.does((person, when) => adopt(person, { ...nothing, hidden: { remainingMs: null } }, when));
@@ -105,7 +105,7 @@ test('who was there all along when the store was lost is restored and does not c
     detail: null,
     privacyRevision: 0,
   };
-  const ann = new Ann(recall(stranger('ann'), stored, moment(0)));
+  const ann = new Ann(applyStored(stranger('ann'), stored, moment(0)));
   const { told, changes } = ann.opens('1', { mode: 'restore' });
   expect(told).toEqual(['active: restored']);
   expect(changes[0]?.version).toBeGreaterThan(stored.version);
@@ -134,7 +134,7 @@ test('who had chosen to appear inactive is told inactive for that reason after a
     detail: null,
     privacyRevision: 0,
   };
-  const ann = new Ann(recall(stranger('ann'), stored, moment(0)));
+  const ann = new Ann(applyStored(stranger('ann'), stored, moment(0)));
   expect(ann.opens('1').told).toEqual(['inactive: manual']);
 });
 
@@ -159,10 +159,10 @@ test('a detail ends by itself, also of somebody who is away', () => {
   say(ann, { emoji: '☕' }, 5000);
   ann.closes('1');
   ann.settles();
-  expect(nextLook(ann.person, ann.when)).toBe(moment(5000));
+  expect(nextDue(ann.person, ann.when)).toBe(moment(5000));
   expect(ann.at(4999).settles().told).toEqual([]);
   expect(ann.at(5000).settles().changes).toMatchObject([{ status: 'inactive', detail: {}, lastSeen: moment(0) }]);
-  expect(nextLook(ann.person, ann.when)).toBeNull();
+  expect(nextDue(ann.person, ann.when)).toBeNull();
 });
 
 test('who appears inactive says nothing to others, and is heard when that is over, here or away', () => {

@@ -1,4 +1,4 @@
-import { type Circumstances, type Outcome, type Person, settle, stranger } from '../model/person.ts';
+import { type Circumstances, expire, type Outcome, type Person, stranger } from '../model/person.ts';
 import { chooseInactive, close, type Hello, handOver, open, touch } from '../model/scripts.ts';
 
 export const TTL = 60_000;
@@ -62,7 +62,7 @@ export class Ann {
   }
 
   settles() {
-    return this.does(settle);
+    return this.does(expire);
   }
 
   get lastSeen(): number | null {

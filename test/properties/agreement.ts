@@ -4,14 +4,7 @@ import type { Keys } from '../../src/redis/keys.ts';
 import type { Outbox } from '../../src/redis/outbox.ts';
 import type { OutboxEntry } from '../../src/redis/outbox-entry.ts';
 import { parseRecord } from '../../src/redis/record.ts';
-import {
-  type Circumstances,
-  type CloseReason,
-  lastDeadline,
-  nextLook,
-  type Person,
-  statusOf,
-} from '../model/person.ts';
+import { type Circumstances, type CloseReason, lastDeadline, nextDue, type Person, statusOf } from '../model/person.ts';
 import type { ModelTime } from './model-time.ts';
 
 /** What the rules say has to be in Redis. */
@@ -176,7 +169,7 @@ function countAgrees([due, apartDue, apartActive]: boolean[], active: boolean): 
 
 /** Nobody is active without a moment at which somebody looks again. */
 function dueAgrees(person: Person, due: number | null, circumstances: Circumstances): void {
-  const at = nextLook(person, circumstances);
+  const at = nextDue(person, circumstances);
   if (at === null || due === null) {
     expect(due, 'due').toBe(at);
   } else if (person.sessions.length === 0) {

@@ -1,6 +1,6 @@
 import { expect } from 'vitest';
 import type { Change } from '../../src/presence/change.ts';
-import { detailOf, nextLook, settle, stranger } from '../model/person.ts';
+import { detailOf, expire, nextDue, stranger } from '../model/person.ts';
 import { adopt } from '../model/scripts.ts';
 import { SHARD, userIds, type World } from './world.ts';
 
@@ -12,7 +12,7 @@ export async function look(world: World, users: string[]): Promise<void> {
     users.map((userId) => ({ userId, number: '' })),
   );
   world.owe(looked.followUp);
-  expect(looked.users).toMatchObject(users.map((userId) => world.settle(userId)));
+  expect(looked.users).toMatchObject(users.map((userId) => world.expire(userId)));
 }
 
 /** The timeout jobs that are due, each as workers/timeouts.ts does it. */
@@ -22,7 +22,7 @@ export async function work(world: World): Promise<void> {
     const { users, followUp } = await world.store.expire(SHARD, [job]);
     world.owe(followUp);
     const [user] = users;
-    expect(user).toMatchObject(world.settle(job.userId));
+    expect(user).toMatchObject(world.expire(job.userId));
     if (user?.nextMs != null && job.number !== '' && user.job === job.number) {
       world.jobs.push({ ...job, at: world.now + user.nextMs });
     }
@@ -34,7 +34,7 @@ export async function sweep(world: World): Promise<void> {
   const circumstances = world.circumstances;
   const expected = userIds.filter((userId) => {
     const person = world.person(userId);
-    const at = person && !circumstances.held ? nextLook(person, circumstances) : null;
+    const at = person && !circumstances.held ? nextDue(person, circumstances) : null;
     return at !== null && at <= circumstances.now;
   });
   // A beat is taken to be as fresh as a second allows, so the index may be that much behind.
@@ -51,7 +51,7 @@ export async function snapshot(world: World): Promise<void> {
   world.expected.position = position;
   for (const [n, userId] of userIds.entries()) {
     const before = world.person(userId);
-    const settled = before && settle(before, world.circumstances);
+    const settled = before && expire(before, world.circumstances);
     // What others cannot see may wait.
     const { detail, appearInactive } = settled?.person ?? {};
     const differs = before?.appearInactive !== appearInactive || before?.detail !== detail;
@@ -77,7 +77,7 @@ export async function snapshot(world: World): Promise<void> {
 export async function inspect(world: World, userId: string): Promise<void> {
   const { now, record, followUp } = await world.store.inspect(userId);
   world.owe(followUp);
-  world.settle(userId);
+  world.expire(userId);
   expect(now).toBe(world.now);
   const ids = (sessions: { sessionId: string }[] | undefined) => sessions?.map(({ sessionId }) => sessionId).sort();
   expect(ids(record?.sessions)).toEqual(ids(world.person(userId)?.sessions));

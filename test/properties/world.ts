@@ -7,7 +7,15 @@ import { PresenceStore } from '../../src/redis/presence-store.ts';
 import { PrivacyCache } from '../../src/redis/privacy-cache.ts';
 import { runScript } from '../../src/redis/scripts.ts';
 import { NO_TRACING } from '../../src/telemetry/tracing.ts';
-import { type Circumstances, nextLook, type Outcome, type Person, recall, settle, stranger } from '../model/person.ts';
+import {
+  applyStored,
+  type Circumstances,
+  expire,
+  nextDue,
+  type Outcome,
+  type Person,
+  stranger,
+} from '../model/person.ts';
 import { agree, type Expected } from './agreement.ts';
 import { LateClock, type ModelTime } from './model-time.ts';
 import { TTL_MS, USERS } from './steps.ts';
@@ -129,13 +137,13 @@ export class World {
   remembered(userId: string, away = false): Person {
     const person = this.person(userId) ?? stranger(userId, this.expected.cached.get(userId));
     return this.isUnknown(userId)
-      ? recall(person, away ? 'away' : this.stored.stored(userId, this.now), this.now)
+      ? applyStored(person, away ? 'away' : this.stored.stored(userId, this.now), this.now)
       : person;
   }
 
   /** Takes an outcome over: it is what the scripts have to have done. */
   follow<Code extends string>({ person, code, changes, closed }: Outcome<Code>): Code {
-    const at = nextLook(person, this.circumstances);
+    const at = nextDue(person, this.circumstances);
     const wasHidden = typeof this.person(person.userId)?.appearInactive === 'object';
     // A deadline that was set while another end came first has no job of its own: it is left to the sweep.
     if (wasHidden && person.appearInactive === 'no' && at !== null) this.leaveToSweep(person.userId, at);
@@ -146,13 +154,13 @@ export class World {
     return code;
   }
 
-  settle(userId: string): { userId: string; nextMs: number | null; announced: string | null } {
+  expire(userId: string): { userId: string; nextMs: number | null; announced: string | null } {
     const person = this.person(userId);
     if (!person) return { userId, nextMs: null, announced: null };
     const circumstances = this.circumstances;
-    const outcome = settle(person, circumstances);
+    const outcome = expire(person, circumstances);
     this.follow(outcome);
-    const at = nextLook(outcome.person, circumstances);
+    const at = nextDue(outcome.person, circumstances);
     const sleepMs = isHeld(outcome.person) ? SLEEP_MS : 0;
     const nextMs = at === null ? null : Math.max(at - circumstances.now, sleepMs, circumstances.held ? HOLD_MS : 0);
     return { userId, nextMs, announced: outcome.changes.at(-1)?.status ?? null };
@@ -199,7 +207,7 @@ export class World {
       if (expired.includes(this.keys.signedOut(userId))) this.signedOut.delete(userId);
       if (!expired.includes(this.keys.record(userId))) continue;
       const person = this.person(userId);
-      expect(person && nextLook(person, this.circumstances), 'who is here is not dropped').toBeNull();
+      expect(person && nextDue(person, this.circumstances), 'who is here is not dropped').toBeNull();
       this.expected.people.set(userId, null);
       this.expected.forgotten.delete(userId);
       // From now on it is PostgreSQL that knows, perhaps not yet.
@@ -276,7 +284,7 @@ export class World {
   /** Whenever somebody's time comes a job is there for it, without the sweep. */
   #isLookedAfter(userId: string, circumstances: Circumstances): void {
     const person = this.person(userId);
-    const at = person && nextLook(person, circumstances);
+    const at = person && nextDue(person, circumstances);
     if (at === null) return;
     // Who is overdue while nothing may expire is left to the sweep.
     if (circumstances.held && at <= this.now) this.leaveToSweep(userId, this.now + HOLD_MS);

@@ -11,7 +11,7 @@ for n = 5, #ARGV, 2 do
   if u.fresh or u.choiceUnknown then
     applyStored(u, stored)
     settle(u)
-    edge(u, next(u.sessions) and 'connect' or 'timeout')
+    tell(u, next(u.sessions) and 'connect' or 'timeout')
     local job = next(u.sessions) and armJob(u) or ''
     local at = save(u)
     if job ~= '' and at then
@@ -28,8 +28,8 @@ for n = 5, #ARGV, 2 do
       settle(u)
       -- Others were told something else, which only they and PostgreSQL remember.
       local same = u.version ~= stored.version or u.announced == (stored.active or false)
-      if not same and u.announced then tell(u, 'restored')
-      elseif not same then announce(u, false, u.hiddenUntil and 'manual' or 'timeout') end
+      if not same and u.announced then announce(u, 'restored')
+      elseif not same then announceStatus(u, false, u.hiddenUntil and 'manual' or 'timeout') end
     end
     if later or newer then save(u) end
     redis.call('SREM', choiceUnknownKey, u.id)

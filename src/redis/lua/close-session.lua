@@ -8,14 +8,14 @@ local u = load(userId)
 if not u then return { 0, 'late', 0, 0 } end
 settle(u)
 local s = u.sessions[sid]
-bury(u, conn)
+refuse(u, conn)
 if not s or s.conn ~= conn then
   save(u)
   return wake({ 0, 'late', 0, 0 })
 end
 local moment = now - age - lateness
 if moment > s.beat then s.beat = moment end
-seen(u, s.beat)
+heard(u, s.beat)
 if grace > 0 then
   s.conn, s.standing, s.deadline = NOBODY, 'g', moment + grace
   u.dirty[sid] = true

@@ -10,8 +10,8 @@ for _, s in pairs(u.sessions) do
   if s.conn ~= NOBODY then conns[#conns + 1] = s.conn end
 end
 tellClosed(u, conns, 'logout')
-for conn in pairs(u.tombs) do conns[#conns + 1] = conn end
-refuseFromNow(conns)
+for conn in pairs(u.refused) do conns[#conns + 1] = conn end
+refuseWithoutRecord(conns)
 
 -- Who could see them is told; what is still on its way from before is for nobody any more.
 local visibility, lastSeen = closeToAll(userId, u.fresh and NO_RECORD or u.mark)

@@ -21,10 +21,10 @@ end
 
 local function giveUp(u, sid)
   local s = u.sessions[sid]
-  bury(u, s.conn)
+  refuse(u, s.conn)
   s.conn, s.standing, s.beat, s.deadline = NOBODY, 'h', now, now + handover
   u.dirty[sid] = true
-  seen(u, now)
+  heard(u, now)
   local heir = string.sub(sid, 1, 1) ~= 'd' and freshestLive(u)
   if not heir then return end
   dropSession(u, sid)

@@ -45,14 +45,14 @@ local function appendChange(kind, u, version, cause, since, more)
     'version', whole(version), 'cause', cause, 'since', since, 'more', more and '{' .. more .. '}' or '')
 end
 
--- Makes the next version and tells it: the change and its announcement are one step. `before` (JSON): of a change of privacy.
-local function tell(u, cause, since, before)
+-- Announces a change with the next version of the user: both are one step. `before` (JSON): of a change of privacy.
+local function announce(u, cause, since, before)
   u.version = math.max(now, u.version + 1)
   -- Not everybody may see it: who may is looked up where it is told.
   local kind = (u.mark ~= '0' or before) and 'restricted' or 'change'
   local more = before and withMore(nil, 'before', before)
   if u.claims then more = withMore(more, 'claims', u.claims) end
-  local detail = detailShown(u)
+  local detail = detailOf(u)
   if detail ~= u.toldDetail then more = withMore(more, 'detail', detail == '' and '{}' or detail) end
   if u.falselyAway then more = withMore(more, 'falselyAway', '"' .. u.falselyAway .. '"') end
   if u.endedAt and not u.announced and endedBy[cause] then since = whole(u.endedAt) end
@@ -66,7 +66,7 @@ local function sameDevice(a, b)
   return a and b and (a == b or (string.sub(a, 1, 1) == 'a' and string.sub(b, 1, 1) == 'a'))
 end
 
-local function announce(u, active, cause, sid)
+local function announceStatus(u, active, cause, sid)
   -- Told away and back on the same device at once: a flicker, for the operator's count.
   if active and u.since and now - u.since <= FLICKER and endedBy[u.cause] and sameDevice(sid, u.causeSession) then
     u.falselyAway = u.cause
@@ -74,9 +74,9 @@ local function announce(u, active, cause, sid)
   u.announced = active
   u.cause, u.causeSession, u.since = cause, sid or u.endedSession or '', now
   u.endedCause, u.endedSession = nil, nil
-  if active then tell(u, cause, u.before and whole(u.before) or 'never')
+  if active then announce(u, cause, u.before and whole(u.before) or 'never')
   else
     u.before = u.lastSeen
-    tell(u, cause)
+    announce(u, cause)
   end
 end

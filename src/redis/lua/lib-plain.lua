@@ -4,7 +4,7 @@
 
 -- By shard: when the users have to be looked at next, and when they were last seen; until when they are active where that
 -- is not the same as the first. Written in one go.
-local moved, heard, apart = {}, {}, {}
+local moved, heardAt, apart = {}, {}, {}
 -- Whole numbers are handed to commands as they are: unlike `..`, that keeps all their digits.
 local expires = now + ttl
 
@@ -39,7 +39,7 @@ local function writeTaken()
   for n, beat in ipairs(taken) do
     local shard, id, key, field, at, heardBefore, detailUntil = unpack(beat, 1, 7)
     local text = iso(at)
-    local lists = heard[shard]
+    local lists = heardAt[shard]
     local latest = lists and lists[id] and iso(lists[id]) or before[n]
     if latest and latest > text then
       -- Something was heard later: of another session, or of this one by a beat that overtook this; or by a clock that was set
@@ -48,7 +48,7 @@ local function writeTaken()
     else
       after[#after + 1] = lastSeenKeys[n]
       after[#after + 1] = text
-      note(heard, shard, id, at)
+      note(heardAt, shard, id, at)
     end
     redis.call('HSET', key, field, at)
     local dueAt = expires
@@ -64,7 +64,7 @@ end
 
 -- Somebody of whom more was written since `writeTaken`.
 local function unmarkPlain(shard, id)
-  for _, lists in ipairs({ moved, heard, apart }) do
+  for _, lists in ipairs({ moved, heardAt, apart }) do
     if lists[shard] then lists[shard][id] = nil end
   end
 end
@@ -79,7 +79,7 @@ local function writePlain(shard, dueSet, seenSet, apartDueSet, apartActiveSet)
     for n = 1, #flat, 2000 do redis.call('ZADD', key, unpack(flat, n, math.min(n + 1999, #flat))) end
   end
   write(dueSet, moved[shard])
-  write(seenSet, heard[shard])
+  write(seenSet, heardAt[shard])
   write(apartDueSet, apart[shard])
   write(apartActiveSet, apart[shard], expires)
 end

@@ -102,13 +102,13 @@ end
 
 local function newUser(id)
   -- `known`: the record as it was read.
-  return { id = id, key = recordKey(id), version = 0, announced = false, sessions = {}, tombs = {}, dirty = {}, gone = {},
+  return { id = id, key = recordKey(id), version = 0, announced = false, sessions = {}, refused = {}, dirty = {}, gone = {},
     toldDetail = '', fresh = true, known = {}, mark = '0' }
 end
 
 -- A sign of life others may know of; while the user appears inactive they may not.
-local function seen(u, moment)
-  if u.choiceUnknown then u.meanwhile = math.max(moment, u.meanwhile or 0)
+local function heard(u, moment)
+  if u.choiceUnknown then u.heardMeanwhile = math.max(moment, u.heardMeanwhile or 0)
   elseif not u.hiddenUntil and (not u.lastSeen or moment > u.lastSeen) then u.lastSeen = moment end
 end
 
@@ -126,7 +126,7 @@ local function load(id)
       local kind, name = string.byte(field), string.sub(field, 3)
       if kind == 115 then u.sessions[name] = unpackSession(value)
       elseif kind == 98 then beats[name] = tonumber(value)
-      else u.tombs[name] = tonumber(value)
+      else u.refused[name] = tonumber(value)
       end
     end
   end
@@ -139,12 +139,12 @@ local function load(id)
   u.detailUntil = tonumber(known.x)
   u.toldDetail = known.k or ''
   u.choiceUnknown = known.p and true
-  u.meanwhile = tonumber(known.q)
+  u.heardMeanwhile = tonumber(known.q)
   u.job = known.j
   u.cause = known.c
   u.causeSession = known.i
   u.since = tonumber(known.w)
-  u.forgotten = known.f and true
+  u.tracesGone = known.f and true
   u.mark = known.r or UNMARKED
   readBudget(u)
   -- Counted by a clock that was set back since, it would hold back what is to be told for as long.
@@ -163,7 +163,7 @@ local function load(id)
     if s.deadline and s.deadline > now + ttl then
       s.deadline, u.dirty[sid] = now + ttl, true
     end
-    seen(u, s.beat)
+    heard(u, s.beat)
   end
   return u
 end
@@ -172,7 +172,7 @@ local function putSession(u, sid, s)
   u.sessions[sid] = s
   u.dirty[sid] = true
   u.gone[sid] = nil
-  u.forgotten = nil
+  u.tracesGone = nil
 end
 
 local function dropSession(u, sid)
@@ -182,19 +182,19 @@ local function dropSession(u, sid)
 end
 
 -- Refuses a connection from now on: what it still sends comes too late. Two TTLs outlive every late command.
-local function bury(u, conn)
-  if conn ~= NOBODY then u.tombs[conn] = now + 2 * ttl; u.tombsChanged = true end
+local function refuse(u, conn)
+  if conn ~= NOBODY then u.refused[conn] = now + 2 * ttl; u.refusedChanged = true end
 end
 
 -- The same for connections that no record speaks of.
-local function refuseFromNow(conns)
+local function refuseWithoutRecord(conns)
   redis.call('ZREMRANGEBYSCORE', erasedKey, '-inf', whole(now))
   for _, conn in ipairs(conns) do redis.call('ZADD', erasedKey, whole(now + 2 * ttl), conn) end
   redis.call('PEXPIRE', erasedKey, whole(2 * ttl))
 end
 
-local function isBuried(u, conn)
-  return (u.tombs[conn] or 0) > now
+local function isRefused(u, conn)
+  return (u.refused[conn] or 0) > now
 end
 
 local function isVisible(u)
@@ -202,6 +202,6 @@ local function isVisible(u)
 end
 
 -- The detail that others may know, '' for nothing.
-local function detailShown(u)
+local function detailOf(u)
   return not u.hiddenUntil and not u.choiceUnknown and u.detail or ''
 end

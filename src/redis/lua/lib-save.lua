@@ -52,7 +52,7 @@ local function save(u)
     if value then set[#set + 1] = name; set[#set + 1] = value else del[#del + 1] = name end
     known[name] = value
   end
-  local lastSeen, wasForgotten = u.lastSeen and whole(u.lastSeen) or nil, known.f
+  local lastSeen, wereTracesGone = u.lastSeen and whole(u.lastSeen) or nil, known.f
   local moved = lastSeen ~= known.l
   -- As they stand, or as heartbeats in the meantime had reason to write them.
   local wasApart, wasChoiceUnknown = known.h or known.x or known.p or known.o, known.p
@@ -65,12 +65,12 @@ local function save(u)
   field('x', u.detailUntil and whole(u.detailUntil) or nil)
   field('k', u.toldDetail ~= '' and u.toldDetail or nil)
   field('p', u.choiceUnknown and '1' or nil)
-  field('q', u.choiceUnknown and u.meanwhile and whole(u.meanwhile) or nil)
+  field('q', u.choiceUnknown and u.heardMeanwhile and whole(u.heardMeanwhile) or nil)
   field('j', u.job)
   field('c', u.cause)
   field('i', u.causeSession)
   field('w', u.since and whole(u.since) or nil)
-  field('f', u.forgotten and '1' or nil)
+  field('f', u.tracesGone and '1' or nil)
   field('r', u.mark)
   field('m', budgetKept(u))
   field('o', u.owed and whole(u.owed) .. (u.showing and '|s' or '') or nil)
@@ -86,9 +86,9 @@ local function save(u)
     field('s:' .. sid, nil)
     field('b:' .. sid, nil)
   end
-  if u.tombsChanged then
+  if u.refusedChanged then
     local kept = {}
-    for conn, expires in pairs(u.tombs) do
+    for conn, expires in pairs(u.refused) do
       if expires <= now then field('t:' .. conn, nil) else kept[#kept + 1] = { conn, expires } end
     end
     table.sort(kept, function(x, y) return x[2] > y[2] end)
@@ -104,7 +104,7 @@ local function save(u)
     redis.call('DEL', statusKey(u.id))
   end
   if lastSeen and moved then redis.call('ZADD', seenKey, lastSeen, u.id) end
-  if lastSeen and not u.forgotten and (moved or wasForgotten) then redis.call('SET', lastSeenKey(u.id), iso(u.lastSeen)) end
+  if lastSeen and not u.tracesGone and (moved or wereTracesGone) then redis.call('SET', lastSeenKey(u.id), iso(u.lastSeen)) end
   if u.choiceUnknown then redis.call('SADD', choiceUnknownKey, u.id)
   elseif wasChoiceUnknown or u.fresh then redis.call('SREM', choiceUnknownKey, u.id)
   end

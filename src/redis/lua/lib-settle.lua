@@ -1,5 +1,5 @@
 -- needs: outbox
--- Settle first: what is overdue is dropped, and what is true is announced where it differs from what was announced last.
+-- Settle first: what is overdue is dropped, and what is true is told where it differs from what was announced last.
 
 -- Tells that other people may see the user from now on; `before` says who could until now. The detail is told to those
 -- who get to see it, and taken from those who no longer do. Where the user changes that again and again it is gathered. What
@@ -11,9 +11,9 @@ local function tellPrivacy(u, before, own)
   u.gathered = cjson.encode(before)
   if own and not mayTell(u, takes) then return end
   u.gathered = nil
-  if detailShown(u) ~= '' then u.toldDetail = '?' end
+  if detailOf(u) ~= '' then u.toldDetail = '?' end
   local spent = u.spent
-  tell(u, 'privacy', '', cjson.encode(before))
+  announce(u, 'privacy', '', cjson.encode(before))
   if not own then u.spent = spent end
 end
 
@@ -29,26 +29,26 @@ local function tellRecord(u, clearsHidden)
   u.claims, u.untold = nil, nil
 end
 
--- Announces what is true now where it differs from what was announced last.
-local function edge(u, cause, sid)
+-- Tells what is true now where it differs from what was announced last.
+local function tell(u, cause, sid)
   local visible = isVisible(u)
   u.owed = nil
   if visible and not u.announced then
     -- Whoever shows and hides themselves again and again is shown a little later; hiding never waits.
     if u.showing then cause = 'manual' end
-    if u.lost or cause ~= 'manual' or mayTell(u) then announce(u, true, u.lost and 'restored' or cause, sid) end
-  elseif not visible and (u.announced or (u.lost and not u.choiceUnknown)) then
-    announce(u, false, u.hiddenUntil and 'manual' or cause, sid)
-  elseif not u.choiceUnknown and detailShown(u) ~= u.toldDetail and (u.toldDetail == '?' or mayTell(u)) then tell(u, 'detail')
+    if u.toldBeforeLoss or cause ~= 'manual' or mayTell(u) then announceStatus(u, true, u.toldBeforeLoss and 'restored' or cause, sid) end
+  elseif not visible and (u.announced or (u.toldBeforeLoss and not u.choiceUnknown)) then
+    announceStatus(u, false, u.hiddenUntil and 'manual' or cause, sid)
+  elseif not u.choiceUnknown and detailOf(u) ~= u.toldDetail and (u.toldDetail == '?' or mayTell(u)) then announce(u, 'detail')
   end
   if u.gathered and not u.choiceUnknown and mayTell(u) then tellPrivacy(u, nothingChanged(u), true) end
   u.showing = isVisible(u) and not u.announced
-  if not u.choiceUnknown then u.lost = nil end
+  if not u.choiceUnknown then u.toldBeforeLoss = nil end
 end
 
 local causeOf = { l = 'timeout', p = 'timeout', g = 'disconnect', h = 'handover' }
 
--- Settle first: drops what is overdue and announces what follows from it, before anything else is done.
+-- Settle first: drops what is overdue and tells what follows from it, before anything else is done.
 local function settle(u)
   if held() then return end
   local hiddenUntil = u.hiddenUntil
@@ -62,7 +62,7 @@ local function settle(u)
   for sid, s in pairs(u.sessions) do
     local deadline = deadlineOf(s)
     -- Who left while appearing inactive was last seen when that began.
-    if not hiddenUntil or deadline > hiddenUntil then seen(u, s.beat) end
+    if not hiddenUntil or deadline > hiddenUntil then heard(u, s.beat) end
     if deadline <= now and not mayBeat(s) then
       dropSession(u, sid)
       if deadline > latest then latest, u.endedCause, u.endedSession = deadline, causeOf[s.standing], sid end
@@ -71,6 +71,6 @@ local function settle(u)
   end
   if hiddenUntil and u.lastSeen ~= known then u.untold = true end
   -- What has just been read from PostgreSQL is told with what happens now.
-  if u.lost or (u.toldDetail == '?' and isVisible(u) == u.announced and not u.gathered) then return end
-  edge(u, isVisible(u) and (hiddenUntil and 'manual' or 'connect') or u.endedCause or 'timeout')
+  if u.toldBeforeLoss or (u.toldDetail == '?' and isVisible(u) == u.announced and not u.gathered) then return end
+  tell(u, isVisible(u) and (hiddenUntil and 'manual' or 'connect') or u.endedCause or 'timeout')
 end

@@ -30,7 +30,7 @@ local function applyStored(u, stored)
   if privacyFields(u.id, 'x')[1] then stored = { version = stored.version, hiddenMs = stored.hiddenMs } end
   u.version = math.max(u.version, stored.version)
   if stored.lastSeen and (not u.lastSeen or stored.lastSeen > u.lastSeen) then u.lastSeen = stored.lastSeen end
-  if stored.active and not u.announced then u.lost = true end
+  if stored.active and not u.announced then u.toldBeforeLoss = true end
   -- A logout ends the choice, also one that was not known then.
   if stored.hiddenMs and u.cause ~= 'logout' then
     u.hiddenUntil = stored.hiddenMs < 0 and -1 or now + stored.hiddenMs
@@ -42,6 +42,6 @@ local function applyStored(u, stored)
     if not u.hiddenUntil then u.toldDetail = '?' end
   end
   u.before = u.lastSeen
-  if u.meanwhile then seen(u, u.meanwhile) end
+  if u.heardMeanwhile then heard(u, u.heardMeanwhile) end
   if u.lastSeen ~= u.before then u.untold = true end
 end

@@ -20,20 +20,20 @@ if again then
     refused[conn] = true
     ended[#ended + 1] = conn
   end
-  refuseFromNow(ended)
+  refuseWithoutRecord(ended)
   if not u then return { 0, 'missing', 0, '' } end
   settle(u)
   local conns = {}
   for sid, s in pairs(u.sessions) do
     if refused[s.conn] or (only == '' and s.conn ~= NOBODY and s.at <= moment) then
       conns[#conns + 1] = s.conn
-      bury(u, s.conn)
+      refuse(u, s.conn)
       dropSession(u, sid)
       u.endedCause, u.endedSession = 'logout', sid
     end
   end
   tellClosed(u, conns, 'logout')
-  if #conns > 0 and next(u.sessions) == nil then edge(u, 'logout', u.endedSession) end
+  if #conns > 0 and next(u.sessions) == nil then tell(u, 'logout', u.endedSession) end
   local at = save(u)
   return wake({ 0, 'ok', at and math.max(at - now, 0) or 0, table.concat(conns, ' ') })
 end
@@ -50,13 +50,13 @@ if only ~= '' and not alone and (not u.sessions[only] or (holder ~= '' and u.ses
   save(u)
   return wake({ 0, 'missing', 0, '' })
 end
-if holder ~= '' then bury(u, holder) end
+if holder ~= '' then refuse(u, holder) end
 local conns, ended = {}, only
 for sid, s in pairs(u.sessions) do
   if only == '' or sid == only then
-    seen(u, s.standing == 'l' and now or s.beat)
+    heard(u, s.standing == 'l' and now or s.beat)
     if s.conn ~= NOBODY then conns[#conns + 1] = s.conn end
-    bury(u, s.conn)
+    refuse(u, s.conn)
     dropSession(u, sid)
     ended = sid
   end
@@ -71,7 +71,7 @@ end
 if next(u.sessions) == nil then
   -- A choice that is not known ends in PostgreSQL; until that can be asked, nothing is told.
   u.hiddenUntil, u.hiddenSince = nil, nil
-  edge(u, 'logout', ended)
+  tell(u, 'logout', ended)
   u.cause, u.causeSession, u.since = 'logout', ended, now
   tellRecord(u, true)
   save(u)

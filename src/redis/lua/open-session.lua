@@ -31,8 +31,8 @@ settle(u)
 
 local cause = restoring and 'heartbeat' or 'connect'
 local function answer(code, job)
-  -- Also for a refusal, where it is with this that PostgreSQL's memory was read.
-  if u.lost or isVisible(u) then edge(u, next(u.sessions) and cause or 'timeout') end
+  -- Also for a refusal, where it is with this that the stored user was read.
+  if u.toldBeforeLoss or isVisible(u) then tell(u, next(u.sessions) and cause or 'timeout') end
   local at = save(u)
   return wake({ 0, code, u.version, isVisible(u) and 1 or 0, job or '', at and jobDelay(u, at) or 0 })
 end
@@ -41,7 +41,7 @@ local previous = u.sessions[sid]
 local tooOld = beat + ttl <= now
 if previous and previous.beat > beat and not previous.ahead then beat = previous.beat end
 if restoring and previous and previous.conn ~= conn then return answer('replaced') end
-if isBuried(u, conn) then return answer('logout') end
+if isRefused(u, conn) then return answer('logout') end
 if restoring and tooOld then return answer('stale') end
 
 local counted = 0
@@ -51,7 +51,7 @@ end
 if not restoring and counted >= maxSessions then return answer('full') end
 
 if previous and previous.conn ~= conn and previous.conn ~= NOBODY then
-  bury(u, previous.conn)
+  refuse(u, previous.conn)
   tellClosed(u, { previous.conn }, 'replaced')
 end
 for other, s in pairs(u.sessions) do
@@ -67,8 +67,8 @@ end
 putSession(u, sid, {
   conn = conn, standing = 'l', at = now - connAge - lateness, beat = beat, kind = kind, state = state, name = name,
 })
-seen(u, beat)
+heard(u, beat)
 if claims ~= '' and wasFresh then u.claims = claims end
-edge(u, cause, sid)
+tell(u, cause, sid)
 if u.claims then tellRecord(u, false) end
 return answer('ok', armJob(u))

@@ -18,6 +18,6 @@ if detail ~= '' then
   if delay >= 0 then u.detailUntil = now + delay end
 end
 -- Who is not here any more is told as gone where PostgreSQL still remembers them as active.
-edge(u, next(u.sessions) and 'connect' or u.endedCause or 'timeout')
+tell(u, next(u.sessions) and 'connect' or u.endedCause or 'timeout')
 save(u)
 return wake({ 0, 'ok', u.detailUntil and delay or -1 })

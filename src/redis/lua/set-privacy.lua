@@ -13,17 +13,17 @@ local userId, wantedText, stagedKey, stagedCount, storedText = ARGV[5], ARGV[6],
 local wanted, stored = cjson.decode(wantedText), storedUser(storedText)
 local u = load(userId)
 -- What was gathered for this attempt is of no use to the next one.
-local function refuse(code, revision)
+local function reject(code, revision)
   if stagedKey ~= '' then redis.call('UNLINK', stagedKey) end
   return { 0, code, whole(revision) }
 end
-if not u and not stored then return refuse('stored', 0) end
+if not u and not stored then return reject('stored', 0) end
 
 local key = privacyKey(userId)
 local standing, visibility, lastSeen = readPrivacy(userId)
 local mark = u and u.mark or standing > 0 and whole(standing) or NO_RECORD
 local newMark = wanted.open and '0' or whole(wanted.revision)
-if wanted.revision < standing then return refuse('old', standing) end
+if wanted.revision < standing then return reject('old', standing) end
 
 -- Somebody who was erased and came back begins anew: what the hash still has is of before.
 local isOfBefore = privacyFields(userId, 'x')[1]
@@ -45,7 +45,7 @@ if nothing then
 else
   if stagedKey ~= '' then
     -- What was gathered may have gone meanwhile.
-    if redis.call('HLEN', stagedKey) ~= stagedCount then return refuse('whole', standing) end
+    if redis.call('HLEN', stagedKey) ~= stagedCount then return reject('whole', standing) end
     redis.call('UNLINK', key)
     if stagedCount > 0 then
       redis.call('RENAME', stagedKey, key)
@@ -53,10 +53,10 @@ else
     end
   elseif isSame then
     -- Friends who count no more are let go of once everybody has heard of it.
-    if not wanted.change and privacyFields(userId, 's')[1] then return refuse('whole', standing) end
+    if not wanted.change and privacyFields(userId, 's')[1] then return reject('whole', standing) end
     if not wanted.change then redis.call('HDEL', key, 'd') end
   else
-    if not isKnown then return refuse('whole', standing) end
+    if not isKnown then return reject('whole', standing) end
     if standing == 0 or isOfBefore then redis.call('UNLINK', key) end
   end
   local fields = { 'r', whole(wanted.revision), 'v', wanted.v, 'l', wanted.l }
@@ -107,7 +107,7 @@ if not u then
 end
 u.mark = newMark
 settle(u)
-edge(u, next(u.sessions) and 'connect' or u.endedCause or 'timeout')
+tell(u, next(u.sessions) and 'connect' or u.endedCause or 'timeout')
 -- Of whom PostgreSQL could not tell whether they appear inactive nobody was told anything.
 if news and not u.choiceUnknown then
   local before = { u = true }

@@ -19,16 +19,16 @@ local ends = -1
 if status == 'inactive' then
   u.choiceUnknown = nil
   if not u.hiddenUntil then
-    if next(u.sessions) then seen(u, now) end
+    if next(u.sessions) then heard(u, now) end
     u.hiddenSince = now
   end
   u.hiddenUntil = delay < 0 and -1 or now + delay
   ends = delay
-  edge(u, 'manual')
+  tell(u, 'manual')
 else
   local wasHidden = u.hiddenUntil or u.choiceUnknown
   if wasHidden and cleared ~= '1' then
-    edge(u, 'manual')
+    tell(u, 'manual')
     save(u)
     return wake({ 0, 'clear', 0, '', 0, '', 0, -1 })
   end
@@ -47,8 +47,8 @@ else
     freshest = 'posted'
     putSession(u, freshest, { conn = NOBODY, standing = 'p', at = now, beat = now, kind = 'other', state = 'a', name = '' })
   end
-  for _, s in pairs(u.sessions) do seen(u, s.beat) end
-  edge(u, wasHidden and 'manual' or 'heartbeat', freshest)
+  for _, s in pairs(u.sessions) do heard(u, s.beat) end
+  tell(u, wasHidden and 'manual' or 'heartbeat', freshest)
 end
 if u.claims then tellRecord(u, false) end
 local job = next(u.sessions) and armJob(u) or ''

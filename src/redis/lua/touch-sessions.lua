@@ -9,28 +9,28 @@
 local result = { 0 }
 
 local function take(n, id, sid, conn, beat, state)
-  local function refuse(code)
+  local function reject(code)
     result[#result + 1] = n
     result[#result + 1] = code
   end
   writeTaken()
   local u = load(id)
-  if not u then return refuse('missing') end
+  if not u then return reject('missing') end
   local s = u.sessions[sid]
   -- A session that is overdue simply goes on where another one kept the user active: nothing was told of it.
   if not (s and s.conn == conn and isVisible(u) and u.announced and lastDeadline(u) > now) then
     settle(u)
     s = u.sessions[sid]
   end
-  if s and s.conn ~= conn then refuse('replaced')
-  elseif isBuried(u, conn) then refuse('logout')
-  elseif not s then refuse('missing')
+  if s and s.conn ~= conn then reject('replaced')
+  elseif isRefused(u, conn) then reject('logout')
+  elseif not s then reject('missing')
   else
     if state ~= '' then s.state = state end
     if beat > s.beat or s.ahead then s.beat = beat end
     u.dirty[sid] = true
-    seen(u, s.beat)
-    edge(u, 'heartbeat', sid)
+    heard(u, s.beat)
+    tell(u, 'heartbeat', sid)
   end
   save(u)
   unmarkPlain(0, id)

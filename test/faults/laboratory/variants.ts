@@ -48,7 +48,7 @@ export const VARIANTS: Variant[] = [
     name: 'last_seen at detection',
     file: 'src/redis/lua/lib-settle.lua',
     find: 'if deadline <= now and not mayBeat(s) then',
-    replace: 'if deadline <= now and not mayBeat(s) then\n      seen(u, now)',
+    replace: 'if deadline <= now and not mayBeat(s) then\n      heard(u, now)',
     scene: scenes.goesSilent,
     caughtAs: 'last seen',
   },
@@ -80,7 +80,7 @@ export const VARIANTS: Variant[] = [
   {
     name: 'tombstones off',
     file: 'src/redis/lua/lib-record.lua',
-    find: 'return (u.tombs[conn] or 0) > now',
+    find: 'return (u.refused[conn] or 0) > now',
     replace: 'return false',
     scene: scenes.beatsAfterLogout,
     caughtAs: 'ghost',
