@@ -20,16 +20,15 @@ export async function runTimeout(
   const { userId } = job.data;
   const number = job.name === 'check' ? numberOfCheck(job.id ?? '') : '';
   const shard = shardOf(userId);
-  const { users, followUp } = await store.expire(shard, [{ userId, number }]);
+  const { user, followUp } = await store.expireOne(userId, number);
   followUps.add(followUp);
-  const [user] = users;
   // Where the jobs are spread over another number of queues than before, the user has another in the right one by now.
   const isOwn = job.name === 'check' && job.queueName === queues.timeouts.of(shard).name;
-  if (isOwn && user?.nextMs != null && user.job === number) {
+  if (isOwn && user.nextMs !== null && user.job === number) {
     const due = Date.now() + user.nextMs + SLACK_MS;
     await job.updateData({ userId, due: new Date(due).toISOString() });
     await job.moveToDelayed(due, token);
     throw new DelayedError();
   }
-  return { announced: user?.announced ?? null };
+  return { announced: user.announced };
 }

@@ -1,5 +1,5 @@
 import type { FollowUp } from '../presence/follow-up.ts';
-import { isTraced, type Tracing } from '../telemetry/tracing.ts';
+import { isTraced, type TraceContext, type Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
@@ -30,7 +30,13 @@ export function storedArgument(stored: Stored | null): string {
   });
 }
 
-/** Runs the scripts that need lua/lib-record.lua, each on one shard. */
+/** What a script that takes users of several shards is given for one of them, behind the place of the shard. */
+export interface Asked {
+  shard: number;
+  args: (string | number)[];
+}
+
+/** Runs the scripts that need lua/lib-record.lua. */
 export class PresenceScripts {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
@@ -46,35 +52,69 @@ export class PresenceScripts {
     this.#tracing = tracing;
   }
 
-  /** Returns what the script answers, and what its caller owes to the queues. Throws ioredis's errors where Redis is away. */
+  /** Of what is done now: W3C's `traceparent`, or ''. */
+  trace(): TraceContext {
+    return this.#tracing.current();
+  }
+
+  /** The time (ms) by the clock of a shard, as far as known; 0: unknown. */
+  now(shard: number): number {
+    return this.#clock.now(shard);
+  }
+
+  /**
+   * Runs a script on one shard. Returns what it answers, and what its caller owes to the queues. Throws ioredis's errors where Redis is
+   * away, and RedisRefused.
+   */
   async run(
     script: ScriptName,
     shard: number,
     args: (string | number)[],
-    trace = this.#tracing.current(),
+    trace = this.trace(),
   ): Promise<{ reply: Reply[]; followUp: FollowUp }> {
-    const keys = this.#keys;
-    const reply = await runScript(
-      this.#redis,
-      script,
-      [
-        keys.due(shard),
-        keys.outbox(shard),
-        keys.pulse(shard),
-        keys.hold(shard),
-        keys.unrecorded(shard),
-        keys.choiceUnknown(shard),
-        keys.wake('deliver', shard),
-        keys.wake('record', shard),
-        keys.seen(shard),
-        keys.apartDue(shard),
-        keys.apartActive(shard),
-        keys.erased(shard),
-        ...keys.guard(shard),
-      ],
-      [...this.#head(shard), ...args, isTraced(trace) ? trace : ''],
-    );
+    const keys = [...this.#keysOf(shard), ...this.#keys.guard(shard)];
+    const reply = await runScript(this.#redis, script, keys, [...this.#head(shard), ...args, told(trace)]);
     return { reply, followUp: followUpOf(shard, reply[0], trace) };
+  }
+
+  /**
+   * Runs a script that takes users of several shards, all of one node. Returns what it answers for each, and what its caller owes to the
+   * queues for each shard. Throws as `run` does.
+   */
+  async runMany(
+    script: ScriptName,
+    asked: readonly Asked[],
+    trace: TraceContext = '',
+  ): Promise<{ replies: Reply[][]; followUps: FollowUp[] }> {
+    const shards = [...new Set(asked.map(({ shard }) => shard))];
+    const [first] = shards;
+    if (first === undefined) return { replies: [], followUps: [] };
+    const places = new Map(shards.map((shard, n) => [shard, n + 1]));
+    const keys = [...shards.flatMap((shard) => this.#keysOf(shard)), ...this.#keys.guard(first)];
+    const args = asked.flatMap(({ shard, args }) => [places.get(shard) ?? 0, ...args]);
+    const [owed, ...replies] = await runScript(this.#redis, script, keys, [...this.#head(first), ...args, told(trace)]);
+    return {
+      replies: replies as Reply[][],
+      followUps: shards.map((shard, n) => followUpOf(shard, (owed as Reply[])[n], trace)),
+    };
+  }
+
+  #keysOf(shard: number): string[] {
+    const keys = this.#keys;
+    return [
+      keys.due(shard),
+      keys.outbox(shard),
+      keys.pulse(shard),
+      keys.hold(shard),
+      keys.unrecorded(shard),
+      keys.choiceUnknown(shard),
+      keys.wake('deliver', shard),
+      keys.wake('record', shard),
+      keys.seen(shard),
+      keys.apartDue(shard),
+      keys.apartActive(shard),
+      keys.erased(shard),
+    ];
   }
 
   /** Runs one that only reads and settles nobody: of the keys it is given one of the shard's, for whose node and clock it asks. */
@@ -87,4 +127,9 @@ export class PresenceScripts {
   #head(shard: number): (string | number)[] {
     return [this.#keys.stem, this.#keys.tag(shard), this.#ttlMs, this.#clock.now(shard)];
   }
+}
+
+/** A script tells of a trace only where somebody records it. */
+function told(trace: TraceContext): TraceContext {
+  return isTraced(trace) ? trace : '';
 }

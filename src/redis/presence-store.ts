@@ -3,16 +3,24 @@ import type { Arm, FollowUp } from '../presence/follow-up.ts';
 import { NO_TRACING } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
+import { GatheredScript } from './gathered-script.ts';
 import { type Keys, shardOf } from './keys.ts';
 import { PresenceScripts, storedArgument } from './presence-scripts.ts';
-import type { Beat, Chosen, Ended, OpenCode, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
+import type { Beat, Chosen, OpenCode, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
 import { detailText, parseRecord, type UserRecord } from './record.ts';
+import type { Reply, ScriptName } from './scripts.ts';
 import { PER_STATUS, statusesIn, toMs, UNSETTLED } from './status-replies.ts';
-import { type Left, stateCode, touchPlain } from './touch-plain.ts';
+import { stateCode, type Touched, touch } from './touch.ts';
 
-interface Touched {
-  refused: { beat: number; code: 'missing' | Ended }[];
-  followUps: FollowUp[];
+/**
+ * A user whose time had come. `nextMs`: when to look again; null: not needed. `job`: number of the job that is the user's own by
+ * now.
+ */
+interface Expired {
+  userId: string;
+  nextMs: number | null;
+  announced: Status | null;
+  job: string | null;
 }
 
 /**
@@ -26,6 +34,11 @@ export class PresenceStore {
   readonly #clock: RedisClock;
   readonly #ttlMs: number;
   readonly #scripts: PresenceScripts;
+  readonly #opening: GatheredScript;
+  /** Those for whom PostgreSQL was asked first: they are not to wait for a next time. */
+  readonly #openingStored: GatheredScript;
+  readonly #closing: GatheredScript;
+  readonly #expiring: GatheredScript;
 
   constructor(redis: RedisClient, keys: Keys, clock: RedisClock, ttlMs: number, tracing = NO_TRACING) {
     this.#redis = redis;
@@ -33,6 +46,11 @@ export class PresenceStore {
     this.#clock = clock;
     this.#ttlMs = ttlMs;
     this.#scripts = new PresenceScripts(redis, keys, clock, ttlMs, tracing);
+    const gathered = (script: ScriptName) => new GatheredScript(this.#scripts, script, keys.slotGroupOf);
+    this.#opening = gathered('open-session');
+    this.#openingStored = gathered('open-session');
+    this.#closing = gathered('close-session');
+    this.#expiring = gathered('expire-users');
   }
 
   /** Opens or restores a session. `stored`: what PostgreSQL has of the user; null: ask it where the code is `stored`. */
@@ -40,12 +58,14 @@ export class PresenceStore {
     request: OpenRequest,
     stored: Stored | null,
   ): Promise<{ code: OpenCode; version: number; followUp: FollowUp }> {
-    const { reply, followUp } = await this.#scripts.run('open-session', shardOf(request.userId), [
-      request.userId,
+    const { userId, beatAgeMs, connectedAgeMs } = request;
+    const opening = stored === null ? this.#opening : this.#openingStored;
+    const { reply, followUp } = await opening.ask(shardOf(userId), (waitedMs) => [
+      userId,
       request.sessionId,
       request.conn,
-      Math.round(request.beatAgeMs),
-      Math.round(request.connectedAgeMs),
+      Math.round(beatAgeMs + waitedMs),
+      Math.round(connectedAgeMs + waitedMs),
       request.kind,
       stateCode(request.state),
       request.name,
@@ -54,45 +74,17 @@ export class PresenceStore {
       request.claims ? JSON.stringify(request.claims) : '',
       storedArgument(stored),
     ]);
-    arm(followUp.arms, request.userId, String(reply[4]), Number(reply[5]));
-    return { code: reply[1] as OpenCode, version: Number(reply[2]), followUp };
+    arm(followUp.arms, userId, String(reply[3]), Number(reply[4]));
+    return { code: reply[0] as OpenCode, version: Number(reply[1]), followUp };
   }
 
   /**
    * Takes beats of users who are all in one place, one of each connection at most. Returns those that need more by their number:
    * `missing` (open again to restore), or ended.
    */
-  async touch(beats: readonly Beat[]): Promise<Touched> {
-    const kept: Left[] = [];
-    const fresh: number[] = [];
-    for (const [n, { userId, ageMs, kept: wasKept }] of beats.entries()) {
-      if (wasKept) kept.push({ beat: n, shard: shardOf(userId), moment: -Math.round(ageMs) });
-      else fresh.push(n);
-    }
+  touch(beats: readonly Beat[]): Promise<Touched> {
     const where = { redis: this.#redis, keys: this.#keys, clock: this.#clock, ttlMs: this.#ttlMs };
-    const [one, other] = await Promise.all([
-      this.#touchSessions(beats, kept),
-      touchPlain(where, beats, fresh).then((left) => this.#touchSessions(beats, left)),
-    ]);
-    return { refused: [...one.refused, ...other.refused], followUps: [...one.followUps, ...other.followUps] };
-  }
-
-  async #touchSessions(beats: readonly Beat[], left: readonly Left[]): Promise<Touched> {
-    const refused: Touched['refused'] = [];
-    const touched = [...Map.groupBy(left, ({ shard }) => shard)].map(async ([shard, some]) => {
-      const args = some.flatMap(({ beat, moment }) => {
-        const { userId, sessionId, conn, state } = beats[beat] as Beat;
-        return [userId, sessionId, conn, moment, stateCode(state)];
-      });
-      // Beats of many together: what one of them changes is nobody else's doing.
-      const { reply, followUp } = await this.#scripts.run('touch-sessions', shard, args, '');
-      for (let n = 1; n + 1 < reply.length; n += 2) {
-        const { beat } = some[Number(reply[n]) - 1] as Left;
-        refused.push({ beat, code: reply[n + 1] as 'missing' | Ended });
-      }
-      return followUp;
-    });
-    return { refused, followUps: await Promise.all(touched) };
+    return touch(where, this.#scripts, beats);
   }
 
   /** Says a goodbye of `ageMs` ago. `late`: the session was not this connection's any more, and nothing happened. */
@@ -101,16 +93,17 @@ export class PresenceStore {
     ageMs: number,
     graceMs: number,
   ): Promise<{ late: boolean; followUp: FollowUp }> {
-    const { reply, followUp } = await this.#scripts.run('close-session', shardOf(session.userId), [
-      session.userId,
-      session.sessionId,
-      session.conn,
-      Math.round(ageMs),
+    const { userId, sessionId, conn } = session;
+    const { reply, followUp } = await this.#closing.ask(shardOf(userId), (waitedMs) => [
+      userId,
+      sessionId,
+      conn,
+      Math.round(ageMs + waitedMs),
       graceMs,
     ]);
-    if (reply[1] !== 'ok') return { late: true, followUp };
+    if (reply[0] !== 'ok') return { late: true, followUp };
     // With other devices left this is the deadline of the next one, which may be nearer than the waiting job's.
-    followUp.arms.push({ kind: 'once', userId: session.userId, why: 'closed', delayMs: Math.max(0, Number(reply[2])) });
+    followUp.arms.push({ kind: 'once', userId, why: 'closed', delayMs: Math.max(0, Number(reply[1])) });
     return { late: false, followUp };
   }
 
@@ -190,27 +183,23 @@ export class PresenceStore {
   }
 
   /**
-   * Makes the transitions that are due for users of one shard. `number` is that of the timeout job that asks, or ''.
-   * `nextMs`: when to look again; null: not needed. `job`: number of the job that is the user's own by now.
+   * Makes the transitions that are due for users of one shard. `number` is that of the timeout job that asks, or ''. Returns for each
+   * what came of it, in their order.
    */
   async expire(
     shard: number,
-    users: { userId: string; number: string }[],
-  ): Promise<{
-    users: { userId: string; nextMs: number | null; announced: Status | null; job: string | null }[];
-    followUp: FollowUp;
-  }> {
-    const args = users.flatMap((user) => [user.userId, user.number]);
-    const { reply, followUp } = await this.#scripts.run('expire-users', shard, args);
-    return {
-      users: users.map(({ userId }, n) => ({
-        userId,
-        nextMs: Number(reply[1 + n * 3]) < 0 ? null : Number(reply[1 + n * 3]),
-        announced: (reply[2 + n * 3] as Status) || null,
-        job: (reply[3 + n * 3] as string) || null,
-      })),
-      followUp,
-    };
+    users: readonly { userId: string; number: string }[],
+  ): Promise<{ users: Expired[]; followUp: FollowUp }> {
+    const asked = users.map(({ userId, number }) => ({ shard, args: [userId, number] }));
+    const { replies, followUps } = await this.#scripts.runMany('expire-users', asked, this.#scripts.trace());
+    const [followUp = { shard, wakeDeliver: false, wakeRecord: false, arms: [] }] = followUps;
+    return { users: users.map(({ userId }, n) => expiredOf(userId, replies[n] ?? [])), followUp };
+  }
+
+  /** What `expire` does, for one user, together with all others for whom it is asked in the same moment. */
+  async expireOne(userId: string, number: string): Promise<{ user: Expired; followUp: FollowUp }> {
+    const { reply, followUp } = await this.#expiring.ask(shardOf(userId), () => [userId, number]);
+    return { user: expiredOf(userId, reply), followUp };
   }
 
   /**
@@ -285,6 +274,16 @@ export class PresenceStore {
       users.flatMap(({ userId, version }) => [userId, version]),
     );
   }
+}
+
+function expiredOf(userId: string, [next, announced, job]: Reply[]): Expired {
+  const nextMs = Number(next);
+  return {
+    userId,
+    nextMs: nextMs < 0 ? null : nextMs,
+    announced: (announced as Status) || null,
+    job: (job as string) || null,
+  };
 }
 
 function arm(arms: Arm[], userId: string, number: string, delayMs: number): void {

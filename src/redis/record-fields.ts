@@ -11,11 +11,6 @@ export class RecordFields {
     this.#keys = keys;
   }
 
-  /** Whether Redis has a record of the user, that of somebody who left a while ago included. */
-  async knows(userId: string): Promise<boolean> {
-    return (await this.#redis.exists(this.#keys.record(userId))) === 1;
-  }
-
   /** Whether the user is shown as inactive by choice, or may be for all that is known. */
   async isHidden(userId: string): Promise<boolean> {
     const [until, choiceUnknown] = await this.#redis.hmget(this.#keys.record(userId), 'h', 'p');

@@ -34,7 +34,7 @@ export class Presence implements PresenceApi {
 
   /** Opens (or restores) a session; the code says whether it is open, or why not. Throws UNAVAILABLE. */
   async open(request: OpenRequest): Promise<Exclude<OpenCode, 'stored'>> {
-    const { store, records } = this.#stores;
+    const { store } = this.#stores;
     const openWith = async (stored: StoredUser | 'new' | 'away' | null, waitedMs: number) => {
       // PostgreSQL may have taken its time, and the sign of life is older by that.
       const { beatAgeMs, connectedAgeMs } = request;
@@ -45,11 +45,8 @@ export class Presence implements PresenceApi {
     };
     return orUnavailable(async () => {
       const from = performance.now();
-      // Most who come are new to Redis: to ask that is cheaper than to have it found out.
-      if (request.mode === 'restore' || (await records.knows(request.userId))) {
-        const code = await openWith(null, performance.now() - from);
-        if (code !== 'stored') return code;
-      }
+      const code = await openWith(null, 0);
+      if (code !== 'stored') return code;
       const stored = await this.#storedUsers.stored(request.userId);
       const waitedMs = performance.now() - from;
       // Nothing is made of an erased user by a connection of theirs, also where Redis has lost that it was ended.

@@ -2,34 +2,63 @@
 -- What a script says to others: the next version of a user, told in the shard's outbox in the same step, and what is owed to the
 -- queues for it.
 
--- What the caller has to put into the queues stands first in every answer: 1: wake `deliver`, 2: wake `record`, and behind
--- it, with blanks between, users whose timeout job has nothing to wait for any more, each with its number.
+-- Users whose timeout job has nothing to wait for any more, each with its number, for each shard.
 local jobsGone = {}
+
+local function jobGone(u)
+  local gone = jobsGone[place] or {}
+  jobsGone[place] = gone
+  gone[#gone + 1] = u.id
+  gone[#gone + 1] = u.job
+  u.job = nil
+end
+
+-- What the caller has to put into the queues for a shard: 1: wake `deliver`, 2: wake `record`, and behind it, with blanks between,
+-- what became of jobs.
+local function owed()
+  local bits = appendedTo[place] and wakeBoth(wakeDeliverKey, wakeRecordKey) or 0
+  local gone = jobsGone[place]
+  return gone and bits .. ' ' .. table.concat(gone, ' ') or bits
+end
+
+-- It stands first in every answer.
 local function wake(result)
-  if appended then result[1] = result[1] + wakeBoth(wakeDeliverKey, wakeRecordKey) end
-  if #jobsGone > 0 then result[1] = result[1] .. ' ' .. table.concat(jobsGone, ' ') end
+  result[1] = owed()
   return result
 end
 
+-- Scripts that take users of several shards answer with what is owed for each shard, and then each user's answer.
+local function wakeAll(answers, shards)
+  local all = {}
+  for n = 1, shards do
+    useShard(n)
+    all[n] = owed()
+  end
+  table.insert(answers, 1, all)
+  return answers
+end
+
 -- Protects memory while PostgreSQL or the workers stay away: history is dropped, last_seen is not.
-local outboxLength
+local outboxLengths = {}
 local function trimToCap()
-  outboxLength = outboxLength and outboxLength + 1 or redis.call('XLEN', outboxKey)
-  if outboxLength <= OUTBOX_CAP then return end
+  local length = outboxLengths[place]
+  length = length and length + 1 or redis.call('XLEN', outboxKey)
+  outboxLengths[place] = length
+  if length <= OUTBOX_CAP then return end
   local oldest = redis.call('XRANGE', outboxKey, '-', '+', 'COUNT', 100)
   for _, entry in ipairs(oldest) do
     local user = userOf(entry)
     if user then redis.call('SADD', unrecordedKey, user) end
     redis.call('XDEL', outboxKey, entry[1])
   end
-  outboxLength = outboxLength - #oldest
+  outboxLengths[place] = length - #oldest
 end
 
 -- Appends an entry. Its fields by its kind, and their order: outbox-entry.ts.
 local function append(kind, u, ...)
   if trace == '' then lastAppended = redis.call('XADD', outboxKey, '*', 'kind', kind, 'user', u.id, ...)
   else lastAppended = redis.call('XADD', outboxKey, '*', 'kind', kind, 'user', u.id, 'trace', trace, ...) end
-  appended = true
+  appendedTo[place] = true
   trimToCap()
 end
 

@@ -15,6 +15,7 @@
 --      11 apartActiveKey: sorted set, of the same, user → until when they are active (ms); together they tell how many are
 --      12 erasedKey: sorted set of connections that are refused without a record that says so, by until when (ms); nothing in it
 --         says whose they were
+--      13.. keysOfShard: the same twelve of each further shard of the node, for scripts that take users of several
 --    In a cluster there is one more, which does not exist, so that no script runs while its slot is being moved.
 -- ARGV  from 1 to 4 see lib-time.lua; the last one is W3C's `traceparent` of what caused this, or '': it is taken away here, so
 --       that lists of arguments end before
@@ -47,7 +48,17 @@ local FLICKER = 10000
 local endedBy = { timeout = true, disconnect = true, handover = true }
 local NOBODY = '-'
 
-local appended, lastAppended = false, nil
+-- Scripts that take users of several shards go from one to the other; counted from 1.
+local place = 1
+local function useShard(wanted)
+  if wanted == place then return end
+  place = wanted
+  local keysOfShard = { unpack(KEYS, 12 * place - 11, 12 * place) }
+  dueKey, outboxKey, pulseKey, holdKey, unrecordedKey, choiceUnknownKey = unpack(keysOfShard)
+  wakeDeliverKey, wakeRecordKey, seenKey, apartDueKey, apartActiveKey, erasedKey = unpack(keysOfShard, 7)
+end
+
+local appendedTo, lastAppended = {}, nil
 
 -- When the user signed out everywhere last (ms): who was connected before is not let in again.
 local function signedOutKey(id) return stem .. 'user:signed_out:' .. tag .. id end

@@ -41,9 +41,7 @@ end
 local function save(u)
   if u.untold then tellRecord(u, false) end
   if u.job and not u.announced and next(u.sessions) == nil then
-    jobsGone[#jobsGone + 1] = u.id
-    jobsGone[#jobsGone + 1] = u.job
-    u.job = nil
+    jobGone(u)
   end
   -- Only what differs from what was read is written.
   local known, set, del = u.known, {}, {}
