@@ -3,7 +3,7 @@ import type { Settings, Visibility } from './rest.ts';
 
 const VIEWERS: Record<Visibility, string> = { everyone: 'Everyone', friends: 'Friends', nobody: 'Nobody' };
 
-/** Who may see what of the user. Folded away until somebody wants to know. */
+/** The settings of who may see what of the user. Folded away until somebody wants to know. */
 export function Privacy({
   settings,
   onChange,

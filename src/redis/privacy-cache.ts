@@ -9,11 +9,11 @@ import type { Stored } from './presence-types.ts';
 import { CODE_OF, visibilityOf } from './privacy.ts';
 import { runScript } from './scripts.ts';
 
-/** What is gathered is put in place within this time, or gathered anew. */
+/** What is staged is put in place within this time, or staged anew. */
 const STAGED_MS = 60_000;
 const PAGE = 500;
 
-/** Lists that have been gathered in Redis, and how many entries they have. */
+/** Lists that are staged in Redis, and how many entries they have. */
 export interface Staged {
   token: string;
   size: number;

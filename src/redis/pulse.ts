@@ -143,7 +143,7 @@ export class Pulse {
   }
 
   /** Begins the regular contact. */
-  /** It beats half as often while this says so, asked at every beat. */
+  /** Has the regular contact made half as often for as long as `mayRest` says so, asked at every contact. */
   restWhile(mayRest: () => boolean): void {
     this.#mayRest = mayRest;
   }

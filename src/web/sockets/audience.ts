@@ -38,8 +38,8 @@ export interface AudienceDeps {
 }
 
 /**
- * Who of this process's sockets is told of whom. A watch is: check, hold back what comes, read, show, let through what
- * is newer than what was shown. So there is no gap before the first event, and no event from before the picture.
+ * Tells this process's sockets of those whom they watch. A watch is: check, hold back what comes, read, show, let through what is
+ * newer than what was shown. So there is no gap before the first event, and no event from before the picture.
  */
 export class Audience implements DeliveryListener {
   readonly #deps: AudienceDeps;

@@ -76,7 +76,7 @@ export class EventLimits {
     }
   }
 
-  /** It has sent more than it may: it is told so, and heard no more. */
+  /** Closes the socket of a client that has sent more than it may: it is told so, and heard no more. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
