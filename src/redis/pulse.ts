@@ -142,7 +142,6 @@ export class Pulse {
     this.#patienceMs = patienceMs;
   }
 
-  /** Begins the regular contact. */
   /** Has the regular contact made half as often for as long as `mayRest` says so, asked at every contact. */
   restWhile(mayRest: () => boolean): void {
     this.#mayRest = mayRest;
@@ -163,6 +162,7 @@ export class Pulse {
     this.#pace = { everyMs, stop: every(everyMs, tick) };
   }
 
+  /** Begins the regular contact. */
   start(): void {
     this.#keepPace(EVERY_MS);
     void this.beat();

@@ -19,6 +19,9 @@ function leaning(text: string): string[] {
   );
 }
 
+/** Docstrings with another right below them, which is what the function has. */
+const strayed = (text: string) => text.match(/^.*\*\/(?=\n[ ]*\/\*\*)/gm) ?? [];
+
 const sources = ['src/**/*.ts', 'src/**/*.tsx', 'workers/*.ts'].flatMap((pattern) => globSync(pattern)).sort();
 const findings = (find: (text: string) => string[], files: string[]) =>
   files.flatMap((file) => find(readFileSync(file, 'utf8')).map((finding) => `${file}: ${finding}`));
@@ -31,6 +34,13 @@ test('every function and class that is exported says what it is for; the compone
 
 test('a docstring makes sense without the one before it', () => {
   expect(findings(leaning, sources)).toEqual([]);
+});
+
+test('a docstring stands above what it is about', () => {
+  expect(findings(strayed, sources)).toEqual([]);
+  expect(strayed('/** Begins. */\n/** Ends. */\nend();\n/** A file. */\n\n/** A thing. */\n')).toEqual([
+    '/** Begins. */',
+  ]);
 });
 
 test('a function without a docstring is found, whatever stands above it', () => {
