@@ -1,6 +1,6 @@
 import { DelayedError, type Job } from 'bullmq';
 import type { FollowUps } from '../src/queues/follow-ups.ts';
-import { numberOfCheck, type TimeoutJob } from '../src/queues/jobs.ts';
+import { type ClosedTogetherJob, numberOfCheck, type TimeoutJob } from '../src/queues/jobs.ts';
 import { shardOf } from '../src/redis/keys.ts';
 import type { Stores } from '../src/stores.ts';
 
@@ -14,9 +14,10 @@ const SLACK_MS = 5;
 export async function runTimeout(
   { store, queues }: Stores,
   followUps: FollowUps,
-  job: Job<TimeoutJob>,
+  job: Job<TimeoutJob | ClosedTogetherJob>,
   token: string | undefined,
 ) {
+  if ('userIds' in job.data) return settleAll(store, followUps, job.data.userIds);
   const { userId } = job.data;
   const number = job.name === 'check' ? numberOfCheck(job.id ?? '') : '';
   const shard = shardOf(userId);
@@ -31,4 +32,18 @@ export async function runTimeout(
     throw new DelayedError();
   }
   return { announced: user.announced };
+}
+
+/** Asked for in one turn, they are one call. What fails for one is not to keep it from the others; the sweep makes up for it. */
+async function settleAll(store: Stores['store'], followUps: FollowUps, userIds: readonly string[]) {
+  const looked = await Promise.allSettled(userIds.map((userId) => store.expireOne(userId, '')));
+  let announced = 0;
+  for (const one of looked) {
+    if (one.status === 'rejected') continue;
+    followUps.add(one.value.followUp);
+    if (one.value.user.announced !== null) announced++;
+  }
+  const failed = looked.find((one) => one.status === 'rejected');
+  if (failed) throw failed.reason;
+  return { announced };
 }

@@ -11,6 +11,12 @@ export interface TimeoutJob {
   due: string;
 }
 
+/** A `closed` that names all whose last sessions closed in that moment. */
+export interface ClosedTogetherJob {
+  userIds: string[];
+  due: string;
+}
+
 /** A wake-up: the outboxes of these shards have something for the queue's group. */
 export interface DrainJob {
   shards: number[];

@@ -2,7 +2,10 @@ import type { JobsOptions, Queue } from 'bullmq';
 import type { Arm } from '../presence/follow-up.ts';
 import { Backlog } from './backlog.ts';
 import { clientOf } from './due.ts';
-import { type TimeoutJob, timeoutJobId } from './jobs.ts';
+import { type ClosedTogetherJob, type TimeoutJob, timeoutJobId } from './jobs.ts';
+
+/** So many one job names at most. */
+const CLOSED_AT_ONCE = 100;
 
 interface Connection {
   zmscore(key: string, ...members: string[]): Promise<(string | null)[]>;
@@ -45,14 +48,31 @@ export class Timeouts {
 
   async #follow(queue: Queue, some: ArmedShard[]): Promise<void> {
     const paused = await this.#paused.get(queue)?.isFull();
-    const added = some.flatMap(({ arm }) => {
-      return arm.kind === 'remove' || (paused && arm.kind !== 'check') ? [] : [this.#job(arm)];
+    const wanted = some.flatMap(({ arm }) => {
+      return arm.kind === 'remove' || (paused && arm.kind !== 'check') ? [] : [arm];
     });
+    const closed = wanted.filter(isDueAtOnce);
+    const added =
+      closed.length < 2
+        ? wanted.map((arm) => this.#job(arm))
+        : [...wanted.filter((arm) => !isDueAtOnce(arm)).map((arm) => this.#job(arm)), ...this.#closedTogether(closed)];
     const removed = some.flatMap(({ arm }) => (arm.kind === 'remove' ? [arm] : []));
     await Promise.all([
       ...(added.length > 0 ? [queue.addBulk(added)] : []),
       ...removed.map(({ userId, number }) => queue.remove(timeoutJobId('check', userId, number))),
     ]);
+  }
+
+  /** A job costs as much as what it does for some users. */
+  #closedTogether(arms: readonly { userId: string }[]) {
+    const due = Date.now();
+    const jobs = [];
+    for (let n = 0; n < arms.length; n += CLOSED_AT_ONCE) {
+      const userIds = arms.slice(n, n + CLOSED_AT_ONCE).map(({ userId }) => userId);
+      const data: ClosedTogetherJob = { userIds, due: new Date(due).toISOString() };
+      jobs.push({ name: 'closed', data, opts: { jobId: `together-${due}x${nextSerial()}` } });
+    }
+    return jobs;
   }
 
   #job(arm: Exclude<Arm, { kind: 'remove' }>) {
@@ -95,6 +115,11 @@ export class Timeouts {
       }),
     );
   }
+}
+
+/** Whether it is one of those that make a goodbye true, all of which are due in the same moment. */
+function isDueAtOnce(arm: Arm): boolean {
+  return arm.kind === 'once' && arm.why === 'closed' && Math.round(arm.delayMs) === 0;
 }
 
 let serial = Math.floor(Math.random() * 1e6);

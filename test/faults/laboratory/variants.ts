@@ -72,7 +72,7 @@ export const VARIANTS: Variant[] = [
   {
     name: 'settle-first off',
     file: 'src/redis/lua/open-session.lua',
-    find: 'local wasFresh = u.fresh\nsettle(u)',
+    find: 'local wasFresh = u.fresh\n  settle(u)',
     replace: 'local wasFresh = u.fresh',
     scene: scenes.comesBackUnnoticed,
     caughtAs: 'absence',
