@@ -39,7 +39,7 @@ export const VARIANTS: Variant[] = [
   {
     name: 'sweep off',
     file: 'workers/sweep.ts',
-    find: 'this.#stop ??= every(EVERY_MS, () => this.#tick());\n    this.#tick();',
+    find: 'this.#keepPace();\n    this.#tick();',
     replace: '',
     scene: scenes.jobsLost,
     caughtAs: 'ghost',
