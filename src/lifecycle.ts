@@ -2,7 +2,8 @@ import { ConfigError } from './config/config.ts';
 import type { Logger } from './log.ts';
 
 /**
- * Anything long-lived. `stop` means stopped when it returns; stopping twice, before starting or while starting is
+ * Anything long-lived. `stop` means stopped when it returns: no timer, no connection, nothing that is called later. It is for
+ * good: a start that comes after it does nothing. Starting twice, and stopping twice, before starting or while starting, is
  * harmless.
  */
 export interface Service {
@@ -11,6 +12,68 @@ export interface Service {
   stop(): Promise<void>;
   /** How long its stop may take; 10 s where nothing is said. */
   stopLimitMs?: number;
+}
+
+/** What `serviceOf` makes a service of. */
+export interface ServicePlan {
+  name: string;
+  /** `stopping` says that a stop waits for its end. */
+  start?(stopping: AbortSignal): Promise<void> | void;
+  /** Called once, when no start is under way; also where there was none. */
+  stop(): Promise<void> | void;
+  stopLimitMs?: number;
+}
+
+/** A service of what need not know whether it was started or stopped before: it is started once and stopped once. */
+export function serviceOf({ start, stop, ...rest }: ServicePlan): Service {
+  const stopping = new AbortController();
+  let started: Promise<void> | undefined;
+  let stopped: Promise<void> | undefined;
+  const startOnce = async () => start?.(stopping.signal);
+  const stopOnce = async () => {
+    stopping.abort();
+    // Whoever asked for the start hears of its failure.
+    await started?.catch(() => {});
+    await stop();
+  };
+  return {
+    ...rest,
+    start: async () => {
+      if (!stopped) started ??= startOnce();
+      await started;
+    },
+    stop: () => {
+      stopped ??= stopOnce();
+      return stopped;
+    },
+  };
+}
+
+/** Does something at regular times from its start to its stop, which is for good. */
+export class Ticker {
+  readonly #everyMs: number;
+  readonly #tick: () => void;
+  #end: (() => void) | null = null;
+  #stopped = false;
+
+  constructor(everyMs: number, tick: () => void) {
+    this.#everyMs = everyMs;
+    this.#tick = tick;
+  }
+
+  get running(): boolean {
+    return this.#end !== null;
+  }
+
+  start(): void {
+    if (!this.#stopped) this.#end ??= every(this.#everyMs, this.#tick);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#end?.();
+    this.#end = null;
+  }
 }
 
 export interface ProcessPlan {
@@ -29,17 +92,16 @@ const LEAST_STOP_LIMIT_MS = 500;
 
 /**
  * Several services as one: started in order, stopped in reverse order, each stop raced with a time limit so that one
- * that hangs cannot keep the others from letting go of what they hold. Where starting fails, what was started is
- * stopped again and the error is thrown on.
+ * that hangs cannot keep the others from letting go of what they hold. Where starting fails, all are stopped again and
+ * the error is thrown on. Those that were never started are stopped too: what they open when they are made is open.
  */
 export function composeServices(name: string, { log, services, stopLimitMs }: ProcessPlan): Service {
-  const touched: Service[] = [];
+  let starting: Promise<void> | undefined;
   let stopping: Promise<void> | undefined;
 
-  const start = async () => {
+  const startAll = async () => {
     for (const service of services) {
       if (stopping !== undefined) return;
-      touched.push(service);
       try {
         await service.start();
       } catch (error) {
@@ -49,8 +111,13 @@ export function composeServices(name: string, { log, services, stopLimitMs }: Pr
     }
   };
 
+  const start = () => {
+    starting ??= startAll();
+    return starting;
+  };
+
   const stop = () => {
-    stopping ??= stopAll(touched.toReversed(), log, stopLimitMs ?? DEFAULT_STOP_LIMIT_MS);
+    stopping ??= stopAll(services.toReversed(), log, stopLimitMs ?? DEFAULT_STOP_LIMIT_MS);
     return stopping;
   };
 
@@ -161,6 +228,11 @@ export function every(everyMs: number, work: () => void): () => void {
     repeated.delete(one);
     plan();
   };
+}
+
+/** How much this process does again and again at present. */
+export function repeatedWork(): number {
+  return repeated.size;
 }
 
 const nextOf = (everyMs: number, now: number) => (Math.floor((now + TOGETHER_MS) / everyMs) + 1) * everyMs;

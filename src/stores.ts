@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
 import type { Config } from './config/config.ts';
+import { type Service, serviceOf } from './lifecycle.ts';
 import type { Logger } from './log.ts';
 import { connectPostgres } from './postgres/connect.ts';
 import { PostgresWatch } from './postgres/watch.ts';
@@ -7,7 +8,7 @@ import { Queues } from './queues/queues.ts';
 import { type Absence, isRedisAway } from './redis/absence.ts';
 import { Alerts } from './redis/alerts.ts';
 import { RedisClock } from './redis/clock.ts';
-import { connectRedis, type RedisClient, type Temper } from './redis/connect.ts';
+import { connectRedis, disconnected, type RedisClient, type Temper } from './redis/connect.ts';
 import { DeadlineIndex } from './redis/deadline-index.ts';
 import { Indicators } from './redis/indicators.ts';
 import { createKeys, type Keys } from './redis/keys.ts';
@@ -60,6 +61,11 @@ export interface Stores {
   close(): Promise<void>;
 }
 
+/** Among the first services of a process, so that it is stopped when nobody uses the stores any more. */
+export function storesService(stores: Stores): Service {
+  return serviceOf({ name: 'stores', start: () => stores.look(), stop: () => stores.close() });
+}
+
 /** Opens Redis, PostgreSQL and the queues. Returns at once: each may be away, and each comes back by itself. */
 export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TRACING): Stores {
   const settings = {
@@ -107,6 +113,17 @@ export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TR
   pulse.start();
   postgresWatch.start();
 
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    // A PostgreSQL that hangs is not waited for before Redis is told goodbye.
+    const looked = postgresWatch.stop();
+    await pulse.stop();
+    await queues.close().catch(() => {});
+    await Promise.all([disconnected(redis), disconnected(producers)]);
+    await looked;
+    await db.destroy();
+  };
+
   return {
     redis,
     keys,
@@ -131,13 +148,9 @@ export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TR
     redisWatch,
     look: () => redisWatch.inspected(LOOK_LIMIT_MS),
     connectRedis: (temper) => connect(temper),
-    close: async () => {
-      postgresWatch.stop();
-      await pulse.stop();
-      await queues.close().catch(() => {});
-      redis.disconnect();
-      producers.disconnect();
-      await db.destroy();
+    close: () => {
+      closing ??= close();
+      return closing;
     },
   };
 }

@@ -15,6 +15,7 @@ export class Background {
   readonly #failed: (error: unknown) => void;
   #passing: Promise<void> | null = null;
   #beganAt = Number.NEGATIVE_INFINITY;
+  #stopped = false;
 
   /** `complaint` is what the log says where a pass fails for another reason than a store that is away. */
   constructor(everyMs: number, pass: () => Promise<unknown>, log: Logger, complaint: string) {
@@ -27,7 +28,8 @@ export class Background {
 
   /** Begins a pass, unless one is under way or has just been; may be called at any time. */
   tick(): void {
-    if (this.#passing !== null || performance.now() - this.#beganAt < this.#everyMs - SLACK_MS) return;
+    if (this.#stopped || this.#passing !== null) return;
+    if (performance.now() - this.#beganAt < this.#everyMs - SLACK_MS) return;
     this.#beganAt = performance.now();
     this.#passing = this.#pass()
       .then(() => {}, this.#failed)
@@ -36,8 +38,9 @@ export class Background {
       });
   }
 
-  /** Resolves once nothing is under way. */
-  async settled(): Promise<void> {
+  /** Resolves once nothing is under way, and nothing begins after that. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
     await this.#passing;
   }
 }

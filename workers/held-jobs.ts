@@ -36,13 +36,15 @@ export class HeldJobs {
     }
   }
 
+  /** Renews nothing any more. Call once no job is in hand. */
+  stop(): void {
+    this.#stop?.();
+    this.#stop = null;
+  }
+
   async #renew(): Promise<void> {
     // Not with the last job: where many are short, a timer for each would cost more than it saves.
-    if (this.#held.size === 0) {
-      this.#stop?.();
-      this.#stop = null;
-      return;
-    }
+    if (this.#held.size === 0) return this.stop();
     const now = performance.now();
     const worker = this.#worker();
     const due = [...this.#held].filter(({ renewedAt }) => now - renewedAt >= this.#lockMs / 4);

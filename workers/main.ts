@@ -1,9 +1,10 @@
 import { type Config, readConfig } from '../src/config/config.ts';
-import { type ProcessPlan, runProcess } from '../src/lifecycle.ts';
+import { type ProcessPlan, runProcess, serviceOf } from '../src/lifecycle.ts';
 import { createLogger } from '../src/log.ts';
 import { FollowUps, GATHER_MS } from '../src/queues/follow-ups.ts';
 import { type QueueKind, type QueueName, timeoutQueueNames } from '../src/queues/jobs.ts';
-import { openStores } from '../src/stores.ts';
+import { disconnected } from '../src/redis/connect.ts';
+import { openStores, storesService } from '../src/stores.ts';
 import { openTracing, tracingService } from '../src/telemetry/tracing-start.ts';
 import { runBroadcast } from './broadcasts.ts';
 import { Drains } from './drain.ts';
@@ -27,8 +28,9 @@ const FOREIGN = { lockDuration: 10_000, stalledInterval: 5000 };
 const DRAINS_AT_ONCE = 16;
 const RECORDS_AT_ONCE = 4;
 
-async function assemble(): Promise<ProcessPlan> {
-  const config = readConfig(process.env);
+/** The services of a worker process. */
+export async function planWorker(env: NodeJS.ProcessEnv): Promise<ProcessPlan> {
+  const config = readConfig(env);
   const log = createLogger(config, 'worker');
   const tracing = await openTracing(config, 'worker', log);
   const stores = openStores(config, log, tracing);
@@ -74,13 +76,13 @@ async function assemble(): Promise<ProcessPlan> {
     log,
     services: [
       tracingService(tracing),
-      { name: 'stores', start: () => stores.look(), stop: () => stores.close() },
-      { name: 'follow-ups', start: async () => {}, stop: () => followUps.settled() },
-      { name: 'queue connection', start: async () => {}, stop: async () => connection.disconnect() },
+      storesService(stores),
+      serviceOf({ name: 'follow-ups', stop: () => followUps.stop() }),
+      serviceOf({ name: 'queue connection', stop: () => disconnected(connection) }),
       ...queues,
       stalledJobs(queues, stores.queues, log),
       metricsServer(config, metrics, stores, log),
-      { name: 'sweep', start: async () => sweep.start(), stop: () => sweep.stop() },
+      serviceOf({ name: 'sweep', start: () => sweep.start(), stop: () => sweep.stop() }),
     ],
   };
 }
@@ -93,4 +95,4 @@ const concurrencyOf = (config: Config) => ({ concurrency: config.workerConcurren
 const PUSHES_AT_ONCE = 64;
 const pushesAtOnce = ({ workerConcurrency }: Config) => Math.max(PUSHES_AT_ONCE, workerConcurrency);
 
-await runProcess(assemble);
+if (import.meta.main) await runProcess(() => planWorker(process.env));

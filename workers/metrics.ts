@@ -4,7 +4,7 @@ import { Histogram } from 'prom-client';
 import type { Config } from '../src/config/config.ts';
 import { receiverOf } from '../src/config/webhook-settings.ts';
 import { retryAfterSeconds } from '../src/errors.ts';
-import type { Service } from '../src/lifecycle.ts';
+import { type Service, serviceOf } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
 import { networkOf } from '../src/network.ts';
 import { feedFigures } from '../src/postgres/change-feed-figures.ts';
@@ -124,7 +124,7 @@ export function metricsServer(config: Config, metrics: WorkerMetrics, stores: St
       response.writeHead(500).end();
     });
   });
-  return {
+  return serviceOf({
     name: 'metrics',
     start: async () => {
       if (metricsPort === null) return;
@@ -138,5 +138,5 @@ export function metricsServer(config: Config, metrics: WorkerMetrics, stores: St
       server.closeAllConnections();
       if (server.listening) await new Promise((resolve) => server.close(resolve));
     },
-  };
+  });
 }

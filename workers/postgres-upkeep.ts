@@ -68,8 +68,11 @@ export class PostgresUpkeep {
     if (this.#feed.isDue) this.#work.feed.tick();
   }
 
-  /** Resolves once nothing is under way. */
-  async settled(): Promise<void> {
-    for (const work of Object.values(this.#work)) await work.settled();
+  /** Resolves once nothing is under way, and nothing begins after that. */
+  async stop(): Promise<void> {
+    // Who asks begins the others.
+    const { asking, ...others } = this.#work;
+    await asking.stop();
+    await Promise.all(Object.values(others).map((work) => work.stop()));
   }
 }

@@ -1,5 +1,5 @@
 import { type Job, Worker, type WorkerOptions } from 'bullmq';
-import type { Service } from '../src/lifecycle.ts';
+import { type Service, serviceOf } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
 import { KEEP, kindOf, type QueueName } from '../src/queues/jobs.ts';
 import { absenceOf, isRedisAway } from '../src/redis/absence.ts';
@@ -44,13 +44,9 @@ export function queueService(name: QueueName, setup: QueueSetup): QueueService {
   const held = new HeldJobs(options.lockDuration, () => worker);
   let worker: Worker | undefined;
   let pause: Pause | undefined;
-  return {
+  const { start, stop } = serviceOf({
     name: `queue ${name}`,
-    get worker() {
-      return worker;
-    },
-    everyMs: options.stalledInterval,
-    start: async () => {
+    start: () => {
       const started = new Worker(name, (job, token = '') => held.during(job, token, () => process(job, token)), {
         connection,
         prefix: stores.keys.queuePrefix(name),
@@ -82,9 +78,19 @@ export function queueService(name: QueueName, setup: QueueSetup): QueueService {
       });
     },
     stop: async () => {
-      pause?.end();
+      pause?.stop();
       await worker?.close(!stores.pulse.alive);
+      held.stop();
     },
+  });
+  return {
+    name: `queue ${name}`,
+    get worker() {
+      return worker;
+    },
+    everyMs: options.stalledInterval,
+    start,
+    stop,
     stopLimitMs: 5000,
   };
 }
@@ -112,6 +118,7 @@ class Pause {
   readonly #worker: Worker;
   readonly #stores: Stores;
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
 
   constructor(worker: Worker, stores: Stores) {
     this.#worker = worker;
@@ -119,18 +126,23 @@ class Pause {
   }
 
   begin(): void {
-    if (this.#timer) return;
+    if (this.#timer || this.#stopped) return;
     void this.#worker.pause(true);
     const begunAt = performance.now();
     this.#timer = setInterval(() => {
       const refused = this.#stores.redisWatch.absence;
       if (refused || performance.now() - begunAt < PAUSE_MS) return;
-      this.end();
+      this.#end();
       void this.#worker.resume();
     }, RETRY_MS);
   }
 
-  end(): void {
+  stop(): void {
+    this.#stopped = true;
+    this.#end();
+  }
+
+  #end(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }

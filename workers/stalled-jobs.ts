@@ -1,5 +1,5 @@
 import type { Worker } from 'bullmq';
-import { every, type Service } from '../src/lifecycle.ts';
+import { type Service, serviceOf, Ticker } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
 import type { Queues } from '../src/queues/queues.ts';
 import { isRedisAway } from '../src/redis/absence.ts';
@@ -20,7 +20,6 @@ export interface Watched {
  */
 export function stalledJobs(watched: readonly Watched[], queues: Pick<Queues, 'anyInHand'>, log: Logger): Service {
   const lookedAt = new Map<Watched, number>();
-  let stop: (() => void) | null = null;
   let looking: Promise<unknown> | null = null;
 
   const look = async () => {
@@ -37,22 +36,21 @@ export function stalledJobs(watched: readonly Watched[], queues: Pick<Queues, 'a
   const complain = (error: unknown) => {
     if (!isRedisAway(error)) log.error({ err: error }, 'Jobs of dead workers could not be looked for');
   };
-  return {
-    name: 'stalled jobs',
-    start: async () => {
-      stop = every(LOOK_EVERY_MS, () => {
-        looking ??= look()
-          .catch(complain)
-          .finally(() => {
-            looking = null;
-          });
+  const looks = new Ticker(LOOK_EVERY_MS, () => {
+    looking ??= look()
+      .catch(complain)
+      .finally(() => {
+        looking = null;
       });
-    },
+  });
+  return serviceOf({
+    name: 'stalled jobs',
+    start: () => looks.start(),
     stop: async () => {
-      stop?.();
+      looks.stop();
       await looking;
     },
-  };
+  });
 }
 
 /** What the library's own timer does at each interval. There is no public name for it. */

@@ -47,6 +47,7 @@ export class Sweep {
   readonly #upkeep: PostgresUpkeep;
   readonly #token = randomUUID();
   #pace: { everyMs: number; stop: () => void } | null = null;
+  #stopped = false;
   /** By slot group: a node that hangs holds up no other. */
   readonly #passing = new Map<number, Promise<void>>();
   /** By slot group too: how long a pass may wait behind the one before, and when it is due. */
@@ -77,18 +78,20 @@ export class Sweep {
   }
 
   start(): void {
+    if (this.#stopped) return;
     this.#keepPace();
     this.#tick();
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     this.#pace?.stop();
     this.#pace = null;
     await Promise.all(this.#passing.values());
     await this.#tending;
     const { leftovers, keys } = this.#stores;
     await Promise.all(keys.slotGroups.map((_, group) => leftovers.giveLeaseBack(group, this.#token).catch(() => {})));
-    for (const work of [this.#asking, this.#upkeep, ...this.#background]) await work.settled();
+    await Promise.all([this.#asking, this.#upkeep, ...this.#background].map((work) => work.stop()));
   }
 
   /** This worker has recorded something: it is looked after soon, however quiet it was before. */
@@ -113,7 +116,7 @@ export class Sweep {
 
   #keepPace(): void {
     const everyMs = this.#slowest;
-    if (this.#pace?.everyMs === everyMs) return;
+    if (this.#stopped || this.#pace?.everyMs === everyMs) return;
     this.#pace?.stop();
     this.#pace = { everyMs, stop: every(everyMs, () => this.#tick()) };
   }

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import type { Knex } from 'knex';
-import { every } from '../lifecycle.ts';
+import { Ticker } from '../lifecycle.ts';
 import type { Logger } from '../log.ts';
 import { codeOf, isConnectionError } from './errors.ts';
 import { dispose } from './pool.ts';
@@ -51,7 +51,7 @@ export class PostgresWatch {
   readonly #db: Knex;
   readonly #log: Logger;
   readonly #wanted = readdirSync(MIGRATIONS).filter((name) => name.endsWith('.ts'));
-  #end: (() => void) | null = null;
+  readonly #looks = new Ticker(LOOK_EVERY_MS, () => void this.look());
   #looking: Promise<string | null> | null = null;
   #reason: string | null = null;
   #saidAt = 0;
@@ -65,15 +65,16 @@ export class PostgresWatch {
 
   /** Begins to look, again and again. */
   start(): void {
-    this.#end ??= every(LOOK_EVERY_MS, () => void this.look());
+    if (this.#stopped) return;
+    this.#looks.start();
     void this.look();
   }
 
-  /** Looks no more. A look that is under way may take a while to be answered, and is not waited for. */
-  stop(): void {
-    this.#end?.();
-    this.#end = null;
+  /** Looks no more; resolves once no look is under way. */
+  async stop(): Promise<void> {
     this.#stopped = true;
+    this.#looks.stop();
+    await this.#looking;
   }
 
   /** Why PostgreSQL cannot be used now, null where it can; never rejects. One look at a time. */

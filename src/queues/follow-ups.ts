@@ -32,6 +32,7 @@ export class FollowUps {
   readonly #later: Gathering;
   readonly #soon: Gathering;
   readonly #gone: Gathering;
+  #stopped = false;
 
   constructor(queues: Queues, log: Logger) {
     const gather = (everyMs: number, most: Most = () => Number.POSITIVE_INFINITY) =>
@@ -45,6 +46,7 @@ export class FollowUps {
 
   /** Takes what a script asked for, and has it in the queues within moments. */
   add({ wakeDeliver, wakeRecord, arms, ...rest }: FollowUp): void {
+    if (this.#stopped) return;
     const nothing = { ...rest, wakeDeliver: false, wakeRecord: false, arms: [] };
     if (wakeDeliver) this.#deliver.add({ ...nothing, wakeDeliver });
     if (wakeRecord) this.#record.add({ ...nothing, wakeRecord });
@@ -55,6 +57,13 @@ export class FollowUps {
   async settled(): Promise<void> {
     const all = [this.#deliver, this.#record, this.#later, this.#soon, this.#gone];
     await Promise.all(all.map((gathering) => gathering.settled()));
+  }
+
+  /** Resolves once everything so far has been tried. What comes later is left to the sweep. */
+  async stop(): Promise<void> {
+    const settled = this.settled();
+    this.#stopped = true;
+    await settled;
   }
 
   #gatheringOf(arm: Arm): Gathering {

@@ -206,6 +206,22 @@ function gatherWrites(redis: Redis, onRefusal: RefusalListener): Redis {
   return redis;
 }
 
+/** A little longer than the library gives a server that hangs. */
+const DISCONNECT_LIMIT_MS = 2500;
+
+/** Ends the connections of a client for good; resolves once they are closed. */
+export async function disconnected(client: RedisClient): Promise<void> {
+  if (client.status === 'end') return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  client.once('end', () => resolve());
+  const limit = setTimeout(resolve, DISCONNECT_LIMIT_MS);
+  // Between two attempts there is no connection whose end the library would hear of.
+  if (client.status === 'reconnecting') client.status = 'wait';
+  client.disconnect();
+  await promise;
+  clearTimeout(limit);
+}
+
 /**
  * Opens a connection; errors are the caller's to log through `on('error')`, of a cluster's nodes `on('node error')`, and what
  * Redis refuses through `onRefusal`.

@@ -1,6 +1,6 @@
 import type { Change } from '../presence/change.ts';
 import type { TraceContext } from '../telemetry/tracing.ts';
-import type { RedisClient } from './connect.ts';
+import { disconnected, type RedisClient } from './connect.ts';
 import type { IndicatorKind } from './indicators.ts';
 import { type Keys, SHARDS } from './keys.ts';
 import { type Reply, runScript } from './scripts.ts';
@@ -70,6 +70,8 @@ export class DeliveryReader {
   #count = 0;
   #shards: string[] = Array.from({ length: SHARDS }, () => '0-0');
   #running: Promise<void> | null = null;
+  #disconnected: Promise<void> | null = null;
+  readonly #place = Promise.withResolvers<void>();
   #stopped = false;
   #resets = 0;
   /** It reads another store already, as the numbering told: what that has delivered must not be handed on again. */
@@ -96,15 +98,15 @@ export class DeliveryReader {
 
   /** Takes its position and reads until stopped. Resolves once placed; with Redis away that is when it is back. */
   start(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#running ??= this.#run(resolve);
-    });
+    this.#running ??= this.#run(this.#place.resolve);
+    return this.#place.promise;
   }
 
   /** Stops reading; resolves once nothing more is handed on. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#blocking.disconnect();
+    this.#disconnected ??= disconnected(this.#blocking);
+    await this.#disconnected;
     await this.#running;
   }
 

@@ -10,6 +10,8 @@ import { runScript } from './scripts.ts';
 const EVERY_MS = 500;
 /** Where there is nobody for whom a gap would matter. */
 const REST_MS = 1000;
+/** What clients of a single Redis and of a cluster say when somebody can be reached again. */
+const OPENED = ['ready', '+node'];
 const HOLD_MS = 1000;
 /** For a web that is behind: past its next contact, with the answers of that and of this one. It ends as soon as the web has caught up. */
 const HOLD_BEHIND_MS = 3000;
@@ -70,6 +72,13 @@ export class Pulse {
   readonly #contacts: readonly Contact[];
   #pace: { everyMs: number; stop: () => void } | null = null;
   #mayRest: () => boolean = () => false;
+  #stopped = false;
+  readonly #closed = () => {
+    for (const contact of this.#contacts) this.#lose(contact, LOST);
+    this.#clock.reset();
+  };
+  /** Not at the next tick of the timer: the beats taken meanwhile have to arrive before anybody is expired. */
+  readonly #opened = () => void this.beat();
   readonly #onFault: (error: unknown) => void;
   readonly #onLost: ShardsListener[] = [];
   readonly #onBack: ShardsListener[] = [];
@@ -83,12 +92,8 @@ export class Pulse {
     this.#clock = clock;
     this.#onFault = onFault;
     this.#contacts = keys.slotGroups.map((shards) => new Contact(shards));
-    redis.on('close', () => {
-      for (const contact of this.#contacts) this.#lose(contact, LOST);
-      clock.reset();
-    });
-    // Not at the next tick of the timer: the beats taken meanwhile have to arrive before anybody is expired.
-    for (const event of ['ready', '+node']) redis.on(event, () => void this.beat());
+    redis.on('close', this.#closed);
+    for (const event of OPENED) redis.on(event, this.#opened);
   }
 
   /** Whether the last contact succeeded, with all shards. */
@@ -153,7 +158,7 @@ export class Pulse {
   }
 
   #keepPace(everyMs: number): void {
-    if (this.#pace?.everyMs === everyMs) return;
+    if (this.#stopped || this.#pace?.everyMs === everyMs) return;
     this.#pace?.stop();
     const tick = () => {
       void this.beat();
@@ -170,6 +175,9 @@ export class Pulse {
 
   /** Ends the regular contact; resolves once none is on its way. */
   async stop(): Promise<void> {
+    this.#stopped = true;
+    this.#redis.off('close', this.#closed);
+    for (const event of OPENED) this.#redis.off(event, this.#opened);
     this.#pace?.stop();
     this.#pace = null;
     await Promise.all(this.#contacts.map((contact) => contact.beating));
@@ -177,6 +185,7 @@ export class Pulse {
 
   /** Makes one contact now; never throws. */
   async beat(): Promise<void> {
+    if (this.#stopped) return;
     await Promise.all(
       this.#contacts.map((contact) => {
         contact.beating ??= this.#touch(contact).finally(() => {

@@ -45,6 +45,7 @@ export class OpenTelemetry implements Tracing {
   readonly telemetry = queueTelemetry();
   readonly #provider: TracerProvider;
   readonly #tracer: Tracer;
+  readonly #onScript = (message: unknown) => this.#noteScript(message as ScriptRun);
 
   /** Opens tracing for a process, before anything that is to be traced; `processName` is part of the service's name. */
   static async open(settings: TracingSettings, processName: 'web' | 'worker', log: Logger): Promise<OpenTelemetry> {
@@ -67,7 +68,7 @@ export class OpenTelemetry implements Tracing {
   constructor(provider: TracerProvider) {
     this.#provider = provider;
     this.#tracer = provider.getTracer('rollcall');
-    scriptRuns.subscribe((message) => this.#noteScript(message as ScriptRun));
+    scriptRuns.subscribe(this.#onScript);
   }
 
   current(): TraceContext {
@@ -142,6 +143,7 @@ export class OpenTelemetry implements Tracing {
   }
 
   async stop(): Promise<void> {
+    scriptRuns.unsubscribe(this.#onScript);
     let timer: NodeJS.Timeout | undefined;
     const limit = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, FLUSH_LIMIT_MS);

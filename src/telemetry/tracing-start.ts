@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import type { Service } from '../lifecycle.ts';
+import { type Service, serviceOf } from '../lifecycle.ts';
 import type { Logger } from '../log.ts';
 import { NO_TRACING, type Tracing } from './tracing.ts';
 
@@ -19,5 +19,5 @@ export async function openTracing(
 
 /** First among the services of a process, so that it is stopped last: what the others did while stopping is traced too. */
 export function tracingService(tracing: Tracing): Service {
-  return { name: 'tracing', start: async () => {}, stop: () => tracing.stop(), stopLimitMs: STOP_LIMIT_MS };
+  return serviceOf({ name: 'tracing', stop: () => tracing.stop(), stopLimitMs: STOP_LIMIT_MS });
 }

@@ -31,15 +31,15 @@ interface Waiter {
 export class ChangeFeed implements ChangesApi {
   readonly #db: Stores['db'];
   readonly #waiters = new Set<Waiter>();
-  #looking = false;
-  #draining = false;
+  #looking: Promise<void> | null = null;
+  readonly #drained = new AbortController();
 
   constructor({ db }: Pick<Stores, 'db'>) {
     this.#db = db;
   }
 
   get draining(): boolean {
-    return this.#draining;
+    return this.#drained.signal.aborted;
   }
 
   async changes(after: FeedCursor | null, limit: number, waitMs: number, gone: AbortSignal): Promise<ChangesAnswer> {
@@ -51,10 +51,11 @@ export class ChangeFeed implements ChangesApi {
     return answer(gone.aborted ? at : await this.#read(at.next, limit));
   }
 
-  /** Answers at once all who wait, and has nobody wait from now on. */
-  drain(): void {
-    this.#draining = true;
+  /** Answers at once all who wait, and has nobody wait from now on. Resolves once nothing is looked for any more. */
+  async drain(): Promise<void> {
+    this.#drained.abort();
     for (const { wake } of this.#waiters) wake();
+    await this.#looking;
   }
 
   async #read(after: FeedCursor, limit: number) {
@@ -64,7 +65,7 @@ export class ChangeFeed implements ChangesApi {
   }
 
   async #wait(position: number, waitMs: number, gone: AbortSignal): Promise<void> {
-    if (this.#draining || gone.aborted) return;
+    if (this.draining || gone.aborted) return;
     if (this.#waiters.size >= MAX_WAITING) {
       throw new RollcallError('RATE_LIMITED', { message: 'Too many are waiting.', retryAfterMs: FULL_RETRY_MS });
     }
@@ -74,7 +75,9 @@ export class ChangeFeed implements ChangesApi {
     const timer = setTimeout(wake, waitMs);
     gone.addEventListener('abort', wake, { once: true });
     this.#waiters.add(waiter);
-    void this.#extras();
+    this.#looking ??= this.#extras().finally(() => {
+      this.#looking = null;
+    });
     try {
       await promise;
     } finally {
@@ -86,10 +89,10 @@ export class ChangeFeed implements ChangesApi {
 
   /** Wakes whoever has something to read, for as long as anybody waits. */
   async #extras(): Promise<void> {
-    if (this.#looking) return;
-    this.#looking = true;
+    const { signal } = this.#drained;
     while (this.#waiters.size > 0) {
-      await pause(LOOK_EVERY_MS);
+      await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => {});
+      if (signal.aborted) return;
       try {
         const { now } = await feedState(this.#db);
         for (const { position, wake } of this.#waiters) if (now.position > position) wake();
@@ -98,7 +101,6 @@ export class ChangeFeed implements ChangesApi {
         if (!isConnectionError(error)) for (const { wake } of this.#waiters) wake();
       }
     }
-    this.#looking = false;
   }
 }
 

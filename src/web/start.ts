@@ -1,10 +1,10 @@
 import cluster from 'node:cluster';
 import type { FastifyInstance } from 'fastify';
 import { type Config, readConfig } from '../config/config.ts';
-import { type ProcessPlan, runProcess, type Service } from '../lifecycle.ts';
+import { type ProcessPlan, runProcess, serviceOf } from '../lifecycle.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { SharedLimits } from '../redis/limits.ts';
-import { openStores } from '../stores.ts';
+import { openStores, storesService } from '../stores.ts';
 import { openTracing, tracingService } from '../telemetry/tracing-start.ts';
 import { Analytics } from '../usecases/analytics.ts';
 import { ChangeFeed } from '../usecases/change-feed.ts';
@@ -51,8 +51,8 @@ export async function startWeb(env: NodeJS.ProcessEnv, extras: WebExtras = {}): 
   });
 }
 
-/** Listening comes last: nobody is let in before everything is there. */
-async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Promise<ProcessPlan> {
+/** The services of one web process. Listening comes last: nobody is let in before everything is there. */
+export async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Promise<ProcessPlan> {
   const tracing = await openTracing(config, 'web', log);
   const stores = openStores(config, log, tracing);
   const metrics = new WebMetrics(stores, config);
@@ -89,8 +89,7 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
   });
   // While closing and still listening, so that whoever comes now is told to go elsewhere.
   app.addHook('preClose', async () => {
-    changes.drain();
-    await sockets?.drain();
+    await Promise.all([changes.drain(), sockets?.drain()]);
   });
   sockets = attachSockets(app.server, {
     config,
@@ -104,8 +103,7 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
     metrics,
   });
 
-  const storesService: Service = { name: 'stores', start: () => stores.look(), stop: () => stores.close() };
-  const http: Service = {
+  const http = serviceOf({
     name: 'http',
     start: async () => {
       await app.listen({
@@ -118,6 +116,6 @@ async function planWeb(config: Config, log: Logger, { routes }: WebExtras): Prom
     },
     stop: () => app.close(),
     stopLimitMs: HTTP_STOP_LIMIT_MS,
-  };
-  return { log, services: [tracingService(tracing), storesService, sockets, http] };
+  });
+  return { log, services: [tracingService(tracing), storesService(stores), sockets, http] };
 }

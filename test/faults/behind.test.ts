@@ -42,7 +42,7 @@ async function start(name: string): Promise<World> {
   await once(stores.redis, 'ready');
   const presence = new Presence(stores, config.ttlMs, LOG);
   const connections = new Connections(presence, stores, config, LOG, () => 1);
-  ending.push(() => connections.settled());
+  ending.push(() => connections.stop());
   return { rollcall, redis, stores, connections };
 }
 

@@ -110,6 +110,8 @@ describe('a process', () => {
     expect(child.story).toEqual([
       'start first',
       'start second',
+      'stop third',
+      'stopped third',
       'stop second',
       'stopped second',
       'stop first',
@@ -171,12 +173,12 @@ describe('services as one', () => {
     expect(story).toEqual(['start a', 'start b', 'stop b', 'stop a']);
   });
 
-  test('stopping before starting is harmless, and keeps it from starting', async () => {
+  test('stopping before starting stops what they hold since they were made, and keeps them from starting', async () => {
     const { services, story } = recorder();
     const all = composeServices('all', { log, services });
     await all.stop();
     await all.start();
-    expect(story).toEqual([]);
+    expect(story).toEqual(['stop b', 'stop a']);
   });
 
   test('the limit for all is shared out so that the last one has its turn', async () => {

@@ -1,4 +1,4 @@
-import { every } from '../../lifecycle.ts';
+import { Ticker } from '../../lifecycle.ts';
 import { loopLag } from '../../telemetry/loop-lag.ts';
 
 const SAMPLE_MS = 500;
@@ -59,7 +59,8 @@ export class Pressure {
   readonly #redisMs: () => number;
   readonly #changed: (level: Level) => void;
   #longestMs = 0;
-  #stop: (() => void) | null = null;
+  readonly #samples = new Ticker(SAMPLE_MS, () => this.#sample());
+  #deaf: (() => void) | null = null;
 
   /** `redisMs`: how long Redis took to answer last, or has been taking so far. */
   constructor(redisMs: () => number, changed: (level: Level) => void) {
@@ -83,20 +84,17 @@ export class Pressure {
   }
 
   start(): void {
-    if (this.#stop) return;
-    const deaf = loopLag.listen((lagMs) => {
+    this.#samples.start();
+    if (!this.#samples.running) return;
+    this.#deaf ??= loopLag.listen((lagMs) => {
       this.#longestMs = Math.max(this.#longestMs, lagMs);
     });
-    const idle = every(SAMPLE_MS, () => this.#sample());
-    this.#stop = () => {
-      deaf();
-      idle();
-    };
   }
 
   stop(): void {
-    this.#stop?.();
-    this.#stop = null;
+    this.#samples.stop();
+    this.#deaf?.();
+    this.#deaf = null;
   }
 
   #sample(): void {

@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
-import type { Service } from '../../lifecycle.ts';
+import { type Service, serviceOf } from '../../lifecycle.ts';
 import type { Logger } from '../../log.ts';
 
 const FIRST_PAUSE_MS = 500;
@@ -47,23 +47,24 @@ export function webCluster(size: number, log: Logger): Service {
     return worker;
   }
 
-  async function untilListening(worker: Worker): Promise<void> {
+  async function untilListening(worker: Worker, stopping: AbortSignal): Promise<void> {
     const over = new AbortController();
+    const stopped = new Promise<void>((resolve) => stopping.addEventListener('abort', () => resolve(), over));
     const ended = once(worker, 'exit', over).then(() => {
       throw new Error('A web process ended before it listened; its own lines say why.');
     });
     try {
-      await Promise.race([once(worker, 'listening', over), ended]);
+      await Promise.race([once(worker, 'listening', over), ended, stopped]);
     } finally {
       over.abort();
     }
   }
 
-  return {
+  return serviceOf({
     name: 'web processes',
     stopLimitMs: CLUSTER_STOP_LIMIT_MS,
-    async start() {
-      await Promise.all(Array.from({ length: size }, () => untilListening(launch(FIRST_PAUSE_MS))));
+    async start(stopping) {
+      await Promise.all(Array.from({ length: size }, () => untilListening(launch(FIRST_PAUSE_MS), stopping)));
     },
     async stop() {
       stopping = true;
@@ -74,5 +75,5 @@ export function webCluster(size: number, log: Logger): Service {
       for (const worker of running) worker.process.kill('SIGTERM');
       await Promise.all(ends);
     },
-  };
+  });
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { RollcallError } from '../../errors.ts';
-import { every } from '../../lifecycle.ts';
+import { Ticker } from '../../lifecycle.ts';
 import type { Logger } from '../../log.ts';
 import type { Claims } from '../../presence/change.ts';
 import type { Arm } from '../../presence/follow-up.ts';
@@ -52,7 +52,8 @@ export class Connections {
   readonly #process = randomBytes(6).toString('base64url');
   #serial = 0;
   #draining = false;
-  readonly #stopLooking: () => void;
+  readonly #looks: Ticker;
+  readonly #opening = new Set<Promise<unknown>>();
 
   constructor(presence: Presence, stores: Stores, config: Config, log: Logger, stretch: () => number) {
     this.#presence = presence;
@@ -66,8 +67,8 @@ export class Connections {
     };
     this.#heartbeats = new Heartbeats(stores, presence.followUps, listener, config, stretch);
     this.#goodbyes = new Goodbyes(stores, presence.followUps, config, log);
-    const lookEveryMs = Math.min(1000, Math.round(config.ttlMs / 20));
-    this.#stopLooking = every(lookEveryMs, () => this.#lookForSilent());
+    this.#looks = new Ticker(Math.min(1000, Math.round(config.ttlMs / 20)), () => this.#lookForSilent());
+    this.#looks.start();
     const patienceMs = Math.max(config.ttlMs, LEAST_PATIENCE_MS);
     stores.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact), patienceMs);
     stores.pulse.restWhile(() => this.#held.size === 0);
@@ -81,8 +82,14 @@ export class Connections {
   }
 
   /** Opens a session for a new connection. Throws TOO_MANY_SESSIONS or UNAVAILABLE. */
-  async open(request: ConnectionRequest): Promise<Connection> {
+  open(request: ConnectionRequest): Promise<Connection> {
     this.#stores.pulse.wake();
+    const opening = this.#open(request).finally(() => this.#opening.delete(opening));
+    this.#opening.add(opening);
+    return opening;
+  }
+
+  async #open(request: ConnectionRequest): Promise<Connection> {
     const now = performance.now();
     this.#serial++;
     const connection: Connection = {
@@ -193,10 +200,19 @@ export class Connections {
 
   /** Resolves once what is on its way to Redis and to the queues has been tried. */
   async settled(): Promise<void> {
-    this.#stopLooking();
     await this.#goodbyes.settled();
-    await this.#heartbeats.stop();
     await this.#presence.followUps.settled();
+  }
+
+  /** Nobody is let in any more; what is on its way to Redis and to the queues is waited for. For good. */
+  async stop(): Promise<void> {
+    this.#draining = true;
+    this.#looks.stop();
+    // Who was opened meanwhile is said goodbye to.
+    await Promise.allSettled(this.#opening);
+    await this.#goodbyes.stop();
+    await this.#heartbeats.stop();
+    await this.#presence.followUps.stop();
   }
 
   #request(connection: Connection) {

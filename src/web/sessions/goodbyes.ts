@@ -30,6 +30,7 @@ export class Goodbyes {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #queues: Queue[];
+  #stopped = false;
 
   constructor(stores: Stores, followUps: FollowUps, config: Config, log: Logger) {
     this.#stores = stores;
@@ -52,13 +53,21 @@ export class Goodbyes {
     for (const queue of this.#queues) this.#begin(queue);
   }
 
-  /** Resolves once all has been tried; what failed is not tried again. */
+  /** Resolves once all has been tried. */
   async settled(): Promise<void> {
     await Promise.all(this.#queues.map((queue) => queue.saying));
+  }
+
+  /** The same, and from then on nothing is tried again: what was not said ends by its deadline. */
+  async stop(): Promise<void> {
+    const settled = this.settled();
+    this.#stopped = true;
     for (const queue of this.#queues) clearTimeout(queue.retry);
+    await settled;
   }
 
   #begin(queue: Queue): void {
+    if (this.#stopped) return;
     queue.saying ??= this.#sayAll(queue).finally(() => {
       queue.saying = null;
     });
@@ -72,6 +81,7 @@ export class Goodbyes {
       if (again.length > 0) {
         queue.waiting.unshift(...again);
         clearTimeout(queue.retry);
+        if (this.#stopped) return;
         queue.retry = setTimeout(() => this.#begin(queue), RETRY_MS);
         return;
       }

@@ -161,11 +161,12 @@ export class Heartbeats {
     this.#flush(this.#debts[this.#slotGroupOf(shard)] as Debt);
   }
 
-  /** Stops; resolves once nothing is on its way to Redis. */
+  /** Stops: what is on its way to Redis arrives, and what is still owed is dropped. */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const { timer } of this.#debts) clearTimeout(timer);
     await Promise.all(this.#debts.map(({ sending }) => sending));
+    for (const { owed } of this.#debts) for (const connection of [...owed.keys()]) this.drop(connection);
   }
 
   #debtOf(connection: Connection): Debt {
@@ -173,6 +174,10 @@ export class Heartbeats {
   }
 
   #put(connection: Connection, state: SessionState | null, told: (() => void) | null, inMs: number): void {
+    if (this.#stopped) {
+      told?.();
+      return;
+    }
     const debt = this.#debtOf(connection);
     const already = debt.owed.get(connection);
     if (already) {
@@ -201,7 +206,7 @@ export class Heartbeats {
   #flush(debt: Debt): void {
     clearTimeout(debt.timer);
     debt.timer = undefined;
-    if (debt.owed.size > 0) debt.sending ??= this.#send(debt);
+    if (debt.owed.size > 0 && !this.#stopped) debt.sending ??= this.#send(debt);
   }
 
   async #send(debt: Debt): Promise<void> {

@@ -53,15 +53,19 @@ export class Audience implements DeliveryListener {
   /** What is known for the batch that is being handed on. */
   #accesses: Accesses;
   #askAgain: NodeJS.Timeout | undefined;
+  #asking: Promise<void> | undefined;
+  #stopped = false;
 
   constructor(deps: AudienceDeps) {
     this.#deps = deps;
     this.#accesses = new Accesses(deps.reads);
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
+    this.#stopped = true;
     clearTimeout(this.#askAgain);
     this.#deps.rooms.stop();
+    await this.#asking;
   }
 
   /** Begins a picture of these users (null: everyone who is active). Throws TOO_MANY_WATCHED or UNAVAILABLE. */
@@ -286,12 +290,12 @@ export class Audience implements DeliveryListener {
   /** Users that could not be known while PostgreSQL was away follow as events. */
   #awaitKnown(userIds: string[]): void {
     for (const userId of userIds) this.#unknown.add(userId);
-    if (this.#unknown.size === 0) return;
+    if (this.#unknown.size === 0 || this.#stopped) return;
     this.#askAgain ??= setTimeout(() => {
       this.#askAgain = undefined;
       const waiting = [...this.#unknown].filter((userId) => this.#deps.rooms.isWatched(userId));
       this.#unknown.clear();
-      this.#retell(waiting.slice(0, RESYNC_AT_ONCE)).then(
+      this.#asking = this.#retell(waiting.slice(0, RESYNC_AT_ONCE)).then(
         () => this.#awaitKnown(waiting.slice(RESYNC_AT_ONCE)),
         () => this.#awaitKnown(waiting),
       );

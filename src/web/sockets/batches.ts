@@ -12,6 +12,7 @@ export class Batches {
   #waiting: Viewer[] = [];
   readonly #stretch: () => number;
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
 
   /** `stretch`: how many times longer than usual changes gather. */
   constructor(stretch: () => number) {
@@ -20,6 +21,7 @@ export class Batches {
 
   /** Has these viewers told of a change at the end of the window; `json` is the change encoded. */
   add(viewers: Iterable<Viewer>, change: StatusChange, json: string): void {
+    if (this.#stopped) return;
     const known = new Map<Gathered | null, Gathered>();
     for (const viewer of viewers) {
       const before = viewer.gathered;
@@ -34,8 +36,9 @@ export class Batches {
     if (this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#flush(), WINDOW_MS * this.#stretch());
   }
 
-  /** Tells what has been gathered, and stops. */
+  /** Tells what has been gathered, and nothing that comes later: whoever was to hear of it is gone. */
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
     this.#flush();
   }

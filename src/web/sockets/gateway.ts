@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type DefaultEventsMap, Server } from 'socket.io';
 import type { Config } from '../../config/config.ts';
 import { RollcallError, toRollcallError } from '../../errors.ts';
-import type { Service } from '../../lifecycle.ts';
+import { type Service, serviceOf } from '../../lifecycle.ts';
 import type { Logger } from '../../log.ts';
 import type { IncomingEvents } from '../../protocol/client-events.ts';
 import type { ServerToClientEvents } from '../../protocol/socket.ts';
@@ -117,7 +117,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     everybody: () => stores.deadlines.everybody(),
     now: () => stores.clock.now(),
     missed: () => {
-      resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
+      resyncIn(RESYNC_MARGIN_MS);
     },
   });
   const listen = createListener({ ...deps, activations, connections, audience, conversationRooms });
@@ -127,19 +127,25 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   /** A deploy sends everybody away at once; they had better not all come back at once. */
   const jitter = () => Math.round((Math.random() * config.handoverMs) / 2);
   let resyncLater: NodeJS.Timeout | undefined;
-  let draining = false;
+  let resyncing: Promise<void> | undefined;
+  let drained: Promise<void> | undefined;
+  let stopped = false;
+  const resyncIn = (ms: number) => {
+    if (!stopped) resyncLater ??= setTimeout(resync, ms);
+  };
   const resync = () => {
     resyncLater = undefined;
-    audience.resync().catch((error) => {
+    resyncing = audience.resync().catch((error) => {
       log.warn({ err: error }, 'Watchers could not be told what they missed; trying again');
-      resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
+      resyncIn(RESYNC_MARGIN_MS);
     });
   };
   stores.pulse.onLost((shards) => {
     reader.reset(shards);
     clearTimeout(resyncLater);
+    resyncLater = undefined;
     // Until all who live have been restored, the store knows less than the watchers do.
-    resyncLater = setTimeout(resync, config.ttlMs + config.handoverMs + RESYNC_MARGIN_MS);
+    resyncIn(config.ttlMs + config.handoverMs + RESYNC_MARGIN_MS);
   });
   stores.pulse.onLost(() => conversationRooms.checkMembers());
   stores.pulse.onBack((_, first) => {
@@ -148,7 +154,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   // A master's replica may not have heard of what was told last. On a single Redis the stream's numbering tells of that.
   if (config.redisCluster) {
     stores.pulse.onBack((_, first) => {
-      if (!first) resyncLater ??= setTimeout(resync, RESYNC_MARGIN_MS);
+      if (!first) resyncIn(RESYNC_MARGIN_MS);
     });
   }
   const slowReaders = new SlowReaders(io, (socket) => {
@@ -165,7 +171,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       metrics.refused(toRollcallError(error).code);
       next(refusalOf(error));
     };
-    if (draining || !reader.placed) return refuse(new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 }));
+    if (drained || !reader.placed) return refuse(new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 }));
     const admission = {
       ...deps,
       addressOf,
@@ -193,7 +199,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     socket.emit('ready', welcome.ready);
     audience.show(welcome.picture ?? nothingFor(viewer));
     // Ended while it was still shaking hands.
-    if (draining) closeSocket(socket, 'draining', jitter());
+    if (drained) closeSocket(socket, 'draining', jitter());
     else if (connection?.endedWith) closeSocket(socket, connection.endedWith);
   });
 
@@ -204,44 +210,59 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     loopLagMs: () => pressure.loopLagMs,
   });
 
+  const drain = async () => {
+    log.info({ sessions: connections.size }, 'Draining: sessions are handed over');
+    await connections.handOver();
+    const sockets = [...io.of('/').sockets.values()];
+    const gone = sockets.map((socket) => new Promise((resolve) => socket.conn.once('close', resolve)));
+    for (const socket of sockets) closeSocket(socket, 'draining', jitter());
+    await connections.settled();
+    // Each is closed behind its last packet, or cut off after a while; closing them all would drop what is unsent.
+    await Promise.all(gone);
+    const closing = io.close();
+    const goodbyes = letConnectionsGo(http);
+    await closing;
+    goodbyes.stop();
+  };
+  const drainOnce = () => {
+    drained ??= drain();
+    return drained;
+  };
+
+  const { start, stop } = serviceOf({
+    name: 'sockets',
+    // Without Redis the process starts all the same, and lets people in when it is back.
+    start: async (stopping) => {
+      pressure.start();
+      slowReaders.start();
+      const placed = new AbortController();
+      const limit = delay(PLACE_LIMIT_MS, undefined, { signal: AbortSignal.any([placed.signal, stopping]) });
+      await Promise.race([reader.start(), limit.catch(() => {})]);
+      placed.abort();
+    },
+    stop: async () => {
+      await drainOnce();
+      stopped = true;
+      clearTimeout(resyncLater);
+      pressure.stop();
+      slowReaders.stop();
+      await reader.stop();
+      await resyncing;
+      await audience.stop();
+      await conversationRooms.stopChecking();
+      await connections.stop();
+    },
+  });
   return {
     name: 'sockets',
     get draining() {
-      return draining;
+      return drained !== undefined;
     },
     get level() {
       return pressure.level;
     },
-    // Without Redis the process starts all the same, and lets people in when it is back.
-    start: async () => {
-      pressure.start();
-      slowReaders.start();
-      await Promise.race([reader.start(), delay(PLACE_LIMIT_MS)]);
-    },
-    drain: async () => {
-      if (draining) return;
-      draining = true;
-      log.info({ sessions: connections.size }, 'Draining: sessions are handed over');
-      await connections.handOver();
-      const sockets = [...io.of('/').sockets.values()];
-      const gone = sockets.map((socket) => new Promise((resolve) => socket.conn.once('close', resolve)));
-      for (const socket of sockets) closeSocket(socket, 'draining', jitter());
-      await connections.settled();
-      // Each is closed behind its last packet, or cut off after a while; closing them all would drop what is unsent.
-      await Promise.all(gone);
-      const closing = io.close();
-      const goodbyes = letConnectionsGo(http);
-      await closing;
-      goodbyes.stop();
-    },
-    stop: async () => {
-      clearTimeout(resyncLater);
-      pressure.stop();
-      slowReaders.stop();
-      audience.stop();
-      await conversationRooms.stopChecking();
-      await connections.settled();
-      await reader.stop();
-    },
+    start,
+    drain: drainOnce,
+    stop,
   };
 }

@@ -31,6 +31,7 @@ export class MemberChecks {
 
   /** Looks at everybody who has joined by now; one look at a time. */
   start(): void {
+    if (this.#stopped) return;
     this.#due = true;
     this.#running ??= this.#run().finally(() => {
       this.#running = null;
@@ -53,6 +54,7 @@ export class MemberChecks {
       } catch (error) {
         this.#due = true;
         if (!(error instanceof RollcallError)) this.#deps.log.error({ err: error }, 'Members could not be checked');
+        if (this.#stopped) return;
         await new Promise<void>((over) => {
           this.#wait = { timer: setTimeout(over, AGAIN_MS), over };
         });

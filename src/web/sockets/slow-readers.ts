@@ -1,4 +1,4 @@
-import { every } from '../../lifecycle.ts';
+import { Ticker } from '../../lifecycle.ts';
 import type { PresenceServer, PresenceSocket } from './types.ts';
 
 const LOOK_EVERY_MS = 1000;
@@ -32,7 +32,7 @@ export class SlowReaders {
   readonly #io: PresenceServer;
   readonly #cut: (socket: PresenceSocket) => void;
   readonly #stuckSince = new Map<PresenceSocket, number>();
-  #stop: (() => void) | null = null;
+  readonly #looks = new Ticker(LOOK_EVERY_MS, () => this.look());
 
   constructor(io: PresenceServer, cut: (socket: PresenceSocket) => void) {
     this.#io = io;
@@ -41,13 +41,13 @@ export class SlowReaders {
 
   /** Begins to look, again and again. */
   start(): void {
-    this.#stop ??= every(LOOK_EVERY_MS, () => this.look());
+    this.#looks.start();
   }
 
   /** Looks no more. */
   stop(): void {
-    this.#stop?.();
-    this.#stop = null;
+    this.#looks.stop();
+    this.#stuckSince.clear();
   }
 
   /** Cuts off whoever has not read for too long, or has too much waiting. `now`: ms of performance.now(). */
