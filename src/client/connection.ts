@@ -65,6 +65,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
   /** What the server knows us by. */
   let inForce: string;
   let renewal: ReturnType<typeof setTimeout> | undefined;
+  let probe: ReturnType<typeof setTimeout> | undefined;
   /** Anew with every start and every connection. */
   let inquiry = newInquiry();
   /** Of the monotonic clock. */
@@ -200,6 +201,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
 
   function end(reason: ClosedReason, error?: PresenceError): void {
     abandon();
+    tokens.stop();
     state.set({ status: 'closed', reason, error });
     if (error) hooks.report(error);
   }
@@ -210,6 +212,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     clearTimeout(timer);
     mayHurry = false;
     clearTimeout(renewal);
+    clearTimeout(probe);
     const old = socket;
     socket = undefined;
     if (!old) return;
@@ -289,7 +292,8 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
         if (now.sessionId === null) return;
         const since = monotonicMs();
         const mine = attempt;
-        setTimeout(() => {
+        clearTimeout(probe);
+        probe = setTimeout(() => {
           if (mine === attempt && heardAt < since) retry({});
         }, PROBE_LIMIT_MS);
       } else if (mayHurry) {

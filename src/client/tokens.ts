@@ -29,20 +29,27 @@ export function createTokens(getToken: GetToken) {
   let kept: string | undefined;
   let askedAt = Number.NEGATIVE_INFINITY;
   let asking: Promise<string> | undefined;
+  let giveUp: ((why: Error) => void) | undefined;
 
   /** In milliseconds, since the application was last asked. */
   const age = () => monotonicMs() - askedAt;
 
   async function ask(): Promise<string> {
     let timer: ReturnType<typeof setTimeout> | undefined;
+    const givenUp = new Promise<never>((_, reject) => {
+      giveUp = reject;
+    });
     try {
       const gapMs = LEAST_GAP_MS - age();
-      if (gapMs > 0) await new Promise((resolve) => setTimeout(resolve, gapMs));
+      if (gapMs > 0) {
+        const gap = new Promise((resolve) => {
+          timer = setTimeout(resolve, gapMs);
+        });
+        await Promise.race([gap, givenUp]);
+      }
       askedAt = monotonicMs();
-      const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => reject(new Error('getToken took too long.')), TOKEN_LIMIT_MS);
-      });
-      const given = await Promise.race([getToken(), late]);
+      timer = setTimeout(() => giveUp?.(new Error('getToken took too long.')), TOKEN_LIMIT_MS);
+      const given = await Promise.race([getToken(), givenUp]);
       if (given === null) throw new SignedOutError();
       const token = String(given).trim();
       // Perhaps the page of a proxy whose backend is away.
@@ -54,6 +61,7 @@ export function createTokens(getToken: GetToken) {
       throw error;
     } finally {
       clearTimeout(timer);
+      giveUp = undefined;
     }
   }
 
@@ -67,6 +75,10 @@ export function createTokens(getToken: GetToken) {
         asking = undefined;
       });
       return asking;
+    },
+    /** Nobody waits for one any more. */
+    stop(): void {
+      giveUp?.(new Error('The client is closed.'));
     },
     /** Lets go of the token, unless it is worth another try. */
     refused(code: string): void {

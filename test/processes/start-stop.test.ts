@@ -339,6 +339,7 @@ const NOT_HERE: Record<string, string> = {
   'src/client/heartbeat.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/client/indicators.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/client/presence-client.ts': 'the client is tried in test/client/start-stop.test.ts',
+  'src/client/tokens.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/usecases/conversations.ts': 'starts and stops typing',
   'src/redis/indicators.ts': 'starts and stops typing',
   'src/redis/presence-store.ts': 'closes sessions',

@@ -53,20 +53,19 @@ class Witness {
   readonly #within = new AsyncLocalStorage<Witness>();
   #born: Held[] = [];
   #repeatedBefore = repeatedWork();
-  /** Something has begun by it, be it on behalf of others. */
-  stirred = false;
+  #stirred = false;
   readonly #hook = createHook({
     init: (id, kind) => {
       if (!KINDS.has(kind) || (this.#goodbye && kind === 'TCPWRAP')) return;
       const within = this.#within.getStore() === this;
-      this.stirred ||= within;
+      this.#stirred ||= within;
       const held = { kind, by: ours() };
       const { by } = held;
       // The one timer for all that is done again and again, which is counted by itself.
       if (by[0]?.startsWith('src/lifecycle.ts')) return;
       const others = this.#others;
       if (others ? by.every((place) => others.has(place.replace(/:\d+$/, ''))) : by.length === 0 && !within) return;
-      this.stirred = true;
+      this.#stirred = true;
       this.#live.set(id, held);
       this.#born.push(held);
     },
@@ -88,8 +87,13 @@ class Witness {
   reset(): void {
     this.#live.clear();
     this.#born = [];
-    this.stirred = false;
+    this.#stirred = false;
     this.#repeatedBefore = repeatedWork();
+  }
+
+  /** Whether something has begun by it, be it on behalf of others. */
+  get stirred(): boolean {
+    return this.#stirred || repeatedWork() > this.#repeatedBefore;
   }
 
   get left(): string[] {
