@@ -318,7 +318,7 @@ describe('what is a process', () => {
     ),
   );
 
-  const sockets = ['audience', 'batches', 'closing-connections', 'conversation-rooms', 'gateway', 'rooms'];
+  const sockets = ['ask-again', 'audience', 'batches', 'closing-connections', 'conversation-rooms', 'gateway', 'rooms'];
   part('a whole web', ['src/web/start.ts', ...sockets.map((file) => `src/web/sockets/${file}.ts`)], () =>
     stressStartStop(async () => composeServices('web', await planWeb(config, log, {})), { outside: connections }),
   );

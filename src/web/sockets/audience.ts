@@ -8,6 +8,7 @@ import { nothingSeen, type Snapshot, type StatusReads } from '../../usecases/sta
 import { orUnavailable } from '../../usecases/unavailable.ts';
 import type { Connections } from '../sessions/connections.ts';
 import { Accesses } from './accesses.ts';
+import { AskAgain } from './ask-again.ts';
 import type { ConversationRooms } from './conversation-rooms.ts';
 import { eachOnce, lookedAt, snapshotOfActive, ToldActive } from './everyone.ts';
 import { Pictures } from './pictures.ts';
@@ -18,7 +19,6 @@ import type { Picture, Viewer } from './types.ts';
 import { changeOf, onlyConcerned, resyncVersion, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
 
 const RESYNC_AT_ONCE = 500;
-const ASK_AGAIN_MS = 1000;
 
 export interface AudienceDeps {
   rooms: Rooms;
@@ -47,25 +47,23 @@ export class Audience implements DeliveryListener {
   readonly #floors = new SnapshotFloors();
   readonly #active = new ToldActive();
   readonly #versions = new ToldVersions();
-  readonly #unknown = new Set<string>();
+  /** Users that could not be known while PostgreSQL was away follow as events. */
+  readonly #askAgain: AskAgain;
   /** Bulk readings under way: of whom something was told since they began, and up to where. */
   readonly #readings = new Set<Map<string, string>>();
   /** What is known for the batch that is being handed on. */
   #accesses: Accesses;
-  #askAgain: NodeJS.Timeout | undefined;
-  #asking: Promise<void> | undefined;
-  #stopped = false;
 
   constructor(deps: AudienceDeps) {
     this.#deps = deps;
     this.#accesses = new Accesses(deps.reads);
+    const { rooms } = deps;
+    this.#askAgain = new AskAgain((userIds) => this.#retell(userIds), rooms.isWatched.bind(rooms), RESYNC_AT_ONCE);
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
-    clearTimeout(this.#askAgain);
     this.#deps.rooms.stop();
-    await this.#asking;
+    await this.#askAgain.stop();
   }
 
   /** Begins a picture of these users (null: everyone who is active). Throws TOO_MANY_WATCHED or UNAVAILABLE. */
@@ -108,7 +106,7 @@ export class Audience implements DeliveryListener {
       viewer.watching ??= new Set();
       for (const userId of userIds) viewer.watching.add(userId);
       this.#deps.rooms.watch(viewer, userIds);
-      this.#awaitKnown(snapshot.pending);
+      this.#askAgain.add(snapshot.pending);
     } else if (this.#deps.everyone) {
       this.#deps.rooms.watchEveryone(viewer);
       for (const user of snapshot.users) this.#active.note(user);
@@ -153,7 +151,7 @@ export class Audience implements DeliveryListener {
       return wanted;
     });
     // Those who may see them are told once it is known who that is.
-    this.#awaitKnown([...accesses.unknown]);
+    this.#askAgain.add([...accesses.unknown]);
   }
 
   /** Who is to be told of these changes, or is shown a picture of the user. */
@@ -279,26 +277,11 @@ export class Audience implements DeliveryListener {
       this.#noteTold({ ...user, version: isRestricted ? resyncVersion(version, now) : version });
       this.#spread({ id: position, shard, change }, wording, []);
     }
-    this.#awaitKnown(pending);
+    this.#askAgain.add(pending);
   }
 
   #noteTold(user: VersionedStatus): void {
     this.#versions.note(user.userId, user.version, this.#deps.now());
     if (this.#deps.everyone) this.#active.note(user);
-  }
-
-  /** Users that could not be known while PostgreSQL was away follow as events. */
-  #awaitKnown(userIds: string[]): void {
-    for (const userId of userIds) this.#unknown.add(userId);
-    if (this.#unknown.size === 0 || this.#stopped) return;
-    this.#askAgain ??= setTimeout(() => {
-      this.#askAgain = undefined;
-      const waiting = [...this.#unknown].filter((userId) => this.#deps.rooms.isWatched(userId));
-      this.#unknown.clear();
-      this.#asking = this.#retell(waiting.slice(0, RESYNC_AT_ONCE)).then(
-        () => this.#awaitKnown(waiting.slice(RESYNC_AT_ONCE)),
-        () => this.#awaitKnown(waiting),
-      );
-    }, ASK_AGAIN_MS);
   }
 }

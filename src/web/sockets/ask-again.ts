@@ -1,0 +1,42 @@
+/** How long (ms) until those that could not be known are asked for again. */
+const AGAIN_MS = 1000;
+
+/** Asks for users again and again, so many at once, until they are known or nobody wants to know them any more. */
+export class AskAgain {
+  readonly #ask: (userIds: string[]) => Promise<void>;
+  readonly #isWanted: (userId: string) => boolean;
+  readonly #atOnce: number;
+  readonly #unknown = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
+  #asking: Promise<void> | null = null;
+  #stopped = false;
+
+  /** `ask` rejects where they cannot be known now either. */
+  constructor(ask: (userIds: string[]) => Promise<void>, isWanted: (userId: string) => boolean, atOnce: number) {
+    this.#ask = ask;
+    this.#isWanted = isWanted;
+    this.#atOnce = atOnce;
+  }
+
+  /** Adds users that could not be known. */
+  add(userIds: string[]): void {
+    for (const userId of userIds) this.#unknown.add(userId);
+    if (this.#unknown.size === 0 || this.#stopped) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      const waiting = [...this.#unknown].filter(this.#isWanted);
+      this.#unknown.clear();
+      this.#asking = this.#ask(waiting.slice(0, this.#atOnce)).then(
+        () => this.add(waiting.slice(this.#atOnce)),
+        () => this.add(waiting),
+      );
+    }, AGAIN_MS);
+  }
+
+  /** Asks no more; resolves once nothing is being asked. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#asking;
+  }
+}
