@@ -4,6 +4,7 @@ import { NO_TRACING } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import { GatheredScript } from './gathered-script.ts';
+import { type Glanced, glance } from './glance.ts';
 import { type Keys, shardOf } from './keys.ts';
 import { PresenceScripts, storedArgument } from './presence-scripts.ts';
 import type { Beat, Chosen, OpenCode, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
@@ -216,6 +217,12 @@ export class PresenceStore {
   async #snapshot(shard: number, userIds: string[], viewerId: string | null, watches: 0 | 1) {
     const { reply, followUp } = await this.#scripts.run('snapshot', shard, [viewerId ?? '', watches, ...userIds]);
     return { users: statusesIn(reply, 2, userIds), position: String(reply[1]), followUp };
+  }
+
+  /** Looks at many users at once, as far as there is nothing more to them: see `glance`; of the others `readStatuses` tells. */
+  glance(userIds: readonly string[], seesAll: boolean): Promise<(Glanced | null)[]> {
+    const context = { redis: this.#redis, keys: this.#keys, clock: this.#clock, ttlMs: this.#ttlMs };
+    return glance(context, userIds, seesAll);
   }
 
   /** Reads what `snapshot` does but for the entry, and cheaper; no follow-up where nobody had to be settled. */

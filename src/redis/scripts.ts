@@ -19,6 +19,7 @@ export const SCRIPT_NAMES = [
   'drop-traces',
   'erase',
   'expire-users',
+  'glance',
   'hand-over',
   'indicate',
   'inspect',

@@ -71,10 +71,14 @@ export class StatusReads implements StatusApi {
   }
 
   async statuses(viewerId: string | null, userIds: string[]): Promise<StatusPayload[]> {
-    const { users, pending } = await this.#see([...new Set(userIds)], viewerId);
+    // Of most there is nothing more to know, and in one answer for all it costs a third.
+    const glanced = await orUnavailable(() => this.#stores.store.glance(userIds, viewerId === null));
+    const others = new Set(userIds.filter((_, n) => glanced[n] === null));
+    if (others.size === 0) return glanced.flatMap((user) => user ?? []);
+    const { users, pending } = await this.#see([...others], viewerId);
     if (pending.length > 0) throw unavailable();
     const byId = new Map(users.map((user) => [user.userId, payloadOf(user)]));
-    return userIds.map((userId) => byId.get(userId) ?? { userId, status: 'inactive', lastSeen: null });
+    return userIds.map((userId, n) => glanced[n] ?? byId.get(userId) ?? { userId, status: 'inactive', lastSeen: null });
   }
 
   /** A picture for watchers: the users with versions, and the positions from which on events count. Throws UNAVAILABLE. */

@@ -19,6 +19,17 @@ export const compileValidator: FastifySchemaCompiler<z.ZodType> =
     return result.success ? { value: result.data } : { error: refusal(result.error) };
   };
 
+/**
+ * Makes validators for a route whose bodies may be long: what is certainly as it should be is not taken apart by the schema, which
+ * would cost more than to answer it. `isPlain` may say false of anything, and true only of what the schema takes as it is.
+ */
+export function compileValidatorUnless(isPlain: (data: unknown) => boolean): FastifySchemaCompiler<z.ZodType> {
+  return (route) => {
+    const validate = compileValidator(route);
+    return (data) => (isPlain(data) ? { value: data } : validate(data));
+  };
+}
+
 /** Refuses bodies for routes that name none: what stands in one would be passed over. Nothing at all may be written out. */
 export function refuseUnnamedBodies(app: FastifyInstance): void {
   app.addHook('preValidation', async ({ body, routeOptions }) => {

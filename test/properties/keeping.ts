@@ -43,11 +43,18 @@ export async function sweep(world: World): Promise<void> {
 }
 
 export async function snapshot(world: World): Promise<void> {
+  const glanced = await world.store.glance(userIds, true);
   const replies = await world.store.readStatuses(SHARD, userIds, null);
   if (replies.followUp) world.owe(replies.followUp);
   const { users, position, followUp } = await world.store.snapshot(SHARD, userIds);
   world.owe(followUp);
   expect(replies.users).toEqual(users);
+  // What is said at a glance is what is said at length.
+  for (const [n, glance] of glanced.entries()) {
+    if (glance === null) continue;
+    const { userId, status, lastSeen } = users[n] ?? {};
+    expect(glance).toEqual({ userId, status, lastSeen: lastSeen == null ? null : new Date(lastSeen).toISOString() });
+  }
   world.expected.position = position;
   for (const [n, userId] of userIds.entries()) {
     const before = world.person(userId);

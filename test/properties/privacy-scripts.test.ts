@@ -154,13 +154,15 @@ class Told {
     }
   }
 
-  /** What each viewer may see for all that Redis knows, by both ways of asking. */
+  /** What each viewer may see for all that Redis knows, by every way of asking. */
   async accesses(): Promise<{ viewer: string; access: Access | 'unknown' }[]> {
     const shard = shardOf(this.userId);
     const looks = VIEWERS.map(async (viewer) => {
       const { users } = await room.store.readStatuses(shard, [this.userId], viewer);
       const snapshot = await room.store.snapshot(shard, [this.userId], viewer);
-      return [...users, ...snapshot.users].map(({ access }) => ({ viewer, access }));
+      const [glanced] = await room.store.glance([this.userId], false);
+      const all = glanced ? [{ access: 'all' as const }] : [];
+      return [...users, ...snapshot.users, ...all].map(({ access }) => ({ viewer, access }));
     });
     return (await Promise.all(looks)).flat();
   }

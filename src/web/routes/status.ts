@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
-import type { ZodTypeProvider } from 'fastify-type-provider-zod';
+import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
 import { RollcallError } from '../../errors.ts';
+import { isValidId } from '../../presence/ids.ts';
 import {
   extrasOf,
   StatusAnswer,
@@ -14,6 +15,7 @@ import type { Activations } from '../../usecases/activations.ts';
 import { expiryMs, type PresenceApi } from '../../usecases/presence-api.ts';
 import { actsFor, callerOf, isSelfOrReader, requireReader, viewerOf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
+import { compileValidatorUnless } from '../validation.ts';
 
 /** Routes of statuses: of one user or many, and to choose one's own. */
 export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activations: Activations): void {
@@ -62,6 +64,15 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
     },
   );
 
+  app.register(async (many) => manyStatuses(many, presence));
+}
+
+/** The route for many statuses, in a scope of its own: checking a thousand of them twice would cost more than to read them. */
+function manyStatuses(app: FastifyInstance, presence: PresenceApi): void {
+  app.setValidatorCompiler(compileValidatorUnless(isPlainRequest));
+  app.setSerializerCompiler(serializeStatuses);
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+
   routes.post(
     '/users/status/query',
     {
@@ -80,3 +91,14 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
     },
   );
 }
+
+/** Whether a body is nothing but a list of ids that is not too long, as most requests for many statuses are. */
+function isPlainRequest(body: unknown): boolean {
+  if (typeof body !== 'object' || body === null || !('userIds' in body) || Object.keys(body).length !== 1) return false;
+  const { userIds } = body;
+  return Array.isArray(userIds) && userIds.length > 0 && userIds.length <= LIMITS.idsInList && userIds.every(isValidId);
+}
+
+/** An answer is made of what is checked already; refusals are few, and go by their schemas as everywhere. */
+const serializeStatuses: typeof serializerCompiler = (route) =>
+  route.httpStatus === '200' ? (answer) => JSON.stringify(answer) : serializerCompiler(route);
