@@ -78,6 +78,7 @@ const connections = async () =>
   String(await admin.client('LIST'))
     .trim()
     .split('\n').length;
+const listening = async () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPServerWrap').length;
 const settings = () => ({ urls: config.redisUrls, cluster: false, tlsRejectUnauthorized: true });
 
 function connect(temper: 'prompt' | 'blocking' | 'reading'): RedisClient {
@@ -227,7 +228,7 @@ describe('what is given stores', () => {
   );
 
   part("a worker's metrics", ['workers/metrics.ts'], () =>
-    stress(() => metricsServer(config, new WorkerMetrics(stores, config), stores, log)),
+    stress(() => metricsServer(config, new WorkerMetrics(stores, config), stores, log), listening),
   );
 
   part('the measure of pressure', ['src/web/limits/pressure.ts'], () =>
