@@ -27,6 +27,7 @@ import { Pressure } from '../../src/web/limits/pressure.ts';
 import { webCluster } from '../../src/web/operations/cluster.ts';
 import { Connections } from '../../src/web/sessions/connections.ts';
 import { MemberChecks } from '../../src/web/sockets/member-checks.ts';
+import { Pings } from '../../src/web/sockets/pings.ts';
 import { SlowReaders } from '../../src/web/sockets/slow-readers.ts';
 import { planWeb } from '../../src/web/start.ts';
 import { Background } from '../../workers/background.ts';
@@ -244,6 +245,8 @@ describe('what is given stores', () => {
   part('the look for slow readers', ['src/web/sockets/slow-readers.ts'], () =>
     stress(() => new SlowReaders(new Server(), () => {})),
   );
+
+  part('the pings', ['src/web/sockets/pings.ts'], () => stress(() => new Pings(new Server(), 10_000)));
 
   part('the look at members', ['src/web/sockets/member-checks.ts'], () =>
     stress(() => {

@@ -15,7 +15,7 @@ import { Pictures } from './pictures.ts';
 import type { Rooms } from './rooms.ts';
 import { SnapshotFloors } from './snapshot-floors.ts';
 import { ToldVersions } from './told-versions.ts';
-import type { Picture, Viewer } from './types.ts';
+import { NOBODY, type Picture, type Viewer } from './types.ts';
 import { changeOf, onlyConcerned, resyncVersion, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
 
 const RESYNC_AT_ONCE = 500;
@@ -103,8 +103,8 @@ export class Audience implements DeliveryListener {
     const now = this.#deps.now();
     for (const { userId, version } of snapshot.users) this.#versions.note(userId, version, now);
     if (userIds) {
-      viewer.watching ??= new Set();
-      for (const userId of userIds) viewer.watching.add(userId);
+      viewer.watching ??= NOBODY;
+      if (userIds.size > 0) viewer.watching = viewer.watching.union(userIds);
       this.#deps.rooms.watch(viewer, userIds);
       this.#askAgain.add(snapshot.pending);
     } else if (this.#deps.everyone) {
@@ -129,8 +129,8 @@ export class Audience implements DeliveryListener {
   /** Tells the viewer of these users no more. */
   unwatch(viewer: Viewer, userIds: string[]): void {
     // Whoever said whom it watches is told of those only, even of nobody.
-    viewer.watching ??= new Set();
-    for (const userId of userIds) viewer.watching.delete(userId);
+    const left = (viewer.watching ?? NOBODY).difference(new Set(userIds));
+    viewer.watching = left.size > 0 ? left : NOBODY;
     this.#deps.rooms.unwatch(viewer, userIds);
     this.#pictures.unwatch(viewer, userIds);
   }
@@ -200,7 +200,7 @@ export class Audience implements DeliveryListener {
 
   /** Counts before anything is read: a watch is taken whole or not at all. */
   #admit(viewer: Viewer, wanted: Set<string>): void {
-    const watching = viewer.watching ?? new Set();
+    const watching = viewer.watching ?? NOBODY;
     const further = new Set([...this.#pictures.askedFor(viewer), ...wanted]).difference(watching);
     if (watching.size + further.size > this.#deps.maxWatched) {
       throw new RollcallError('TOO_MANY_WATCHED', {

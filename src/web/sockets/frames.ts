@@ -23,6 +23,7 @@ interface Conn {
     readonly socket?: { readyState: number; _socket: Writable | null };
   };
   write(text: string, options: SendOptions): unknown;
+  sendPacket(type: 'ping'): void;
 }
 
 /** As Engine.IO has them; `wsPreEncodedFrame` is what it sends instead of the text where that goes by WebSocket. */
@@ -62,6 +63,13 @@ export class Frame {
   }
 }
 
+/** Sends a connection of Engine.IO a ping; that it is answered is for whoever sends it to see to. */
+export function sendPing(conn: object): void {
+  const stream = freeStreamOf(conn as Conn);
+  if (stream) stream.write(PING);
+  else (conn as Conn).sendPacket('ping');
+}
+
 /** The stream below a WebSocket on which nothing waits, in any layer; else null. */
 function freeStreamOf({ transport, writeBuffer }: Conn): Writable | null {
   const { writable, socket } = transport;
@@ -87,3 +95,6 @@ function frameOf(text: string): Buffer {
   frame.write(text, head);
   return frame;
 }
+
+/** Engine.IO's, which WebSocket's own pings are not. */
+const PING = frameOf('2');

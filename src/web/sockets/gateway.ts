@@ -30,6 +30,7 @@ import { createListener } from './handlers.ts';
 import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
 import { Intake } from './intake.ts';
 import { reportPermanentRefusals, type Unconnected } from './permanent-refusals.ts';
+import { Pings } from './pings.ts';
 import { Rooms } from './rooms.ts';
 import { dropUpgradeResponses, slim } from './slimming.ts';
 import { SlowReaders } from './slow-readers.ts';
@@ -80,9 +81,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   );
   const rooms = new Rooms(() => pressure.stretch);
   const conversationRooms = new ConversationRooms(rooms, deps.conversations, log);
+  const pingEveryMs = Math.min(config.heartbeatIntervalMs, LONGEST_PING_MS);
   const io: PresenceServer = new Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>(http, {
     transports: config.socketTransports,
-    pingInterval: Math.min(config.heartbeatIntervalMs, LONGEST_PING_MS),
+    pingInterval: pingEveryMs,
     pingTimeout: PONG_LIMIT_MS,
     connectTimeout: HANDSHAKE_LIMIT_MS,
     maxHttpBufferSize: LIMITS.bytes,
@@ -157,6 +159,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       if (!first) resyncIn(RESYNC_MARGIN_MS);
     });
   }
+  const pings = new Pings(io, pingEveryMs);
   const slowReaders = new SlowReaders(io, (socket) => {
     const { connection } = socket.data;
     log.info({ userId: socket.data.caller.userId }, 'A client that does not read is cut off');
@@ -195,6 +198,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     const welcome = takeWelcome(socket);
     rooms.enter(viewer);
     listen(socket);
+    pings.take(socket);
     slim(socket);
     socket.emit('ready', welcome.ready);
     audience.show(welcome.picture ?? nothingFor(viewer));
@@ -235,6 +239,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     start: async (stopping) => {
       pressure.start();
       slowReaders.start();
+      pings.start();
       const placed = new AbortController();
       const limit = delay(PLACE_LIMIT_MS, undefined, { signal: AbortSignal.any([placed.signal, stopping]) });
       await Promise.race([reader.start(), limit.catch(() => {})]);
@@ -246,6 +251,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       clearTimeout(resyncLater);
       pressure.stop();
       slowReaders.stop();
+      pings.stop();
       await reader.stop();
       await resyncing;
       await audience.stop();

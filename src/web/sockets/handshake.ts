@@ -16,7 +16,7 @@ import { parse } from '../validation.ts';
 import type { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
 import { LEAST_LEFT_MS } from './token-watch.ts';
-import type { Picture, PresenceSocket, SocketData, Viewer } from './types.ts';
+import { NOBODY, type Picture, type PresenceSocket, type SocketData, type Viewer } from './types.ts';
 
 const NEWCOMERS_WAIT_MS = 2000;
 
@@ -60,7 +60,7 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
   const viewer: Viewer = {
     socket,
     userId: viewerOf(caller),
-    watching: options.watch ? new Set() : null,
+    watching: options.watch ? NOBODY : null,
     batch: options.batch ?? false,
     gathered: null,
   };

@@ -5,7 +5,7 @@ import { LIMITS } from '../../protocol/vocabulary.ts';
 import { WINDOW_MS } from '../limits/limit.ts';
 import type { EventLimits } from './limits.ts';
 import type { PresenceServer, PresenceSocket } from './types.ts';
-import { rawOf } from './websocket-library.ts';
+import { dropMask, rawOf } from './websocket-library.ts';
 
 type Conn = PresenceSocket['conn'];
 
@@ -52,7 +52,10 @@ export class Intake {
     this.#conn = conn;
     const inside = conn.listeners('data');
     conn.removeAllListeners('data');
-    conn.on('packet', ({ data }: { data?: string | Buffer }) => this.#count(data));
+    conn.on('packet', ({ data }: { data?: string | Buffer }) => {
+      dropMask(conn.transport);
+      this.#count(data);
+    });
     conn.on('data', (data: unknown) => {
       if (this.#closed) return;
       // Before Socket.IO takes it apart, which costs more than all that follows from it.

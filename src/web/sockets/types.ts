@@ -23,13 +23,16 @@ export interface SocketData {
 export type PresenceServer = Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>;
 export type PresenceSocket = Socket<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>;
 
+/** The list of whoever watches nobody, of whom there are many. */
+export const NOBODY: ReadonlySet<string> = new Set();
+
 /** One socket as a viewer of others. */
 export interface Viewer {
   socket: PresenceSocket;
   /** null: a service, which sees everything. */
   userId: string | null;
   /** null: never said whom it watches, so that the audience rule decides. */
-  watching: Set<string> | null;
+  watching: ReadonlySet<string> | null;
   batch: boolean;
   /** What waits to be told at the end of the window, of one that asked for batches. */
   gathered: Gathered | null;
