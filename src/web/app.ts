@@ -19,6 +19,7 @@ import type { Social } from '../usecases/social.ts';
 import type { Origins } from './auth/origins.ts';
 import type { Tokens } from './auth/tokens.ts';
 import { describeRoutes, refusals } from './docs/docs.ts';
+import { indexPage } from './docs/index-page.ts';
 import { clientAddress } from './limits/client-address.ts';
 import type { Limits } from './limits/limits.ts';
 import { hangUpOnUnread, limitAddresses, limitCallers } from './limits/request-limits.ts';
@@ -149,6 +150,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     metricsRoutes(app, lock, scrape);
   }
   await extraRoutes?.(app);
+  indexPage(app, { forOperators: config.adminPassword !== null });
 
   return app;
 }

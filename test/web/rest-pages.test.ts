@@ -96,6 +96,44 @@ const DESCRIBED = [
   'get /readyz',
 ];
 
+describe('the page at /', () => {
+  test('says what answers here and leads to the API, to health and, where there are any, to the operator’s pages', async () => {
+    for (const [settings, forOperators] of [
+      [{}, []],
+      [{ ADMIN_PASSWORD: 'correct horse' }, ['/admin/queues', '/metrics']],
+    ] as const) {
+      const { app } = await openWorld(settings);
+      const page = await app.inject('/');
+      expect(page.statusCode).toBe(200);
+      expect(page.headers['content-type']).toMatch(/^text\/html/);
+      expect(page.body).toContain('presence service');
+      // Relative: below a path of a proxy they lead to the same.
+      const links = [...page.body.matchAll(/ href="([^"]+)"/g)]
+        .map(([, address = '']) => address)
+        .filter((address) => address !== 'data:,');
+      expect(links.map((address) => `/${address}`)).toEqual([
+        '/docs',
+        '/docs/asyncapi.json',
+        '/healthz',
+        '/readyz',
+        ...forOperators,
+      ]);
+      for (const url of links) {
+        const { statusCode } = await app.inject({ url: `/${url}`, headers: basic('admin:correct horse') });
+        expect([url, statusCode]).toEqual([url, 200]);
+      }
+      expect((await app.inject('/index.html')).statusCode).toBe(404);
+      await app.close();
+    }
+  });
+
+  test('is another’s where a process serves one of its own, as the demo does', async () => {
+    const { app } = await openWorld({}, { extraRoutes: (own) => void own.get('/', async () => 'the demo') });
+    expect((await app.inject('/')).body).toBe('the demo');
+    await app.close();
+  });
+});
+
 describe('the board', () => {
   const operator = basic('admin:correct horse');
   let world: World;
