@@ -32,9 +32,9 @@ import { SlowReaders } from '../../src/web/sockets/slow-readers.ts';
 import { planWeb } from '../../src/web/start.ts';
 import { Background } from '../../workers/background.ts';
 import { FeedKeeper } from '../../workers/change-feed.ts';
-import { planWorker } from '../../workers/main.ts';
 import { metricsServer, WorkerMetrics } from '../../workers/metrics.ts';
 import { queueService } from '../../workers/queue-service.ts';
+import { planWorker } from '../../workers/start.ts';
 import { Sweep } from '../../workers/sweep.ts';
 import { Collector } from '../support/collector.ts';
 import { JWT_SECRET } from '../support/deployment.ts';
@@ -327,7 +327,7 @@ describe('what is a process', () => {
     stressStartStop(async () => composeServices('web', await planWeb(config, log, {})), { outside: connections }),
   );
 
-  part('a whole worker', ['workers/main.ts', 'workers/stalled-jobs.ts'], () =>
+  part('a whole worker', ['workers/start.ts', 'workers/stalled-jobs.ts'], () =>
     stressStartStop(async () => composeServices('worker', await planWorker(env)), { outside: connections }),
   );
 
