@@ -49,6 +49,23 @@ function isOfPartition(error: Error, code: string): boolean {
 export const codeOf = (error: unknown): string | null =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 
+const ofPostgres = new WeakSet<Error>();
+
+/** Throws an error of pg as it is, and knows it by `isOfPostgres` from then on: the network's say nothing of where they come from. */
+export function noteOrigin(error: unknown): never {
+  if (error instanceof Error) ofPostgres.add(error);
+  throw error;
+}
+
+/** Whether an error came from asking PostgreSQL, or from trying to, and not from another store. */
+export const isOfPostgres = (error: unknown) => error instanceof Error && ofPostgres.has(error);
+
+/** Whether PostgreSQL answers, and with a refusal: a wrong password, a missing table, a server that takes no writes. */
+export function isRefusal(error: unknown): boolean {
+  const code = codeOf(error);
+  return code !== null && !NETWORK_CODES.has(code) && SQLSTATE.test(code);
+}
+
 /** Whether a lock was not to be had in time. */
 export const isBusy = (error: unknown) => codeOf(error) === '55P03';
 

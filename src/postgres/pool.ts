@@ -2,11 +2,12 @@ import { createRequire } from 'node:module';
 import { connect } from 'node:net';
 import type { Knex } from 'knex';
 import pg from 'pg';
-import { isSpoilt } from './errors.ts';
+import { isSpoilt, noteOrigin } from './errors.ts';
 
 /** Knex's client of PostgreSQL, as far as it is changed here. */
 interface PostgresDialect {
   _driver(): object;
+  acquireRawConnection(): Promise<object>;
   _query(connection: object, query: object): Promise<unknown>;
   cancelQuery(connection: object): Promise<void>;
 }
@@ -52,13 +53,17 @@ class PostgresClient extends Dialect {
     return Object.create(super._driver(), { Client: { value: IsoClient } });
   }
 
+  override acquireRawConnection(): Promise<object> {
+    return super.acquireRawConnection().catch(noteOrigin);
+  }
+
   /** A connection whose server turns out to be the wrong one, or on its way out, is not handed out again. */
   override async _query(connection: Connection, query: object): Promise<unknown> {
     try {
       return await super._query(connection, query);
     } catch (error) {
       if (isSpoilt(error)) dispose(connection, error);
-      throw error;
+      return noteOrigin(error);
     }
   }
 

@@ -24,7 +24,7 @@ const REASONS: Record<string, string> = {
   '57P03': 'PostgreSQL is starting, stopping or recovering',
   '57': 'PostgreSQL was stopped, or an operator ended the connection',
   '08P01': 'A pooler in front of PostgreSQL does not understand what is asked of it',
-  ECONNREFUSED: 'Nothing listens where DATABASE_URL leads',
+  ECONNREFUSED: 'PostgreSQL is not answering: nothing listens where DATABASE_URL leads',
   ENOTFOUND: 'The host in DATABASE_URL has no address',
   EAI_AGAIN: 'The host in DATABASE_URL has no address',
 };
@@ -42,8 +42,8 @@ export function absenceReasonOf(error: unknown): string {
   if (known) return `${known} (${code}).`;
   if (!isConnectionError(error)) return 'PostgreSQL answers with an error that the log shows.';
   return code
-    ? `PostgreSQL cannot be reached (${code}).`
-    : 'PostgreSQL does not answer in time, or cut the connection.';
+    ? `PostgreSQL is not answering, it cannot be reached (${code}).`
+    : 'PostgreSQL is not answering in time, or cut the connection.';
 }
 
 /** Looks whether PostgreSQL can be used, and says in the log when that ends, that it goes on (each minute), and when it is over. */

@@ -99,7 +99,7 @@ const REFUSALS: readonly (readonly [kind: string, text: RegExp, reason: string])
 
 /** By code, then by name and text. */
 const UNREACHABLE: readonly (readonly [kind: string, code: RegExp, text: RegExp | null, reason: string])[] = [
-  ['timeout', /^ETIMEDOUT$/, /Command timed out|Socket timeout|ETIMEDOUT/i, 'Redis does not answer in time.'],
+  ['timeout', /^ETIMEDOUT$/, /Command timed out|Socket timeout|ETIMEDOUT/i, 'Redis is not answering in time.'],
   [
     'cluster',
     /^CLUSTERDOWN$/,
@@ -117,7 +117,7 @@ const UNREACHABLE: readonly (readonly [kind: string, code: RegExp, text: RegExp 
     'unreachable',
     /^(ECONN\w+|EPIPE|EHOSTUNREACH|ENETUNREACH)$/,
     /Stream isn't writeable|Connection is closed|connection close|max retries per request|ECONN|EPIPE|socket closed/i,
-    'Redis cannot be reached: does it run, and does REDIS_URL name it?',
+    'Redis is not answering, it cannot be reached: does it run, and does REDIS_URL name it?',
   ],
 ];
 

@@ -97,13 +97,13 @@ export class RedisWatch {
       if (!this.#why?.refuses || performance.now() - this.#refusedAt > REFUSED_LATELY_MS) this.#why = absenceOf(error);
       if (!this.#away) {
         const advice = this.#why?.reason;
-        this.#log.warn({ reason: error.message, advice }, 'Redis is out of reach; trying again until it is back');
+        this.#log.warn({ reason: error.message, advice }, 'Redis is not answering; trying again until it is back');
       }
       this.#away = true;
     });
     client.on('node error', (error: Error, node: string) => {
       if (this.#isNews(node))
-        this.#log.warn({ reason: error.message, node }, 'A node of the Redis Cluster does not answer');
+        this.#log.warn({ reason: error.message, node }, 'A node of the Redis Cluster is not answering');
     });
     // Its reason names the Sentinel.
     client.on('sentinelError', ({ message: reason }: Error) => {

@@ -7,9 +7,9 @@ export type Reasons = Partial<Record<Part, string>>;
 /** Whoever balances load asks every few seconds and does not wait for long. */
 const PATIENCE_MS = 1000;
 const SILENT: Record<Part, string> = {
-  redis: 'Redis does not answer in time.',
-  postgres: 'PostgreSQL does not answer in time.',
-  queue: 'The queues do not answer in time: Redis is slow, or just coming back.',
+  redis: 'Redis is not answering in time.',
+  postgres: 'PostgreSQL is not answering in time.',
+  queue: 'The queues are not answering in time: Redis is slow, or just coming back.',
 };
 
 /** What serves and what does not, and why. */

@@ -110,8 +110,14 @@ export class Analytics implements AnalyticsApi {
   /** Redis's time, where Redis knows of everybody who was seen up to it. */
   async #exactNow(): Promise<number> {
     const { now, complete, held } = await this.#stores.seen.state();
-    if (!complete) throw new RollcallError('UNAVAILABLE', { retryAfterMs: INCOMPLETE_RETRY_MS });
-    if (held) throw new RollcallError('UNAVAILABLE', { retryAfterMs: HELD_RETRY_MS });
+    if (!complete) {
+      const message = 'Redis came up empty, and not everybody is counted again yet.';
+      throw new RollcallError('UNAVAILABLE', { message, retryAfterMs: INCOMPLETE_RETRY_MS });
+    }
+    if (held) {
+      const message = 'Redis was not answering until just now, and has not heard of everybody yet.';
+      throw new RollcallError('UNAVAILABLE', { message, retryAfterMs: HELD_RETRY_MS });
+    }
     return now;
   }
 

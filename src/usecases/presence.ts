@@ -13,7 +13,7 @@ import { isoOrNull } from './payloads.ts';
 import type { Choice, PresenceApi } from './presence-api.ts';
 import { StatusReads } from './status-reads.ts';
 import { StoredUsers } from './stored-users.ts';
-import { orUnavailable, unavailable } from './unavailable.ts';
+import { orUnavailable, postgresUnavailable, unavailable } from './unavailable.ts';
 
 /** The one way of the doors to the stores: `reads` says how people are looked at, all else is what they do. */
 export class Presence implements PresenceApi {
@@ -77,7 +77,7 @@ export class Presence implements PresenceApi {
       let chosen = await ask(false, null);
       if (chosen.code === 'stored') {
         const stored = await this.#storedUsers.stored(userId);
-        if (stored === 'away') throw unavailable();
+        if (stored === 'away') throw postgresUnavailable();
         chosen = await ask(false, stored);
       }
       if (chosen.code === 'clear') {
@@ -107,7 +107,7 @@ export class Presence implements PresenceApi {
       if (set.code === 'stored') {
         await restore();
         const stored = await this.#storedUsers.stored(userId);
-        if (stored === 'away') throw unavailable();
+        if (stored === 'away') throw postgresUnavailable();
         set = await store.setDetail(userId, { detail, expiresInMs }, stored);
       }
       this.followUps.add(set.followUp);

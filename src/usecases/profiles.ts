@@ -74,7 +74,8 @@ export class Profiles {
       for (const until = performance.now() + ERASURE_LIMIT_MS; performance.now() < until; await delay(LOOK_EVERY_MS)) {
         if (await outbox.isRecorded(shardOf(userId), position)) return;
       }
-      throw new RollcallError('UNAVAILABLE', { retryAfterMs: ERASURE_LIMIT_MS });
+      const message = 'The erasure has begun, and no worker has recorded it yet: ask again until it has.';
+      throw new RollcallError('UNAVAILABLE', { message, retryAfterMs: ERASURE_LIMIT_MS });
     });
   }
 }

@@ -13,7 +13,7 @@ import type { StatusApi, StatusExtras } from './presence-api.ts';
 import { PrivacyMender } from './privacy.ts';
 import { applyAccess, askPostgres, askRedis, type FromRedis, type Seen } from './status-steps.ts';
 import type { StoredUsers } from './stored-users.ts';
-import { orUnavailable, unavailable } from './unavailable.ts';
+import { orUnavailable, postgresUnavailable } from './unavailable.ts';
 
 /** Up to which outbox entry of each shard a snapshot is true, and what it shows. */
 export interface Snapshot {
@@ -57,7 +57,7 @@ export class StatusReads implements StatusApi {
 
   async status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer> {
     const { users, unknown, pending, blind } = await this.#see([userId], viewerId);
-    if (pending.length > 0) throw unavailable();
+    if (pending.length > 0) throw postgresUnavailable();
     const [user] = users;
     if (!user || unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
     const answer: StatusAnswer = payloadOf(user);
@@ -76,7 +76,7 @@ export class StatusReads implements StatusApi {
     const others = new Set(userIds.filter((_, n) => glanced[n] === null));
     if (others.size === 0) return glanced.flatMap((user) => user ?? []);
     const { users, pending } = await this.#see([...others], viewerId);
-    if (pending.length > 0) throw unavailable();
+    if (pending.length > 0) throw postgresUnavailable();
     const byId = new Map(users.map((user) => [user.userId, payloadOf(user)]));
     return userIds.map((userId, n) => glanced[n] ?? byId.get(userId) ?? { userId, status: 'inactive', lastSeen: null });
   }
@@ -154,7 +154,7 @@ export class StatusReads implements StatusApi {
   /** For a user Redis has no record of: what PostgreSQL remembers. */
   async #storedExtras(userId: string, now: number): Promise<StatusExtras> {
     const storedUsers = await this.#storedUsers.load([userId]);
-    if (storedUsers === null) throw unavailable();
+    if (storedUsers === null) throw postgresUnavailable();
     const stored = storedUsers.get(userId);
     if (!stored) throw new RollcallError('USER_NOT_FOUND');
     const last = await orUnavailable(() => lastTransition(this.#stores.db, userId));

@@ -50,7 +50,10 @@ test('while Redis is away for longer than the TTL, nobody who keeps beating is e
   keepAlive(beats);
   await redis.shutdown();
   const refused = await rest(rollcall.url, 'GET', '/users/beats/status', { token: await tokenFor('watcher') });
-  expect(refused).toMatchObject({ status: 503, body: { code: 'UNAVAILABLE' } });
+  expect(refused).toMatchObject({
+    status: 503,
+    body: { code: 'UNAVAILABLE', message: expect.stringMatching(/^Redis is not answering/) },
+  });
   expect(refused.headers.get('retry-after')).toMatch(/^[1-9]/);
   expect((await rest(rollcall.url, 'GET', '/readyz')).body).toMatchObject({ ready: false, redis: false });
   await new Promise((resolve) => setTimeout(resolve, TTL_MS + 1500));

@@ -36,7 +36,10 @@ test('what is wrong with DATABASE_URL is said in a sentence, and logged', async 
   const wrong: [string, RegExp][] = [
     [altered(databaseUrl, (url) => (url.password = 'not-this-one')), /refuses the password in DATABASE_URL \(28P01\)/],
     [altered(databaseUrl, (url) => (url.pathname = '/nowhere')), /no database of the name in DATABASE_URL \(3D000\)/],
-    [altered(databaseUrl, (url) => (url.port = '1')), /Nothing listens where DATABASE_URL leads \(ECONNREFUSED\)/],
+    [
+      altered(databaseUrl, (url) => (url.port = '1')),
+      /PostgreSQL is not answering: nothing listens where DATABASE_URL leads \(ECONNREFUSED\)/,
+    ],
     [
       altered(databaseUrl, (url) => url.searchParams.set('sslmode', 'verify-full')),
       /TLS to PostgreSQL fails: see DATABASE_SSL/,
@@ -80,7 +83,7 @@ test('a loss is logged at once, then each minute, and its end; while all is well
   ending.push(() => clock.mockRestore());
   for (let seconds = 0; seconds < 150; seconds += 5, now += 5000) await watch.look();
   expect(lines).toHaveLength(3);
-  for (const line of lines) expect(line.reason).toContain('Nothing listens where DATABASE_URL leads');
+  for (const line of lines) expect(line.reason).toContain('nothing listens where DATABASE_URL leads');
   clock.mockRestore();
   await postgres.start();
   expect(await watch.look()).toBeNull();

@@ -119,7 +119,7 @@ export class Connections {
     // A hello that arrives after its own goodbye is refused as ended; so is one while this process lets go.
     if (code !== 'ok' || this.#draining) {
       this.leave(connection);
-      throw new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 });
+      throw new RollcallError('UNAVAILABLE', { message: 'Ended while it was being opened.', retryAfterMs: 1000 });
     }
     this.#held.set(connection.conn, connection);
     return connection;

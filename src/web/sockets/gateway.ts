@@ -174,7 +174,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       metrics.refused(toRollcallError(error).code);
       next(refusalOf(error));
     };
-    if (drained || !reader.placed) return refuse(new RollcallError('UNAVAILABLE', { retryAfterMs: 1000 }));
+    if (drained || !reader.placed) {
+      const message = drained ? 'This process is shutting down: connect again.' : 'Redis is not answering yet.';
+      return refuse(new RollcallError('UNAVAILABLE', { message, retryAfterMs: 1000 }));
+    }
     const admission = {
       ...deps,
       addressOf,

@@ -96,7 +96,8 @@ function requireProtocol(named: unknown): void {
  */
 async function requireHere({ userId, service }: SocketData['caller'], { stores }: AdmitDeps): Promise<void> {
   if (service === null && (await stores.deadlines.has(userId).catch(() => false))) return;
-  throw new RollcallError('UNAVAILABLE', { retryAfterMs: NEWCOMERS_WAIT_MS * (1 + Math.random()) });
+  const message = 'This server has too much to do for newcomers right now: connect again in a moment.';
+  throw new RollcallError('UNAVAILABLE', { message, retryAfterMs: NEWCOMERS_WAIT_MS * (1 + Math.random()) });
 }
 
 async function openSession(
