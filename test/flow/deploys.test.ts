@@ -3,7 +3,8 @@ import { isActive, isInactive, Refused, rest, TestClient, tokenFor } from '../su
 import { Deployment, eventually, type Program, type WebProgram } from '../support/deployment.ts';
 
 const HANDOVER_MS = 2000;
-const GRACE_MS = 1000;
+/** Long enough for a reload on a machine that has much else to do. */
+const GRACE_MS = 2000;
 let rollcall: Deployment;
 /** Outlives every deploy of these tests. */
 let stays: WebProgram;
