@@ -25,7 +25,7 @@ import {
 import { removeJobsOf } from './remove-jobs.ts';
 import { assertSchedulers } from './schedulers.ts';
 import { QueueOfSmallJobs } from './small-jobs.ts';
-import { Timeouts } from './timeouts.ts';
+import { type RemoveDelayed, Timeouts } from './timeouts.ts';
 
 /** The event streams are for people who look at the board; nothing here reads them. */
 const EVENTS_KEPT = 200;
@@ -73,10 +73,11 @@ export class Queues {
   readonly #ownTrace: Pick<JobsOptions, 'telemetry'>;
   #closing: Promise<void> | null = null;
 
-  /** `timeoutQueues`: over how many queues the timeout jobs are spread. */
+  /** `removeDelayed`: how jobs that wait are removed; `timeoutQueues`: over how many queues the timeout jobs are spread. */
   constructor(
     connection: Connection,
     keys: KeySpace,
+    removeDelayed: RemoveDelayed,
     onError: (error: Error) => void,
     timeoutQueues = 1,
     tracing = NO_TRACING,
@@ -93,6 +94,7 @@ export class Queues {
     this.timeouts = new Timeouts(
       names.map((name) => this.queue(name)),
       connection,
+      removeDelayed,
       this.#ownTrace,
     );
   }

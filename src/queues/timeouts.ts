@@ -11,6 +11,9 @@ interface Connection {
   zmscore(key: string, ...members: string[]): Promise<(string | null)[]>;
 }
 
+/** Removes jobs that wait in the queue whose key of delayed jobs is given. Returns the ids of those that do not wait. */
+export type RemoveDelayed = (delayed: string, jobs: readonly { id: string; key: string }[]) => Promise<string[]>;
+
 /** Whose shard is known. */
 export interface ArmedShard {
   shard: number;
@@ -21,13 +24,20 @@ export interface ArmedShard {
 export class Timeouts {
   readonly #queues: readonly Queue[];
   readonly #connection: Connection;
+  readonly #removeDelayed: RemoveDelayed;
   readonly #paused: ReadonlyMap<Queue, Backlog>;
   /** For jobs that speak of another time than that in which they are added: they begin a trace. */
   readonly #ownTrace: Pick<JobsOptions, 'telemetry'>;
 
-  constructor(queues: readonly Queue[], connection: Connection, ownTrace: Pick<JobsOptions, 'telemetry'>) {
+  constructor(
+    queues: readonly Queue[],
+    connection: Connection,
+    removeDelayed: RemoveDelayed,
+    ownTrace: Pick<JobsOptions, 'telemetry'>,
+  ) {
     this.#queues = queues;
     this.#connection = connection;
+    this.#removeDelayed = removeDelayed;
     this.#paused = new Map(queues.map((queue) => [queue, new Backlog(() => queue.isPaused())]));
     this.#ownTrace = ownTrace;
   }
@@ -56,11 +66,20 @@ export class Timeouts {
       closed.length < 2
         ? wanted.map((arm) => this.#job(arm))
         : [...wanted.filter((arm) => !isDueAtOnce(arm)).map((arm) => this.#job(arm)), ...this.#closedTogether(closed)];
-    const removed = some.flatMap(({ arm }) => (arm.kind === 'remove' ? [arm] : []));
+    const removed = some.flatMap(({ arm }) => {
+      return arm.kind === 'remove' ? [timeoutJobId('check', arm.userId, arm.number)] : [];
+    });
     await Promise.all([
-      ...(added.length > 0 ? [queue.addBulk(added)] : []),
-      ...removed.map(({ userId, number }) => queue.remove(timeoutJobId('check', userId, number))),
+      added.length > 0 ? queue.addBulk(added) : undefined,
+      removed.length > 0 ? this.#remove(queue, removed) : undefined,
     ]);
+  }
+
+  /** Nearly all of them sleep, and go in one call; the others BullMQ removes from wherever they are. */
+  async #remove(queue: Queue, ids: readonly string[]): Promise<void> {
+    const jobs = ids.map((id) => ({ id, key: queue.toKey(id) }));
+    const left = await this.#removeDelayed(queue.toKey('delayed'), jobs);
+    await Promise.all(left.map((id) => queue.remove(id)));
   }
 
   /** A job costs as much as what it does for some users. */

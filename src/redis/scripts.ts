@@ -32,6 +32,7 @@ export const SCRIPT_NAMES = [
   'pulse',
   'read-statuses',
   'relations',
+  'remove-jobs',
   'reserve',
   'return-push-place',
   'set-detail',

@@ -143,7 +143,13 @@ describe('what holds stores', () => {
   part('the queues', ['src/queues/queues.ts'], () =>
     stressStartStop(() => {
       const client = connect('prompt');
-      const queues = new Queues(client, keys(), () => {}, config.timeoutQueues);
+      const queues = new Queues(
+        client,
+        keys(),
+        async () => [],
+        () => {},
+        config.timeoutQueues,
+      );
       return serviceOf({
         name: 'queues',
         start: async () => void (await queues.figures().catch(() => {})),

@@ -58,7 +58,7 @@ export class Goodbyes {
     await Promise.all(this.#queues.map((queue) => queue.saying));
   }
 
-  /** The same, and from then on nothing is tried again: what was not said ends by its deadline. */
+  /** Resolves once all has been tried; from then on nothing is tried again: what was not said ends by its deadline. */
   async stop(): Promise<void> {
     const settled = this.settled();
     this.#stopped = true;
