@@ -69,11 +69,11 @@ export const ActiveUsersQuery = z.object({
 });
 export type ActiveUsersQuery = z.infer<typeof ActiveUsersQuery>;
 
-export const ActiveUsersAnswer = z
-  .object({ users: z.array(z.object({ userId: UserId, lastSeen: Time })), nextCursor })
-  .meta({
-    examples: [{ users: [{ userId: 'ada', lastSeen: '2026-01-31T11:59:58.120Z' }], nextCursor: 'WyJzZWVuIiwxNV0' }],
-  });
+export const ActiveUser = z.object({ userId: UserId, lastSeen: Time });
+
+export const ActiveUsersAnswer = z.object({ users: z.array(ActiveUser), nextCursor }).meta({
+  examples: [{ users: [{ userId: 'ada', lastSeen: '2026-01-31T11:59:58.120Z' }], nextCursor: 'WyJzZWVuIiwxNV0' }],
+});
 export type ActiveUsersAnswer = z.infer<typeof ActiveUsersAnswer>;
 
 const Moment = z.iso.datetime({ offset: true }).meta({ examples: ['2026-01-31T12:00:00.000Z'] });
@@ -92,16 +92,14 @@ export const TimelineQuery = z.object({
 });
 export type TimelineQuery = z.infer<typeof TimelineQuery>;
 
+export const TimelinePoint = z.object({
+  at: Time.meta({ description: 'When the step begins; steps are counted from 1970' }),
+  active: users.nullable().meta({ description: 'The most at once; null: nobody counted' }),
+  transitions: users.meta({ description: 'How many became active or inactive' }),
+});
+
 export const TimelineAnswer = z
-  .object({
-    points: z.array(
-      z.object({
-        at: Time.meta({ description: 'When the step begins; steps are counted from 1970' }),
-        active: users.nullable().meta({ description: 'The most at once; null: nobody counted' }),
-        transitions: users.meta({ description: 'How many became active or inactive' }),
-      }),
-    ),
-  })
+  .object({ points: z.array(TimelinePoint) })
   .meta({ examples: [{ points: [{ at: '2026-01-31T12:00:00.000Z', active: 212, transitions: 1904 }] }] });
 export type TimelineAnswer = z.infer<typeof TimelineAnswer>;
 
@@ -113,36 +111,39 @@ export const HistoryQuery = z.object({
 });
 export type HistoryQuery = z.infer<typeof HistoryQuery>;
 
-export const HistoryAnswer = z
-  .object({
-    transitions: z.array(
-      z.object({ at: Time, status: Status, cause: z.enum(CAUSES), lastSeen: Time.nullable(), version: Version }),
-    ),
-    nextCursor,
-  })
-  .meta({
-    examples: [
-      {
-        transitions: [
-          {
-            at: '2026-01-31T12:00:00.120Z',
-            status: 'inactive',
-            cause: 'disconnect',
-            lastSeen: '2026-01-31T12:00:00.000Z',
-            version: 1769860800120,
-          },
-        ],
-        nextCursor: null,
-      },
-    ],
-  });
+export const Transition = z.object({
+  at: Time,
+  status: Status,
+  cause: z.enum(CAUSES),
+  lastSeen: Time.nullable(),
+  version: Version,
+});
+
+export const HistoryAnswer = z.object({ transitions: z.array(Transition), nextCursor }).meta({
+  examples: [
+    {
+      transitions: [
+        {
+          at: '2026-01-31T12:00:00.120Z',
+          status: 'inactive',
+          cause: 'disconnect',
+          lastSeen: '2026-01-31T12:00:00.000Z',
+          version: 1769860800120,
+        },
+      ],
+      nextCursor: null,
+    },
+  ],
+});
 export type HistoryAnswer = z.infer<typeof HistoryAnswer>;
 
 export const ActivityQuery = z.object({
   days: whole(MOST.days).default(30).meta({ description: 'How many days in UTC, today included' }),
 });
 
+export const ActiveDay = z.object({ date: z.iso.date(), activeSeconds: z.int().nonnegative() });
+
 export const ActivityAnswer = z
-  .object({ days: z.array(z.object({ date: z.iso.date(), activeSeconds: z.int().nonnegative() })) })
+  .object({ days: z.array(ActiveDay) })
   .meta({ examples: [{ days: [{ date: '2026-01-31', activeSeconds: 5400 }] }] });
 export type ActivityAnswer = z.infer<typeof ActivityAnswer>;

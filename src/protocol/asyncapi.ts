@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { CLIENT_EVENT_NAMES, type ClientEvent, rowOf } from './client-events.ts';
 import { HANDSHAKES, REFUSED, TOLD } from './examples.ts';
+import { withoutTimePatterns } from './json-schema.ts';
 import { HandshakeAuth, SERVER_EVENTS, type ServerEvent, SocketError } from './socket.ts';
 import { LIMITS } from './vocabulary.ts';
 
@@ -17,7 +18,7 @@ const SERVER_SAYS: Record<ServerEvent, string> = {
 };
 
 const schemaOf = (schema: z.ZodType, io: 'input' | 'output') => {
-  const { $schema, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  const { $schema, ...json } = z.toJSONSchema(schema, { io, unrepresentable: 'any', override: withoutTimePatterns });
   return json;
 };
 

@@ -40,22 +40,24 @@ export const Alert = z.enum(['never', 'once', 'always']).meta({
   description: 'Whether the user is told when the friend becomes active; `once` falls back to `never` when sent',
 });
 
-export const FriendsAnswer = z
-  .object({ friends: z.array(StatusPayload.extend({ alert: Alert })), nextCursor: NextCursor })
-  .meta({
-    examples: [
-      { friends: [{ userId: 'grace', status: 'active', lastSeen: '2026-01-31T12:00:00.000Z', alert: 'never' }] },
-    ],
-  });
+export const Friend = StatusPayload.extend({ alert: Alert });
+
+export const FriendsAnswer = z.object({ friends: z.array(Friend), nextCursor: NextCursor }).meta({
+  examples: [
+    { friends: [{ userId: 'grace', status: 'active', lastSeen: '2026-01-31T12:00:00.000Z', alert: 'never' }] },
+  ],
+});
 export type FriendView = z.infer<typeof FriendsAnswer>['friends'][number];
 
 export const AlertBody = request({ alert: Alert }).meta({ examples: [{ alert: 'always' }] });
 
+export const Block = z.object({ userId: UserId });
+
 export const BlocksAnswer = z
-  .object({ blocks: z.array(z.object({ userId: UserId })), nextCursor: NextCursor })
+  .object({ blocks: z.array(Block), nextCursor: NextCursor })
   .meta({ examples: [{ blocks: [{ userId: 'mallory' }] }] });
 
-const Visibility = z.enum(VISIBILITIES);
+export const Visibility = z.enum(VISIBILITIES);
 
 export const Settings = z
   .object({

@@ -13,6 +13,7 @@ interface Schema {
   enum?: unknown[];
   const?: unknown;
   pattern?: string;
+  format?: string;
   maxLength?: number;
   minimum?: number;
   maximum?: number;
@@ -105,7 +106,9 @@ function soundly(schema: Schema, refs: Record<string, Schema>, wrong: number): f
     const edges = [least, least + 1, schema.maximum ?? 1000];
     return fc.oneof(fc.constantFrom(...edges), fc.integer({ min: least, max: Math.min(schema.maximum ?? 1000, 1e9) }));
   }
-  if (type === 'string' && schema.pattern !== undefined) return fc.constantFrom(...FINE_IDS, new Date().toISOString());
+  if (type === 'string' && (schema.pattern !== undefined || schema.format === 'date-time')) {
+    return fc.constantFrom(...FINE_IDS, new Date().toISOString());
+  }
   if (type === 'string') return fc.string({ maxLength: Math.min(schema.maxLength ?? 20, 50) });
   if (properties) {
     const keys = Object.fromEntries(

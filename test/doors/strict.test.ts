@@ -4,6 +4,7 @@ import { CLIENT_EVENT_NAMES } from '../../src/protocol/client-events.ts';
 import { HandshakeAuth } from '../../src/protocol/socket.ts';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment } from '../support/deployment.ts';
+import { dereferenced } from '../support/openapi.ts';
 
 /** As much of JSON Schema as the documents hold. */
 interface Schema {
@@ -33,7 +34,7 @@ const clients: TestClient[] = [];
 
 beforeAll(async () => {
   rollcall = await Deployment.start('strict', { env: CALM });
-  openapi = (await rest(rollcall.url, 'GET', '/docs/json')).body;
+  openapi = dereferenced((await rest(rollcall.url, 'GET', '/docs/json')).body);
   asyncapi = (await rest(rollcall.url, 'GET', '/docs/asyncapi.json')).body;
 });
 afterEach(() => {

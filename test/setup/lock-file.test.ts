@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 interface LockedPackage {
   integrity?: string;
@@ -7,28 +7,33 @@ interface LockedPackage {
   optionalDependencies?: Record<string, string>;
 }
 
-const packages: Record<string, LockedPackage> = JSON.parse(readFileSync('package-lock.json', 'utf8')).packages;
+type Locked = Record<string, LockedPackage>;
+const lockIn = (folder: string): Locked => JSON.parse(readFileSync(`${folder}/package-lock.json`, 'utf8')).packages;
 
-test('the lock file names no download address, so any registry serves it', () => {
-  expect(Object.keys(packages).filter((path) => packages[path]?.resolved)).toEqual([]);
-});
+describe.each(['.', 'test/tools'])('in %s', (folder) => {
+  const packages = lockIn(folder);
 
-test('the lock file holds the hash of every package, those for other platforms included', () => {
-  const unknown = Object.entries(packages).filter(
-    ([path, { integrity = '' }]) => path !== '' && !/^sha512-/.test(integrity),
-  );
-  expect(unknown.map(([path]) => path)).toEqual([]);
-});
+  test('the lock file names no download address, so any registry serves it', () => {
+    expect(Object.keys(packages).filter((path) => packages[path]?.resolved)).toEqual([]);
+  });
 
-test('the lock file knows the optional packages of every platform, without which npm ci refuses it', () => {
-  const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
-    Object.keys(optionalDependencies).filter((name) => !isLocked(path, name)),
-  );
-  expect(missing).toEqual([]);
+  test('the lock file holds the hash of every package, those for other platforms included', () => {
+    const unknown = Object.entries(packages).filter(
+      ([path, { integrity = '' }]) => path !== '' && !/^sha512-/.test(integrity),
+    );
+    expect(unknown.map(([path]) => path)).toEqual([]);
+  });
+
+  test('the lock file knows the optional packages of every platform, without which npm ci refuses it', () => {
+    const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+      Object.keys(optionalDependencies).filter((name) => !isLocked(packages, path, name)),
+    );
+    expect(missing).toEqual([]);
+  });
 });
 
 /** As Node resolves it: in the package's own node_modules, or in one of those above. */
-function isLocked(path: string, name: string): boolean {
+function isLocked(packages: Locked, path: string, name: string): boolean {
   for (let folder = path; ; folder = folder.replace(/(^|\/)node_modules\/(@[^/]+\/)?[^/]+$/, '')) {
     if (packages[`${folder ? `${folder}/` : ''}node_modules/${name}`]) return true;
     if (!folder) return false;

@@ -2,13 +2,14 @@ import { STATUS_CODES } from 'node:http';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
-import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { httpErrorBody, RollcallError } from '../../errors.ts';
 import { describeSockets } from '../../protocol/asyncapi.ts';
+import { WebhookDelivery } from '../../protocol/changes.ts';
 import type { ErrorCode } from '../../protocol/errors.ts';
 import { ErrorBody } from '../../protocol/http.ts';
 import { GUIDE } from './guide.ts';
+import { nameSchemas } from './named-schemas.ts';
 import { describeWebhook } from './webhook-docs.ts';
 
 /** What each refusal may say over HTTP. */
@@ -25,6 +26,20 @@ const CODES = {
   503: ['UNAVAILABLE'],
 } as const satisfies Record<number, readonly ErrorCode[]>;
 type RefusalStatus = keyof typeof CODES;
+
+/** The names of these bodies, for programs. */
+const NAMES: Record<RefusalStatus, string> = {
+  400: 'BadRequest',
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'NotFound',
+  409: 'Conflict',
+  410: 'Gone',
+  413: 'PayloadTooLarge',
+  429: 'TooManyRequests',
+  500: 'InternalServerError',
+  503: 'ServiceUnavailable',
+};
 
 const BODIES = new Map(Object.entries(CODES).map(([status, codes]) => [Number(status), bodyOf(Number(status), codes)]));
 
@@ -86,10 +101,16 @@ const TAGS = {
 
 /** Sets up the description of the routes. Has to be there before them. */
 export async function describeRoutes(app: FastifyInstance): Promise<void> {
+  const named = Object.entries(NAMES).flatMap(([status, name]) => {
+    const body = BODIES.get(Number(status));
+    return body ? [[name, body] as const] : [];
+  });
+  const { transform, finish, jsonOf } = nameSchemas(Object.fromEntries(named));
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Rollcall', version: '1', description: GUIDE },
+      info: { title: 'Rollcall', version: '1', description: GUIDE, license: { name: 'MIT', identifier: 'MIT' } },
+      servers: [{ url: '/', description: 'The one that this document comes from' }],
       tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       components: {
         securitySchemes: {
@@ -102,10 +123,10 @@ export async function describeRoutes(app: FastifyInstance): Promise<void> {
           },
         },
       },
-      webhooks: describeWebhook(),
+      webhooks: describeWebhook(jsonOf(WebhookDelivery, 'output')),
     },
-    transform: (document) => nameAnswers(jsonSchemaTransform(document)),
-    transformObject: jsonSchemaTransformObject,
+    transform: (document) => nameAnswers(transform(document)),
+    transformObject: (document) => finish('openapiObject' in document ? document.openapiObject : {}),
   });
   const sockets = describeSockets();
   app.get('/docs/asyncapi.json', { schema: { hide: true } }, () => sockets);

@@ -1,6 +1,3 @@
-import { z } from 'zod';
-import { WebhookDelivery } from '../../protocol/changes.ts';
-
 const DESCRIPTION = `
 Posted to \`WEBHOOK_URL\` by Rollcall. One batch is under way at a time, up to 100 changes, and the next follows once it is taken:
 answer 2xx when you have it stored, within ten seconds.
@@ -33,14 +30,14 @@ const header = (name: string, description: string, pattern: string, example: str
   example,
 });
 
-/** Describes what Rollcall posts to the host application, for the description of the routes. */
-export function describeWebhook() {
-  const { $schema, examples, ...json } = z.toJSONSchema(WebhookDelivery, { io: 'output' });
-  const schema: object = json;
+/** Describes what Rollcall posts to the host application, for the description of the routes; takes the JSON schema of a delivery. */
+export function describeWebhook({ examples, ...schema }: { examples?: unknown[] }) {
   const named = ['changes', 'reset'].map((name, n) => [name, { value: examples?.[n] }]);
   return {
     changes: {
       post: {
+        operationId: 'receiveChanges',
+        security: [],
         summary: 'Who became active and inactive, in order and without a gap',
         description: DESCRIPTION,
         tags: ['changes'],

@@ -16,7 +16,15 @@ export function healthRoutes(app: FastifyInstance, health: HealthProbe): void {
 
   routes.get(
     '/healthz',
-    { schema: { tags: ['health'], summary: 'The process is alive', response: { 200: AliveAnswer } } },
+    {
+      schema: {
+        operationId: 'getHealth',
+        tags: ['health'],
+        summary: 'The process is alive',
+        security: [],
+        response: { 200: AliveAnswer },
+      },
+    },
     async (_request, reply) => {
       reply.header('cache-control', 'no-store');
       return { status: 'ok' as const };
@@ -27,8 +35,10 @@ export function healthRoutes(app: FastifyInstance, health: HealthProbe): void {
     '/readyz',
     {
       schema: {
+        operationId: 'getReadiness',
         tags: ['health'],
         summary: 'Whether to send people here: not while Redis is away or the process drains',
+        security: [],
         response: { 200: ReadyAnswer, 503: NotReadyAnswer },
       },
     },

@@ -27,6 +27,7 @@ export function analyticsRoutes(app: FastifyInstance, analytics: AnalyticsApi): 
     '/analytics/active',
     {
       schema: {
+        operationId: 'countActiveUsers',
         tags: ['analytics'],
         summary: 'How many are active, and how many were within X minutes',
         ...access('service', 'read'),
@@ -44,6 +45,7 @@ export function analyticsRoutes(app: FastifyInstance, analytics: AnalyticsApi): 
     '/analytics/active-users',
     {
       schema: {
+        operationId: 'listActiveUsers',
         tags: ['analytics'],
         summary: 'Who was active within X minutes, newest first',
         ...access(
@@ -68,6 +70,7 @@ export function analyticsRoutes(app: FastifyInstance, analytics: AnalyticsApi): 
     '/analytics/timeline',
     {
       schema: {
+        operationId: 'getTimeline',
         tags: ['analytics'],
         summary: 'How many were active, and how many came or went, minute by minute',
         ...access('service', 'read', 'Steps in which no worker ran are missing: what was not counted is not zero.'),

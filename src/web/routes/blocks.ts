@@ -18,6 +18,7 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
     '/users/:id/blocks',
     {
       schema: {
+        operationId: 'listBlocks',
         tags,
         summary: 'Whom a user blocks',
         ...access('self', 'read'),
@@ -40,6 +41,7 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
     {
       config: CHANGES_RELATIONS,
       schema: {
+        operationId: 'blockUser',
         tags,
         summary: 'Block a user: neither sees the other any more',
         ...access('self', 'write'),
@@ -59,7 +61,14 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
     '/users/:id/blocks/:blockedId',
     {
       config: CHANGES_RELATIONS,
-      schema: { tags, summary: 'Block a user no longer', ...access('self', 'write'), params: BlockParams, response },
+      schema: {
+        operationId: 'unblockUser',
+        tags,
+        summary: 'Block a user no longer',
+        ...access('self', 'write'),
+        params: BlockParams,
+        response,
+      },
     },
     async (request, reply) => {
       const { id, blockedId } = request.params;

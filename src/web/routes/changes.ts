@@ -12,6 +12,7 @@ export function changeRoutes(app: FastifyInstance, feed: ChangesApi): void {
     '/changes',
     {
       schema: {
+        operationId: 'listChanges',
         tags: ['changes'],
         summary: 'Who became active and inactive, in order and without a gap',
         ...access(

@@ -19,7 +19,14 @@ export function conversationRoutes(
 
   routes.put(
     '/conversations/:id/members/:userId',
-    { schema: { ...schema, summary: 'Let a user join a conversation', ...access('service', 'write') } },
+    {
+      schema: {
+        operationId: 'addConversationMember',
+        ...schema,
+        summary: 'Let a user join a conversation',
+        ...access('service', 'write'),
+      },
+    },
     async (request, reply) => {
       requireService(callerOf(request), 'write');
       await conversations.addMember(request.params.id, request.params.userId);
@@ -29,7 +36,14 @@ export function conversationRoutes(
 
   routes.delete(
     '/conversations/:id/members/:userId',
-    { schema: { ...schema, summary: 'Take a user out of a conversation, at once', ...access('service', 'write') } },
+    {
+      schema: {
+        operationId: 'removeConversationMember',
+        ...schema,
+        summary: 'Take a user out of a conversation, at once',
+        ...access('service', 'write'),
+      },
+    },
     async (request, reply) => {
       requireService(callerOf(request), 'write');
       await conversations.removeMember(request.params.id, request.params.userId);

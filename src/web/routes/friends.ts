@@ -20,6 +20,7 @@ export function friendRoutes(
     '/users/:id/friends',
     {
       schema: {
+        operationId: 'listFriends',
         tags,
         summary: 'All friends of a user, as the user may see them',
         ...access('self', 'read'),
@@ -42,6 +43,7 @@ export function friendRoutes(
     {
       config: CHANGES_RELATIONS,
       schema: {
+        operationId: 'addFriend',
         tags,
         summary: 'Make two users friends',
         ...access('service', 'write'),
@@ -61,6 +63,7 @@ export function friendRoutes(
     {
       config: CHANGES_RELATIONS,
       schema: {
+        operationId: 'removeFriend',
         tags,
         summary: 'End a friendship, for both',
         ...access('self', 'write'),
@@ -81,6 +84,7 @@ export function friendRoutes(
     {
       config: CHANGES_RELATIONS,
       schema: {
+        operationId: 'setFriendAlert',
         tags,
         summary: 'Say whether to be told when a friend becomes active',
         ...access('self', 'write'),

@@ -17,6 +17,7 @@ export function historyRoutes(app: FastifyInstance, analytics: AnalyticsApi): vo
     '/users/:id/history',
     {
       schema: {
+        operationId: 'listTransitions',
         tags: ['history'],
         summary: 'When a user became active and inactive, newest first',
         ...access('self', 'read'),
@@ -39,6 +40,7 @@ export function historyRoutes(app: FastifyInstance, analytics: AnalyticsApi): vo
     '/users/:id/activity',
     {
       schema: {
+        operationId: 'getActivity',
         tags: ['history'],
         summary: 'How long a user was active on each day (UTC), today last',
         ...access('self', 'read'),

@@ -15,6 +15,7 @@ export function profileRoutes(app: FastifyInstance, profiles: Pick<Profiles, 'pr
     '/users/:id',
     {
       schema: {
+        operationId: 'getProfile',
         tags,
         summary: 'The profile of a user',
         ...access('self', 'read'),
@@ -33,6 +34,7 @@ export function profileRoutes(app: FastifyInstance, profiles: Pick<Profiles, 'pr
     '/users/:id',
     {
       schema: {
+        operationId: 'updateProfile',
         tags,
         summary: 'Change the profile of a user; what is not named stays',
         ...access('self', 'write'),
@@ -52,6 +54,7 @@ export function profileRoutes(app: FastifyInstance, profiles: Pick<Profiles, 'pr
     '/users/:id',
     {
       schema: {
+        operationId: 'eraseUser',
         tags,
         summary: 'Erase a user everywhere',
         ...access('self', 'write'),

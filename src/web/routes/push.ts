@@ -17,6 +17,7 @@ export function pushRoutes(app: FastifyInstance, push: PushApi): void {
     '/push/public-key',
     {
       schema: {
+        operationId: 'getPushKey',
         tags: ['push'],
         summary: 'The key with which a browser subscribes to Web Push',
         ...access('anyone', 'read', '404 where Web Push is not set up'),
@@ -33,6 +34,7 @@ export function pushRoutes(app: FastifyInstance, push: PushApi): void {
     '/users/:id/push-subscriptions',
     {
       schema: {
+        operationId: 'subscribeToPush',
         tags: ['push'],
         summary: 'Have alerts sent to a browser while no device is connected',
         ...access('oneself', 'read', '404 where Web Push is not set up'),
@@ -54,6 +56,7 @@ export function pushRoutes(app: FastifyInstance, push: PushApi): void {
     '/users/:id/push-subscriptions',
     {
       schema: {
+        operationId: 'unsubscribeFromPush',
         tags: ['push'],
         summary: 'Send nothing to that browser any more',
         ...access('oneself'),

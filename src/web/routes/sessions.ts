@@ -13,6 +13,7 @@ export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void
     '/users/logout',
     {
       schema: {
+        operationId: 'logout',
         tags: ['sessions'],
         summary: 'End one session, or all',
         ...access('self', 'write'),
@@ -31,6 +32,7 @@ export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void
     '/users/:id/sessions',
     {
       schema: {
+        operationId: 'listSessions',
         tags: ['sessions'],
         summary: 'The devices a user is signed in on',
         ...access('self', 'read'),
@@ -49,6 +51,7 @@ export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void
     '/users/:id/sessions/:sessionId',
     {
       schema: {
+        operationId: 'removeSession',
         tags: ['sessions'],
         summary: 'Sign a device out',
         ...access('self', 'write'),

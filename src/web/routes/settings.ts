@@ -16,6 +16,7 @@ export function settingsRoutes(app: FastifyInstance, social: Pick<Social, 'setti
     '/users/:id/settings',
     {
       schema: {
+        operationId: 'getSettings',
         tags,
         summary: 'Who may see a user',
         ...access('self', 'read'),
@@ -35,6 +36,7 @@ export function settingsRoutes(app: FastifyInstance, social: Pick<Social, 'setti
     {
       config: CHANGES_RELATIONS,
       schema: {
+        operationId: 'updateSettings',
         tags,
         summary: 'Change who may see a user, at once; what is not named stays',
         ...access('self', 'write'),

@@ -25,6 +25,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
     '/users/:id/status',
     {
       schema: {
+        operationId: 'getStatus',
         tags: ['status'],
         summary: 'Whether a user is active, and when they were last seen',
         ...access('anyone'),
@@ -48,6 +49,7 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
     {
       bodyLimit: LIMITS.statusBytes,
       schema: {
+        operationId: 'setStatus',
         tags: ['status'],
         summary: 'Appear inactive, or end that',
         ...access('self', 'write'),
@@ -77,6 +79,7 @@ function manyStatuses(app: FastifyInstance, presence: PresenceApi): void {
     '/users/status/query',
     {
       schema: {
+        operationId: 'queryStatuses',
         tags: ['status'],
         summary: 'The status of many users at once, in the order asked',
         ...access('anyone'),
