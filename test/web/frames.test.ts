@@ -1,11 +1,12 @@
 import { createServer } from 'node:http';
 import type { AddressInfo, Socket as TcpSocket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { Server } from 'socket.io';
 import { io, type Socket } from 'socket.io-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { StatusChange } from '../../src/protocol/socket.ts';
 import { Batches } from '../../src/web/sockets/batches.ts';
-import { Frame } from '../../src/web/sockets/frames.ts';
+import { Frame, holdBack, together } from '../../src/web/sockets/frames.ts';
 import type { PresenceServer, PresenceSocket, Viewer } from '../../src/web/sockets/types.ts';
 import { withoutRooms } from '../../src/web/sockets/without-rooms.ts';
 
@@ -107,6 +108,31 @@ test('what is told to all and what is told to one are heard in the order in whic
   }
   await client.until(() => client.heard.length === 300);
   expect(client.heard.map(({ version }) => version)).toEqual(Array.from({ length: 300 }, (_, n) => n));
+});
+
+test('what greets a client waits for the last of it and goes out in one write, in order; what is said to others meanwhile does not wait', async () => {
+  const [client, other, polling] = [await connect(), await connect(), await connect({ transport: 'polling' })];
+  const stream = (client.at.conn.transport as unknown as { socket: { _socket: Duplex } }).socket._socket;
+  const writes: string[] = [];
+  for (const name of ['_write', '_writev'] as const) {
+    const write = stream[name] as (...args: unknown[]) => void;
+    stream[name] = (...args: unknown[]) => {
+      writes.push(name);
+      write.apply(stream, args);
+    };
+  }
+  for (const { at } of [client, polling]) holdBack(at);
+  for (const { at } of [client, other, polling]) at.emit('user_status_change', changeOf('ada', 1));
+  await other.until(() => other.heard.length === 1);
+  expect(writes).toEqual([]);
+  for (const { at } of [client, polling]) together(at, () => at.emit('user_status_change', changeOf('ada', 2)));
+  frameOf(changeOf('ada', 3)).sendTo(client.at);
+  await client.until(() => client.heard.length === 3);
+  await polling.until(() => polling.heard.length === 2);
+  expect(client.heard.map(({ version }) => version)).toEqual([1, 2, 3]);
+  expect(polling.heard.map(({ version }) => version)).toEqual([1, 2]);
+  expect(writes.slice(0, 1)).toEqual(['_writev']);
+  expect(writes.length).toBeLessThanOrEqual(2);
 });
 
 test('of a client that does not read all but two frames wait where slow readers are found, and it hears all in order once it reads', async () => {

@@ -19,7 +19,7 @@ interface Conn {
   readonly writeBuffer: readonly unknown[];
   /** Of a WebSocket `socket`, and below it the stream to the network. */
   readonly transport: {
-    readonly writable: boolean;
+    writable: boolean;
     readonly socket?: { readyState: number; _socket: Writable | null };
   };
   write(text: string, options: SendOptions): unknown;
@@ -60,6 +60,27 @@ export class Frame {
     const stream = freeStreamOf(conn);
     if (stream) stream.write(this.#options.wsPreEncodedFrame[0]);
     else conn.write(this.#text, this.#options);
+  }
+}
+
+/**
+ * Has what is said to a socket from now on wait for `together`, where nothing waits yet. Call it right before it is let in, so that
+ * Socket.IO's own greeting is the first of it.
+ */
+export function holdBack({ conn }: { readonly conn: object }): void {
+  if (freeStreamOf(conn as Conn)) (conn as Conn).transport.writable = false;
+}
+
+/** Says what `say` does, and what was held back before it: all of it in one packet of the network. */
+export function together({ conn }: { readonly conn: object }, say: () => void): void {
+  const { transport, writeBuffer } = conn as Conn;
+  const stream = transport.writable || writeBuffer.length === 0 ? null : transport.socket?._socket;
+  stream?.cork();
+  if (stream) transport.writable = true;
+  try {
+    say();
+  } finally {
+    stream?.uncork();
   }
 }
 

@@ -26,6 +26,7 @@ import { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
 import { letConnectionsGo } from './closing-connections.ts';
 import { ConversationRooms } from './conversation-rooms.ts';
+import { holdBack, together } from './frames.ts';
 import { createListener } from './handlers.ts';
 import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
 import { Intake } from './intake.ts';
@@ -189,7 +190,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     stores.tracing
       .event('connect', () => admit(socket, admission))
       .then(
-        () => next(),
+        () => {
+          holdBack(socket);
+          next();
+        },
         (error) => {
           if (!(error instanceof RollcallError)) log.error({ err: error }, 'A handshake failed');
           refuse(error);
@@ -203,7 +207,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     listen(socket);
     pings.take(socket);
     slim(socket);
-    socket.emit('ready', welcome.ready);
+    together(socket, () => socket.emit('ready', welcome.ready));
     audience.show(welcome.picture ?? nothingFor(viewer));
     // Ended while it was still shaking hands.
     if (drained) closeSocket(socket, 'draining', jitter());
