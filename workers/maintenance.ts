@@ -38,7 +38,7 @@ export async function runMaintenance(stores: Stores, config: Config, job: Job) {
       case 'compare-privacy':
         return await comparePrivacy(stores);
       case 'complete-seen':
-        return await completeSeen(stores);
+        return await completeSeenOn(stores);
       case 'prune-seen':
         return await pruneSeen(stores);
       case 'note-minute':
@@ -69,6 +69,13 @@ async function eachPage(stores: Stores, work: (shard: number, userIds: string[])
       if (page.userIds.length > 0) await work(shard, page.userIds);
     } while (cursor !== '0');
   }
+}
+
+/** What one run could not do is gone on with at once, behind what else waits. */
+async function completeSeenOn(stores: Stores) {
+  const done = await completeSeen(stores);
+  if ('upTo' in done) await stores.queues.addCompleteSeen(0);
+  return done;
 }
 
 /** Writes the last seen of those who are here, so that the loss of all of Redis costs minutes and not days. */

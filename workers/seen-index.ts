@@ -5,7 +5,7 @@ const PAGE = 2000;
 /** Other maintenance waits for this; what is left goes on in the next run. */
 const RUN_LIMIT_MS = 10_000;
 /** What the webs need to notice that Redis came back empty, and to tell it of their sessions. */
-const RESTORE_MS = 3000;
+export const RESTORE_MS = 3000;
 const KEPT_MS = 30 * 24 * 3_600_000;
 /** Nobody is dropped while a question may still be about them. */
 const KEPT_LONGER_MS = 3_600_000;

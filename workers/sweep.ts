@@ -13,6 +13,7 @@ import { Background } from './background.ts';
 import { ClockSteps } from './clock-steps.ts';
 import { PostgresUpkeep } from './postgres-upkeep.ts';
 import { PrivacyComparer } from './privacy-comparison.ts';
+import { RESTORE_MS } from './seen-index.ts';
 import { UnknownChoices } from './unknown-choices.ts';
 
 const EVERY_MS = 250;
@@ -54,6 +55,7 @@ export class Sweep {
   readonly #waits = new Map<number, number>();
   readonly #dueAt = new Map<number, number>();
   #tending: Promise<void> | null = null;
+  #completesSeen = false;
   #trimmed = Number.NEGATIVE_INFINITY;
   #assertedMaintenance = Number.NEGATIVE_INFINITY;
 
@@ -62,8 +64,12 @@ export class Sweep {
     this.#followUps = followUps;
     this.#log = log;
     this.#unknownChoices = new UnknownChoices(stores);
-    stores.pulse.onBack(() => stores.leftovers.forget());
-    stores.pulse.onLost(() => stores.leftovers.forget());
+    const anew = () => {
+      stores.leftovers.forget();
+      this.#completesSeen = true;
+    };
+    stores.pulse.onBack(anew);
+    stores.pulse.onLost(anew);
     const choices = new Choices(stores, log);
     const comparer = new PrivacyComparer(stores);
     const clockSteps = new ClockSteps(stores, config, followUps);
@@ -193,6 +199,7 @@ export class Sweep {
   /** Beside the passes: it concerns other nodes of a cluster than theirs. */
   #tend(): void {
     this.#tending ??= this.#trim()
+      .then(() => this.#completeSeen())
       .then(() => this.#assertMaintenance())
       .catch((error) => this.#complain(error))
       .then(() => {
@@ -205,6 +212,16 @@ export class Sweep {
     if (performance.now() - this.#trimmed < TRIM_EVERY_MS) return;
     await trimDelivery(this.#stores.redis, this.#stores.keys);
     this.#trimmed = performance.now();
+  }
+
+  /** A Redis that is there anew may have come back empty; the run looks once the webs had their time to restore. */
+  async #completeSeen(): Promise<void> {
+    if (!this.#completesSeen) return;
+    this.#completesSeen = false;
+    await this.#stores.queues.addCompleteSeen(RESTORE_MS + SLACK_MS).catch((error) => {
+      this.#completesSeen = true;
+      throw error;
+    });
   }
 
   /** Schedulers live in Redis and go with it; the lease keeps several workers from upserting at once. */

@@ -248,6 +248,12 @@ export class Queues {
     return left;
   }
 
+  /** Has last seen completed from PostgreSQL in `delayMs`: Redis may have come back empty, or there was more than one run could do. */
+  async addCompleteSeen(delayMs: number): Promise<void> {
+    const options = { delay: delayMs, ...this.#ownTrace, removeOnComplete: true, removeOnFail: true };
+    await this.queue('maintenance').add('complete-seen', {}, options);
+  }
+
   /** Whether any of the queues has a job that a worker has in hand. */
   async anyInHand(): Promise<boolean> {
     const keys = [...this.all.values()].map((queue) => queue.toKey('active'));

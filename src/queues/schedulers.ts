@@ -9,7 +9,8 @@ const EVERY_MS: Record<MaintenanceJobName, number> = {
   'restore-jobs': 20_000,
   'settle-lost': 10_000,
   'compare-privacy': 600_000,
-  'complete-seen': 5000,
+  // Asked for besides whenever Redis is there anew, and as long as there is more.
+  'complete-seen': 15_000,
   'prune-seen': 3_600_000,
   // More than once in a minute, so that none is skipped by a run that comes a little late.
   'note-minute': 20_000,
