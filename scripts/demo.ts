@@ -6,10 +6,10 @@ import { stopSignal } from './stop-signals.ts';
 
 /**
  * `npm run demo [-- --people N] [--logs]`: private stores where none are configured, one web and one worker process,
- * the demo page, and simulated people where asked for. Everything ends with it.
+ * the demo page, and simulated people, a dozen unless told otherwise. Everything ends with it.
  */
 const { values: options } = parseArgs({
-  options: { people: { type: 'string', default: '0' }, logs: { type: 'boolean', default: false } },
+  options: { people: { type: 'string', default: '12' }, logs: { type: 'boolean', default: false } },
 });
 const people = Number(options.people);
 if (!Number.isInteger(people) || people < 0) {
@@ -68,5 +68,5 @@ Queues:   ${url}/admin/queues  (user ${admin.user}, password ${admin.password})
 Metrics:  ${url}/metrics  (the same)
 API:      ${url}/docs
 
-${people > 0 ? `${people} simulated people come and go. ` : 'More life: npm run demo -- --people 50. '}Ctrl-C stops everything.`);
+${people > 0 ? `${people} simulated people come and go; ` : 'Nobody else is there; '}npm run demo -- --people 50 has other numbers. Ctrl-C stops everything.`);
 }

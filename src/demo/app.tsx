@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 import { PresenceProvider, useConnectionState } from '../client/react.tsx';
 import { Alerts } from './alerts.tsx';
 import { ActiveChart, useSamples } from './chart.tsx';
@@ -18,17 +18,21 @@ import { You } from './you.tsx';
 
 export function App() {
   const [me, setMe] = useState(signedInAs);
+  const theme = useTheme();
   useEffect(() => staySignedIn(me), [me]);
   if (me === undefined) return <SignIn onSignIn={setMe} />;
-  return <SignedIn key={me} me={me} onSignOut={() => setMe(undefined)} />;
+  return <SignedIn key={me} me={me} theme={theme} onSignOut={() => setMe(undefined)} />;
 }
 
-function SignedIn({ me, onSignOut }: { me: string; onSignOut: () => void }) {
+type Theme = ReturnType<typeof useTheme>;
+
+function SignedIn({ me, theme, onSignOut }: Pick<PageProps, 'me' | 'theme' | 'onSignOut'>) {
   const [devices, setDevices] = useState<readonly [Device, ...Device[]]>(() => firstDevice(me));
   return (
     <PresenceProvider client={devices[0].client}>
       <Page
         me={me}
+        theme={theme}
         devices={devices}
         onDevices={([first = devices[0], ...others]) => setDevices([first, ...others])}
         onSignOut={onSignOut}
@@ -39,29 +43,31 @@ function SignedIn({ me, onSignOut }: { me: string; onSignOut: () => void }) {
 
 interface PageProps {
   me: string;
+  theme: Theme;
   devices: readonly Device[];
   onDevices: (devices: readonly Device[]) => void;
   onSignOut: () => void;
 }
 
-function Page({ me, devices, onDevices, onSignOut }: PageProps) {
+function Page({ me, theme, devices, onDevices, onSignOut }: PageProps) {
   const rest = useMemo(() => createRest(me), [me]);
   const social = useSocial(rest);
   const people = usePeople(me, rest, social);
   const entries = useJournal(me);
-  const theme = useTheme();
   const others = people.filter((person) => person.status === 'active').length;
   const { status } = useConnectionState();
-  const samples = useSamples(status === 'connected' ? others : undefined);
+  const timeline = useCallback(async () => (await rest.timeline())?.points ?? [], [rest]);
+  const samples = useSamples(status === 'connected' ? others : undefined, timeline);
+  const isStale = status === 'reconnecting' || status === 'closed';
   return (
     <>
       <Header theme={theme} />
       <main className="page">
-        <div className="main">
+        <div className={isStale ? 'main stale' : 'main'}>
           <section className="panel pulse" aria-labelledby="pulse-title">
             <header>
               <h2 id="pulse-title">Active now</h2>
-              <span className="note">the last five minutes</span>
+              <span className="note">{isStale ? 'may be old: not connected' : 'the last five minutes'}</span>
             </header>
             <p className="count">
               <strong>{others}</strong>
@@ -82,7 +88,7 @@ function Page({ me, devices, onDevices, onSignOut }: PageProps) {
   );
 }
 
-function Header({ theme }: { theme: ReturnType<typeof useTheme> }) {
+function Header({ theme }: { theme: Theme }) {
   const state = useConnectionState();
   return (
     <header className="top">

@@ -1,5 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 import type UPlot from 'uplot';
+import type { TimelinePoint } from './rest.ts';
 
 const WINDOW_S = 300;
 const EVERY_MS = 1000;
@@ -7,8 +8,11 @@ const HEIGHT = 150;
 
 export type Samples = [times: number[], counts: number[]];
 
-/** How many were active in each of the last seconds, for as long as the page is open; undefined is not drawn. */
-export function useSamples(active: number | undefined): Samples {
+/**
+ * How many were active in each of the last seconds, for as long as the page is open, and by the minute before that, as
+ * `timeline` tells; undefined is not drawn.
+ */
+export function useSamples(active: number | undefined, timeline: () => Promise<TimelinePoint[]>): Samples {
   const [samples] = useState<Samples>([[], []]);
   const activeNow = useRef(active);
   activeNow.current = active;
@@ -19,7 +23,8 @@ export function useSamples(active: number | undefined): Samples {
       const now = Date.now() / 1000;
       times.push(now);
       counts.push(activeNow.current);
-      while ((times[0] ?? now) < now - WINDOW_S) {
+      // One older than the window stays: its line leads into it.
+      while ((times[1] ?? now) < now - WINDOW_S) {
         times.shift();
         counts.shift();
       }
@@ -28,7 +33,25 @@ export function useSamples(active: number | undefined): Samples {
     const timer = setInterval(sample, EVERY_MS);
     return () => clearInterval(timer);
   }, [samples]);
+  useEffect(() => {
+    let current = true;
+    void timeline().then((points) => {
+      if (current) putBefore(samples, points);
+    });
+    return () => {
+      current = false;
+    };
+  }, [samples, timeline]);
   return samples;
+}
+
+function putBefore([times, counts]: Samples, points: readonly TimelinePoint[]): void {
+  const first = times[0] ?? Date.now() / 1000;
+  const earlier = points
+    .map(({ at, active }) => ({ time: Date.parse(at) / 1000, active }))
+    .filter((point): point is { time: number; active: number } => point.active !== null && point.time < first);
+  times.unshift(...earlier.map(({ time }) => time));
+  counts.unshift(...earlier.map(({ active }) => active));
 }
 
 /** Takes its colours when it appears: give it a new key with a new theme. The page goes on where it cannot be drawn. */

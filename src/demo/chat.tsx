@@ -23,7 +23,7 @@ export function Chat({ me, blocks }: { me: string; blocks: ReadonlySet<string> }
   const messages = useMemo(() => all.filter((message) => !blocks.has(message.from)), [all, blocks]);
   const [text, setText] = useState('');
   const works = useConversationWorks();
-  const list = useRef<HTMLOListElement>(null);
+  const list = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (messages.length > 0) list.current?.scrollTo({ top: list.current.scrollHeight });
   }, [messages]);
@@ -42,20 +42,23 @@ export function Chat({ me, blocks }: { me: string; blocks: ReadonlySet<string> }
         <h2 id="chat-title">Lobby</h2>
         <span className="note">between the tabs of this browser</span>
       </header>
-      <ol ref={list} role="log" aria-label="Messages">
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and has to do so by keyboard too. */}
+      <div ref={list} className="log" role="log" aria-label="Messages" tabIndex={0}>
         {messages.length === 0 && (
-          <li className="empty">Open a second tab as somebody else and start typing in one of them.</li>
+          <p className="empty">Open a second tab as somebody else and start typing in one of them.</p>
         )}
-        {messages.map((message) => (
-          <li key={message.key} className={message.from === me ? 'mine' : ''}>
-            <Avatar userId={message.from} small />
-            <p className="said">
-              <strong className="from">{message.from === me ? 'You' : displayName(message.from)}</strong>
-              {message.text}
-            </p>
-          </li>
-        ))}
-      </ol>
+        <ol>
+          {messages.map((message) => (
+            <li key={message.key} className={message.from === me ? 'mine' : ''}>
+              <Avatar userId={message.from} small />
+              <p className="said">
+                <strong className="from">{message.from === me ? 'You' : displayName(message.from)}</strong>
+                {message.text}
+              </p>
+            </li>
+          ))}
+        </ol>
+      </div>
       <p className="indicators" aria-live="polite">
         {works ? <IndicatorKind indicators={indicators} /> : 'This server shows no typing indicators in the lobby.'}
       </p>

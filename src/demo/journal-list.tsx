@@ -15,18 +15,21 @@ export function JournalList({ entries }: { entries: readonly Entry[] }) {
       {entries.length === 0 ? (
         <p className="empty">The next time somebody comes or goes, it is written here.</p>
       ) : (
-        <ol role="log" aria-label="Changes, newest first">
-          {entries.map((entry) => (
-            <li key={entry.key}>
-              <time>{TIME.format(entry.at)}</time>
-              <Avatar userId={entry.userId} look={entry.status} small />
-              <span className="what">
-                <strong>{displayName(entry.userId)}</strong> <span className="reason">{entry.reason}</span>
-              </span>
-              <span className="latency">{entry.latencyMs === null ? '' : `${entry.latencyMs} ms`}</span>
-            </li>
-          ))}
-        </ol>
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and has to do so by keyboard too.
+        <div className="log" role="log" aria-label="Changes, newest first" tabIndex={0}>
+          <ol>
+            {entries.map((entry) => (
+              <li key={entry.key}>
+                <time>{TIME.format(entry.at)}</time>
+                <Avatar userId={entry.userId} look={entry.status} small />
+                <span className="what">
+                  <strong>{displayName(entry.userId)}</strong> <span className="reason">{entry.reason}</span>
+                </span>
+                <span className="latency">{entry.latencyMs === null ? '' : `${entry.latencyMs} ms`}</span>
+              </li>
+            ))}
+          </ol>
+        </div>
       )}
     </section>
   );

@@ -28,7 +28,14 @@ export interface Settings {
 
 export interface SessionAnswer {
   sessionId: string;
+  lastHeartbeat: string;
   device: { kind: DeviceKind; name: string | null };
+}
+
+/** The most that were active at once in the minute that begins then; null: nobody counted. */
+export interface TimelinePoint {
+  at: string;
+  active: number | null;
 }
 
 const RENEW_AFTER_MS = 30 * 60_000;
@@ -85,6 +92,8 @@ export function createRest(userId: string) {
       const answer = await ask<{ users: StatusAnswer[] }>('/users/status/query', { method: 'POST', body });
       return answer?.users ?? [];
     },
+    /** Figures are for backends, so it is the demo's own that asks for them. */
+    timeline: () => ask<{ points: TimelinePoint[] }>('/demo/timeline'),
     sessions: () => ask<{ sessions: SessionAnswer[] }>(`${own}/sessions`),
     friends: () => ask<{ friends: Friend[] }>(`${own}/friends`),
     blocks: () => ask<{ blocks: { userId: string }[] }>(`${own}/blocks`),

@@ -8,6 +8,8 @@ import { displayName } from './names.ts';
 
 /** The conversation of the page's chat. */
 const LOBBY = 'demo-lobby';
+/** What the chart shows. */
+const TIMELINE_MS = 5 * 60_000;
 
 const TYPES: Record<string, string> = {
   '.html': 'text/html; charset=utf-8',
@@ -34,7 +36,8 @@ const Friends = z.object({ userId: UserId, friendId: UserId });
 
 /**
  * The demo page at `/`, and what a host application's backend would do for it: `POST /demo/token` signs anybody in as
- * whoever they say they are, `POST /demo/friends` makes two people friends. Only for the process that `npm run demo`
+ * whoever they say they are, `POST /demo/friends` makes two people friends, `GET /demo/timeline` tells how many were active in
+ * the last minutes. Only for the process that `npm run demo`
  * starts, which has a secret of its own and listens on this machine alone.
  */
 export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<void> {
@@ -52,15 +55,25 @@ export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<vo
         .setIssuedAt()
         .setExpirationTime('1h')
         .sign(key);
-      await asHost(app, key, `/conversations/${LOBBY}/members/${encodeURIComponent(userId)}`);
+      await asHost(app, key, 'PUT', `/conversations/${LOBBY}/members/${encodeURIComponent(userId)}`);
       return reply.header('cache-control', 'no-store').send({ token });
+    });
+
+    app.get('/demo/timeline', { schema: { hide: true } }, async (_request, reply) => {
+      const from = new Date(Date.now() - TIMELINE_MS).toISOString();
+      const { statusCode, body } = await asHost(app, key, 'GET', `/analytics/timeline?from=${from}`);
+      return reply
+        .code(statusCode)
+        .header('cache-control', 'no-store')
+        .type('application/json; charset=utf-8')
+        .send(body);
     });
 
     app.post('/demo/friends', { schema: { hide: true } }, async (request, reply) => {
       const body = Friends.safeParse(request.body);
       if (!body.success) return refuseId(reply);
       const [userId, friendId] = [body.data.userId, body.data.friendId].map(encodeURIComponent);
-      const { statusCode, body: said } = await asHost(app, key, `/users/${userId}/friends/${friendId}`);
+      const { statusCode, body: said } = await asHost(app, key, 'PUT', `/users/${userId}/friends/${friendId}`);
       if (statusCode === 204) return reply.code(204).send();
       return reply.code(statusCode).type('application/json; charset=utf-8').send(said);
     });
@@ -72,14 +85,14 @@ function refuseId(reply: FastifyReply): FastifyReply {
   return reply.code(400).send({ statusCode: 400, code: 'INVALID_USER_ID', error: 'Bad Request', message });
 }
 
-/** What only a host application may say: who is in a conversation, who is whose friend. With a token of its own. */
-async function asHost(app: FastifyInstance, key: Uint8Array, url: string) {
+/** What only a host application may say or ask: who is in a conversation, who is whose friend, how many were active. */
+async function asHost(app: FastifyInstance, key: Uint8Array, method: 'GET' | 'PUT', url: string) {
   const token = await new SignJWT({ scope: 'presence:write' })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject('demo-host')
     .setExpirationTime('1m')
     .sign(key);
-  return app.inject({ method: 'PUT', url, headers: { authorization: `Bearer ${token}` } });
+  return app.inject({ method, url, headers: { authorization: `Bearer ${token}` } });
 }
 
 /** A handful of small files, kept in memory. */

@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from 'react';
+import { type FormEvent, useEffect, useRef, useState } from 'react';
 import { tokenFor } from './devices.ts';
 import { Avatar, Logo } from './icons.tsx';
 import { displayName, idFromName } from './names.ts';
@@ -9,6 +9,8 @@ export function SignIn({ onSignIn }: { onSignIn: (userId: string) => void }) {
   const [name, setName] = useState('');
   const [problem, setProblem] = useState('');
   const [busy, setBusy] = useState(false);
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
 
   async function enter(userId: string): Promise<void> {
     if (userId === '') return setProblem('A name needs at least one letter out of A to Z, or a digit.');
@@ -33,13 +35,18 @@ export function SignIn({ onSignIn }: { onSignIn: (userId: string) => void }) {
         <Logo />
         <h1>Who is here?</h1>
         <p className="intro">
-          Sign in as anybody, open a second tab as somebody else, and watch each other come, go idle, lose the network
-          and return.
+          Rollcall is a presence service that you run yourself: who is online, idle or offline, when somebody was last
+          seen, and who may know.
+        </p>
+        <p className="intro">
+          This is its demo, without passwords. Sign in as anybody, open a second tab as somebody else, and watch each
+          other come, go idle, lose the network and return.
         </p>
         <form onSubmit={submit}>
           <label htmlFor="name">Your name</label>
           <div className="row">
             <input
+              ref={field}
               id="name"
               autoComplete="off"
               spellCheck={false}

@@ -106,7 +106,7 @@ const PersonCard = memo(function PersonCard({ person, now, alert, blocked, onOpe
       <Avatar userId={userId} look={look} />
       <div className="who">
         <button type="button" className="name" title="Friends, alerts, blocks" onClick={() => onOpen(userId)}>
-          {displayName(userId)}
+          <span>{displayName(userId)}</span>
         </button>
         <span className="when">{sentence}</span>
         {(detail.text || detail.emoji) && (

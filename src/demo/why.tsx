@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
 import { formatLastSeen } from '../client/index.ts';
-import { useNow } from './clock.ts';
+import { duration, useNow } from './clock.ts';
 import { type Device, deviceName } from './devices.ts';
 import { Popover } from './popover.tsx';
 import type { Rest, Settings, StatusAnswer } from './rest.ts';
@@ -88,13 +88,6 @@ function nextInWords({ rule, nextChangeAt }: Reason, status: string, now: number
   if (leftMs <= 0) return 'Any moment now';
   if (status === 'inactive') return `You are shown again in ${duration(leftMs)}`;
   return `Inactive in ${duration(leftMs)}, unless a device is heard of`;
-}
-
-/** "52 s", "4 min 08 s" */
-function duration(ms: number): string {
-  const seconds = Math.ceil(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
-  return `${Math.floor(seconds / 60)} min ${String(seconds % 60).padStart(2, '0')} s`;
 }
 
 /** A device of this page, or one that the server knows by name. */

@@ -66,12 +66,13 @@ export function You({ me, rest, social, devices, onDevices, onSignOut }: YouProp
           <DeviceRow
             key={device.key}
             device={device}
+            rest={rest}
             onClose={device === devices[0] ? undefined : () => remove(device)}
           />
         ))}
       </ul>
       <DetailForm onSave={(text) => attempt(client.setDetail(text === '' ? {} : { text }))} />
-      <Hide hidden={seen.answer?.why?.rule === 'manual'} onHide={hide} />
+      <Hide hidden={seen.answer?.why?.rule === 'manual'} until={seen.answer?.why?.nextChangeAt ?? null} onHide={hide} />
       <Privacy settings={social.settings} onChange={(change) => attempt(social.change(rest.change(change)))} />
       <div className="row spread">
         <button type="button" onClick={add} disabled={devices.length >= 4}>

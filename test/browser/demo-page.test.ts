@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { rest, tokenFor } from '../support/client.ts';
 import { addDemoWeb } from '../support/demo-web.ts';
 import { BRISK, Deployment, eventually, type WebProgram } from '../support/deployment.ts';
+import { complaintsOf } from './axe.ts';
 import { Chromium } from './chromium.ts';
 
 const PICTURES = '.data/screenshots';
@@ -75,18 +76,22 @@ test('whoever has left is still on the wall after a reload, with the last seen',
   await wallSays(alan, 'Mary Jackson', /just left/);
 });
 
-test('the controls act: no heartbeats and no network end in silence, and both are survived', async () => {
+test('the controls act and say what they pretend, and for how long: no heartbeats and no network end in silence, and both are survived', async () => {
   const joan = await signIn('Joan Clarke');
   const annie = await signIn('Annie Easley');
   await wallSays(joan, 'Annie Easley', /active now/);
   for (const control of ['No heartbeats', 'No network']) {
     await annie.getByRole('button', { name: control }).click();
+    await annie.locator('.pretends', { hasText: /As if the .*Counts as gone in \d/ }).waitFor();
     await wallSays(joan, 'Annie Easley', /just left/);
+    await annie.locator('.pretends', { hasText: 'It counts as gone.' }).waitFor();
     await annie.getByRole('button', { name: control }).click();
     await wallSays(joan, 'Annie Easley', /active now/, 20_000);
   }
+  await annie.getByLabel('For how long').selectOption('for 15 minutes');
   await annie.getByRole('button', { name: 'Appear inactive' }).click();
   await wallSays(joan, 'Annie Easley', /just left/);
+  await annie.getByText(/You look as if you had left; shown again in 14 min \d\d s/).waitFor();
   await annie.getByRole('button', { name: 'Appear inactive' }).click();
   await wallSays(joan, 'Annie Easley', /active now/);
 });
@@ -158,7 +163,7 @@ test('the page allows no scripts but its own, and nobody to frame it', async () 
   expect(policy).not.toMatch(/script-src|unsafe-eval/);
 });
 
-test('the page fits a phone, in the dark and in the light', async () => {
+test('the page fits a phone, in the dark and in the light, and axe has nothing against it', async () => {
   await signIn('Barbara Liskov');
   const page = await signIn('Margaret Hamilton');
   await wallSays(page, 'Barbara Liskov', /active now/);
@@ -174,6 +179,7 @@ test('the page fits a phone, in the dark and in the light', async () => {
         () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
       );
       expect(overflow, `${name} ${colorScheme}`).toBeLessThanOrEqual(0);
+      if (name === 'phone') expect(await complaintsOf(page), colorScheme).toEqual([]);
       await page.screenshot({ path: `${PICTURES}/${name}-${colorScheme}.png` });
     }
   }
