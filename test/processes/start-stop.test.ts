@@ -136,7 +136,7 @@ describe('what holds stores', () => {
   part('the look at PostgreSQL', ['src/postgres/watch.ts', 'src/lifecycle.ts'], async () => {
     const db = connectPostgres(config);
     // Its connections are the pool's.
-    await stressStartStop(() => new PostgresWatch(db, log), { others: [] });
+    await stressStartStop(() => new PostgresWatch(db, log), { others: ['src/postgres/pool.ts'] });
     await db.destroy();
   });
 
@@ -186,6 +186,7 @@ describe('what is given stores', () => {
     'redis/pulse',
     'postgres/watch',
     'postgres/transaction',
+    'postgres/pool',
     'stores',
   ].map((file) => `src/${file}.ts`);
   const stress = (make: () => Part | Promise<Part>, outside?: () => Promise<number>) =>
