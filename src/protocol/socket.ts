@@ -6,12 +6,23 @@ import { Detail, DeviceKind, Id, LIMITS, line, Time, UserId, UserIdList, Version
 export const PROTOCOL = 1;
 
 const CONNECT_OPTIONS = {
-  protocol: z.literal(PROTOCOL).optional(),
-  deviceId: Id.optional(),
-  device: greeting({ kind: DeviceKind, name: line(LIMITS.deviceNameCharacters).optional() }).optional(),
-  watch: UserIdList.optional(),
-  batch: z.boolean().optional(),
-  heartbeat: z.enum(['event', 'pong']).optional(),
+  protocol: z.literal(PROTOCOL).optional().meta({ description: 'The version of the protocol; absent means 1' }),
+  deviceId: Id.optional().meta({
+    description:
+      'Names the device for good: its session is found again, and an older connection of it is closed (`replaced`)',
+  }),
+  device: greeting({ kind: DeviceKind, name: line(LIMITS.deviceNameCharacters).optional() })
+    .optional()
+    .meta({ description: 'What the user sees of it in their list of sessions' }),
+  watch: UserIdList.optional().meta({ description: 'Whom to be told of; `ready` answers with a picture of them' }),
+  batch: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Several changes in one `user_status_changes` where many come at once' }),
+  heartbeat: z
+    .enum(['event', 'pong'])
+    .optional()
+    .meta({ description: '`pong`: every answer to the server’s ping counts as a heartbeat, and none need be sent' }),
 };
 
 /** What a handshake may say beside the token, which is looked at first. */
@@ -19,7 +30,10 @@ export const ConnectOptions = greeting(CONNECT_OPTIONS);
 export const CONNECT_OPTION_NAMES = Object.keys(CONNECT_OPTIONS);
 export type ConnectOptions = z.infer<typeof ConnectOptions>;
 
-export const HandshakeAuth = greeting({ ...CONNECT_OPTIONS, token: z.string().min(1) });
+export const HandshakeAuth = greeting({
+  token: z.string().min(1).meta({ description: 'A JWT that your backend has signed for the user' }),
+  ...CONNECT_OPTIONS,
+});
 export type HandshakeAuth = z.infer<typeof HandshakeAuth>;
 
 export const IndicatorKind = z.enum(['typing', 'recording_audio']);

@@ -74,12 +74,12 @@ test('an operator who signs in sees all queues with what they are for, and the w
   await page.locator('header').getByRole('button').last().click();
   for (const [text, path] of Object.entries({
     'REST API': '/docs',
-    'Socket.IO API': '/docs/asyncapi.json',
+    'Socket.IO API': '/docs/events',
     Metrics: '/metrics',
   })) {
     expect(await page.getByRole('menuitem', { name: text }).getAttribute('href')).toBe(path);
   }
-  for (const path of ['/docs', '/docs/asyncapi.json', '/metrics']) {
+  for (const path of ['/docs', '/docs/events', '/metrics']) {
     const status = await page.evaluate(async (url) => (await fetch(url)).status, path);
     expect([path, status]).toEqual([path, 200]);
   }

@@ -39,8 +39,8 @@ async function watcherOf(userId: string): Promise<TestClient> {
   return watcher;
 }
 
-test('the example of the client guide, given an address and a token, is told of who comes', async () => {
-  const [, example = ''] = /^```python\n(.*?)^```$/ms.exec(await readFile('docs/client.md', 'utf8')) ?? [];
+test('the example in Python on the page of the protocol, given an address and a token, is told of who comes', async () => {
+  const [, example = ''] = /^```python\n(.*?)^```$/ms.exec(await readFile('docs/protocol.md', 'utf8')) ?? [];
   const placed = example
     .replace('https://presence.example.com', rollcall.web(0).url)
     .replace(/^ {4}\.\.\. .*$/m, `    return "${await tokenFor('robot')}"`);

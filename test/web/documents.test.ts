@@ -200,6 +200,19 @@ const FORMATS = {
   uri: (text: string) => URL.canParse(text),
 };
 
+test('people read the events of the sockets on a page: each of either side with its fields, and no script', async () => {
+  const answer = await world.app.inject('/docs/events');
+  expect([answer.statusCode, answer.headers['content-type']]).toEqual([200, 'text/html; charset=utf-8']);
+  for (const event of [...CLIENT_EVENT_NAMES, ...Object.keys(SERVER_EVENTS)]) {
+    expect(answer.body).toContain(`<section id="${event}">`);
+  }
+  for (const code of Object.keys(ERRORS)) expect(answer.body).toContain(`<code>${code}</code>`);
+  for (const field of ['userIds', 'expiresInSeconds?', 'heartbeatIntervalMs', 'deviceId?']) {
+    expect(answer.body).toContain(`<th scope="row"><code>${field}</code></th>`);
+  }
+  expect(answer.body).not.toMatch(/<script|undefined|\[object|`/);
+});
+
 /** What is wrong with the examples of something; one at least is wanted. */
 function faultsOf(what: string, schema: object, examples: unknown[]): string[] {
   if (examples.length === 0) return [`${what}: no example`];

@@ -115,7 +115,7 @@ describe('the page at /', () => {
         .filter((address) => address !== 'data:,');
       expect(links.map((address) => `/${address}`)).toEqual([
         '/docs',
-        '/docs/asyncapi.json',
+        '/docs/events',
         '/healthz',
         '/readyz',
         ...forOperators,

@@ -8,6 +8,7 @@ import { describeSockets } from '../../protocol/asyncapi.ts';
 import { WebhookDelivery } from '../../protocol/changes.ts';
 import type { ErrorCode } from '../../protocol/errors.ts';
 import { ErrorBody } from '../../protocol/http.ts';
+import { eventsPage } from './events-page.ts';
 import { GUIDE } from './guide.ts';
 import { nameSchemas } from './named-schemas.ts';
 import { describeWebhook } from './webhook-docs.ts';
@@ -130,6 +131,7 @@ export async function describeRoutes(app: FastifyInstance): Promise<void> {
   });
   const sockets = describeSockets();
   app.get('/docs/asyncapi.json', { schema: { hide: true } }, () => sockets);
+  eventsPage(app);
   await app.register(swaggerUi, { routePrefix: '/docs', theme: { title: 'Rollcall API' } });
 }
 

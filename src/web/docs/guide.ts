@@ -10,8 +10,8 @@ const codes = Object.entries(ERRORS).map(
 
 /** What a backend developer has to know beside the routes; Markdown, at the head of the description. */
 export const GUIDE = `
-Who is active, and when they were last seen. Live changes come by Socket.IO at the same address, described in
-[AsyncAPI](/docs/asyncapi.json).
+Who is active, and when they were last seen. Live changes come by Socket.IO at the same address, with
+[these events](/docs/events) ([AsyncAPI](/docs/asyncapi.json)).
 
 ## Tokens
 

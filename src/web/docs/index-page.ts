@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 
 const LINKS = [
   ['docs', 'API', 'every route, with examples (OpenAPI; docs/json for programs)'],
-  ['docs/asyncapi.json', 'Socket events', 'everything that is sent over Socket.IO (AsyncAPI)'],
+  ['docs/events', 'Socket events', 'everything that is sent over Socket.IO (docs/asyncapi.json for programs)'],
   ['healthz', 'Health', 'whether this process is alive'],
   ['readyz', 'Readiness', 'whether Redis, PostgreSQL and the queues answer, and why not'],
 ] as const;

@@ -55,7 +55,7 @@ export async function boardRoutes(app: FastifyInstance, { lock, queues, writable
         hideDocsLink: true,
         miscLinks: [
           { text: 'REST API', url: '/docs' },
-          { text: 'Socket.IO API', url: '/docs/asyncapi.json' },
+          { text: 'Socket.IO API', url: '/docs/events' },
           { text: 'Metrics', url: '/metrics' },
         ],
       },
