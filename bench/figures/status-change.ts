@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Figure } from '../measure/figure.ts';
 import { costBeyondIdle, rounds, Tally } from '../measure/rounds.ts';
 import { startTutorial } from '../systems/baselines.ts';
-import { startRollcall } from '../systems/rollcall.ts';
+import { rollcalls } from '../systems/rollcall.ts';
 import { arrival, sideBySide } from '../systems/side-by-side.ts';
 import type { System } from '../systems/system.ts';
 
@@ -20,7 +20,7 @@ export const statusChange: Figure = {
     // Each changes seldom enough for the limits.
     const users = { prefix: 'user-', count: scale.pick(200, 80) };
     const env = { PRESENCE_TTL_SECONDS: '3600', HEARTBEAT_INTERVAL_SECONDS: '25' };
-    const starts: (() => Promise<System>)[] = [() => startRollcall({ env }), () => startTutorial({ ttlSeconds: 3600 })];
+    const starts: (() => Promise<System>)[] = [...rollcalls(scale, { env }), () => startTutorial({ ttlSeconds: 3600 })];
     return sideBySide(starts, async (stations) => {
       const watchers = { prefix: 'watcher-', count: WATCHERS };
       for (const { system, crowd } of stations) {
@@ -52,7 +52,11 @@ export const statusChange: Figure = {
           {
             what: `an event told, ${WATCHERS} watchers, no login; ${PER_SECOND} changes of status a second`,
             unit: 'µs CPU',
-            values: { rollcall: tally.of('rollcall'), tutorial: tally.of('tutorial') },
+            values: {
+              rollcall: tally.of('rollcall'),
+              before: tally.of('before'),
+              tutorial: tally.of('tutorial'),
+            },
             targets: [{ atMost: 0.9, of: 'tutorial' as const }],
             parts: tally.partsOf('rollcall'),
           },
