@@ -7,7 +7,9 @@ export type Arm =
   /** The user is gone, and with them what their job was there for. */
   | { kind: 'remove'; userId: string; number: string };
 
-export type Once = 'closed' | 'silent' | 'handover' | 'choice-ends' | 'detail-ends';
+/** Why somebody is looked at once, beside their delayed job. */
+export const ONCE = ['closed', 'silent', 'handover', 'choice-ends', 'detail-ends'] as const;
+export type Once = (typeof ONCE)[number];
 
 /** What has to be put into the queues after a script has run. Losing it costs time, never truth: the sweep finds it. */
 export interface FollowUp {

@@ -1,8 +1,9 @@
-import type { Once } from '../presence/follow-up.ts';
+import { ONCE, type Once } from '../presence/follow-up.ts';
 
 /** What the jobs carry. Operators read it on the board, so it says whom and what a job is about. */
 
 /** `check`: the one delayed job of an active user. The others look once, at a moment that came nearer. */
+export const TIMEOUT_JOB_NAMES = ['check', ...ONCE] as const;
 export type TimeoutJobName = 'check' | Once;
 
 export interface TimeoutJob {
@@ -118,7 +119,7 @@ export type QueueName = TimeoutQueue | OtherQueue;
 /** Of several queues of timeouts each is like the first. */
 export type QueueKind = 'timeouts' | OtherQueue;
 
-/** As many as there are shards. */
+/** Over how many queues the timeout jobs can be spread: one for each shard. */
 export const MOST_TIMEOUT_QUEUES = 16;
 
 /** The names of `count` queues of timeouts. */
@@ -136,12 +137,15 @@ export function kindOf(name: QueueName): QueueKind {
   return isTimeoutQueue(name) ? 'timeouts' : name;
 }
 
+/** Whether a job is about a user, as its id tells. */
+type IsJobOf = (jobId: string, userId: string) => boolean;
+
 /**
  * Where the jobs of a queue name users, for an erasure, which removes those: `data`, each as a string of its own in what a job
- * carries or returns; `id`, in the job's id too, since too many to be read wait for their time; or `nowhere`.
+ * carries or returns; a function, where too many to be read wait for their time: of those their ids tell it; or `nowhere`.
  */
 export const USERS_NAMED = {
-  timeouts: 'id',
+  timeouts: isTimeoutJobOf,
   broadcasts: 'nowhere',
   'last-seen': 'data',
   notifications: 'data',
@@ -149,7 +153,7 @@ export const USERS_NAMED = {
   webhooks: 'data',
   // But for the job that erases, which ends with that.
   maintenance: 'nowhere',
-} as const satisfies Record<QueueKind, 'data' | 'id' | 'nowhere'>;
+} as const satisfies Record<QueueKind, 'data' | 'nowhere' | IsJobOf>;
 
 /** Kept for the board: enough to see what was done lately, little enough to cost nothing. */
 export const KEEP = {
@@ -183,6 +187,8 @@ export function friendActiveJobId({ userId, version }: Pick<FriendActiveJob, 'us
 /** Whether a timeout job is about this user, as its id tells. */
 export function isTimeoutJobOf(jobId: string, userId: string): boolean {
   const named = userId.replaceAll(':', '!');
-  const [, rest = ''] = /^(?:check|closed|silent|handover|choice-ends|detail-ends)-(.*)$/.exec(jobId) ?? [];
+  const name = TIMEOUT_JOB_NAMES.find((each) => jobId.startsWith(`${each}-`));
+  if (name === undefined) return false;
+  const rest = jobId.slice(name.length + 1);
   return rest.startsWith(`${named}-`) && !rest.slice(named.length + 1).includes('-');
 }

@@ -10,7 +10,6 @@ import {
   type EraseTracesJob,
   type FriendActiveJob,
   friendActiveJobId,
-  isTimeoutJobOf,
   isTimeoutQueue,
   kindOf,
   MOST_TIMEOUT_QUEUES,
@@ -41,7 +40,7 @@ const FRIEND_ACTIVE_TRIES = { attempts: 10, backoff: { type: 'exponential', dela
 /** About two minutes, longer where the push service asks for it. The worker knows the way (`retry-after`). */
 const PUSH_TRIES = { attempts: 8, backoff: { type: 'retry-after' } };
 
-/** Without end: the order of the feed leaves nothing to go on to. The worker knows how long to wait (`as-told`). */
+/** Tried without end, for the order of the feed leaves nothing to go on to. The worker knows how long to wait (`as-told`). */
 const DELIVER_TRIES = { attempts: 1_000_000_000, backoff: { type: 'as-told' } };
 
 /** Where things are in Redis: BullMQ's prefix for a queue, and on which node a shard is. */
@@ -208,13 +207,16 @@ export class Queues {
     });
   }
 
-  /** Removes all jobs that speak of the user; returns how many. */
+  /**
+   * Removes the jobs that speak of the user from all queues that name users (USERS_NAMED), but with `keepTimeouts` from those
+   * of timeouts; returns how many. Rejects where Redis cannot be asked.
+   */
   async removeJobs(userId: string, { keepTimeouts }: { keepTimeouts: boolean }): Promise<number> {
     let count = 0;
     for (const [name, queue] of this.all) {
-      const where = USERS_NAMED[kindOf(name)];
-      if (where === 'nowhere' || (isTimeoutQueue(name) && keepTimeouts)) continue;
-      const inId = where === 'id' ? (jobId: string) => isTimeoutJobOf(jobId, userId) : null;
+      const named = USERS_NAMED[kindOf(name)];
+      if (named === 'nowhere' || (isTimeoutQueue(name) && keepTimeouts)) continue;
+      const inId = named === 'data' ? null : (jobId: string) => named(jobId, userId);
       count += await removeJobsOf(queue, userId, inId);
     }
     return count;
