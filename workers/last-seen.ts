@@ -5,7 +5,7 @@ import { markLoss } from '../src/postgres/change-feed.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
 import { type RecordedEntry, recordChanges } from '../src/postgres/history.ts';
 import { touchLastSeen } from '../src/postgres/users.ts';
-import type { Cause } from '../src/presence/change.ts';
+import { type Cause, NO_TRANSITION } from '../src/presence/change.ts';
 import type { DrainJob, RejectedJob } from '../src/queues/jobs.ts';
 import { shardOf } from '../src/redis/keys.ts';
 import type { OutboxEntry } from '../src/redis/outbox-entry.ts';
@@ -16,8 +16,7 @@ import type { Drains } from './drain.ts';
 import { erase } from './erasure.ts';
 
 const UNRECORDED_AT_ONCE = 500;
-/** Told to watchers and with a version of its own, but nobody came or went. */
-const NO_TRANSITION = new Set<Cause>(['restored', 'detail', 'privacy']);
+const NO_TRANSITIONS = new Set<Cause>(NO_TRANSITION);
 
 /**
  * Writes the changes of some shards to PostgreSQL, one statement a batch. While PostgreSQL is away the entries wait in the
@@ -75,7 +74,7 @@ async function record(
       change: entry.change,
       ...(entry.claims ? { claims: entry.claims } : {}),
       clearsHidden,
-      transition: entry.kind === 'change' && !NO_TRANSITION.has(entry.change.cause),
+      transition: entry.kind === 'change' && !NO_TRANSITIONS.has(entry.change.cause),
     });
     if (clearsHidden) loggedOut.push({ userId: entry.userId, version: entry.change.version });
   }

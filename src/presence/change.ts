@@ -23,6 +23,9 @@ export const CAUSES = [
 ] as const;
 export type Cause = (typeof CAUSES)[number];
 
+/** Causes of changes that are told, with a version of their own, though nobody came or went: no transitions. */
+export const NO_TRANSITION = ['restored', 'detail', 'privacy'] as const satisfies Cause[];
+
 /** The fields of a detail, in the order in which one is written down. */
 export const DETAIL_FIELDS = ['availability', 'text', 'emoji'] as const;
 
@@ -43,11 +46,11 @@ export interface Change {
   /** When the change was made. */
   at: number;
   cause: Cause;
-  /** Where what others may see of it changed, or may have without their being told. */
+  /** What the user shows beside the status, in a change in which that changed for others, or may have without their being told. */
   detail?: Detail;
   /** Of somebody who became active: last seen before that (ms); null: never. */
   awaySince?: number | null;
-  /** Not everybody may see it. */
+  /** Not everybody may see this change. */
   restricted?: boolean;
   /** Of a change of cause `privacy` or `erased`: what was allowed until now. */
   before?: PrivacyBefore | PrivacyUnknown;

@@ -1,8 +1,6 @@
 import { z } from 'zod';
-import { CAUSES, type Change } from '../presence/change.ts';
+import { CAUSES, type Change, NO_TRANSITION } from '../presence/change.ts';
 import { Status, Time, UserId, Version } from './vocabulary.ts';
-
-const NO_TRANSITION = ['restored', 'detail', 'privacy'] as const;
 
 const EXAMPLE = {
   userId: 'ada',
