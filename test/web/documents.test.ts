@@ -210,6 +210,12 @@ test('people read the events of the sockets on a page: each of either side with 
   for (const field of ['userIds', 'expiresInSeconds?', 'heartbeatIntervalMs', 'deviceId?']) {
     expect(answer.body).toContain(`<th scope="row"><code>${field}</code></th>`);
   }
+  const links = [...answer.body.matchAll(/href="(?!#|data:)([^"]+)"/g)].map(([, href = '']) => href);
+  for (const link of links) {
+    const { pathname } = new URL(link, 'http://host/below/docs/events');
+    expect((await world.app.inject(pathname.replace('/below', ''))).statusCode, link).toBe(200);
+  }
+  expect(links.length).toBeGreaterThan(1);
   expect(answer.body).not.toMatch(/<script|undefined|\[object|`/);
 });
 

@@ -14,11 +14,11 @@ const ESCAPES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;'
 const plain = (said: string) => said.replaceAll(/[&<>"]/g, (character) => ESCAPES[character] ?? '');
 const code = (said: string) => `<code>${plain(said)}</code>`;
 
-/** What stands in back quotes is code, and a link of Markdown is one. */
+/** What stands in back quotes is code, and a link of Markdown is one: from below a proxy's path, too, it leads to the right place. */
 function prose(said: string): string {
   return plain(said)
     .replaceAll(/`([^`]+)`/g, '<code>$1</code>')
-    .replaceAll(/\[([^\]]+)\]\(([^)]+)\)/g, '<a href="$2">$1</a>');
+    .replaceAll(/\[([^\]]+)\]\(\/([^)]+)\)/g, '<a href="../$2">$1</a>');
 }
 
 function fieldsTable(caption: string, fields: Field[]): string {
@@ -60,12 +60,14 @@ caption { text-align: left; font-weight: 600 }
 th, td { padding: 0.35rem 0.75rem 0.35rem 0; border-top: 1px solid #8884; text-align: left; vertical-align: top; font-weight: 400 }
 code { font-size: 0.9em; overflow-wrap: anywhere }
 pre { overflow-x: auto; padding: 0.75rem; background: #8881 }
+th { width: 12rem; white-space: nowrap }
+thead th { white-space: normal }
 section { margin-top: 2rem }
 </style>
 </head>
 <body>
 <h1>${plain(title)}</h1>
-<p>${prose(says)} For programs: <a href="/docs/asyncapi.json">AsyncAPI</a>.</p>
+<p>${prose(says)} For programs: <a href="asyncapi.json">AsyncAPI</a>.</p>
 <nav><p>From the client: ${links(fromClient)}</p><p>From the server: ${links(fromServer)}</p></nav>
 <h2 id="handshake">The handshake</h2>
 ${fieldsTable('<code>auth</code>', handshake)}
