@@ -52,6 +52,8 @@ interface Hooks {
   report(error: PresenceError): void;
 }
 
+const noAnswer = () => new PresenceError('TIMEOUT', 'The server did not answer.');
+
 /**
  * One connection that is kept up. States: closed → connecting → connected → (lost) reconnecting → connected …, and
  * closed again for good when we or the server say so. Every attempt has a socket of its own; what an abandoned one still
@@ -65,7 +67,6 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
   /** What the server knows us by. */
   let inForce: string;
   let renewal: ReturnType<typeof setTimeout> | undefined;
-  let probe: ReturnType<typeof setTimeout> | undefined;
   /** Anew with every start and every connection. */
   let inquiry = newInquiry();
   /** Of the monotonic clock. */
@@ -74,6 +75,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
   /** Changes with every start, stop and attempt, so that what comes late can tell. */
   let attempt = 0;
   let failures = 0;
+  /** For `ready`, for the next attempt, or for a word of the server after waking up. */
   let timer: ReturnType<typeof setTimeout> | undefined;
   /** Waiting for the next attempt by our own back-off, which good news may shorten, not as told by the server. */
   let mayHurry = false;
@@ -107,10 +109,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     socket = opened;
     openedAt = monotonicMs();
     farewell = undefined;
-    timer = setTimeout(
-      () => noSocket(new PresenceError('TIMEOUT', 'The server did not answer.'), true),
-      READY_LIMIT_MS,
-    );
+    timer = setTimeout(() => noSocket(noAnswer(), true), READY_LIMIT_MS);
     opened.io.engine.on('packet', () => {
       heardAt = monotonicMs();
     });
@@ -212,7 +211,6 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     clearTimeout(timer);
     mayHurry = false;
     clearTimeout(renewal);
-    clearTimeout(probe);
     const old = socket;
     socket = undefined;
     if (!old) return;
@@ -262,7 +260,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
       .timeout(ANSWER_LIMIT_MS)
       .emitWithAck(event, payload)
       .catch(() => {
-        throw new PresenceError('TIMEOUT', 'The server did not answer.');
+        throw noAnswer();
       });
     if (!answer.ok) throw toldError(answer.error);
     return answer;
@@ -291,11 +289,8 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
         // An observer sends no heartbeat that would be answered.
         if (now.sessionId === null) return;
         const since = monotonicMs();
-        const mine = attempt;
-        clearTimeout(probe);
-        probe = setTimeout(() => {
-          if (mine === attempt && heardAt < since) retry({});
-        }, PROBE_LIMIT_MS);
+        clearTimeout(timer);
+        timer = setTimeout(() => heardAt < since && retry({}), PROBE_LIMIT_MS);
       } else if (mayHurry) {
         void open();
       }

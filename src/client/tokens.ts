@@ -29,27 +29,25 @@ export function createTokens(getToken: GetToken) {
   let kept: string | undefined;
   let askedAt = Number.NEGATIVE_INFINITY;
   let asking: Promise<string> | undefined;
-  let giveUp: ((why: Error) => void) | undefined;
+  /** Of the gap, or of the answer. */
+  let timer: ReturnType<typeof setTimeout> | undefined;
 
   /** In milliseconds, since the application was last asked. */
   const age = () => monotonicMs() - askedAt;
 
   async function ask(): Promise<string> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const givenUp = new Promise<never>((_, reject) => {
-      giveUp = reject;
-    });
     try {
       const gapMs = LEAST_GAP_MS - age();
       if (gapMs > 0) {
-        const gap = new Promise((resolve) => {
+        await new Promise((resolve) => {
           timer = setTimeout(resolve, gapMs);
         });
-        await Promise.race([gap, givenUp]);
       }
       askedAt = monotonicMs();
-      timer = setTimeout(() => giveUp?.(new Error('getToken took too long.')), TOKEN_LIMIT_MS);
-      const given = await Promise.race([getToken(), givenUp]);
+      const late = new Promise<never>((_, reject) => {
+        timer = setTimeout(() => reject(new Error('getToken took too long.')), TOKEN_LIMIT_MS);
+      });
+      const given = await Promise.race([getToken(), late]);
       if (given === null) throw new SignedOutError();
       const token = String(given).trim();
       // Perhaps the page of a proxy whose backend is away.
@@ -61,7 +59,6 @@ export function createTokens(getToken: GetToken) {
       throw error;
     } finally {
       clearTimeout(timer);
-      giveUp = undefined;
     }
   }
 
@@ -76,9 +73,9 @@ export function createTokens(getToken: GetToken) {
       });
       return asking;
     },
-    /** Nobody waits for one any more. */
+    /** Nobody waits for one any more: who did hears no more of it. */
     stop(): void {
-      giveUp?.(new Error('The client is closed.'));
+      clearTimeout(timer);
     },
     /** Lets go of the token, unless it is worth another try. */
     refused(code: string): void {
