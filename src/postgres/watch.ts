@@ -2,7 +2,7 @@ import { readdirSync } from 'node:fs';
 import type { Knex } from 'knex';
 import { Ticker } from '../lifecycle.ts';
 import type { Logger } from '../log.ts';
-import { codeOf, isConnectionError } from './errors.ts';
+import { codeOf, isConnectionError, isRefusal } from './errors.ts';
 import { dispose } from './pool.ts';
 import { type Ask, onOneConnection } from './transaction.ts';
 
@@ -40,9 +40,10 @@ export function absenceReasonOf(error: unknown): string {
   }
   const known = REASONS[code] ?? REASONS[code.slice(0, 2)];
   if (known) return `${known} (${code}).`;
+  if (isRefusal(error)) return `PostgreSQL refuses what it is asked (${code}).`;
   if (!isConnectionError(error)) return 'PostgreSQL answers with an error that the log shows.';
   return code
-    ? `PostgreSQL is not answering, it cannot be reached (${code}).`
+    ? `PostgreSQL is not answering (${code}).`
     : 'PostgreSQL is not answering in time, or cut the connection.';
 }
 

@@ -148,8 +148,8 @@ export const NotReadyAnswer = ReadyAnswer.meta({
       draining: false,
       level: 0,
       reasons: {
-        redis: 'Redis is not answering, it cannot be reached: does it run, and does REDIS_URL name it?',
-        queue: 'Redis is not answering, it cannot be reached: does it run, and does REDIS_URL name it?',
+        redis: 'Redis is not answering: does it run, and does REDIS_URL name it?',
+        queue: 'Redis is not answering: does it run, and does REDIS_URL name it?',
       },
     },
   ],

@@ -117,7 +117,7 @@ const UNREACHABLE: readonly (readonly [kind: string, code: RegExp, text: RegExp 
     'unreachable',
     /^(ECONN\w+|EPIPE|EHOSTUNREACH|ENETUNREACH)$/,
     /Stream isn't writeable|Connection is closed|connection close|max retries per request|ECONN|EPIPE|socket closed/i,
-    'Redis is not answering, it cannot be reached: does it run, and does REDIS_URL name it?',
+    'Redis is not answering: does it run, and does REDIS_URL name it?',
   ],
 ];
 

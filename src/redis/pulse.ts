@@ -24,10 +24,7 @@ const SILENT_MS = 1000;
 
 const away = (kind: string, reason: string): Absence => ({ kind, refuses: false, reason });
 const NOT_YET = away('unreachable', 'Redis has not been reached yet.');
-const LOST = away(
-  'unreachable',
-  'Redis is not answering, it cannot be reached: does it run, and does REDIS_URL name it?',
-);
+const LOST = away('unreachable', 'Redis is not answering: does it run, and does REDIS_URL name it?');
 const SILENT = away('timeout', 'Redis is not answering in time.');
 const FAULTY = away('fault', 'Redis answers with an error that the log shows.');
 

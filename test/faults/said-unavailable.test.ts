@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { RollcallError } from '../../src/errors.ts';
 import { connectPostgres, query } from '../../src/postgres/connect.ts';
+import { absenceReasonOf } from '../../src/postgres/watch.ts';
 import { connectRedis } from '../../src/redis/connect.ts';
 import { orUnavailable } from '../../src/usecases/unavailable.ts';
 import { openTestStores } from '../support/stores.ts';
@@ -38,6 +39,16 @@ test('whoever asks is told that PostgreSQL is not answering, or that it refuses,
   const refused = await askPostgres(stores.databaseUrl, 'SELECT * FROM not_migrated');
   expect(refused).toMatch(/^PostgreSQL refuses what it is asked \(42P01\)/);
   expect(refused).not.toContain('not_migrated');
+});
+
+test('an operator is told of a PostgreSQL that answers that it refuses, and not that it is not answering', async () => {
+  const db = connectPostgres({ databaseUrl: stores.databaseUrl, databaseSsl: 'by-url' });
+  try {
+    const refused: unknown = await query(db, 'CREATE TABLE users (id text)', []).catch((error) => error);
+    expect(absenceReasonOf(refused)).toBe('PostgreSQL refuses what it is asked (42P07).');
+  } finally {
+    await db.destroy();
+  }
 });
 
 test('whoever asks is told that Redis is not answering', async () => {
