@@ -63,6 +63,7 @@ export interface PresenceClient {
   onError(listener: (error: PresenceError) => void): () => void;
   /** `inactive` = appear inactive, until `active` is set or the time is over. */
   setStatus(status: 'active' | 'inactive', options?: { expiresInSeconds?: number | undefined }): Promise<Presence>;
+  /** Sets what others see beside the status, all of it: a field that is not named is shown no longer, and `{}` shows nothing. */
   setDetail(detail: Detail & { expiresInSeconds?: number | undefined }): Promise<void>;
   /** Signs this session out, or all of the user's. */
   logout(options?: { everywhere?: boolean | undefined }): Promise<void>;

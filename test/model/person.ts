@@ -15,7 +15,14 @@
  * (`test/faults/failover.long.test.ts`), erasing (`test/flow/erased-meanwhile.test.ts`, `test/flow/erasure.long.test.ts`), who may see whom
  * (`test/properties/privacy-scripts.test.ts`), and clocks that are set (`test/properties/clock-set-back.test.ts`).
  */
-import type { Cause, Change, Detail, Status, StoredUser } from '../../src/presence/change.ts';
+import {
+  type Cause,
+  type Change,
+  DETAIL_FIELDS,
+  type Detail,
+  type Status,
+  type StoredUser,
+} from '../../src/presence/change.ts';
 import { deadlineOf, isLive, type Session, type Standing } from '../../src/presence/session.ts';
 
 /** `unknown`: PostgreSQL could not be asked. Until it can, nobody is shown who may have chosen not to be. */
@@ -241,7 +248,7 @@ export function announce(turn: Turn, cause: Cause, more: Pick<Change, 'awaySince
 }
 
 function isSame(a: Detail, b: Detail | null): boolean {
-  return b !== null && a.availability === b.availability && a.text === b.text && a.emoji === b.emoji;
+  return b !== null && DETAIL_FIELDS.every((field) => a[field] === b[field]);
 }
 
 const END: Record<Standing, Cause> = { live: 'timeout', posted: 'timeout', grace: 'disconnect', handover: 'handover' };

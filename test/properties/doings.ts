@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import type { DETAIL_FIELDS, Detail } from '../../src/presence/change.ts';
 import { NO_DIFFERENCE } from '../../src/presence/visibility.ts';
 import type { Chosen, OpenRequest, Stored } from '../../src/redis/presence-types.ts';
 import type { Staged } from '../../src/redis/privacy-cache.ts';
@@ -186,11 +187,15 @@ async function hide(world: World, { user, forMs }: Of<'hide'>): Promise<void> {
   expect(chosen).toMatchObject({ code: world.follow(outcome), ...shown(outcome.person) });
 }
 
+type WholeDetail = { [Field in (typeof DETAIL_FIELDS)[number]]: NonNullable<Detail[Field]> };
+/** A detail that says something in every field; each `what` another. */
+const wholeDetail = (what: number): WholeDetail => ({ availability: 'busy', text: `${what}|"`, emoji: '☕' });
+
 async function say(world: World, { user, what, forMs }: Of<'say'>): Promise<void> {
   // As with a choice: it is in PostgreSQL first.
   if (world.postgresAway) return;
   const userId = world.user(user);
-  const shown = what === 0 ? {} : { text: `${what}|"`, emoji: '☕' };
+  const shown = what === 0 ? {} : wholeDetail(what);
   world.stored.saveDetail(userId, shown, forMs === null ? null : world.now + forMs);
   const outcome = setDetail(world.remembered(userId), { shown, forMs }, world.circumstances);
   let set = await world.store.setDetail(userId, { detail: shown, expiresInMs: forMs }, null);
