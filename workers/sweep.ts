@@ -34,7 +34,7 @@ const TRIM_EVERY_MS = 5000;
 const ASSERT_MAINTENANCE_EVERY_MS = 30_000;
 
 /**
- * The timeout jobs give latency, the sweep gives correctness: one worker looks at every shard four times a second, twice
+ * The timeout jobs give latency, the sweep gives correctness: one worker looks at every shard four times a second, less often
  * where nobody is about to be overdue, by a timer of its own and a short lease in Redis, and settles what no job came for. A
  * lost, late or doubled job, or a process killed between a script and its queue, thus costs less than two seconds.
  */

@@ -27,7 +27,7 @@ export async function providePostgresProgram(): Promise<PostgresProgram> {
   if (reachable && (await hasLibraryLinks(packaged))) {
     return { ...programsIn(packaged), user, temporary: await temporaryParent(user), dispose: async () => {} };
   }
-  // Below a closed home (a clone in /root), or installed without its install script, which makes the library links.
+  // Below a folder that others may not enter (the home of root), or installed without its install script, which makes the library links.
   const copy = await temporaryFolder('postgres-programs', await temporaryParent(user));
   await chmod(copy.path, 0o755);
   await copyTree(packaged, copy.path);

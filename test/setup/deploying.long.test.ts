@@ -49,7 +49,7 @@ function start(command: string, env: NodeJS.ProcessEnv = {}) {
 }
 
 test('the lines of the Procfile run as they stand on production dependencies, and end in order', async () => {
-  // With this machine's way to the registry.
+  // In the whole environment, which may say how the registry is reached (a proxy, a mirror).
   const install = start('npm ci --omit=dev --no-audit --no-fund --prefer-offline', process.env);
   expect(await install.exited, install.said()).toBe(0);
 

@@ -69,7 +69,7 @@ local function signedOutAt(id)
   return at and at <= now and at or nil
 end
 
--- The inverse, for what this script itself or PostgreSQL's value wrote; nil for anything else.
+-- The ms of a text as `iso` (lib-time) writes it; nil for anything else.
 local function fromIso(text)
   local y, m, d, hh, mm, ss, ms = string.match(text or '', '^(%d%d%d%d)-(%d%d)-(%d%d)T(%d%d):(%d%d):(%d%d)%.(%d%d%d)Z$')
   if not y then return nil end

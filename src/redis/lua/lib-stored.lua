@@ -15,7 +15,7 @@ local function storedUser(argument)
   return argument == 'away' and argument or cjson.decode(argument)
 end
 
--- Makes of it what the record lacks.
+-- Completes the record `u` with what PostgreSQL has of the user (`storedUser`): whatever the record lacks, or has older.
 local function applyStored(u, stored)
   local known = fromIso(redis.call('GET', lastSeenKey(u.id)) or '')
   if known and (not u.lastSeen or known > u.lastSeen) then u.lastSeen = known end

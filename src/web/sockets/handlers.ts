@@ -53,9 +53,9 @@ export interface HandlerDeps {
 interface Speaker extends TokenBearer {
   readonly heartbeats: HeartbeatLimit;
   readonly allowed: EventLimits;
-  /** One after the other: the last that was said is the one that holds, */
+  /** Details are set one after the other, so that the last that was said is the one that holds. */
   detailsInOrder: InOrder | null;
-  /** and who starts to type right behind a join is in. */
+  /** What is said of conversations is done one after the other, so that who starts to type right behind a join is in. */
   conversationsInOrder: InOrder | null;
 }
 
