@@ -17,7 +17,17 @@ const foundation = ['foundation', 'config', 'telemetry'];
 const belowTheFloor = ['presence', 'protocol', ...foundation, 'redis', 'postgres', 'queues', 'stores'];
 const web = ['web', 'web/sessions', 'web/limits', 'web/auth', 'web/operations', 'web/docs'];
 const server = [...belowTheFloor, 'usecases'];
-const everyRoom = [...server, ...web, 'web/routes', 'web/sockets', 'workers', 'migrations', 'client', 'demo'];
+const everyRoom = [
+  ...server,
+  ...web,
+  'web/routes',
+  'web/sockets',
+  'workers',
+  'migrations',
+  'client',
+  'backend',
+  'demo',
+];
 
 const oneProcess = 'a web and a worker are processes of their own and meet in the stores';
 const behindTheDoors: Wall = { uses: [...server, ...web], because: oneProcess };
@@ -47,6 +57,7 @@ const walls: Record<string, Wall> = {
   'web/sockets': { uses: [...server, ...web], because: 'doors do not know each other' },
   workers: { uses: server, because: oneProcess },
   client: { uses: ['protocol', 'presence'], because: 'it runs in browsers' },
+  backend: { uses: [], because: 'it runs in backends of others, and its package holds nothing of the server' },
   demo: { uses: ['client'], because: 'it uses the client as a stranger would' },
   migrations: { uses: [], because: 'what has run once must do the same for ever, whatever the code says by then' },
   bench: { uses: [...everyRoom, 'scripts'], because: 'figures must not hang on how tests are written' },
@@ -59,6 +70,7 @@ const walls: Record<string, Wall> = {
 const mayImport: Record<string, string[]> = {
   presence: [],
   protocol: ['zod'],
+  backend: [],
 };
 
 /** Rooms that packages are for; a use case that speaks to a transport is none. */

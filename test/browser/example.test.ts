@@ -33,13 +33,21 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-test('the client is under 6.5 KB, gzipped, and the hooks under 1 KB', () => {
+test('the client is under 6.5 KB, gzipped, the hooks under 1 KB, and the part for backends under 8 KB', () => {
   expect(built.gzippedBytes).toBeLessThanOrEqual(6.5 * 1024);
   expect(built.hooksGzippedBytes).toBeLessThanOrEqual(1024);
+  expect(built.serverGzippedBytes).toBeLessThanOrEqual(8 * 1024);
 });
 
 test('nothing of the server is in the package, neither in its code nor in its types', async () => {
-  for (const name of ['client.js', 'react.js', 'client.d.ts', 'presence-client.d.ts']) {
+  for (const name of [
+    'client.js',
+    'react.js',
+    'server.js',
+    'client.d.ts',
+    'presence-client.d.ts',
+    'server/index.d.ts',
+  ]) {
     const text = await readFile(join(built.folder, name), 'utf8');
     expect(text).not.toMatch(/zod|protocol\/|ioredis|fastify/);
   }

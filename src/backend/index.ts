@@ -1,0 +1,15 @@
+/** Rollcall for backends: `rollcall/server`. Runs wherever there is `fetch` and WebCrypto, and needs no package. */
+export type { ChangesOptions, FedChange, FedReset } from './changes.ts';
+export type { Fetch, RollcallOptions } from './http.ts';
+export { Rollcall } from './rollcall.ts';
+export { RollcallError } from './rollcall-error.ts';
+export {
+  type ServiceTokenOptions,
+  type SigningCryptoKey,
+  type SigningKey,
+  signServiceToken,
+  signUserToken,
+  type UserTokenOptions,
+} from './tokens.ts';
+export type * from './types.ts';
+export { type ReceivedWebhook, verifyWebhook } from './webhook.ts';

@@ -1,0 +1,139 @@
+/** Whether somebody is here. Appearing inactive is inactive. */
+export type Status = 'active' | 'inactive';
+export type DeviceKind = 'web' | 'mobile' | 'desktop' | 'other';
+export type SessionState = 'active' | 'idle';
+export type Visibility = 'everyone' | 'friends' | 'nobody';
+export type FriendAlert = 'never' | 'once' | 'always';
+/** Why somebody became active or inactive. */
+export type Cause = 'connect' | 'heartbeat' | 'manual' | 'timeout' | 'disconnect' | 'logout' | 'handover' | 'erased';
+
+export interface UserStatus {
+  userId: string;
+  status: Status;
+  /** ISO 8601 in UTC with milliseconds, like every time here. */
+  lastSeen: string | null;
+}
+
+/** What a user shows beside the status. */
+export interface Detail {
+  availability?: 'available' | 'busy' | undefined;
+  text?: string | undefined;
+  emoji?: string | undefined;
+}
+
+export interface Device {
+  kind: DeviceKind;
+  state: SessionState;
+}
+
+/** Why a status is what it is. */
+export interface Why {
+  rule: 'heartbeat' | 'manual' | 'timeout' | 'disconnect' | 'logout' | 'handover';
+  sessionId: string | null;
+  since: string | null;
+  nextChangeAt: string | null;
+}
+
+export interface UserStatusWithExtras extends UserStatus {
+  /** The best first: the user is idle where the first one is. */
+  devices?: Device[] | undefined;
+  detail?: Detail | undefined;
+  why?: Why | undefined;
+}
+
+export interface Session {
+  sessionId: string;
+  device: { kind: DeviceKind; name: string | null };
+  connectedAt: string;
+  lastHeartbeat: string;
+  state: SessionState;
+}
+
+export interface Profile {
+  userId: string;
+  displayName: string | null;
+  avatarUrl: string | null;
+  /** When the user was first heard of. */
+  createdAt: string;
+  lastSeen: string | null;
+}
+
+export interface Settings {
+  /** Who may see whether the user is active. */
+  visibility: Visibility;
+  /** Who of these may see when the user was last seen. */
+  lastSeenVisibility: Visibility;
+  /** Whether friends who asked for it may be told when the user becomes active. */
+  alertFriends: boolean;
+}
+
+export interface Friend extends UserStatus {
+  alert: FriendAlert;
+}
+
+/** A browser's `PushSubscription`, as its `toJSON()` gives it. */
+export interface PushSubscriptionJson {
+  endpoint: string;
+  keys: { p256dh: string; auth: string };
+  expirationTime?: number | null | undefined;
+}
+
+/** How many were last seen so many minutes ago or less. */
+export interface ActiveCounts {
+  at: string;
+  activeNow: number;
+  within: { minutes: number; users: number }[];
+}
+
+export interface TimelinePoint {
+  at: string;
+  /** The most at once; null: nobody counted. */
+  active: number | null;
+  transitions: number;
+}
+
+export interface Transition {
+  at: string;
+  status: Status;
+  cause: Cause | 'restored' | 'detail' | 'privacy';
+  lastSeen: string | null;
+  version: number;
+}
+
+/** One user became active or inactive. */
+export interface Change {
+  userId: string;
+  status: Status;
+  lastSeen: string | null;
+  /** Grows with every change of a user: drop what is not newer than what you have. */
+  version: number;
+  at: string;
+  /** `erased`: the user was deleted; forget them, too. */
+  cause: Cause;
+}
+
+/** The body of a webhook. */
+export interface WebhookDelivery {
+  /** Names the delivery; when it is sent again it has this id again. */
+  id: string;
+  changes: Change[];
+  nextCursor: string;
+  /** What came before is not known any more: take a fresh snapshot, then answer 2xx. */
+  reset?: true | undefined;
+}
+
+export interface Readiness {
+  ready: boolean;
+  redis: boolean;
+  postgres: boolean;
+  queue: boolean;
+  draining: boolean;
+  level: number;
+  reasons: { redis?: string | undefined; postgres?: string | undefined; queue?: string | undefined };
+}
+
+/** Of a list that comes in pages: `cursor` is the `nextCursor` of the page before. */
+export interface PageQuery {
+  limit?: number | undefined;
+  cursor?: string | undefined;
+}

@@ -1,0 +1,50 @@
+import { hmacKey } from './hmac.ts';
+import { RollcallError } from './rollcall-error.ts';
+import type { WebhookDelivery } from './types.ts';
+
+export interface ReceivedWebhook {
+  /** A `Headers` object, or Node's plain one. */
+  headers: { get(name: string): string | null } | Record<string, string | string[] | undefined>;
+  /** As it came, before any parsing. */
+  body: string | Uint8Array;
+  /** Rollcall's WEBHOOK_SECRET; several while it is rotated. */
+  secret: string | readonly string[];
+  /** How far the sender's clock may be from this one's; 300 by default. */
+  toleranceSeconds?: number | undefined;
+}
+
+const MINUTES_5 = 300;
+const utf8 = new TextEncoder();
+
+/**
+ * What a webhook says, once it is sure that Rollcall sent it, and lately. Rejects with a `RollcallError` of the code
+ * `INVALID_SIGNATURE`: answer 401 then.
+ */
+export async function verifyWebhook(received: ReceivedWebhook): Promise<WebhookDelivery> {
+  const { headers, body, secret, toleranceSeconds = MINUTES_5 } = received;
+  const timestamp = headerOf(headers, 'rollcall-timestamp');
+  const hex = /^v1=([0-9a-f]{64})$/.exec(headerOf(headers, 'rollcall-signature'))?.[1];
+  if (hex === undefined) throw refused('it has no signature in Rollcall-Signature');
+  if (!/^\d{1,15}$/.test(timestamp)) throw refused('it has no time in Rollcall-Timestamp');
+  if (!(Math.abs(Date.now() / 1000 - Number(timestamp)) < toleranceSeconds)) throw refused('it is of another time');
+  const text = typeof body === 'string' ? body : new TextDecoder().decode(body);
+  const signature = Uint8Array.from(hex.match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+  const signed = utf8.encode(`${timestamp}.${text}`);
+  for (const one of [secret].flat()) {
+    const key = await hmacKey(utf8.encode(one), 'verify');
+    // In constant time.
+    if (await crypto.subtle.verify('HMAC', key, signature, signed)) return JSON.parse(text);
+  }
+  throw refused('its signature is of another secret, or the body was changed on its way');
+}
+
+function refused(why: string): RollcallError {
+  return new RollcallError('INVALID_SIGNATURE', `The webhook was not taken: ${why}.`);
+}
+
+function headerOf(headers: ReceivedWebhook['headers'], name: string): string {
+  if (typeof headers.get === 'function') return headers.get(name) ?? '';
+  // Some hand on the names as they came.
+  const value = Object.entries(headers).find(([one]) => one.toLowerCase() === name)?.[1];
+  return typeof value === 'string' ? value : '';
+}
