@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { run } from './programs.ts';
 
@@ -16,6 +16,7 @@ export async function installNpmPrograms(folder: string): Promise<string> {
   const state = createHash('sha256').update(lock).digest('hex').slice(0, 12);
   const kept = resolve(CACHE, `npm-programs-${state}`);
   if (!(await isThere(kept))) {
+    await mkdir(CACHE, { recursive: true });
     const fresh = await mkdtemp(`${kept}-`);
     try {
       for (const name of ['package.json', 'package-lock.json', '.npmrc'])
