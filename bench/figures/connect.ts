@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Figure } from '../measure/figure.ts';
 import { beyond, costBeyondIdle, rounds, Tally } from '../measure/rounds.ts';
 import { startBare, startTutorial } from '../systems/baselines.ts';
-import { startRollcall } from '../systems/rollcall.ts';
+import { rollcalls } from '../systems/rollcall.ts';
 import { arrival, sideBySide } from '../systems/side-by-side.ts';
 import type { System } from '../systems/system.ts';
 
@@ -21,7 +21,7 @@ export const connect: Figure = {
     const perSecond = scale.pick(300, 150);
     const env = { PRESENCE_TTL_SECONDS: '3600', HEARTBEAT_INTERVAL_SECONDS: '25' };
     const starts: (() => Promise<System>)[] = [
-      () => startRollcall({ env }),
+      ...rollcalls(scale, { env }),
       () => startBare(),
       () => startTutorial({ ttlSeconds: 3600 }),
     ];
@@ -51,6 +51,7 @@ export const connect: Figure = {
         unit: 'µs CPU',
         values: {
           rollcall: tally.of(`${name} rollcall`),
+          before: tally.of(`${name} before`),
           bare: tally.of(`${name} bare`),
           tutorial: tally.of(`${name} tutorial`),
         },
