@@ -1,14 +1,14 @@
 import type { PrivacyBefore, PrivacyUnknown } from '../presence/change.ts';
-import type { Visibility } from '../presence/visibility.ts';
+import { VISIBILITIES, type Visibility } from '../presence/visibility.ts';
 
 /** How the scripts spell what a user allows. */
-const VISIBILITY_OF: Record<string, Visibility> = { e: 'everyone', f: 'friends', n: 'nobody' };
-
 export const CODE_OF: Record<Visibility, string> = { everyone: 'e', friends: 'f', nobody: 'n' };
+
+const VISIBILITY_OF = new Map(VISIBILITIES.map((visibility) => [CODE_OF[visibility], visibility]));
 
 /** The visibility that a letter in Redis stands for; `nobody` for a letter that nobody wrote. */
 export function visibilityOf(code: unknown): Visibility {
-  return VISIBILITY_OF[String(code)] ?? 'nobody';
+  return VISIBILITY_OF.get(String(code)) ?? 'nobody';
 }
 
 /** Lua's empty table is an object to JSON. */
