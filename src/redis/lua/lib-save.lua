@@ -29,9 +29,9 @@ end
 local function noteCount(u, activeUntil, dueAt)
   activeUntil = activeUntil and activeUntil > now and activeUntil
   dueAt = dueAt and dueAt > now and dueAt
-  local plain = activeUntil == dueAt
+  local together = activeUntil == dueAt
   local function note(key, at)
-    if at and not plain then redis.call('ZADD', key, whole(at), u.id) else redis.call('ZREM', key, u.id) end
+    if at and not together then redis.call('ZADD', key, whole(at), u.id) else redis.call('ZREM', key, u.id) end
   end
   note(apartDueKey, dueAt)
   note(apartActiveKey, activeUntil)

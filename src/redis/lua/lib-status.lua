@@ -11,11 +11,11 @@ local function readStatus(id)
   if hiddenUntil or choiceUnknown or not detail then detail = '' end
   if not version then return lastSeen and 0 or -1, lastSeen or '', '', detail, NO_RECORD end
   announced, mark = announced == '1', mark or UNMARKED
-  local plain = announced == (active ~= false)
+  local settled = announced == (active ~= false)
     and (not hiddenUntil or tonumber(hiddenUntil) < 0 or tonumber(hiddenUntil) > now)
     and (not detailUntil or tonumber(detailUntil) > now)
     and (choiceUnknown or told == '?' or (told or '') == detail)
-  if not plain then return nil, '', '', '', mark end
+  if not settled then return nil, '', '', '', mark end
   if announced then return 1, lastSeen or recorded or '', version, detail, mark end
   return choiceUnknown and -2 or 0, recorded or '', version, detail, mark
 end
