@@ -64,8 +64,8 @@ function allows(visibility: Visibility, friend: boolean): boolean {
 }
 
 /**
- * What a viewer may see of a user, by what the user allows and what is between the two. The one rule: the scripts in
- * redis/lua and the query in postgres/social.ts follow it.
+ * What a viewer may see of a user, by what the user allows and what is between the two. The one rule, without a clock: the
+ * scripts in redis/lua (lib-privacy) and the queries in postgres/social.ts and postgres/alerts.ts follow it.
  */
 export function accessOf({ visibility, lastSeenVisibility }: Openness, { self, friend, blocked }: Relation): Access {
   if (self) return 'all';
