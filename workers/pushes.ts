@@ -12,7 +12,7 @@ import type { PushMessage } from '../src/protocol/push.ts';
 import type { PushJob } from '../src/queues/jobs.ts';
 import type { Stores } from '../src/stores.ts';
 import { digestOf, isStillActive } from './alerts.ts';
-import { PUSH_TTL_SECONDS, type PushOutcome, type PushTry, sendPush } from './push.ts';
+import { PUSH_TTL_SECONDS, type PushOutcome, type PushTry, sendPush } from './push-post.ts';
 
 const FIRST_RETRY_MS = 1000;
 /** Who finds no place comes again soon at first: most tries are over in a moment. */
