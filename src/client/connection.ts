@@ -1,7 +1,6 @@
 import { io as connectSocket } from 'socket.io-client';
 import type { HandshakeAuth, Ready, SessionClosed, SocketError } from '../protocol/socket.ts';
 import { readAddress } from './address.ts';
-import { backOffMs, type Pause } from './back-off.ts';
 import { monotonicMs } from './clock.ts';
 import { createInquiry } from './no-socket.ts';
 import { createSource } from './observable.ts';
@@ -13,6 +12,10 @@ import type { PresenceSocket, Request } from './wire.ts';
 const ANSWER_LIMIT_MS = 10_000;
 /** From the attempt to `ready`. Socket.IO's own limit lies beyond it. */
 const READY_LIMIT_MS = 20_000;
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 15_000;
+/** Where somebody has to do something before it can go well. */
+const LONGEST_DELAY_REFUSED_MS = 300_000;
 /** A connection that lived that long starts the back-off anew when it is lost. */
 const STEADY_AFTER_MS = 10_000;
 /** After waking up: time for a heartbeat to be allowed and answered. A server that says nothing is not there any more. */
@@ -27,6 +30,15 @@ export interface ConnectionOptions {
   url: string;
   getToken: GetToken;
   io?: typeof connectSocket | undefined;
+}
+
+interface Pause {
+  error?: PresenceError;
+  /** The server spreads its clients itself. */
+  exactMs?: number | undefined;
+  /** The server says when it is of use at the earliest. */
+  leastMs?: number | undefined;
+  atOnce?: boolean | undefined;
 }
 
 interface Hooks {
@@ -170,14 +182,16 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     else retry({ exactMs: afterMs, atOnce: said === 'token_expired' && failures === 0 });
   }
 
-  function retry(pause: Pause): void {
-    const { error, exactMs, leastMs } = pause;
+  function retry({ error, exactMs, leastMs, atOnce }: Pause): void {
     const before: { status: string; error?: PresenceError | undefined } = state.get();
-    const isSlow = error !== undefined && IS_FINAL[error.code] === false;
+    const isSlow = error && IS_FINAL[error.code] === false;
     abandon();
-    mayHurry = exactMs === undefined && leastMs === undefined;
-    timer = setTimeout(open, backOffMs(failures, isSlow, pause));
+    // A part of the delay is chance, so that those who were cut off together do not come back together.
+    const longest = Math.min(isSlow ? LONGEST_DELAY_REFUSED_MS : LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
+    const backOffMs = atOnce ? 0 : longest * (0.5 + Math.random() / 2);
     failures += 1;
+    mayHurry = exactMs === undefined && leastMs === undefined;
+    timer = setTimeout(open, exactMs ?? backOffMs + (leastMs ?? 0));
     // Last: a listener may close us.
     state.set({ status: before.status === 'connecting' ? 'connecting' : 'reconnecting', error });
     // The same again is no news.
