@@ -17,7 +17,7 @@ interface Engine {
 
 interface Conn extends Emitter {
   cleanupFn?: unknown[];
-  transport: Emitter & { socket?: Emitter & { _socket?: Emitter } };
+  transport: Emitter & { socket?: Emitter };
 }
 
 interface Decoder {
@@ -59,7 +59,6 @@ export function slim(socket: PresenceSocket): void {
     dropListener(raw, 'error', 'onUpgradeError');
     for (const listener of transport.rawListeners('headers')) transport.removeListener('headers', listener as Listener);
     for (const emitter of [raw, transport]) compact(emitter);
-    shorten(raw._socket?._events ?? {});
   }
   for (const emitter of [conn, socket as unknown as Emitter]) compact(emitter);
 }
@@ -74,13 +73,11 @@ const Events = function Events() {} as unknown as new () => Record<string, Liste
 Events.prototype = Object.create(null);
 
 /**
- * Node keeps listeners in a table of some two hundred bytes and more, which only grows. A list of three or more has room for
- * sixteen others.
+ * Node keeps listeners in a table of some two hundred bytes and more, which only grows. Its lists stay as they are: Node 24 marks them while
+ * it goes through them, and in a copy without the mark a listener that removes itself has the one behind it left out.
  */
 function compact(emitter: Emitter): void {
-  if (!emitter._events) return;
-  emitter._events = Object.assign(new Events(), emitter._events);
-  shorten(emitter._events);
+  if (emitter._events) emitter._events = Object.assign(new Events(), emitter._events);
 }
 
 /** Gives back the room that lists have for more. */
