@@ -60,10 +60,10 @@ export class Drains {
    * over, and what it does is told by its own result. Rejects with what `effect` or Redis rejects with; the sweep begins anew. Where a
    * shard has something for workers of a later version alone it rejects with UnknownEntry, behind all else.
    */
-  async drain(shards: readonly number[], effect: Effect): Promise<Drained> {
+  async drain(shards: readonly number[] | undefined, effect: Effect): Promise<Drained> {
     // A wake-up whose data its store has lost names no shards. The sweep wakes every shard that has something.
-    const [first] = shards;
-    if (first === undefined) return { entries: 0, drained: [] };
+    const [first] = shards ?? [];
+    if (!shards || first === undefined) return { entries: 0, drained: [] };
     const node = this.#nodeAt(first);
     if (node.joining) {
       for (const shard of shards) node.joining.add(shard);

@@ -72,18 +72,24 @@ test('what counts as a secret is known from the settings of a process, in each w
 
 /** Those whose processes are no part of the service, or say a token because they are asked to. */
 const NOT_KEPT: Record<string, string> = {
+  'test/backend/package.long.test.ts': 'compilers, and runtimes of what they compiled',
   'test/browser/orphans.test.ts': 'only a browser, which knows no secrets',
   'test/browser/chromium.ts': 'a browser',
   'test/browser/firefox.ts': 'a browser',
   'test/browser/webkit.ts': 'a browser and what drives it',
   'test/browser/browsers-orphans.long.test.ts': 'only browsers',
   'test/browser/example.test.ts': 'a compiler',
+  'test/client/last-release.test.ts': 'what unpacks an archive',
   'test/client/python-clients.long.test.ts': 'a client, which says what it was told',
+  'test/processes/compiled.test.ts': 'has no settings, so that it knows no secrets',
   'test/processes/run-logs.long.test.ts': 'runs of tests',
   'test/processes/demo.long.test.ts': 'the demo prints a token for its visitor, by design',
   'test/processes/lifecycle.test.ts': 'knows no secrets',
   'test/postgres/migrate.test.ts': 'shown in full by the test itself',
   'test/setup/compose.test.ts': 'the script that makes passwords says nothing, and its output is looked at by the test',
+  'test/setup/helm.long.test.ts': 'a renderer of templates',
+  'test/setup/quickstart.long.test.ts':
+    'what a reader of the page starts, who is shown tokens because the page asks for them',
   'test/setup/orphans.test.ts': 'keeps stores',
   'test/support/python-client.ts': 'a client, which says what it was told',
   'test/web/cluster-run.ts': 'knows no secrets',
