@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { Redis } from 'ioredis';
@@ -8,8 +9,8 @@ import { Crowds } from './people/crowds.ts';
 
 /**
  * `npm run soak -- --minutes 10 [--users 2000]`: people stay, beat, and come and go, on stores of the run's own, while the
- * memory of every process, the keys of Redis and the connections of PostgreSQL are sampled. A line is fitted to each; it
- * has to be flat. Ends with 1 where one is not.
+ * memory of every process, the keys of Redis, the connections of PostgreSQL, how late the webs' event loops are and how much
+ * WAL is written are sampled. A line is fitted to each; it has to be flat. Ends with 1 where one is not.
  */
 const { values } = parseArgs({
   options: { minutes: { type: 'string', default: '10' }, users: { type: 'string', default: '2000' } },
@@ -32,6 +33,7 @@ const env = {
   AUDIENCE: 'watchers',
   PRESENCE_TTL_SECONDS: '20',
   HEARTBEAT_INTERVAL_SECONDS: '10',
+  ADMIN_PASSWORD: randomBytes(16).toString('hex'),
 };
 
 interface Series {
@@ -58,6 +60,17 @@ function memoryMiB(pid: number): number {
   }
 }
 
+/** How late the event loop of the web at `url` was since it was asked last: the mean, in ms. */
+async function lagMs(url: string): Promise<number> {
+  const authorization = `Basic ${Buffer.from(`admin:${env.ADMIN_PASSWORD}`).toString('base64')}`;
+  const answer = await fetch(`${url}/metrics`, { headers: { authorization } });
+  const seconds = /^rollcall_nodejs_eventloop_lag_mean_seconds(?:{[^}]*})? (\S+)/m.exec(await answer.text())?.[1];
+  if (!seconds) throw new Error(`${url}/metrics says nothing of its event loop (${answer.status})`);
+  return Number(seconds) * 1000;
+}
+
+let walBefore: { x: number; bytes: number } | undefined;
+
 async function sample(stack: Stack, redis: Redis, db: pg.Client, x: number): Promise<void> {
   for (const part of ['web', 'worker', 'redis'] as const) {
     for (const [n, pid] of stack.pids[part].entries()) note(`${part} ${n} memory`, 'MiB', 8, x, memoryMiB(pid));
@@ -67,6 +80,13 @@ async function sample(stack: Stack, redis: Redis, db: pg.Client, x: number): Pro
   note('redis used_memory', 'MiB', 2, x, used);
   const { rows } = await db.query(`SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database()`);
   note('postgres connections', 'connections', 2, x, rows[0].n);
+  for (const [n, url] of stack.urls.entries()) note(`web ${n} event loop lag`, 'ms', 5, x, await lagMs(url));
+  const wal = await db.query(`SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS bytes`);
+  const bytes: number = wal.rows[0].bytes;
+  if (walBefore) {
+    note('postgres WAL', 'KiB/s', 50, x, (bytes - walBefore.bytes) / 1024 / ((x - walBefore.x) * 3600));
+  }
+  walBefore = { x, bytes };
 }
 
 const stack = await startStack({ webs: 2, env });
