@@ -12,6 +12,7 @@ import type { StoredUser } from '../src/presence/change.ts';
 import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Stores } from '../src/stores.ts';
+import { noteActsLate } from './acts.ts';
 import { eraseTraces } from './erasure.ts';
 import { compareMemberships } from './memberships.ts';
 import { comparePrivacy } from './privacy-comparison.ts';
@@ -27,7 +28,7 @@ const SETTLE_ANYWAY_EVERY_MS = 10 * 60_000;
 
 type Work = (stores: Stores, config: Config, job: Job) => Promise<object>;
 
-const WORK: Record<MaintenanceJobName | 'erase-traces', Work> = {
+const WORK: Record<MaintenanceJobName | 'erase-traces' | 'note-acts', Work> = {
   'record-active': recordActive,
   'restore-jobs': restoreJobs,
   'settle-lost': settleLost,
@@ -42,6 +43,7 @@ const WORK: Record<MaintenanceJobName | 'erase-traces', Work> = {
   }),
   'compare-members': compareMemberships,
   'erase-traces': (stores, _, job) => eraseTraces(stores, job),
+  'note-acts': (stores, _, job) => noteActsLate(stores, job),
 };
 
 /** Runs a job of `maintenance`: slow work in bounded passes, which returns what was done. */
@@ -51,7 +53,8 @@ export async function runMaintenance(stores: Stores, config: Config, job: Job) {
   try {
     return await WORK[job.name as keyof typeof WORK](stores, config, job);
   } catch (error) {
-    if (!isConnectionError(error)) throw error;
+    // Nobody would make that one again.
+    if (!isConnectionError(error) || job.name === 'note-acts') throw error;
     return { waiting: 'PostgreSQL is away' };
   }
 }

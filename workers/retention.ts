@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../src/config/config.ts';
+import { dropActs } from '../src/postgres/audit.ts';
 import { dropChangesOfFeed } from '../src/postgres/change-feed.ts';
 import { dropErasures } from '../src/postgres/erasure.ts';
 import { isBusy, isUnpermitted } from '../src/postgres/errors.ts';
@@ -39,8 +40,9 @@ export async function dropOld(stores: Stores, { historyRetentionDays }: Retentio
   const minutes = await inPortions((limit) => dropMinutes(db, timelineDays, limit));
   const feed = { days: Math.min(FEED_DAYS, historyRetentionDays), rows: FEED_ROWS };
   const changes = await inPortions((limit) => dropChangesOfFeed(db, feed, limit));
+  const acts = await inPortions((limit) => dropActs(db, historyRetentionDays, limit));
   await dropErasures(db);
-  return { partitions, transitions, minutes, changes };
+  return { partitions, transitions, minutes, changes, acts };
 }
 
 /** History goes by days at a time: one clock that is wrong must not be enough for that. */

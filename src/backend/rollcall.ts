@@ -177,6 +177,18 @@ export class Rollcall {
     return this.#http.call('GET', at`/users/${userId}/activity`, { query });
   }
 
+  /** What operators and services did to people, newest first. */
+  listAudit(
+    query: t.PageQuery & {
+      from?: string | undefined;
+      to?: string | undefined;
+      actor?: string | undefined;
+      subject?: string | undefined;
+    } = {},
+  ): Promise<{ entries: t.AuditEntry[]; nextCursor: string | null }> {
+    return this.#http.call('GET', '/audit', { query });
+  }
+
   /** One page of the change feed. `changes` goes from page to page by itself. */
   listChanges(
     query: { after?: string | undefined; limit?: number | undefined; wait?: number | undefined } = {},

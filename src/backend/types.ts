@@ -100,6 +100,17 @@ export interface Transition {
   version: number;
 }
 
+/** What an operator or a service did to somebody. */
+export interface AuditEntry {
+  at: string;
+  /** The `sub` of a service's token, or the operator's name. */
+  actor: string;
+  act: 'kick' | 'session_removed' | 'erase' | 'export' | 'board' | 'source_removed';
+  /** Of who was erased a keyed hash, which begins with `#`; null: nobody in particular. */
+  subject: string | null;
+  detail: Record<string, string | null> | null;
+}
+
 /** One user became active or inactive. */
 export interface Change {
   userId: string;

@@ -1,11 +1,11 @@
 import type { Knex } from 'knex';
+import { eraseFromAudit } from './audit.ts';
 import { eraseFromFeed } from './change-feed.ts';
 import { query } from './connect.ts';
+import { hashOf } from './erased-ids.ts';
 import { type ListsChanged, lock, raise, readPrivacy } from './privacy.ts';
 import { type Ask, inTransaction } from './transaction.ts';
 
-/** What stands for an id in `erasures`. */
-const hashOf = (id: string) => `sha256(convert_to(${id}, 'UTF8'))`;
 /** How long ago an erasure was (ms). */
 const AGO_MS = 'ceil(extract(epoch FROM clock_timestamp() - erased_at) * 1000)::bigint';
 
@@ -65,6 +65,7 @@ async function eraseOnce(ask: Ask, userId: string, version: number): Promise<str
   // The history goes with the row, by a trigger.
   const known = await ask('DELETE FROM users WHERE id = ? RETURNING 1', [userId]);
   await eraseFromFeed(ask, userId, known.length > 0 ? version : null);
+  await eraseFromAudit(ask, userId);
   await ask(
     `INSERT INTO erasures (id_hash, erased_at) VALUES (${hashOf('?')}, clock_timestamp())
      ON CONFLICT (id_hash) DO UPDATE SET erased_at = excluded.erased_at`,
@@ -85,7 +86,8 @@ export async function isNamed(db: Knex, userId: string): Promise<boolean> {
          OR EXISTS (SELECT FROM friendships WHERE friend_id = named.id)
          OR EXISTS (SELECT FROM conversation_members WHERE user_id = named.id)
          OR EXISTS (SELECT FROM user_settings WHERE user_id = named.id)
-         OR EXISTS (SELECT FROM push_subscriptions WHERE user_id = named.id) AS named
+         OR EXISTS (SELECT FROM push_subscriptions WHERE user_id = named.id)
+         OR EXISTS (SELECT FROM audit_log WHERE named.id IN (actor, subject)) AS named
        FROM (SELECT ?::text COLLATE "C" AS id) AS named`,
     [userId],
   );

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CAUSES } from '../presence/change.ts';
-import { Status, Time, UserId, Version } from './vocabulary.ts';
+import { Moment, Status, Time, UserId, Version } from './vocabulary.ts';
 
 /** Everything that a question about many, or about the past, may ask for at most. */
 export const MOST = {
@@ -51,8 +51,10 @@ export const ActiveAnswer = z
   });
 export type ActiveAnswer = z.infer<typeof ActiveAnswer>;
 
-const limit = whole(MOST.page).default(100);
-const cursor = z
+/** How long a page may be. */
+export const pageLimit = whole(MOST.page).default(100);
+/** Where a page begins. */
+export const pageCursor = z
   .string()
   .min(1)
   .max(1024)
@@ -64,8 +66,8 @@ export const ActiveUsersQuery = z.object({
   within: whole(MOST.minutes)
     .default(15)
     .meta({ description: 'Minutes. With a cursor, the window of the first page goes on' }),
-  limit,
-  cursor,
+  limit: pageLimit,
+  cursor: pageCursor,
 });
 export type ActiveUsersQuery = z.infer<typeof ActiveUsersQuery>;
 
@@ -75,8 +77,6 @@ export const ActiveUsersAnswer = z.object({ users: z.array(ActiveUser), nextCurs
   examples: [{ users: [{ userId: 'ada', lastSeen: '2026-01-31T11:59:58.120Z' }], nextCursor: 'WyJzZWVuIiwxNV0' }],
 });
 export type ActiveUsersAnswer = z.infer<typeof ActiveUsersAnswer>;
-
-const Moment = z.iso.datetime({ offset: true }).meta({ examples: ['2026-01-31T12:00:00.000Z'] });
 
 export const TimelineQuery = z.object({
   from: Moment.optional().meta({ description: 'By default an hour before `to`' }),
@@ -106,8 +106,8 @@ export type TimelineAnswer = z.infer<typeof TimelineAnswer>;
 export const HistoryQuery = z.object({
   from: Moment.optional(),
   to: Moment.optional().meta({ description: 'Not itself part of the answer' }),
-  limit,
-  cursor,
+  limit: pageLimit,
+  cursor: pageCursor,
 });
 export type HistoryQuery = z.infer<typeof HistoryQuery>;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { DETAIL_FIELDS } from '../presence/change.ts';
-import { ID_PATTERN } from '../presence/ids.ts';
+import { AUDITED_PATTERN, ID_PATTERN } from '../presence/ids.ts';
 import { request } from './requests.ts';
 
 /** Every limit on what may come in. */
@@ -25,6 +25,12 @@ export const UserId = z
   .string({ error: USER_ID_REFUSED })
   .regex(ID_PATTERN, { error: USER_ID_REFUSED })
   .meta({ description: `The \`sub\` of the user's tokens: ${ID_RULE}`, examples: ['ada'] });
+
+/** A user in the audit: by the id, or, once erased, by a keyed hash, which no id can be taken for. */
+export const AuditedUser = z
+  .string({ error: USER_ID_REFUSED })
+  .regex(AUDITED_PATTERN, { error: USER_ID_REFUSED })
+  .meta({ description: 'A user id; of who was erased a keyed hash, which begins with `#`', examples: ['ada'] });
 
 /** Whether an issue is about a user id: these are refused with a code of their own. */
 export function isUserIdIssue(issue: { message: string }): boolean {
@@ -52,6 +58,9 @@ export function line(most: number) {
 
 /** ISO 8601 in UTC with milliseconds. */
 export const Time = z.iso.datetime({ precision: 3 }).meta({ examples: ['2026-01-31T12:00:00.000Z'] });
+
+/** A moment that a caller names, with any offset. */
+export const Moment = z.iso.datetime({ offset: true }).meta({ examples: ['2026-01-31T12:00:00.000Z'] });
 
 export const Status = z.enum(['active', 'inactive']);
 export const DeviceKind = z.enum(['web', 'mobile', 'desktop', 'other']);

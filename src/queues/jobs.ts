@@ -1,3 +1,4 @@
+import type { NotedAct } from '../presence/acts.ts';
 import { ONCE, type Once } from '../presence/follow-up.ts';
 
 /** What the jobs carry. Operators read it on the board, so it says whom and what a job is about. */
@@ -92,13 +93,19 @@ export interface EraseTracesJob {
   userId: string;
 }
 
+/** What operators and services did (and when, ms) while PostgreSQL was away: it is brought there. */
+export interface NoteActsJob {
+  acts: NotedAct[];
+  at: number;
+}
+
 /**
  * `record-active`: last seen of those who stay; `restore-jobs`: missing timeout jobs; `settle-lost`: ghosts of a lost store;
  * `compare-privacy`: who may see whom, in Redis as in PostgreSQL;
  * `complete-seen`: who was seen before the store was lost; `prune-seen`: who was not seen for 30 days; `note-minute`: the
  * timeline; `make-partitions`: room for the history of the next days; `drop-old`: history beyond its retention;
  * `compare-members`: members of conversations that Redis keeps and PostgreSQL does not know. `erase-traces` comes once,
- * after an erasure.
+ * after an erasure, and `note-acts` where an act could not be noted at once.
  */
 export type MaintenanceJobName =
   | 'record-active'
@@ -151,7 +158,7 @@ export const USERS_NAMED = {
   notifications: 'data',
   pushes: 'data',
   webhooks: 'data',
-  // But for the job that erases, which ends with that.
+  // But for the job that erases, which ends with that, and acts, of which the audit takes none by an erased one's name.
   maintenance: 'nowhere',
 } as const satisfies Record<QueueKind, 'data' | 'nowhere' | IsJobOf>;
 

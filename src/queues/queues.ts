@@ -13,6 +13,7 @@ import {
   isTimeoutQueue,
   kindOf,
   MOST_TIMEOUT_QUEUES,
+  type NoteActsJob,
   OTHER_QUEUES,
   type PushJob,
   type QueueName,
@@ -42,6 +43,9 @@ const PUSH_TRIES = { attempts: 8, backoff: { type: 'retry-after' } };
 
 /** Tried without end, for the order of the feed leaves nothing to go on to. The worker knows how long to wait (`as-told`). */
 const DELIVER_TRIES = { attempts: 1_000_000_000, backoff: { type: 'as-told' } };
+
+/** For some three hours; then it waits among the failed jobs. */
+const NOTE_TRIES = { attempts: 1000, backoff: { type: 'fixed', delay: 10_000 } };
 
 /** Where things are in Redis: BullMQ's prefix for a queue, and on which node a shard is. */
 interface KeySpace {
@@ -202,6 +206,15 @@ export class Queues {
     await this.queue('maintenance').add('erase-traces', data, {
       delay: 8000,
       ...retries,
+      ...this.#ownTrace,
+      removeOnComplete: true,
+    });
+  }
+
+  /** Keeps acts for the audit until PostgreSQL is back. */
+  async addNoteActs(data: NoteActsJob): Promise<void> {
+    await this.queue('maintenance').add('note-acts', data, {
+      ...NOTE_TRIES,
       ...this.#ownTrace,
       removeOnComplete: true,
     });

@@ -13,6 +13,7 @@ const ms = z.int().nonnegative();
 const Seen = z.tuple([z.literal('seen'), ms, ms, UserId]);
 const List = z.tuple([z.literal('list'), UserId]);
 const History = z.tuple([z.literal('history'), Version]);
+const Audit = z.tuple([z.literal('audit'), ms, z.int().positive()]);
 
 /** A cursor of the list of users seen lately, as text for the caller. */
 export function writeSeenCursor({ oldest, after }: SeenCursor): string {
@@ -43,6 +44,17 @@ export function writeHistoryCursor(version: number): string {
 /** Reads a cursor that `writeHistoryCursor` gave out, as a version. Throws INVALID_REQUEST for anything else. */
 export function readHistoryCursor(cursor: string): number {
   return read(History, cursor)[1];
+}
+
+/** A cursor of the audit, as text for the caller: the last act on the page. */
+export function writeAuditCursor({ at, id }: { at: number; id: number }): string {
+  return write(['audit', at, id]);
+}
+
+/** Reads a cursor that `writeAuditCursor` gave out. Throws INVALID_REQUEST for anything else. */
+export function readAuditCursor(cursor: string): { at: number; id: number } {
+  const [, at, id] = read(Audit, cursor);
+  return { at, id };
 }
 
 function write(value: unknown): string {

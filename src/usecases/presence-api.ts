@@ -40,8 +40,9 @@ export interface PresenceApi {
    * user is. Throws UNAVAILABLE.
    */
   setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload>;
-  /** Ends one session, or all where none is named. Throws SESSION_NOT_FOUND, USER_NOT_FOUND or UNAVAILABLE. */
-  logOut(userId: string, sessionId: string | null): Promise<void>;
-  /** Ends one session. Throws SESSION_NOT_FOUND or UNAVAILABLE. */
-  removeSession(userId: string, sessionId: string): Promise<void>;
+  /**
+   * Ends one session, or all where none is named. `by`: the service that does it, for the audit; null: the user itself. Throws
+   * SESSION_NOT_FOUND, USER_NOT_FOUND or UNAVAILABLE.
+   */
+  logOut(userId: string, sessionId: string | null, by: string | null): Promise<void>;
 }

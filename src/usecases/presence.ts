@@ -8,6 +8,7 @@ import { FollowUps } from '../queues/follow-ups.ts';
 import type { Chosen, OpenCode, OpenRequest } from '../redis/presence-types.ts';
 import { timeOf } from '../redis/time.ts';
 import type { Stores } from '../stores.ts';
+import { AuditLog } from './audit.ts';
 import { Logouts } from './logouts.ts';
 import { isoOrNull } from './payloads.ts';
 import type { Choice, PresenceApi } from './presence-api.ts';
@@ -22,6 +23,7 @@ export class Presence implements PresenceApi {
   readonly #stores: Stores;
   readonly #storedUsers: StoredUsers;
   readonly #logouts: Logouts;
+  readonly #audit: AuditLog;
 
   /** `ttlMs`: how long a session lives without another heartbeat. */
   constructor(stores: Stores, ttlMs: number, log: Logger) {
@@ -30,6 +32,7 @@ export class Presence implements PresenceApi {
     this.followUps = new FollowUps(stores.queues, log);
     this.reads = new StatusReads(stores, this.#storedUsers, this.followUps, ttlMs, log);
     this.#logouts = new Logouts(stores, this.followUps, log);
+    this.#audit = new AuditLog(stores);
   }
 
   /** Opens (or restores) a session; the code says whether it is open, or why not. Throws UNAVAILABLE. */
@@ -115,13 +118,12 @@ export class Presence implements PresenceApi {
     });
   }
 
-  async logOut(userId: string, sessionId: string | null): Promise<void> {
-    if (sessionId !== null) {
-      if (!(await this.endSession(userId, sessionId))) throw new RollcallError('SESSION_NOT_FOUND');
-      return;
-    }
-    await this.reads.requireKnown(userId);
-    await this.#signOut(userId, null, '');
+  async logOut(userId: string, sessionId: string | null, by: string | null): Promise<void> {
+    if (sessionId === null) await this.reads.requireKnown(userId);
+    const found = await this.#signOut(userId, sessionId, '');
+    if (!found && sessionId !== null) throw new RollcallError('SESSION_NOT_FOUND');
+    if (by === null) return;
+    await this.#audit.note({ actor: by, act: 'session_removed', subject: userId, detail: { sessionId } });
   }
 
   /**
@@ -139,10 +141,6 @@ export class Presence implements PresenceApi {
       if (found) this.#logouts.note({ userId, sessionId, conns });
       return found;
     });
-  }
-
-  async removeSession(userId: string, sessionId: string): Promise<void> {
-    await this.logOut(userId, sessionId);
   }
 
   /** By the clock that judges this user. */

@@ -6,6 +6,7 @@ import type { Profile, ProfileBody } from '../protocol/social.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import { shardOf } from '../redis/keys.ts';
 import type { Stores } from '../stores.ts';
+import { AuditLog } from './audit.ts';
 import type { StatusApi } from './presence-api.ts';
 import { orUnavailable } from './unavailable.ts';
 
@@ -20,12 +21,14 @@ interface People {
 
 /** Profiles: who a user is, beside whether they are here. Throws UNAVAILABLE where a store is away. */
 export class Profiles {
-  readonly #stores: Pick<Stores, 'db' | 'store' | 'outbox'>;
+  readonly #stores: Pick<Stores, 'db' | 'store' | 'outbox' | 'queues'>;
   readonly #presence: People;
+  readonly #audit: AuditLog;
 
-  constructor(stores: Pick<Stores, 'db' | 'store' | 'outbox'>, presence: People) {
+  constructor(stores: Pick<Stores, 'db' | 'store' | 'outbox' | 'queues'>, presence: People) {
     this.#stores = stores;
     this.#presence = presence;
+    this.#audit = new AuditLog(stores);
   }
 
   /** A user's profile, with the last seen as the user sees it. Throws USER_NOT_FOUND. */
@@ -55,9 +58,10 @@ export class Profiles {
   /**
    * Erases the user everywhere: at once for watchers and sockets, and from PostgreSQL by a worker, behind all that was
    * still to be recorded. Somebody who never came is erased where others' lists name them. Throws USER_NOT_FOUND where
-   * nothing does, and UNAVAILABLE where it is not known to be done yet: it may be, and asking again does no harm.
+   * nothing does, and UNAVAILABLE where it is not known to be done yet: it may be, and asking again does no harm. `by`: the
+   * service that does it, for the audit; null: the user itself.
    */
-  async erase(userId: string): Promise<void> {
+  async erase(userId: string, by: string | null): Promise<void> {
     const { store, outbox } = this.#stores;
     const isKnown = await this.#presence.reads.status(null, userId).then(
       () => true,
@@ -69,6 +73,8 @@ export class Profiles {
     await orUnavailable(async () => {
       // Where PostgreSQL cannot forget now, nothing is begun.
       if (!(await isNamed(this.#stores.db, userId)) && !isKnown) throw new RollcallError('USER_NOT_FOUND');
+      // Before it is done, which takes the name out of it.
+      if (by !== null) await this.#audit.note({ actor: by, act: 'erase', subject: userId, detail: null });
       const { position, followUp } = await store.erase(userId);
       this.#presence.followUps.add(followUp);
       for (const until = performance.now() + ERASURE_LIMIT_MS; performance.now() < until; await delay(LOOK_EVERY_MS)) {

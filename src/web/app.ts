@@ -10,6 +10,7 @@ import { OperatorLock } from '../telemetry/operator.ts';
 import type { Tracing } from '../telemetry/tracing.ts';
 import { Activations } from '../usecases/activations.ts';
 import type { AnalyticsApi } from '../usecases/analytics.ts';
+import type { AuditApi } from '../usecases/audit.ts';
 import type { ChangesApi } from '../usecases/change-feed.ts';
 import type { Conversations } from '../usecases/conversations.ts';
 import type { PresenceApi } from '../usecases/presence-api.ts';
@@ -24,10 +25,12 @@ import { clientAddress } from './limits/client-address.ts';
 import type { Limits } from './limits/limits.ts';
 import { hangUpOnUnread, limitAddresses, limitCallers } from './limits/request-limits.ts';
 import { boardRoutes } from './operations/board.ts';
+import { BoardWrites } from './operations/board-writes.ts';
 import { type HealthProbe, healthRoutes } from './operations/health.ts';
 import { metricsRoutes, type Scrape } from './operations/metrics.ts';
 import { refuse, refuseConnection, refuseInOurShape } from './refusals.ts';
 import { analyticsRoutes } from './routes/analytics.ts';
+import { auditRoutes } from './routes/audit.ts';
 import { blockRoutes } from './routes/blocks.ts';
 import { changeRoutes } from './routes/changes.ts';
 import { conversationRoutes } from './routes/conversations.ts';
@@ -58,6 +61,7 @@ export interface AppDeps {
   profiles: Pick<Profiles, keyof Profiles>;
   push: PushApi;
   analytics: AnalyticsApi;
+  audit: AuditApi;
   changes: ChangesApi;
   health: HealthProbe;
   boardQueues: readonly Queue[];
@@ -81,6 +85,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     profiles,
     push,
     analytics,
+    audit,
     changes,
     health,
     boardQueues,
@@ -142,11 +147,13 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     analyticsRoutes(known, analytics);
     historyRoutes(known, analytics);
     changeRoutes(known, changes);
+    auditRoutes(known, audit);
   });
   if (config.adminPassword !== null) {
     const operator = { user: config.adminUser, password: config.adminPassword };
     const lock = new OperatorLock(operator, limits.shared);
-    await boardRoutes(app, { lock, queues: boardQueues, writable: config.boardWritable });
+    const writes = new BoardWrites(config.adminUser, audit);
+    await boardRoutes(app, { lock, queues: boardQueues, writable: config.boardWritable, writes });
     metricsRoutes(app, lock, scrape);
   }
   await extraRoutes?.(app);

@@ -7,6 +7,7 @@ import { SharedLimits } from '../redis/limits.ts';
 import { openStores, storesService } from '../stores.ts';
 import { openTracing, tracingService } from '../telemetry/tracing-start.ts';
 import { Analytics } from '../usecases/analytics.ts';
+import { AuditLog } from '../usecases/audit.ts';
 import { ChangeFeed } from '../usecases/change-feed.ts';
 import { Conversations } from '../usecases/conversations.ts';
 import { Presence } from '../usecases/presence.ts';
@@ -76,6 +77,7 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
     profiles: new Profiles(stores, presence),
     push: new Push(stores, config),
     analytics: new Analytics(stores),
+    audit: new AuditLog(stores),
     changes,
     health: createHealthProbe(
       stores,

@@ -96,10 +96,6 @@ export class People implements PresenceApi, StatusApi {
   async removeMember(conversationId: string, userId: string) {
     this.asked.push({ conversationId, removed: userId });
   }
-
-  async removeSession(userId: string, sessionId: string) {
-    await this.logOut(userId, sessionId);
-  }
 }
 
 export interface World {
@@ -135,6 +131,7 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
     push: { publicKey: () => 'none', check: () => {}, subscribe: nobodyKnows, unsubscribe: nobodyKnows },
     profiles: nobodyKnowsAny(),
     analytics: nobodyKnowsAny(),
+    audit: nobodyKnowsAny(),
     changes: { draining: false, changes: nobodyKnows },
     health: {
       read: async () => {

@@ -46,7 +46,7 @@ test('while appearing inactive the last seen stands still, in the profile too', 
   await world.comes('dan');
   const [, hidden] = await world.as('dan', 'POST', '/users/status', { status: 'inactive' });
   const { lastSeen } = hidden as { lastSeen: string };
-  await world.presence.logOut('dan', 'dan-phone');
+  await world.presence.logOut('dan', 'dan-phone', null);
   expect(await world.as('dan', 'GET', '/users/dan')).toMatchObject([200, { lastSeen }]);
 });
 

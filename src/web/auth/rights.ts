@@ -34,6 +34,11 @@ export function viewerOf(caller: Caller): string | null {
   return caller.service === null ? caller.userId : null;
 }
 
+/** Who is answerable for what the caller does to others: the service; null: a user, who acts for themselves. */
+export function actorOf(caller: Caller): string | null {
+  return caller.service === null ? null : caller.userId;
+}
+
 /** Lets everybody pass except a service without the right to read. Throws FORBIDDEN. */
 export function requireReader(caller: Caller): void {
   if (caller.service !== null && !caller.service.read) throw new RollcallError('FORBIDDEN');

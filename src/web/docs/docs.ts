@@ -96,6 +96,7 @@ const TAGS = {
   push: 'Web Push to browsers of users who are away',
   analytics: 'Figures for the host application',
   history: 'The past of a user',
+  audit: 'What operators and services did to people',
   changes: 'Everything that happened, in order, for backends',
   health: 'For whoever runs it',
 };

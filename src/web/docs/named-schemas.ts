@@ -1,6 +1,7 @@
 import { createJsonSchemaTransform } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import * as analytics from '../../protocol/analytics.ts';
+import * as audit from '../../protocol/audit.ts';
 import * as changes from '../../protocol/changes.ts';
 import * as http from '../../protocol/http.ts';
 import { withoutTimePatterns } from '../../protocol/json-schema.ts';
@@ -52,6 +53,8 @@ const ANSWERS = {
   TransitionList: analytics.HistoryAnswer,
   ActiveDay: analytics.ActiveDay,
   Activity: analytics.ActivityAnswer,
+  AuditEntry: audit.AuditEntry,
+  AuditEntryList: audit.AuditAnswer,
   Change: changes.FeedChange,
   ChangeList: changes.ChangesAnswer,
   WebhookDelivery: changes.WebhookDelivery,

@@ -8,6 +8,7 @@ import { kindOf, type QueueKind, type QueueName } from '../../queues/jobs.ts';
 import { OPERATOR_CHALLENGE, type OperatorLock } from '../../telemetry/operator.ts';
 import { sendError } from '../refusals.ts';
 import { BoardQueue } from './board-queue.ts';
+import type { BoardWrites } from './board-writes.ts';
 
 export const BOARD_PATH = '/admin/queues';
 
@@ -38,10 +39,15 @@ export interface BoardOptions {
   queues: readonly Queue[];
   /** Whether jobs may be retried, removed and added, and queues paused and emptied. */
   writable: boolean;
+  /** Notes what of that is done. */
+  writes: BoardWrites;
 }
 
 /** Bull Board: the queues and their jobs, for the operator. */
-export async function boardRoutes(app: FastifyInstance, { lock, queues, writable }: BoardOptions): Promise<void> {
+export async function boardRoutes(
+  app: FastifyInstance,
+  { lock, queues, writable, writes }: BoardOptions,
+): Promise<void> {
   const serverAdapter = new FastifyAdapter().setBasePath(BOARD_PATH);
   createBullBoard({
     queues: queues.map((queue) => {
@@ -69,6 +75,7 @@ export async function boardRoutes(app: FastifyInstance, { lock, queues, writable
         reply.header('content-security-policy', CONTENT_POLICY).header('cache-control', 'no-store');
       });
       board.addHook('onSend', withoutForeignFonts);
+      if (writable) writes.noteAllOf(board, queues);
       await board.register(serverAdapter.registerPlugin());
     },
     { prefix: BOARD_PATH },

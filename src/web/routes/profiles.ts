@@ -3,7 +3,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent, UserParams } from '../../protocol/http.ts';
 import { Profile, ProfileBody } from '../../protocol/social.ts';
 import type { Profiles } from '../../usecases/profiles.ts';
-import { callerOf, requireSelf } from '../auth/rights.ts';
+import { actorOf, callerOf, requireSelf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
 /** Routes of profiles: to read, to change, and to erase a user. */
@@ -64,8 +64,9 @@ export function profileRoutes(app: FastifyInstance, profiles: Pick<Profiles, 'pr
     },
     async (request, reply) => {
       const { id } = request.params;
-      requireSelf(callerOf(request), id, 'write');
-      await profiles.erase(id);
+      const caller = callerOf(request);
+      requireSelf(caller, id, 'write');
+      await profiles.erase(id, actorOf(caller));
       return reply.code(204).send();
     },
   );

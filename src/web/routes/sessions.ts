@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { LogoutBody, NoContent, SessionParams, SessionsAnswer, UserParams } from '../../protocol/http.ts';
 import type { PresenceApi } from '../../usecases/presence-api.ts';
-import { actsFor, callerOf, requireSelf } from '../auth/rights.ts';
+import { actorOf, actsFor, callerOf, requireSelf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
 /** Routes of sessions: to see one's own, and to sign out. */
@@ -23,7 +23,8 @@ export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void
     },
     async (request, reply) => {
       const { userId: named, sessionId } = request.body ?? {};
-      await presence.logOut(actsFor(callerOf(request), named), sessionId ?? null);
+      const caller = callerOf(request);
+      await presence.logOut(actsFor(caller, named), sessionId ?? null, actorOf(caller));
       return reply.code(204).send();
     },
   );
@@ -61,8 +62,9 @@ export function sessionRoutes(app: FastifyInstance, presence: PresenceApi): void
     },
     async (request, reply) => {
       const { id, sessionId } = request.params;
-      requireSelf(callerOf(request), id, 'write');
-      await presence.removeSession(id, sessionId);
+      const caller = callerOf(request);
+      requireSelf(caller, id, 'write');
+      await presence.logOut(id, sessionId, actorOf(caller));
       return reply.code(204).send();
     },
   );

@@ -206,7 +206,7 @@ function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
     logout: async ({ socket }, request) => {
       const { connection } = socket.data;
       if (!connection) return { after: () => closeSocket(socket, 'logout') };
-      if (request?.everywhere) await presence.logOut(connection.userId, null);
+      if (request?.everywhere) await presence.logOut(connection.userId, null, null);
       else await presence.endSession(connection.userId, connection.sessionId, connection.conn);
       return { after: () => connections.close([connection.conn], 'logout') };
     },
