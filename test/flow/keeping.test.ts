@@ -106,7 +106,7 @@ test('old history goes in portions, and the timeline after it', async () => {
   );
   const partitions = { dropped: [] };
   const quarter = { historyRetentionDays: 90 };
-  expect(await dropOld(stores, quarter)).toEqual({ partitions, transitions: 5600, minutes: 1, changes: 0 });
+  expect(await dropOld(stores, quarter)).toEqual({ partitions, transitions: 5600, minutes: 1, changes: 0, acts: 0 });
   expect(await db('status_transitions').pluck('version')).toEqual(['9000']);
   const ever = { historyRetentionDays: 36_500 };
   expect(await dropOld(stores, ever)).toEqual({ partitions, transitions: 0, minutes: 0, changes: 0, acts: 0 });
