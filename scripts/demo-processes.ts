@@ -1,11 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import webPush from 'web-push';
-import { type Child, startChild } from './children.ts';
+import type { Child } from './children.ts';
 import { freePort, isFree } from './embedded/free-port.ts';
-import { startPostgres } from './embedded/postgres.ts';
-import { startRedis } from './embedded/redis.ts';
+import { type OnStarted, privateDatabase, privateRedis, startService } from './private-service.ts';
 
 export interface Demo {
   url: string;
@@ -18,41 +15,21 @@ export interface Demo {
 export interface DemoOptions {
   people: number;
   showLogs: boolean;
-  /** Told at once of everything that is started how to stop it, also when a later step fails. */
-  onStarted(stop: () => Promise<void>): void;
+  onStarted: OnStarted;
 }
 
-const readyLimitMs = 60_000;
-
 /** Starts stores, migrates, starts web, worker and people; resolves when the web process says it is ready. */
-export async function startDemo(options: DemoOptions): Promise<Demo> {
-  const { onStarted } = options;
-  const start = (name: string, path: string, env: NodeJS.ProcessEnv, args: string[] = []): Child => {
-    const file = fileURLToPath(new URL(path, import.meta.url));
-    const show = options.showLogs ? () => true : isError;
-    const child = startChild(name, [file, ...args], { env, show });
-    onStarted(child.stop);
-    return child;
-  };
-
+export async function startDemo({ people, showLogs, onStarted }: DemoOptions): Promise<Demo> {
   const env = await environment(onStarted);
-  const url = `http://${env.HOST}:${env.PORT}`;
-
-  const migration = start('migrate', './migrate.ts', env);
-  if ((await migration.ended).code !== 0) {
-    throw new Error(`The migration failed:\n${migration.lastLines().join('\n')}`);
-  }
-  const children = [start('worker', '../workers/main.ts', env), start('web', './demo-web.ts', env)];
-  await untilReady(url, children);
-  if (options.people > 0) {
-    const peopleEnv = { ...env, ROLLCALL_URL: url };
-    children.push(start('people', './people/main.ts', peopleEnv, ['--people', String(options.people)]));
+  const { url, children, start } = await startService({ env, web: './demo-web.ts', showLogs, onStarted });
+  if (people > 0) {
+    children.push(start('people', './people/main.ts', { ROLLCALL_URL: url }, ['--people', String(people)]));
   }
   return { url, secret: env.JWT_SECRET, admin: { user: env.ADMIN_USER, password: env.ADMIN_PASSWORD }, children };
 }
 
 /** The caller's settings, with stores, an address on this machine only, and secrets of the demo's own. */
-async function environment(onStarted: DemoOptions['onStarted']) {
+async function environment(onStarted: OnStarted) {
   const { JWT_PUBLIC_KEY: _1, JWKS_URL: _2, JWT_ISSUER: _3, JWT_AUDIENCE: _4, ...given } = process.env;
   if (!given.REDIS_URL || !given.DATABASE_URL) console.log('Starting private stores …');
   const [redisUrl, databaseUrl] = await Promise.all([
@@ -95,48 +72,4 @@ async function port(given: string | undefined): Promise<number> {
   const other = await freePort();
   console.log(`Port ${wanted} is taken: using ${other}.`);
   return other;
-}
-
-async function privateRedis(onStarted: DemoOptions['onStarted']): Promise<string> {
-  const redis = await startRedis();
-  onStarted(redis.stop);
-  return redis.url;
-}
-
-async function privateDatabase(onStarted: DemoOptions['onStarted']): Promise<string> {
-  const postgres = await startPostgres();
-  onStarted(postgres.stop);
-  return postgres.createDatabase('rollcall');
-}
-
-async function untilReady(url: string, children: Child[]): Promise<void> {
-  const deadline = Date.now() + readyLimitMs;
-  const failed = Promise.race(
-    children.map(async (child) => {
-      await child.ended;
-      throw new Error(`${child.name} ended before it was ready. Its last lines:\n${child.lastLines().join('\n')}`);
-    }),
-  );
-  // Once ready, an end is no longer this function's affair.
-  failed.catch(() => {});
-  while (!(await isReady(url))) {
-    if (Date.now() > deadline) throw new Error(`${url}/readyz did not say ready within ${readyLimitMs / 1_000} s.`);
-    await Promise.race([delay(100), failed]);
-  }
-}
-
-async function isReady(url: string): Promise<boolean> {
-  try {
-    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(2_000) });
-    const body: unknown = await answer.json();
-    return answer.ok && typeof body === 'object' && body !== null && 'ready' in body && body.ready === true;
-  } catch {
-    return false;
-  }
-}
-
-/** Errors and worse of pino's JSON lines. What a crash leaves is shown when the process has ended. */
-function isError(line: string): boolean {
-  const level = /^\{"level":"?(\w+)/.exec(line)?.[1];
-  return level === 'error' || level === 'fatal' || Number(level) >= 50;
 }

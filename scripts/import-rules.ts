@@ -26,6 +26,8 @@ const everyRoom = [
   'migrations',
   'client',
   'backend',
+  'testing',
+  'cli',
   'demo',
 ];
 
@@ -58,6 +60,11 @@ const walls: Record<string, Wall> = {
   workers: { uses: server, because: oneProcess },
   client: { uses: ['protocol', 'presence'], because: 'it runs in browsers' },
   backend: { uses: [], because: 'it runs in backends of others, and its package holds nothing of the server' },
+  testing: {
+    uses: ['client', 'backend', 'presence'],
+    because: 'it stands in for the client, and starts the service as a program of its own',
+  },
+  cli: { uses: ['backend', 'client', 'testing'], because: 'it asks the service as a backend would' },
   demo: { uses: ['client'], because: 'it uses the client as a stranger would' },
   migrations: { uses: [], because: 'what has run once must do the same for ever, whatever the code says by then' },
   bench: { uses: [...everyRoom, 'scripts'], because: 'figures must not hang on how tests are written' },

@@ -22,6 +22,8 @@ interface TokenOptions {
 
 export interface UserTokenOptions extends TokenOptions {
   userId: string;
+  /** Further claims, such as `name` and `picture`, with which a profile begins. A `scope` is left out: no user has one. */
+  claims?: Readonly<Record<string, unknown>> | undefined;
 }
 
 export interface ServiceTokenOptions extends TokenOptions {
@@ -38,8 +40,8 @@ const utf8 = new TextEncoder();
  * A token for a user who is signed in, for their page or app: a JWT. Rejects with a TypeError for a key that cannot sign
  * what Rollcall takes.
  */
-export function signUserToken({ userId, ...options }: UserTokenOptions): Promise<string> {
-  return sign(options, { sub: userId });
+export function signUserToken({ userId, claims, ...options }: UserTokenOptions): Promise<string> {
+  return sign(options, { ...claims, sub: userId, scope: undefined });
 }
 
 /** A token for a backend, as a JWT; keep it out of browsers. Rejects with a TypeError as `signUserToken` does. */
@@ -47,12 +49,14 @@ export function signServiceToken({ scope, name = 'backend', ...options }: Servic
   return sign(options, { sub: name, scope });
 }
 
-async function sign(options: TokenOptions, claims: Record<string, string>): Promise<string> {
+async function sign(options: TokenOptions, claims: Record<string, unknown>): Promise<string> {
   const { key: given, expiresInSeconds = MINUTES_10, issuer, audience, keyId } = options;
   const [alg, how, key] = await signing(given);
   const now = Math.floor(Date.now() / 1000);
   const header = { alg, typ: 'JWT', kid: keyId };
-  const payload = { ...claims, iss: issuer, aud: audience, iat: now, exp: now + Math.floor(expiresInSeconds) };
+  const { iss, aud, ...others } = claims;
+  const times = { iat: now, exp: now + Math.floor(expiresInSeconds) };
+  const payload = { ...others, iss: issuer ?? iss, aud: audience ?? aud, ...times };
   const text = [header, payload].map((part) => base64url(utf8.encode(JSON.stringify(part)))).join('.');
   return `${text}.${base64url(new Uint8Array(await crypto.subtle.sign(how, key, utf8.encode(text))))}`;
 }

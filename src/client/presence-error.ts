@@ -26,9 +26,9 @@ export function toldError({
   return new PresenceError(code, message, retryAfterMs);
 }
 
-/** Whatever was thrown as a PresenceError; `code` is for what has none. */
+/** Whatever was thrown as a PresenceError; `code` is for what has none. It goes by the name, since there may be two copies of the class. */
 export function toPresenceError(thrown: unknown, code = 'INTERNAL_ERROR'): PresenceError {
-  if (thrown instanceof PresenceError) return thrown;
+  if ((thrown as Error | undefined)?.name === 'PresenceError') return thrown as PresenceError;
   return new PresenceError(code, thrown instanceof Error ? thrown.message : String(thrown));
 }
 

@@ -10,7 +10,7 @@ interface LockedPackage {
 type Locked = Record<string, LockedPackage>;
 const lockIn = (folder: string): Locked => JSON.parse(readFileSync(`${folder}/package-lock.json`, 'utf8')).packages;
 
-describe.each(['.', 'test/tools', 'test/runtimes'])('in %s', (folder) => {
+describe.each(['.', 'test/tools', 'test/runtimes', 'test/testers'])('in %s', (folder) => {
   const packages = lockIn(folder);
 
   test('the lock file names no download address, so any registry serves it', () => {
