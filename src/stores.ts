@@ -13,6 +13,7 @@ import { DeadlineIndex } from './redis/deadline-index.ts';
 import { removeDelayedJobs } from './redis/delayed-jobs.ts';
 import { Indicators } from './redis/indicators.ts';
 import { createKeys, type Keys } from './redis/keys.ts';
+import { LeaseStore } from './redis/leases.ts';
 import { Leftovers } from './redis/leftovers.ts';
 import { Losses } from './redis/losses.ts';
 import { Memberships } from './redis/memberships.ts';
@@ -37,6 +38,7 @@ export interface Stores {
   clock: RedisClock;
   pulse: Pulse;
   store: PresenceStore;
+  leases: LeaseStore;
   privacy: PrivacyCache;
   outbox: Outbox;
   deadlines: DeadlineIndex;
@@ -138,6 +140,7 @@ export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TR
     clock,
     pulse,
     store: new PresenceStore(redis, keys, clock, config.ttlMs, tracing),
+    leases: new LeaseStore(redis, keys, clock, config.ttlMs, tracing),
     privacy: new PrivacyCache(redis, keys, clock, config.ttlMs, tracing),
     outbox: new Outbox(redis, keys),
     deadlines: new DeadlineIndex(redis, keys),

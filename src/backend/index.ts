@@ -1,6 +1,7 @@
 /** Rollcall for backends: `rollcall/server`. Runs wherever there is `fetch` and WebCrypto, and needs no package. */
 export type { ChangesOptions, FedChange, FedReset } from './changes.ts';
 export type { Fetch, RollcallOptions } from './http.ts';
+export type { HeldLease, HoldOptions } from './lease.ts';
 export { Rollcall } from './rollcall.ts';
 export { RollcallError } from './rollcall-error.ts';
 export {

@@ -1,5 +1,6 @@
 import { type ChangesOptions, type FedChange, type FedReset, follow } from './changes.ts';
 import { Http, type RollcallOptions } from './http.ts';
+import { type HeldLease, type HoldOptions, LeaseKeeper } from './lease.ts';
 import type * as t from './types.ts';
 
 /** The path with ids in it, each written as a part of an address. */
@@ -11,6 +12,7 @@ const at = (parts: TemplateStringsArray, ...ids: string[]): string => String.raw
  */
 export class Rollcall {
   readonly #http: Http;
+  #keeper: LeaseKeeper | undefined;
 
   constructor(options: RollcallOptions) {
     this.#http = new Http(options);
@@ -48,6 +50,31 @@ export class Rollcall {
   /** Signs a device out. */
   removeSession(userId: string, sessionId: string): Promise<void> {
     return this.#http.call('DELETE', at`/users/${userId}/sessions/${sessionId}`, { ends: true });
+  }
+
+  /** Has a user be here for so long without a socket, or for longer where they are by that lease; `holdLease` renews by itself. */
+  putLease(userId: string, name: string, body: t.LeaseRequest): Promise<t.Lease> {
+    return this.#http.call('PUT', at`/users/${userId}/leases/${name}`, { body });
+  }
+
+  /** Renews up to 1000 leases; those that are not there are not made. */
+  renewLeases(leases: readonly t.LeaseName[]): Promise<{ renewed: number; missing: t.LeaseName[] }> {
+    return this.#http.call('POST', '/leases/renew', { body: { leases } });
+  }
+
+  /** Ends a lease, if it is there. */
+  deleteLease(userId: string, name: string): Promise<void> {
+    return this.#http.call('DELETE', at`/users/${userId}/leases/${name}`);
+  }
+
+  /** Puts a lease and renews it until it is stopped; where this process dies it lapses by itself. */
+  holdLease(options: HoldOptions): Promise<HeldLease> {
+    this.#keeper ??= new LeaseKeeper({
+      put: ({ userId, name }, body) => this.putLease(userId, name, body),
+      renew: (leases) => this.renewLeases(leases),
+      remove: ({ userId, name }) => this.deleteLease(userId, name),
+    });
+    return this.#keeper.hold(options);
   }
 
   getProfile(userId: string): Promise<t.Profile> {

@@ -1,6 +1,6 @@
 /** Whether somebody is here. Appearing inactive is inactive. */
 export type Status = 'active' | 'inactive';
-export type DeviceKind = 'web' | 'mobile' | 'desktop' | 'other';
+export type DeviceKind = 'web' | 'mobile' | 'desktop' | 'agent' | 'bot' | 'device' | 'other';
 export type SessionState = 'active' | 'idle';
 export type Visibility = 'everyone' | 'friends' | 'nobody';
 export type FriendAlert = 'never' | 'once' | 'always';
@@ -47,6 +47,25 @@ export interface Session {
   connectedAt: string;
   lastHeartbeat: string;
   state: SessionState;
+}
+
+/** What is said of a lease; what is left out stays what it was. */
+export interface LeaseRequest {
+  /** 3 to 3600. */
+  ttlSeconds: number;
+  kind?: DeviceKind | undefined;
+  state?: SessionState | undefined;
+}
+
+export interface Lease {
+  sessionId: string;
+  expiresAt: string;
+}
+
+/** Which lease of which user. */
+export interface LeaseName {
+  userId: string;
+  name: string;
 }
 
 export interface Profile {

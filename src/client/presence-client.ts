@@ -30,6 +30,8 @@ export interface PresenceClientOptions {
   /** Names this device for good: its session is found again, and a second connection with the same id replaces this one. Default: a new one for every client, so that tabs don't replace each other. */
   deviceId?: string | undefined;
   device?: { kind: DeviceKind; name?: string | undefined } | undefined;
+  /** For how long the server takes this client for present after a heartbeat: 3 to 600 seconds. Default: as the server is set up. */
+  ttlSeconds?: number | undefined;
   /** Several changes in one message where many come at once. Default true. */
   batch?: boolean | undefined;
   /** `watched` (default): told of the users passed to `watch`. `everyone`: of all whom the server lets us see, in `everyone`; for small deployments with `AUDIENCE=everyone`. */
@@ -105,9 +107,9 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
   const connection = createConnection(options, {
     handshake() {
       asked = watching.forHandshake();
-      const { device, batch = true } = options;
+      const { device, ttlSeconds, batch = true } = options;
       const protocol: typeof PROTOCOL = 1;
-      return { protocol, deviceId, device, batch, watch: tellsEveryone ? undefined : asked };
+      return { protocol, deviceId, device, ttlSeconds, batch, watch: tellsEveryone ? undefined : asked };
     },
     ready(ready, socket) {
       userId = ready.userId;

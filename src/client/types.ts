@@ -8,7 +8,7 @@ import type { PresenceError } from './presence-error.ts';
 export type PresenceStatus = 'active' | 'inactive' | 'unknown';
 /** Whether a person is at the device: `idle` after a time without input, or while the page is hidden. */
 export type Activity = 'active' | 'idle';
-export type DeviceKind = 'web' | 'mobile' | 'desktop' | 'other';
+export type DeviceKind = 'web' | 'mobile' | 'desktop' | 'agent' | 'bot' | 'device' | 'other';
 export type IndicatorKind = 'typing' | 'recording_audio';
 
 /** What a user lets others see beside the status. */

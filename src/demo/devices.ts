@@ -10,10 +10,13 @@ export interface Device {
   network: Network;
 }
 
-const LABELS: Record<DeviceKind, string> = { web: 'This tab', mobile: 'Phone', desktop: 'Desktop', other: 'Tablet' };
+/** What a person sits at or holds. */
+type OwnKind = (typeof KINDS)[number];
+
+const LABELS: Record<OwnKind, string> = { web: 'This tab', mobile: 'Phone', desktop: 'Desktop', other: 'Tablet' };
 const IDLE_AFTER_MS = 60_000;
 const MOST_DEVICES = 4;
-const KINDS: readonly DeviceKind[] = ['web', 'mobile', 'desktop', 'other'];
+const KINDS = ['web', 'mobile', 'desktop', 'other'] as const;
 
 export async function tokenFor(userId: string): Promise<string> {
   const answer = await fetch('/demo/token', {
@@ -26,7 +29,7 @@ export async function tokenFor(userId: string): Promise<string> {
   return body.token;
 }
 
-function createDevice(userId: string, kind: DeviceKind): Device {
+function createDevice(userId: string, kind: OwnKind): Device {
   const key = `${kind}-${Math.random().toString(36).slice(2, 8)}`;
   const client = createPresenceClient({
     url: `${location.origin}/?device=${key}`,

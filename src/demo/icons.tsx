@@ -6,6 +6,9 @@ const SHAPES: Record<DeviceKind, string> = {
   web: 'M3 5h18v14H3zM3 9h18M6 7h.01M8.5 7h.01',
   mobile: 'M8 3h8a1 1 0 0 1 1 1v16a1 1 0 0 1-1 1H8a1 1 0 0 1-1-1V4a1 1 0 0 1 1-1zM11 18h2',
   desktop: 'M3 4h18v12H3zM12 16v4M8 20h8',
+  agent: 'M5 9h14v10H5zM12 5v4M9.5 13v2M14.5 13v2M2.5 13v3M21.5 13v3',
+  bot: 'M4 5h16v11h-9l-4 4v-4H4zM9 10h.01M15 10h.01',
+  device: 'M7 7h10v10H7zM10 3v4M14 3v4M10 17v4M14 17v4M3 10h4M3 14h4M17 10h4M17 14h4',
   other: 'M5 4h14v16H5zM11 17h2',
 };
 
@@ -13,6 +16,9 @@ const NAMES: Record<DeviceKind, string> = {
   web: 'Browser',
   mobile: 'Phone',
   desktop: 'Desktop',
+  agent: 'Agent',
+  bot: 'Bot',
+  device: 'Thing',
   other: 'Other device',
 };
 

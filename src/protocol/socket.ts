@@ -14,6 +14,12 @@ const CONNECT_OPTIONS = {
   device: greeting({ kind: DeviceKind, name: line(LIMITS.deviceNameCharacters).optional() })
     .optional()
     .meta({ description: 'What the user sees of it in their list of sessions' }),
+  ttlSeconds: z
+    .number()
+    .min(LIMITS.leastTtlSeconds)
+    .max(LIMITS.socketTtlSeconds)
+    .optional()
+    .meta({ description: 'For how long a heartbeat of this session holds, whatever is configured' }),
   watch: UserIdList.optional().meta({ description: 'Whom to be told of; `ready` answers with a picture of them' }),
   batch: z
     .boolean()

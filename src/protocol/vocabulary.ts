@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { DETAIL_FIELDS } from '../presence/change.ts';
 import { AUDITED_PATTERN, ID_PATTERN } from '../presence/ids.ts';
+import { DEVICE_KINDS } from '../presence/session.ts';
 import { request } from './requests.ts';
 
 /** Every limit on what may come in. */
@@ -14,6 +15,11 @@ export const LIMITS = {
   textCharacters: 100,
   emojiCharacters: 16,
   deviceNameCharacters: 64,
+  /** Of sessions that say how long they live; sockets, and leases. */
+  leastTtlSeconds: 3,
+  socketTtlSeconds: 600,
+  leaseTtlSeconds: 3600,
+  leaseNameCharacters: 64,
   /** Ten years. */
   expirySeconds: 315_360_000,
 } as const;
@@ -63,7 +69,7 @@ export const Time = z.iso.datetime({ precision: 3 }).meta({ examples: ['2026-01-
 export const Moment = z.iso.datetime({ offset: true }).meta({ examples: ['2026-01-31T12:00:00.000Z'] });
 
 export const Status = z.enum(['active', 'inactive']);
-export const DeviceKind = z.enum(['web', 'mobile', 'desktop', 'other']);
+export const DeviceKind = z.enum(DEVICE_KINDS);
 export const SessionState = z.enum(['active', 'idle']);
 export const Availability = z.enum(['available', 'busy']);
 

@@ -44,6 +44,14 @@ export class DeadlineIndex {
   }
 
   /**
+   * Users of a shard who are noted apart: who is due by something else than the configured TTL. A page at a time, as with `page`.
+   */
+  async pageApart(shard: number, cursor: string, count: number): Promise<{ cursor: string; userIds: string[] }> {
+    const [next, flat] = await this.#redis.zscan(this.#keys.apartDue(shard), cursor, 'COUNT', count);
+    return { cursor: next, userIds: flat.filter((_, n) => n % 2 === 0) };
+  }
+
+  /**
    * All users who have a deadline, some hundred at a time, those of a random shard first: where not all of them are wanted
    * none is left out every time. Who has one all the while is among them, perhaps twice.
    */

@@ -7,7 +7,7 @@ import { GatheredScript } from './gathered-script.ts';
 import { type Glanced, glance } from './glance.ts';
 import { type Keys, shardOf } from './keys.ts';
 import { PresenceScripts, storedArgument } from './presence-scripts.ts';
-import type { Beat, Chosen, OpenCode, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
+import type { Beat, Chosen, OpenCode, Opened, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
 import { detailText, parseRecord, type UserRecord } from './record.ts';
 import type { Reply, ScriptName } from './scripts.ts';
 import { PER_STATUS, statusesIn, toMs, UNSETTLED } from './status-replies.ts';
@@ -54,11 +54,8 @@ export class PresenceStore {
     this.#expiring = gathered('expire-users');
   }
 
-  /** Opens or restores a session. `stored`: what PostgreSQL has of the user; null: ask it where the code is `stored`. */
-  async open(
-    request: OpenRequest,
-    stored: Stored | null,
-  ): Promise<{ code: OpenCode; version: number; followUp: FollowUp }> {
+  /** Opens or restores a session, or puts a lease. `stored`: what PostgreSQL has of the user; null: ask it where the code is `stored`. */
+  async open(request: OpenRequest, stored: Stored | null): Promise<Opened & { followUp: FollowUp }> {
     const { userId, beatAgeMs, connectedAgeMs } = request;
     const opening = stored === null ? this.#opening : this.#openingStored;
     const { reply, followUp } = await opening.ask(shardOf(userId), (waitedMs) => [
@@ -67,8 +64,9 @@ export class PresenceStore {
       request.conn,
       Math.round(beatAgeMs + waitedMs),
       Math.round(connectedAgeMs + waitedMs),
-      request.kind,
+      request.kind ?? '',
       stateCode(request.state),
+      request.ttlMs ?? '',
       request.name,
       request.maxSessions,
       request.mode,
@@ -76,7 +74,9 @@ export class PresenceStore {
       storedArgument(stored),
     ]);
     arm(followUp.arms, userId, String(reply[3]), Number(reply[4]));
-    return { code: reply[0] as OpenCode, version: Number(reply[1]), followUp };
+    const sooner = Number(reply[6]);
+    if (sooner >= 0) followUp.arms.push({ kind: 'once', userId, why: 'silent', delayMs: sooner });
+    return { code: reply[0] as OpenCode, version: Number(reply[1]), endsAt: Number(reply[5]), followUp };
   }
 
   /**

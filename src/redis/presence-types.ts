@@ -10,15 +10,25 @@ export interface OpenRequest {
   userId: string;
   sessionId: string;
   conn: string;
-  kind: DeviceKind;
+  /** null: of a lease, what it was; so with `state`. */
+  kind: DeviceKind | null;
   name: string;
-  state: SessionState;
+  state: SessionState | null;
+  /** The session's own TTL (ms); null or left out: the configured one. */
+  ttlMs?: number | null;
   /** How long ago the sign of life was, and the connection was made. */
   beatAgeMs: number;
   connectedAgeMs: number;
   maxSessions: number;
-  mode: 'connect' | 'restore';
+  mode: 'connect' | 'restore' | 'lease';
   claims: Claims | null;
+}
+
+/** What came of opening a session. `endsAt`: when it is over unless something is heard of it (ms of Redis's clock). */
+export interface Opened<Code extends OpenCode = OpenCode> {
+  code: Code;
+  version: number;
+  endsAt: number;
 }
 
 /** Why a connection is refused from now on. */

@@ -20,10 +20,11 @@ export interface UserRecord {
   sessions: Session[];
 }
 
-const STANDINGS: Record<string, Standing> = { l: 'live', p: 'posted', g: 'grace', h: 'handover' };
+const STANDINGS: Record<string, Standing> = { l: 'live', p: 'posted', e: 'lease', g: 'grace', h: 'handover' };
 
 function parseSession(sessionId: string, value: string, lastBeat: string | undefined): Session {
-  const [conn = '', standing = '', deadline = '', connectedAt = '', kind = '', state = '', ...name] = value.split('|');
+  const [conn = '', standing = '', deadline = '', connectedAt = '', kind = '', state = '', ttl = '', ...name] =
+    value.split('|');
   return {
     sessionId,
     conn,
@@ -32,6 +33,7 @@ function parseSession(sessionId: string, value: string, lastBeat: string | undef
     connectedAt: Number(connectedAt),
     kind: kind as DeviceKind,
     state: (state === 'i' ? 'idle' : 'active') satisfies SessionState,
+    ttlMs: ttl === '' ? null : Number(ttl),
     name: name.join('|'),
     lastBeat: Number(lastBeat ?? connectedAt),
   };

@@ -33,6 +33,7 @@ export const SCRIPT_NAMES = [
   'read-statuses',
   'relations',
   'remove-jobs',
+  'renew-leases',
   'reserve',
   'return-push-place',
   'set-detail',

@@ -5,7 +5,7 @@ import { type Claims, DETAIL_FIELDS, type Detail, type StoredUser } from '../pre
 import type { SetDetailRequest } from '../protocol/client-events.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import { FollowUps } from '../queues/follow-ups.ts';
-import type { Chosen, OpenCode, OpenRequest } from '../redis/presence-types.ts';
+import type { Chosen, OpenCode, Opened, OpenRequest } from '../redis/presence-types.ts';
 import { timeOf } from '../redis/time.ts';
 import type { Stores } from '../stores.ts';
 import { AuditLog } from './audit.ts';
@@ -35,8 +35,8 @@ export class Presence implements PresenceApi {
     this.#audit = new AuditLog(stores);
   }
 
-  /** Opens (or restores) a session; the code says whether it is open, or why not. Throws UNAVAILABLE. */
-  async open(request: OpenRequest): Promise<Exclude<OpenCode, 'stored'>> {
+  /** Opens (or restores) a session, or puts a lease; the code says whether it is open, or why not. Throws UNAVAILABLE. */
+  async open(request: OpenRequest): Promise<Opened<Exclude<OpenCode, 'stored'>>> {
     const { store } = this.#stores;
     const openWith = async (stored: StoredUser | 'new' | 'away' | null, waitedMs: number) => {
       // PostgreSQL may have taken its time, and the sign of life is older by that.
@@ -44,20 +44,20 @@ export class Presence implements PresenceApi {
       const aged = { ...request, beatAgeMs: beatAgeMs + waitedMs, connectedAgeMs: connectedAgeMs + waitedMs };
       const opened = await store.open(aged, stored);
       this.followUps.add(opened.followUp);
-      return opened.code;
+      return opened;
     };
     return orUnavailable(async () => {
       const from = performance.now();
-      const code = await openWith(null, 0);
-      if (code !== 'stored') return code;
+      const opened = await openWith(null, 0);
+      if (opened.code !== 'stored') return opened as Opened<Exclude<OpenCode, 'stored'>>;
       const stored = await this.#storedUsers.stored(request.userId);
       const waitedMs = performance.now() - from;
       // Nothing is made of an erased user by a connection of theirs, also where Redis has lost that it was ended.
       const erasedAgoMs = typeof stored === 'object' ? stored.erasedAgoMs : undefined;
       if (request.mode === 'restore' && erasedAgoMs !== undefined && request.connectedAgeMs + waitedMs >= erasedAgoMs) {
-        return 'logout';
+        return { code: 'logout', version: 0, endsAt: 0 };
       }
-      return (await openWith(stored, performance.now() - from)) as Exclude<OpenCode, 'stored'>;
+      return (await openWith(stored, performance.now() - from)) as Opened<Exclude<OpenCode, 'stored'>>;
     });
   }
 

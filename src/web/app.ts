@@ -13,6 +13,7 @@ import type { AnalyticsApi } from '../usecases/analytics.ts';
 import type { AuditApi } from '../usecases/audit.ts';
 import type { ChangesApi } from '../usecases/change-feed.ts';
 import type { Conversations } from '../usecases/conversations.ts';
+import type { LeasesApi } from '../usecases/leases.ts';
 import type { PresenceApi } from '../usecases/presence-api.ts';
 import type { Profiles } from '../usecases/profiles.ts';
 import type { PushApi } from '../usecases/push.ts';
@@ -36,6 +37,7 @@ import { changeRoutes } from './routes/changes.ts';
 import { conversationRoutes } from './routes/conversations.ts';
 import { friendRoutes } from './routes/friends.ts';
 import { historyRoutes } from './routes/history.ts';
+import { leaseRoutes } from './routes/leases.ts';
 import { profileRoutes } from './routes/profiles.ts';
 import { pushRoutes } from './routes/push.ts';
 import { sessionRoutes } from './routes/sessions.ts';
@@ -56,6 +58,7 @@ export interface AppDeps {
   limits: Limits;
   origins: Origins;
   presence: PresenceApi;
+  leases: LeasesApi;
   conversations: Pick<Conversations, 'addMember' | 'removeMember'>;
   social: Pick<Social, keyof Social>;
   profiles: Pick<Profiles, keyof Profiles>;
@@ -80,6 +83,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     limits,
     origins,
     presence,
+    leases,
     conversations,
     social,
     profiles,
@@ -138,6 +142,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     known.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
     statusRoutes(known, presence, new Activations(presence));
     sessionRoutes(known, presence);
+    leaseRoutes(known, leases);
     conversationRoutes(known, conversations);
     profileRoutes(known, profiles);
     friendRoutes(known, social);

@@ -10,6 +10,7 @@ import { Analytics } from '../usecases/analytics.ts';
 import { AuditLog } from '../usecases/audit.ts';
 import { ChangeFeed } from '../usecases/change-feed.ts';
 import { Conversations } from '../usecases/conversations.ts';
+import { Leases } from '../usecases/leases.ts';
 import { Presence } from '../usecases/presence.ts';
 import { Profiles } from '../usecases/profiles.ts';
 import { Push } from '../usecases/push.ts';
@@ -72,6 +73,7 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
     limits,
     origins,
     presence,
+    leases: new Leases(stores, presence, config),
     conversations,
     social: new Social(stores, presence),
     profiles: new Profiles(stores, presence),

@@ -6,6 +6,7 @@ import { RollcallError, signServiceToken, signUserToken, verifyWebhook } from '.
 import type * as analytics from '../../src/protocol/analytics.ts';
 import type * as changes from '../../src/protocol/changes.ts';
 import type * as http from '../../src/protocol/http.ts';
+import type * as leases from '../../src/protocol/leases.ts';
 import type * as push from '../../src/protocol/push.ts';
 import type * as social from '../../src/protocol/social.ts';
 import type * as words from '../../src/protocol/vocabulary.ts';
@@ -94,6 +95,9 @@ test('what the package for backends shows is what the protocol says', () => {
   expectTypeOf<told.Why>().toEqualTypeOf<http.Why>();
   expectTypeOf<http.StatusAnswer>().toExtend<told.UserStatusWithExtras>();
   expectTypeOf<told.Session>().toEqualTypeOf<http.SessionView>();
+  expectTypeOf<told.Lease>().toEqualTypeOf<leases.LeaseAnswer>();
+  expectTypeOf<told.LeaseName>().toEqualTypeOf<leases.LeaseName>();
+  expectTypeOf<told.LeaseRequest>().toEqualTypeOf<leases.LeaseBody>();
   expectTypeOf<told.Profile>().toEqualTypeOf<social.Profile>();
   expectTypeOf<told.Settings>().toEqualTypeOf<social.Settings>();
   expectTypeOf<social.FriendView>().toExtend<told.Friend>();

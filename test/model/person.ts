@@ -251,7 +251,13 @@ function isSame(a: Detail, b: Detail | null): boolean {
   return b !== null && DETAIL_FIELDS.every((field) => a[field] === b[field]);
 }
 
-const END: Record<Standing, Cause> = { live: 'timeout', posted: 'timeout', grace: 'disconnect', handover: 'handover' };
+const END: Record<Standing, Cause> = {
+  live: 'timeout',
+  posted: 'timeout',
+  lease: 'timeout',
+  grace: 'disconnect',
+  handover: 'handover',
+};
 
 /** What the time that has passed means: choices that are over, sessions that are gone. Everything begins with it. */
 export function settle(turn: Turn): void {
@@ -277,9 +283,9 @@ export function drop(person: Person, session: Session): void {
   person.sessions = person.sessions.filter((other) => other !== session);
 }
 
-/** Two TTLs outlive everything that can still be on its way. */
-export function refuse({ person, now, ttlMs }: Turn, conn: string): void {
-  person.refused.set(conn, now + 2 * ttlMs);
+/** Two TTLs, those of its `session` where they are longer, outlive everything that can still be on its way. */
+export function refuse({ person, now, ttlMs }: Turn, conn: string, session?: Session): void {
+  person.refused.set(conn, now + 2 * Math.max(ttlMs, session?.ttlMs ?? 0));
 }
 
 export function isRefused({ person, now }: Turn, conn: string): boolean {

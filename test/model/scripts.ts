@@ -36,6 +36,7 @@ export interface Hello extends Speaker {
   kind: Session['kind'];
   name: string;
   state: Session['state'];
+  ttlMs: number | null;
   beatAgeMs: number;
   connectedAgeMs: number;
   /** connect: somebody comes; restore: an open connection tells of a session that the store does not know. */
@@ -55,7 +56,7 @@ export function open(
   const turn = begin(before, circumstances);
   settle(turn);
   const { person, now } = turn;
-  const { sessionId, conn, kind, name, state } = hello;
+  const { sessionId, conn, kind, name, state, ttlMs } = hello;
   const previous = find(person, sessionId);
   const others = person.sessions.filter((session) => session !== previous);
   const code = judge(turn, hello, previous, others);
@@ -65,7 +66,7 @@ export function open(
     // The new session takes their signs of life over.
     const lastBeat = Math.max(now - hello.beatAgeMs, ...left.map((session) => session?.lastBeat ?? 0));
     const connectedAt = now - hello.connectedAgeMs;
-    const opened = { sessionId, conn, kind, name, state, connectedAt, lastBeat, deadline: null };
+    const opened = { sessionId, conn, kind, name, state, ttlMs, connectedAt, lastBeat, deadline: null };
     person.sessions = [...others.filter((session) => !endsQuietly(session)), { ...opened, standing: 'live' }];
     heard(person, lastBeat);
   }
@@ -81,13 +82,13 @@ function judge(turn: Turn, hello: Hello, previous: Session | undefined, others: 
   // Whoever restores only goes on; whoever connects may take a session over.
   if (hello.mode === 'restore' && previous && previous.conn !== hello.conn) return 'replaced';
   if (isRefused(turn, hello.conn)) return 'logout';
-  if (hello.mode === 'restore') return now - hello.beatAgeMs + ttlMs > now ? 'ok' : 'stale';
+  if (hello.mode === 'restore') return now - hello.beatAgeMs + (hello.ttlMs ?? ttlMs) > now ? 'ok' : 'stale';
   return others.filter(countsForLimit).length < hello.maxSessions ? 'ok' : 'full';
 }
 
 /** What a POST made, and what nobody can come back for, needs nobody to end it once somebody is really there. */
 function endsQuietly({ sessionId, standing }: Session): boolean {
-  return standing === 'posted' || (standing !== 'live' && !canReturn(sessionId));
+  return standing === 'posted' || (standing !== 'live' && standing !== 'lease' && !canReturn(sessionId));
 }
 
 /** A sign of life. `state` null: as said before. A session that is not known is `missing`, and may be restored. */
@@ -125,7 +126,7 @@ export function close(
   settle(turn);
   const { person, now } = turn;
   const session = find(person, goodbye.sessionId);
-  refuse(turn, goodbye.conn);
+  refuse(turn, goodbye.conn, session);
   if (!session || session.conn !== goodbye.conn) return finish(turn, 'late');
   const moment = now - goodbye.ageMs;
   session.lastBeat = Math.max(session.lastBeat, moment);
@@ -157,7 +158,7 @@ export function handOver(
     // The freshest last: where all of them go, it is the one that stays.
     .toSorted((a, b) => (freshest([a, b]) === a ? 1 : -1));
   for (const session of leaving) {
-    refuse(turn, session.conn);
+    refuse(turn, session.conn, session);
     Object.assign(session, {
       conn: NO_CONNECTION,
       standing: 'handover',
@@ -165,9 +166,9 @@ export function handOver(
       deadline: now + given.handoverMs,
     });
     heard(person, now);
-    const heir = canReturn(session.sessionId) ? null : freshest(person.sessions.filter(countsForLimit));
+    const heir = canReturn(session.sessionId) ? null : freshest(person.sessions.filter(isSocket));
     if (!heir) continue;
-    heir.lastBeat = Math.max(heir.lastBeat, now + given.handoverMs - ttlMs);
+    heir.lastBeat = Math.max(heir.lastBeat, Math.min(now, now + given.handoverMs - (heir.ttlMs ?? ttlMs)));
     drop(person, session);
   }
   return finish(turn, 'ok');
@@ -253,7 +254,12 @@ export function logOut(
   // A connection whose session ended by silence signs the user out all the same, where nobody else is there.
   const alone = which.conn !== null && person.sessions.length === 0;
   if (which.sessionId !== null && ending.length === 0 && !alone) return finish(turn, 'missing');
-  if (which.conn !== null) refuse(turn, which.conn);
+  if (which.conn !== null)
+    refuse(
+      turn,
+      which.conn,
+      person.sessions.find(({ sessionId }) => sessionId === which.sessionId),
+    );
   for (const { standing, lastBeat } of ending) heard(person, standing === 'live' ? now : lastBeat);
   end(turn, ending, 'logout');
   // Others of theirs may be here of whom the store has not heard again yet: it is told once it has.
@@ -282,20 +288,25 @@ function isInTime(person: Person, { now, ttlMs }: Circumstances): boolean {
   return person.sessions.some((session) => isLive(session, now, ttlMs));
 }
 
+function isSocket({ standing }: Session): boolean {
+  return standing === 'live';
+}
+
 function find(person: Person, sessionId: string): Session | undefined {
   return person.sessions.find((session) => session.sessionId === sessionId);
 }
 
 /** Ends sessions, refuses their connections from now on, and has them closed. */
 function end(turn: Turn, sessions: Session[], reason: CloseReason): void {
-  const conns = sessions.map((session) => session.conn).filter((conn) => conn !== NO_CONNECTION);
-  for (const conn of conns) refuse(turn, conn);
+  const held = sessions.filter(({ conn }) => conn !== NO_CONNECTION);
+  for (const session of held) refuse(turn, session.conn, session);
   for (const session of sessions) drop(turn.person, session);
+  const conns = held.map(({ conn }) => conn);
   if (conns.length > 0) turn.closed.push({ conns, reason });
 }
 
 function posted(now: number): Session {
-  const at = { connectedAt: now, lastBeat: now, deadline: null };
+  const at = { ttlMs: null, connectedAt: now, lastBeat: now, deadline: null };
   return {
     sessionId: POSTED,
     conn: NO_CONNECTION,

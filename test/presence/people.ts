@@ -38,7 +38,7 @@ export class Ann {
 
   opens(conn: string, hello: Partial<Hello> = {}) {
     const ages = { beatAgeMs: 0, connectedAgeMs: 0, mode: 'connect' as const, maxSessions: 2 };
-    const device = { kind: 'web' as const, name: '', state: 'active' as const };
+    const device = { kind: 'web' as const, name: '', state: 'active' as const, ttlMs: null };
     const whole = { sessionId: `c${conn}`, conn, ...device, ...ages, ...hello };
     return this.does((person, when) => open(person, whole, when));
   }

@@ -11,6 +11,7 @@ const session = (sessionId: string, change: Partial<Session> = {}): Session => (
   kind: 'web',
   name: '',
   state: 'active',
+  ttlMs: null,
   connectedAt: 1000,
   lastBeat: 1000,
   deadline: null,

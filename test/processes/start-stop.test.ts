@@ -269,7 +269,7 @@ describe('what is given stores', () => {
 
   part(
     'the sessions of a web',
-    ['src/web/sessions/connections.ts', 'src/web/sessions/heartbeats.ts', 'src/web/sessions/goodbyes.ts'],
+    ['connections', 'heartbeats', 'goodbyes', 'silence'].map((file) => `src/web/sessions/${file}.ts`),
     () => {
       let count = 0;
       return stress(() => {
@@ -346,6 +346,7 @@ describe('what is a process', () => {
 
 /** Those that are none, or that are tried elsewhere. */
 const NOT_HERE: Record<string, string> = {
+  'src/backend/lease.ts': 'what a backend holds is tried in test/backend/agents.long.test.ts',
   'src/client/connection.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/client/heartbeat.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/client/indicators.ts': 'the client is tried in test/client/start-stop.test.ts',

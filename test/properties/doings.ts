@@ -17,6 +17,7 @@ import {
   touch,
 } from '../model/scripts.ts';
 import { adoptUsers, inspect, look, record, snapshot, sweep, work } from './keeping.ts';
+import { endLease, lease, renew } from './leasing.ts';
 import { HANDOVER_MS, MAX_SESSIONS, type Step, TTL_MS } from './steps.ts';
 import { type Connection, SHARD, type World } from './world.ts';
 
@@ -27,6 +28,12 @@ export async function doStep(world: World, step: Step): Promise<void> {
   switch (step.do) {
     case 'open':
       return comes(world, step);
+    case 'lease':
+      return lease(world, step);
+    case 'renew':
+      return renew(world, step);
+    case 'end lease':
+      return endLease(world, step);
     case 'open again':
       return forConnection(world, step.conn, (connection) => hello(world, connection, { mode: 'connect' }));
     case 'restore': {
@@ -85,14 +92,10 @@ async function forConnection(world: World, n: number, work: (connection: Connect
   for (const connection of world.connection(n)) await work(connection);
 }
 
-function seedOf(world: World, userId: string): Stored {
-  return world.postgresAway ? 'away' : world.stored.stored(userId, world.now);
-}
-
-async function comes(world: World, { user, device, ...how }: Of<'open'>): Promise<void> {
+async function comes(world: World, { user, device, ttlMs, ...how }: Of<'open'>): Promise<void> {
   const conn = `web.${world.connections.length}`;
   const sessionId = device === null ? `c${conn}` : `d${device}`;
-  const connection = { userId: world.user(user), sessionId, conn, openedAt: world.now };
+  const connection = { userId: world.user(user), sessionId, conn, ttlMs, openedAt: world.now };
   world.connections.push(connection);
   await hello(world, connection, { ...how, mode: 'connect' });
 }
@@ -104,19 +107,19 @@ interface How {
   seedAnyway?: boolean;
 }
 
-async function hello(world: World, { userId, sessionId, conn, openedAt }: Connection, how: How): Promise<void> {
+async function hello(world: World, { userId, sessionId, conn, ttlMs, openedAt }: Connection, how: How): Promise<void> {
   const { mode, ageMs = 0, lateMs = null, seedAnyway = false } = how;
   const lateness = world.late(lateMs);
   const connectedAgeMs = world.now - openedAt;
-  const device = { kind: 'web' as const, name: 'a|b', state: 'idle' as const };
+  const device = { kind: 'web' as const, name: 'a|b', state: 'idle' as const, ttlMs };
   const hello = { sessionId, conn, ...device, beatAgeMs: ageMs, connectedAgeMs, maxSessions: MAX_SESSIONS, mode };
   const request: OpenRequest = { ...hello, userId, claims: null };
   const before = world.person(userId);
-  let stored = seedAnyway ? seedOf(world, userId) : null;
+  let stored = seedAnyway ? world.seedOf(userId) : null;
   let opened = await world.store.open(request, stored);
   if (!before && !stored) {
     expect(opened.code).toBe('stored');
-    stored = seedOf(world, userId);
+    stored = world.seedOf(userId);
     opened = await world.store.open(request, stored);
   }
   world.owe(opened.followUp);
@@ -131,7 +134,7 @@ async function hello(world: World, { userId, sessionId, conn, openedAt }: Connec
   if (!before && outcome.code === 'stale') return;
   world.follow(outcome);
   // A hello that was long on its way may be due before the job that waits already.
-  if (late.beatAgeMs > 0) world.leaveToSweep(userId, world.now + TTL_MS - late.beatAgeMs);
+  if (late.beatAgeMs > 0) world.leaveToSweep(userId, world.now + (ttlMs ?? TTL_MS) - late.beatAgeMs);
   if (stored) world.leaveChoiceToSweep(outcome.person);
   expect(opened.version).toBe(outcome.person.version);
 }
@@ -201,7 +204,7 @@ async function say(world: World, { user, what, forMs }: Of<'say'>): Promise<void
   let set = await world.store.setDetail(userId, { detail: shown, expiresInMs: forMs }, null);
   expect(set.code === 'stored').toBe(world.isUnknown(userId));
   if (set.code === 'stored') {
-    set = await world.store.setDetail(userId, { detail: shown, expiresInMs: forMs }, seedOf(world, userId));
+    set = await world.store.setDetail(userId, { detail: shown, expiresInMs: forMs }, world.seedOf(userId));
   }
   world.owe(set.followUp);
   if (world.isUnknown(userId)) world.leaveChoiceToSweep(outcome.person);
@@ -224,7 +227,7 @@ async function restrict(world: World, { user }: Of<'restrict'>): Promise<void> {
     world.privacy.set(userId, privacy, step, staged, stored);
   let set = await tell(null, null);
   expect(set.code === 'stored').toBe(!person);
-  const stored = person ? null : seedOf(world, userId);
+  const stored = person ? null : world.seedOf(userId);
   if (set.code === 'stored') set = await tell(null, stored);
   if (set.code === 'whole') {
     await world.privacy.stage(userId, 'staged', 'blocks', blocks.added);
@@ -263,7 +266,7 @@ async function choose(
   const choice = { ...how, claims: null };
   let chosen = await world.store.setStatus(userId, status, choice, null);
   expect(chosen.code === 'stored').toBe(world.isUnknown(userId));
-  if (chosen.code === 'stored') chosen = await world.store.setStatus(userId, status, choice, seedOf(world, userId));
+  if (chosen.code === 'stored') chosen = await world.store.setStatus(userId, status, choice, world.seedOf(userId));
   world.owe(chosen.followUp);
   return chosen;
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { SessionState } from '../../src/presence/session.ts';
 
-/** What is tried: a TTL of a minute, and times that meet its edges, miss them by one, and lie in between. */
+/** What is tried: a TTL of a minute, sessions with another, and times that meet its edges, miss them by one, and lie in between. */
 export const TTL_MS = 60_000;
 export const HANDOVER_MS = 15_017;
 export const GRACE_MS = 5_003;
@@ -11,7 +11,26 @@ export const USERS = 3;
 /** One thing that happens. Users, devices and connections go by number; a connection's is taken modulo those there were. */
 export type Step =
   /** `seedAnyway`: another process made the record between this one's question and its answer. */
-  | { do: 'open'; user: number; device: number | null; ageMs: number; lateMs: number | null; seedAnyway: boolean }
+  | {
+      do: 'open';
+      user: number;
+      device: number | null;
+      ttlMs: number | null;
+      ageMs: number;
+      lateMs: number | null;
+      seedAnyway: boolean;
+    }
+  | {
+      do: 'lease';
+      user: number;
+      name: number;
+      ttlMs: number;
+      kind: 'agent' | null;
+      state: SessionState | null;
+      lateMs: number | null;
+    }
+  | { do: 'renew'; leases: { user: number; name: number }[]; lateMs: number | null }
+  | { do: 'end lease'; user: number; name: number }
   /** The same hello once more, or one that arrives after its own goodbye. */
   | { do: 'open again'; conn: number }
   | { do: 'restore'; conn: number; ageMs: number }
@@ -68,11 +87,20 @@ const duration = fc.oneof(
 );
 const state = fc.constantFrom<SessionState | null>(null, null, 'active', 'idle');
 const beats = fc.array(record({ conn, ageMs, state }), { minLength: 1, maxLength: 4 });
+const name = fc.nat(1);
+const lease = record({ user, name });
+const leaseTtlMs = fc.constantFrom(3000, TTL_MS, 3_600_000);
+const kind = fc.option(fc.constant('agent' as const));
 const forMs = fc.option(fc.integer({ min: 1, max: 2 * TTL_MS }));
 const device = fc.option(fc.nat(2), { freq: 2 });
+/** Of the session's own: shorter than a handover, longer than what is configured. */
+const ttlMs = fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.constantFrom(3000, 90_000, 600_000));
 
 const weighted: [number, fc.Arbitrary<Step>][] = [
-  [10, record({ do: fc.constant('open'), user, device, ageMs, lateMs, seedAnyway: fc.boolean() })],
+  [10, record({ do: fc.constant('open'), user, device, ttlMs, ageMs, lateMs, seedAnyway: fc.boolean() })],
+  [5, record({ do: fc.constant('lease'), user, name, ttlMs: leaseTtlMs, kind, state, lateMs })],
+  [4, record({ do: fc.constant('renew'), leases: fc.array(lease, { minLength: 1, maxLength: 4 }), lateMs })],
+  [2, record({ do: fc.constant('end lease'), user, name })],
   [1, record({ do: fc.constant('open again'), conn })],
   [3, record({ do: fc.constant('restore'), conn, ageMs })],
   [10, record({ do: fc.constant('beat'), beats, lateMs, kept: fc.boolean() })],

@@ -1,9 +1,11 @@
 import { expect } from 'vitest';
 import type { FollowUp } from '../../src/presence/follow-up.ts';
 import { createKeys, type Keys, shardOf } from '../../src/redis/keys.ts';
+import { LeaseStore } from '../../src/redis/leases.ts';
 import { Leftovers } from '../../src/redis/leftovers.ts';
 import { Outbox } from '../../src/redis/outbox.ts';
 import { PresenceStore } from '../../src/redis/presence-store.ts';
+import type { Stored } from '../../src/redis/presence-types.ts';
 import { PrivacyCache } from '../../src/redis/privacy-cache.ts';
 import { runScript } from '../../src/redis/scripts.ts';
 import { NO_TRACING } from '../../src/telemetry/tracing.ts';
@@ -39,6 +41,7 @@ export interface Connection {
   userId: string;
   sessionId: string;
   conn: string;
+  ttlMs: number | null;
   openedAt: number;
 }
 
@@ -55,6 +58,7 @@ export interface Waiting {
  */
 export class World {
   readonly store: PresenceStore;
+  readonly leases: LeaseStore;
   readonly privacy: PrivacyCache;
   readonly leftovers: Leftovers;
   readonly outbox: Outbox;
@@ -79,6 +83,7 @@ export class World {
     this.keys = createKeys(prefix, false);
     this.#clock = new LateClock(time);
     this.store = new PresenceStore(time.redis, this.keys, this.#clock, TTL_MS);
+    this.leases = new LeaseStore(time.redis, this.keys, this.#clock, TTL_MS);
     this.privacy = new PrivacyCache(time.redis, this.keys, this.#clock, TTL_MS, NO_TRACING);
     this.leftovers = new Leftovers(time.redis, this.keys);
     this.outbox = new Outbox(time.redis, this.keys);
@@ -139,6 +144,11 @@ export class World {
     return this.isUnknown(userId)
       ? applyStored(person, away ? 'away' : this.stored.stored(userId, this.now), this.now)
       : person;
+  }
+
+  /** What PostgreSQL answers of somebody now. */
+  seedOf(userId: string): Stored {
+    return this.postgresAway ? 'away' : this.stored.stored(userId, this.now);
   }
 
   /** Takes an outcome over: it is what the scripts have to have done. */

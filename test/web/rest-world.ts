@@ -126,6 +126,7 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
     limits,
     origins: new Origins(config, log),
     presence: people,
+    leases: nobodyKnowsAny(),
     conversations: people,
     social: nobodyKnowsAny(),
     push: { publicKey: () => 'none', check: () => {}, subscribe: nobodyKnows, unsubscribe: nobodyKnows },

@@ -9,7 +9,7 @@ local function close(id, sid, conn, age, grace)
   if not u then return { 'late', 0, 0 } end
   settle(u)
   local s = u.sessions[sid]
-  refuse(u, conn)
+  refuse(u, conn, s)
   if not s or s.conn ~= conn then
     save(u)
     return { 'late', 0, 0 }

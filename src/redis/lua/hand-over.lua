@@ -21,7 +21,7 @@ end
 
 local function giveUp(u, sid)
   local s = u.sessions[sid]
-  refuse(u, s.conn)
+  refuse(u, s.conn, s)
   s.conn, s.standing, s.beat, s.deadline = NOBODY, 'h', now, now + handover
   u.dirty[sid] = true
   heard(u, now)
@@ -29,7 +29,8 @@ local function giveUp(u, sid)
   if not heir then return end
   dropSession(u, sid)
   -- The client is waited for as before, should the other one fall silent; should that one leave, nobody is.
-  u.sessions[heir].beat = math.max(u.sessions[heir].beat, now + handover - ttl)
+  local kept = u.sessions[heir]
+  kept.beat = math.max(kept.beat, math.min(now, now + handover - (kept.ttl or ttl)))
   u.dirty[heir] = true
 end
 

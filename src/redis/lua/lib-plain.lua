@@ -1,12 +1,10 @@
 -- needs: time
--- A heartbeat that changes nothing but the time: the session is the connection's and not overdue, the user is plainly
--- active, the beat is fresh and says nothing new.
+-- A heartbeat, or a lease's renewal, that changes nothing but the time: the session is the connection's (or a lease) and not overdue,
+-- the user is plainly active, the beat is fresh and says nothing new, and no other session of theirs has another TTL.
 
--- By shard: when the users have to be looked at next, and when they were last seen; until when they are active where that
--- is not the same as the first. Written in one go.
-local moved, heardAt, apart = {}, {}, {}
--- Whole numbers are handed to commands as they are: unlike `..`, that keeps all their digits.
-local expires = now + ttl
+-- By shard: when the users have to be looked at next, and when they were last seen; of those who are noted apart, the first and
+-- until when they are active. Written in one go.
+local moved, heardAt, apartDue, apartActive = {}, {}, {}, {}
 
 local function note(lists, shard, id, score)
   local scores = lists[shard]
@@ -17,17 +15,19 @@ end
 -- Beats that were taken, of which only the status is written yet.
 local taken, lastSeenKeys = {}, {}
 
--- True where it was all that there is to do.
-local function takePlainly(shard, id, sid, conn, age, state)
+-- True where it was all that there is to do. `holder`: how the session begins where it is who beats.
+local function takePlainly(shard, id, sid, holder, age, state)
   if age > 1000 then return false end
   local key = recordKey(id)
-  local known = redis.call('HMGET', key, 's:' .. sid, 'b:' .. sid, 'x', 'o')
+  local known = redis.call('HMGET', key, 's:' .. sid, 'b:' .. sid, 'x', 'o', 'y')
   local value, heardBefore, detailUntil = known[1], tonumber(known[2] or ''), tonumber(known[3] or '')
-  local plain = value and not known[4] and (heardBefore or 0) + ttl > now and string.sub(value, 1, #conn + 3) == conn .. '|l|'
+  local own = known[5] and (tonumber(known[5]) or 0)
+  local life = own or ttl
+  local plain = value and not known[4] and (heardBefore or 0) + life > now and string.sub(value, 1, #holder) == holder
     and (state == '' or string.match(value, '^[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|([^|]*)|') == state)
   -- `XX` fails where the user's deadline has passed or they appear inactive.
-  if not plain or not redis.call('SET', statusKey(id), 'active', 'PX', ttlText, 'XX') then return false end
-  taken[#taken + 1] = { shard, id, key, 'b:' .. sid, now - age, heardBefore, detailUntil }
+  if not plain or not redis.call('SET', statusKey(id), 'active', 'PX', own and known[5] or ttlText, 'XX') then return false end
+  taken[#taken + 1] = { shard, id, key, 'b:' .. sid, now - age, heardBefore, detailUntil, own }
   lastSeenKeys[#lastSeenKeys + 1] = lastSeenKey(id)
   return true
 end
@@ -37,7 +37,7 @@ local function writeTaken()
   if #taken == 0 then return end
   local before, after = redis.call('MGET', unpack(lastSeenKeys)), {}
   for n, beat in ipairs(taken) do
-    local shard, id, key, field, at, heardBefore, detailUntil = unpack(beat, 1, 7)
+    local shard, id, key, field, at, heardBefore, detailUntil, own = unpack(beat, 1, 8)
     local text = iso(at)
     local lists = heardAt[shard]
     local latest = lists and lists[id] and iso(lists[id]) or before[n]
@@ -51,10 +51,12 @@ local function writeTaken()
       note(heardAt, shard, id, at)
     end
     redis.call('HSET', key, field, at)
-    local dueAt = expires
-    if detailUntil then
-      dueAt = math.min(expires, detailUntil)
-      note(apart, shard, id, dueAt)
+    -- Whole numbers are handed to commands as they are: unlike `..`, that keeps all their digits.
+    local expires = now + (own or ttl)
+    local dueAt = detailUntil and math.min(expires, detailUntil) or expires
+    if detailUntil or own then
+      note(apartDue, shard, id, dueAt)
+      note(apartActive, shard, id, expires)
     end
     note(moved, shard, id, dueAt)
   end
@@ -64,22 +66,22 @@ end
 
 -- Somebody of whom more was written since `writeTaken`.
 local function unmarkPlain(shard, id)
-  for _, lists in ipairs({ moved, heardAt, apart }) do
+  for _, lists in ipairs({ moved, heardAt, apartDue, apartActive }) do
     if lists[shard] then lists[shard][id] = nil end
   end
 end
 
 local function writePlain(shard, dueSet, seenSet, apartDueSet, apartActiveSet)
-  local function write(key, scores, score)
+  local function write(key, scores)
     local flat = {}
-    for id, own in pairs(scores or {}) do
-      flat[#flat + 1] = score or own
+    for id, score in pairs(scores or {}) do
+      flat[#flat + 1] = score
       flat[#flat + 1] = id
     end
     for n = 1, #flat, 2000 do redis.call('ZADD', key, unpack(flat, n, math.min(n + 1999, #flat))) end
   end
   write(dueSet, moved[shard])
   write(seenSet, heardAt[shard])
-  write(apartDueSet, apart[shard])
-  write(apartActiveSet, apart[shard], expires)
+  write(apartDueSet, apartDue[shard])
+  write(apartActiveSet, apartActive[shard])
 end

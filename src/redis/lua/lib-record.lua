@@ -11,7 +11,8 @@
 --       7 wakeDeliverKey: exists while a wake-up of the group `deliver` is on its way
 --       8 wakeRecordKey: the same for `record`
 --       9 seenKey: sorted set, user → last seen, as others may know it (ms); also of users who are long gone
---      10 apartDueKey: sorted set, user → due, of those whose `due` is not the moment until which they are active
+--      10 apartDueKey: sorted set, user → due, of those whose `due` is not the moment until which they are active, and of those
+--         who have a session with a TTL of its own
 --      11 apartActiveKey: sorted set, of the same, user → until when they are active (ms); together they tell how many are
 --      12 erasedKey: sorted set of connections that are refused without a record that says so, by until when (ms); nothing in it
 --         says whose they were
@@ -32,10 +33,11 @@
 --   f   1 after a logout whose traces are gone, until there is a session again
 --   r   the mark: revision of the privacy that decides who may see this (lib-privacy.lua)
 --   m, o, n  see lib-budget.lua
---   s:<session>  conn|standing|deadline|connectedAt|kind|state|name    b:<session>  last sign of life
+--   y   the TTL (ms) that all sessions have which have no deadline of their own, or m where they differ; none: the configured one
+--   s:<session>  conn|standing|deadline|connectedAt|kind|state|ttl|name    b:<session>  last sign of life
 --   t:<conn>     tombstone: until when this connection is refused
--- `standing` is l (live), p (made by a POST), g (closed, in its grace) or h (handed over by a draining web).
--- `deadline` is empty where it follows from the last sign of life.
+-- `standing` is l (live: a connection holds it), p (made by a POST), e (a lease), g (closed, in its grace) or h (handed over by a
+-- draining web). `deadline` is empty where it follows from the last sign of life. `ttl` (ms) is empty where it is the configured one.
 
 local dueKey, outboxKey, pulseKey, holdKey, unrecordedKey, choiceUnknownKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local wakeDeliverKey, wakeRecordKey, seenKey, apartDueKey, apartActiveKey = KEYS[7], KEYS[8], KEYS[9], KEYS[10], KEYS[11]
@@ -98,17 +100,19 @@ local function held() return hold() ~= '' and hold() ~= 'beats' end
 local function mayBeat(s) return s.standing == 'l' and hold() == 'beats' end
 
 local function pack(s)
-  return table.concat({ s.conn, s.standing, s.deadline and whole(s.deadline) or '', whole(s.at), s.kind, s.state, s.name }, '|')
+  return table.concat({ s.conn, s.standing, s.deadline and whole(s.deadline) or '', whole(s.at), s.kind, s.state,
+    s.ttl and whole(s.ttl) or '', s.name }, '|')
 end
 
 local function unpackSession(value)
-  local conn, standing, deadline, at, kind, state, name =
-    string.match(value, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
-  return { conn = conn, standing = standing, deadline = tonumber(deadline), at = tonumber(at), kind = kind, state = state, name = name }
+  local conn, standing, deadline, at, kind, state, own, name =
+    string.match(value, '^([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|([^|]*)|(.*)$')
+  return { conn = conn, standing = standing, deadline = tonumber(deadline), at = tonumber(at), kind = kind, state = state,
+    ttl = tonumber(own), name = name }
 end
 
 local function deadlineOf(s)
-  return s.deadline or s.beat + ttl
+  return s.deadline or s.beat + (s.ttl or ttl)
 end
 
 local function newUser(id)
@@ -192,16 +196,17 @@ local function dropSession(u, sid)
   u.gone[sid] = true
 end
 
--- Refuses a connection from now on: what it still sends comes too late. Two TTLs outlive every late command.
-local function refuse(u, conn)
-  if conn ~= NOBODY then u.refused[conn] = now + 2 * ttl; u.refusedChanged = true end
+-- Refuses a connection, which held the session `s` if any, from now on: what it still sends comes too late. Two TTLs outlive every
+-- late command.
+local function refuse(u, conn, s)
+  if conn ~= NOBODY then u.refused[conn] = now + 2 * math.max(ttl, s and s.ttl or 0); u.refusedChanged = true end
 end
 
 -- The same for connections that no record speaks of.
 local function refuseWithoutRecord(conns)
   redis.call('ZREMRANGEBYSCORE', erasedKey, '-inf', whole(now))
-  for _, conn in ipairs(conns) do redis.call('ZADD', erasedKey, whole(now + 2 * ttl), conn) end
-  redis.call('PEXPIRE', erasedKey, whole(2 * ttl))
+  for _, conn in ipairs(conns) do redis.call('ZADD', erasedKey, whole(now + 2 * longestTtl), conn) end
+  redis.call('PEXPIRE', erasedKey, whole(2 * longestTtl))
 end
 
 local function isRefused(u, conn)

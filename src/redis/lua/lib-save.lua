@@ -11,6 +11,18 @@ local function lastDeadline(u)
   return latest
 end
 
+-- What field `y` has to say: the TTL by which a heartbeat moves the user's deadline without a look at the other sessions, 'm' where
+-- there is no such TTL, nil where it is the configured one. A deadline of a session's own is nearer than that.
+local function commonTtl(u)
+  local common
+  for _, s in pairs(u.sessions) do
+    local own = not s.deadline and s.ttl or ttl
+    if common and common ~= own then return 'm' end
+    common = own
+  end
+  return common and common ~= ttl and whole(common) or nil
+end
+
 -- When this user has to be looked at next (ms), or nil.
 local function nextDue(u)
   local at = lastDeadline(u)
@@ -25,11 +37,12 @@ local function nextDue(u)
 end
 
 -- Whoever is due in the future counts as active. Where that is wrong, because somebody is due and not active, or due before
--- that ends, it is noted apart: those are few, and the heartbeats of all others write nothing for the count.
-local function noteCount(u, activeUntil, dueAt)
+-- that ends, it is noted apart: those are few, and the heartbeats of all others write nothing for the count. So are those who are
+-- due by another TTL than the configured one, by which a clock that was set back does not show (`isApart`).
+local function noteCount(u, activeUntil, dueAt, isApart)
   activeUntil = activeUntil and activeUntil > now and activeUntil
   dueAt = dueAt and dueAt > now and dueAt
-  local together = activeUntil == dueAt
+  local together = activeUntil == dueAt and not isApart
   local function note(key, at)
     if at and not together then redis.call('ZADD', key, whole(at), u.id) else redis.call('ZREM', key, u.id) end
   end
@@ -53,7 +66,8 @@ local function save(u)
   local lastSeen, wereTracesGone = u.lastSeen and whole(u.lastSeen) or nil, known.f
   local moved = lastSeen ~= known.l
   -- As they stand, or as heartbeats in the meantime had reason to write them.
-  local wasApart, wasChoiceUnknown = known.h or known.x or known.p or known.o, known.p
+  local wasApart, wasChoiceUnknown = known.h or known.x or known.p or known.o or known.y, known.p
+  local common = commonTtl(u)
   field('v', whole(u.version))
   field('a', u.announced and '1' or '0')
   field('l', lastSeen)
@@ -73,6 +87,7 @@ local function save(u)
   field('m', budgetKept(u))
   field('o', u.owed and whole(u.owed) .. (u.showing and '|s' or '') or nil)
   field('n', u.gathered)
+  field('y', common)
   -- Kept only while the transition is still to be made.
   local ending = u.announced and u.endedCause and next(u.sessions) == nil
   field('e', ending and u.endedCause .. '|' .. (u.endedSession or '') or nil)
@@ -110,14 +125,18 @@ local function save(u)
   local at = nextDue(u)
   -- Overdue, and not to be taken for silent: the sweep looks again in a while.
   if at and at <= now and next(u.sessions) and hold() == 'beats' then at = now + 1000 end
-  if wasApart or u.hiddenUntil or u.detailUntil or u.choiceUnknown or u.owed then noteCount(u, isVisible(u) and latest, at) end
+  if wasApart or u.hiddenUntil or u.detailUntil or u.choiceUnknown or u.owed or common then
+    noteCount(u, isVisible(u) and latest, at, common)
+  end
   if at then
     redis.call('ZADD', dueKey, whole(at), u.id)
     if not u.fresh and not u.hadSession then redis.call('PERSIST', u.key) end
   else
     redis.call('ZREM', dueKey, u.id)
     -- Long enough for every tombstone; the version goes on from PostgreSQL and the clock.
-    redis.call('PEXPIRE', u.key, whole(2 * ttl + 60000))
+    local latestTomb = now + 2 * ttl
+    for _, expires in pairs(u.refused) do latestTomb = math.max(latestTomb, math.min(expires, now + 2 * longestTtl)) end
+    redis.call('PEXPIRE', u.key, whole(latestTomb - now + 60000))
   end
   return at
 end

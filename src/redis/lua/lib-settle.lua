@@ -46,7 +46,7 @@ local function tell(u, cause, sid)
   if not u.choiceUnknown then u.toldBeforeLoss = nil end
 end
 
-local causeOf = { l = 'timeout', p = 'timeout', g = 'disconnect', h = 'handover' }
+local causeOf = { l = 'timeout', p = 'timeout', e = 'timeout', g = 'disconnect', h = 'handover' }
 
 -- Settle first: drops what is overdue and tells what follows from it, before anything else is done.
 local function settle(u)

@@ -5,6 +5,8 @@
 --       4 sentAt: when the caller sent this, as far as it knows Redis's clock (ms); 0: unknown
 local stem, tag, ttlText, sentAt = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local ttl = tonumber(ttlText)
+-- No connection lives for longer without a sign of life.
+local longestTtl = math.max(ttl, 600000)
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 -- A command that waited in a socket buffer while Redis stood still happened earlier than now. Below a second

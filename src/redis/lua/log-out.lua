@@ -11,7 +11,7 @@ local again = age ~= ''
 local moment = again and now - tonumber(age) - lateness or now
 if only == '' then
   -- Redis may not know all who are here, and hear of them later.
-  redis.call('SET', signedOutKey(userId), whole(math.max(moment, signedOutAt(userId) or 0)), 'PX', whole(2 * ttl + 60000))
+  redis.call('SET', signedOutKey(userId), whole(math.max(moment, signedOutAt(userId) or 0)), 'PX', whole(2 * longestTtl + 60000))
 end
 local u = load(userId)
 if again then
@@ -23,17 +23,18 @@ if again then
   refuseWithoutRecord(ended)
   if not u then return { 0, 'missing', 0, '' } end
   settle(u)
-  local conns = {}
+  local conns, leases = {}, 0
   for sid, s in pairs(u.sessions) do
-    if refused[s.conn] or (only == '' and s.conn ~= NOBODY and s.at <= moment) then
-      conns[#conns + 1] = s.conn
-      refuse(u, s.conn)
+    local isLease = s.standing == 'e' and (only == '' or sid == only)
+    if refused[s.conn] or (((only == '' and s.conn ~= NOBODY) or isLease) and s.at <= moment) then
+      if s.conn ~= NOBODY then conns[#conns + 1] = s.conn else leases = leases + 1 end
+      refuse(u, s.conn, s)
       dropSession(u, sid)
       u.endedCause, u.endedSession = 'logout', sid
     end
   end
   tellClosed(u, conns, 'logout')
-  if #conns > 0 and next(u.sessions) == nil then tell(u, 'logout', u.endedSession) end
+  if #conns + leases > 0 and next(u.sessions) == nil then tell(u, 'logout', u.endedSession) end
   local at = save(u)
   return wake({ 0, 'ok', at and math.max(at - now, 0) or 0, table.concat(conns, ' ') })
 end
@@ -50,13 +51,13 @@ if only ~= '' and not alone and (not u.sessions[only] or (holder ~= '' and u.ses
   save(u)
   return wake({ 0, 'missing', 0, '' })
 end
-if holder ~= '' then refuse(u, holder) end
+if holder ~= '' then refuse(u, holder, u.sessions[only]) end
 local conns, ended = {}, only
 for sid, s in pairs(u.sessions) do
   if only == '' or sid == only then
     heard(u, s.standing == 'l' and now or s.beat)
     if s.conn ~= NOBODY then conns[#conns + 1] = s.conn end
-    refuse(u, s.conn)
+    refuse(u, s.conn, s)
     dropSession(u, sid)
     ended = sid
   end

@@ -1,9 +1,11 @@
 -- needs: stored
--- Sessions of users of a node's shards open, or are made again after Redis lost them (mode `restore`).
--- ARGV  5.. in thirteens: shard, userId, sid, conn, beatAge, connAge, kind, state, name, maxSessions, mode, claims, storedText
+-- Sessions of users of a node's shards open, or are made again after Redis lost them (mode `restore`); or a lease opens or is renewed.
+-- ARGV  5.. in fourteens: shard, userId, sid, conn, beatAge, connAge, kind, state, ownTtl, name, maxSessions, mode, claims, storedText
 --       (shard: its place among the keys; sid: the session; beatAge: of this sign of life, connAge: of the connection, ms;
---       state: a | i; mode: connect | restore; claims: JSON or ''; storedText: the stored user, lib-stored.lua)
--- Returns { { wake of each shard }, { code, version, active 1|0, number of the timeout job to add or '', its delay (ms) }, … }
+--       kind, state (a | i): of a lease '' where it stays what it was; ownTtl: ms, '' for the configured one; mode: connect | restore |
+--       lease; claims: JSON or ''; storedText: the stored user, lib-stored.lua)
+-- Returns { { wake of each shard }, { code, version, active 1|0, number of the timeout job to add or '', its delay (ms), when the session is
+--   over (ms), delay until the user has to be looked at where that is sooner than it was (ms) or -1 }, … }
 --   code: ok | stored (ask PostgreSQL first) | full (too many sessions) | replaced, logout (this connection was ended)
 --         stale (restore: its last sign of life is older than a TTL)
 
@@ -27,51 +29,67 @@ local function takeOver(u, sid, beat)
   return beat
 end
 
-local function open(id, sid, conn, beatAge, connAge, device, maxSessions, restoring, claims, storedText)
+-- Sockets and leases count; who is waited for, and what was posted, does not.
+local function countOthers(u, sid)
+  local counted = 0
+  for other, s in pairs(u.sessions) do
+    if other ~= sid and (s.standing == 'l' or s.standing == 'e') then counted = counted + 1 end
+  end
+  return counted
+end
+
+local function open(id, sid, conn, beatAge, connAge, device, maxSessions, mode, claims, storedText)
   local beat = now - beatAge - lateness
+  local restoring, isLease = mode == 'restore', mode == 'lease'
+  local tooOld = beat + (device.ttl or ttl) <= now
   local u = load(id)
   local stored = storedUser(storedText)
   if not u then
-    if not stored then return { 'stored', 0, 0, '', 0 } end
+    if not stored then return { 'stored', 0, 0, '', 0, 0, -1 } end
     u = newUser(id)
   end
   if stored and (u.fresh or u.choiceUnknown) then applyStored(u, stored) end
   if restoring then
-    if u.fresh and beat + ttl <= now then return { 'stale', 0, 0, '', 0 } end
-    if isKeptOut(u, conn, connAge) then return { 'logout', 0, 0, '', 0 } end
+    if u.fresh and tooOld then return { 'stale', 0, 0, '', 0, 0, -1 } end
+    if isKeptOut(u, conn, connAge) then return { 'logout', 0, 0, '', 0, 0, -1 } end
   end
   local wasFresh = u.fresh
   settle(u)
 
   local cause = restoring and 'heartbeat' or 'connect'
+  local dueBefore = lastDeadline(u)
   local function answer(code, job)
     -- Also for a refusal, where it is with this that the stored user was read.
     if u.toldBeforeLoss or isVisible(u) then tell(u, next(u.sessions) and cause or 'timeout') end
     local at = save(u)
-    return { code, u.version, isVisible(u) and 1 or 0, job or '', at and jobDelay(u, at) or 0 }
+    local due = lastDeadline(u)
+    -- Of a socket that falls silent its web takes care.
+    local sooner = isLease and due and dueBefore and due < dueBefore and at - now or -1
+    return { code, u.version, isVisible(u) and 1 or 0, job or '', at and jobDelay(u, at) or 0,
+      code == 'ok' and deadlineOf(u.sessions[sid]) or 0, sooner }
   end
 
   local previous = u.sessions[sid]
-  local tooOld = beat + ttl <= now
   if previous and previous.beat > beat and not previous.ahead then beat = previous.beat end
   if restoring and previous and previous.conn ~= conn then return answer('replaced') end
   if isRefused(u, conn) then return answer('logout') end
   if restoring and tooOld then return answer('stale') end
-
-  local counted = 0
-  for other, s in pairs(u.sessions) do
-    if other ~= sid and s.standing == 'l' then counted = counted + 1 end
-  end
-  if not restoring and counted >= maxSessions then return answer('full') end
+  if not restoring and not (isLease and previous) and countOthers(u, sid) >= maxSessions then return answer('full') end
 
   if previous and previous.conn ~= conn and previous.conn ~= NOBODY then
-    refuse(u, previous.conn)
+    refuse(u, previous.conn, previous)
     tellClosed(u, { previous.conn }, 'replaced')
   end
-  beat = takeOver(u, sid, beat)
-  putSession(u, sid, {
-    conn = conn, standing = 'l', at = now - connAge - lateness, beat = beat, kind = device.kind, state = device.state, name = device.name,
-  })
+  local session = {
+    conn = conn, standing = 'l', at = now - connAge - lateness, kind = device.kind, state = device.state, ttl = device.ttl, name = device.name,
+  }
+  if isLease then
+    session.standing, session.at = 'e', previous and previous.at or session.at
+    if session.kind == '' then session.kind = previous and previous.kind or 'other' end
+    if session.state == '' then session.state = previous and previous.state or 'a' end
+  else beat = takeOver(u, sid, beat) end
+  session.beat = beat
+  putSession(u, sid, session)
   heard(u, beat)
   if claims ~= '' and wasFresh then u.claims = claims end
   tell(u, cause, sid)
@@ -80,10 +98,11 @@ local function open(id, sid, conn, beatAge, connAge, device, maxSessions, restor
 end
 
 local answers = {}
-for n = 5, #ARGV, 13 do
-  local shard, userId, sid, conn, beatAge, connAge, kind, state, name, maxSessions, mode, claims, storedText = unpack(ARGV, n, n + 12)
+for n = 5, #ARGV, 14 do
+  local shard, userId, sid, conn, beatAge, connAge, kind, state, ownTtl, name, maxSessions, mode, claims, storedText =
+    unpack(ARGV, n, n + 13)
   useShard(tonumber(shard))
-  answers[#answers + 1] = open(userId, sid, conn, tonumber(beatAge), tonumber(connAge), { kind = kind, state = state, name = name },
-    tonumber(maxSessions), mode == 'restore', claims, storedText)
+  answers[#answers + 1] = open(userId, sid, conn, tonumber(beatAge), tonumber(connAge),
+    { kind = kind, state = state, ttl = tonumber(ownTtl), name = name }, tonumber(maxSessions), mode, claims, storedText)
 end
 return wakeAll(answers, math.floor(#KEYS / 12))

@@ -11,7 +11,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local result = { 0, 0 }
 
--- A live session whose deadline lies ahead; not one that waits for its device in a grace or a deploy.
+-- A live session whose deadline lies ahead; not one that waits for its device in a grace or a deploy, and no lease.
 local beats, sessions = {}, {}
 local flat = redis.call('HGETALL', recordKey)
 for n = 1, #flat, 2 do
@@ -19,8 +19,8 @@ for n = 1, #flat, 2 do
   if kind == 's:' then sessions[name] = flat[n + 1] elseif kind == 'b:' then beats[name] = tonumber(flat[n + 1]) end
 end
 for name, value in pairs(sessions) do
-  local standing, deadline, at = string.match(value, '^[^|]*|([^|]*)|([^|]*)|([^|]*)|')
-  local ends = tonumber(deadline) or (beats[name] or tonumber(at)) + ttl
+  local standing, deadline, at, own = string.match(value, '^[^|]*|([^|]*)|([^|]*)|([^|]*)|[^|]*|[^|]*|([^|]*)|')
+  local ends = tonumber(deadline) or (beats[name] or tonumber(at)) + (tonumber(own) or ttl)
   if standing == 'l' and ends > now then result[2] = 1 end
 end
 

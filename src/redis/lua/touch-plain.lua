@@ -10,7 +10,7 @@ for n = 0, (#ARGV - 4) / 6 - 1 do
   local base = 5 + n * 6
   local shard, userId, sid, conn, age, state =
     tonumber(ARGV[base]), ARGV[base + 1], ARGV[base + 2], ARGV[base + 3], tonumber(ARGV[base + 4]), ARGV[base + 5]
-  if not takePlainly(shard, userId, sid, conn, age + lateness, state) then
+  if not takePlainly(shard, userId, sid, conn .. '|l|', age + lateness, state) then
     result[#result + 1] = n + 1
     result[#result + 1] = whole(now - age - lateness)
   end

@@ -40,7 +40,7 @@ for n = 0, (#ARGV - 4) / 5 - 1 do
   local base = 5 + n * 5
   local userId, sid, conn, moment, state = ARGV[base], ARGV[base + 1], ARGV[base + 2], tonumber(ARGV[base + 3]), ARGV[base + 4]
   if moment > 0 then take(n + 1, userId, sid, conn, moment, state)
-  elseif not takePlainly(0, userId, sid, conn, lateness - moment, state) then
+  elseif not takePlainly(0, userId, sid, conn .. '|l|', lateness - moment, state) then
     take(n + 1, userId, sid, conn, now + moment - lateness, state)
   end
 end

@@ -5,6 +5,7 @@ import * as audit from '../../protocol/audit.ts';
 import * as changes from '../../protocol/changes.ts';
 import * as http from '../../protocol/http.ts';
 import { withoutTimePatterns } from '../../protocol/json-schema.ts';
+import * as leases from '../../protocol/leases.ts';
 import * as push from '../../protocol/push.ts';
 import * as social from '../../protocol/social.ts';
 import * as words from '../../protocol/vocabulary.ts';
@@ -14,6 +15,8 @@ const REQUESTS = {
   SetStatusRequest: words.SetStatusRequest,
   QueryStatusesRequest: http.StatusesRequest,
   LogoutRequest: http.LogoutBody,
+  PutLeaseRequest: leases.LeaseBody,
+  RenewLeasesRequest: leases.RenewBody,
   UpdateProfileRequest: social.ProfileBody,
   SetFriendAlertRequest: social.AlertBody,
   UpdateSettingsRequest: social.SettingsBody,
@@ -37,6 +40,9 @@ const ANSWERS = {
   Why: http.Why,
   Session: http.SessionView,
   SessionList: http.SessionsAnswer,
+  Lease: leases.LeaseAnswer,
+  LeaseName: leases.LeaseName,
+  RenewedLeases: leases.RenewAnswer,
   Profile: social.Profile,
   Settings: social.Settings,
   Friend: social.Friend,

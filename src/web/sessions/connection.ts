@@ -1,5 +1,6 @@
 import type { DeviceKind, SessionState } from '../../presence/session.ts';
 import type { CloseReason } from '../../protocol/socket.ts';
+import type { SessionTimes } from './session-times.ts';
 
 /** A user's connection to this process, and the session it holds. Ages are measured on this process's monotonic clock. */
 export interface Connection {
@@ -9,6 +10,7 @@ export interface Connection {
   readonly shard: number;
   readonly kind: DeviceKind;
   readonly name: string;
+  readonly times: SessionTimes;
   readonly openedAt: number;
   lastBeat: number;
   /** The beat whose deadline somebody is going to look at. */

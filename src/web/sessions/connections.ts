@@ -1,10 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { RollcallError } from '../../errors.ts';
-import { Ticker } from '../../lifecycle.ts';
 import type { Logger } from '../../log.ts';
 import type { Claims } from '../../presence/change.ts';
-import type { Arm } from '../../presence/follow-up.ts';
 import type { DeviceKind, SessionState } from '../../presence/session.ts';
 import type { CloseReason } from '../../protocol/socket.ts';
 import { shardOf } from '../../redis/keys.ts';
@@ -14,16 +12,11 @@ import type { Presence } from '../../usecases/presence.ts';
 import type { Connection } from './connection.ts';
 import { Goodbyes } from './goodbyes.ts';
 import { type HeartbeatListener, Heartbeats } from './heartbeats.ts';
+import { configuredTimes, type SessionTimes } from './session-times.ts';
+import { Silence } from './silence.ts';
 
 const RESTORES_AT_ONCE = 100;
 const HANDOVERS_AT_ONCE = 200;
-/** Who has been silent until so shortly before the deadline has a job added for it; so much of the TTL at most. */
-const SILENCE_MS = 5000;
-const SILENCE_PART = 1 / 5;
-/** Rather a little late than in vain. */
-const LOOK_AFTER_MS = 10;
-/** Of more in a second, as when a network is gone, the sweep takes care: many at once are cheaper there. */
-const SILENT_AT_ONCE = 200;
 
 /**
  * Expiry waits for a process that is behind with beats for a TTL in a row, or so long (ms) where that is less: people who left
@@ -36,6 +29,8 @@ export interface ConnectionRequest {
   sessionId: string;
   kind: DeviceKind;
   name: string;
+  /** Left out: the configured ones. */
+  times?: SessionTimes | undefined;
   claims: Claims;
   end(reason: CloseReason): void;
 }
@@ -52,7 +47,8 @@ export class Connections {
   readonly #process = randomBytes(6).toString('base64url');
   #serial = 0;
   #draining = false;
-  readonly #looks: Ticker;
+  readonly #times: SessionTimes;
+  readonly #silence: Silence;
   readonly #opening = new Set<Promise<unknown>>();
 
   constructor(presence: Presence, stores: Stores, config: Config, log: Logger, stretch: () => number) {
@@ -65,10 +61,11 @@ export class Connections {
       ended: (connection, reason) => this.#drop(connection, reason),
       caughtUp: () => void stores.pulse.beatAnew(),
     };
-    this.#heartbeats = new Heartbeats(stores, presence.followUps, listener, config, stretch);
-    this.#goodbyes = new Goodbyes(stores, presence.followUps, config, log);
-    this.#looks = new Ticker(Math.min(1000, Math.round(config.ttlMs / 20)), () => this.#lookForSilent());
-    this.#looks.start();
+    this.#heartbeats = new Heartbeats(stores, presence.followUps, listener, stretch);
+    this.#goodbyes = new Goodbyes(stores, presence.followUps, log);
+    this.#times = configuredTimes(config);
+    this.#silence = new Silence(this.#held, presence.followUps, this.#times);
+    this.#silence.start();
     const patienceMs = Math.max(config.ttlMs, LEAST_PATIENCE_MS);
     stores.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact), patienceMs);
     stores.pulse.restWhile(() => this.#held.size === 0);
@@ -94,6 +91,7 @@ export class Connections {
     this.#serial++;
     const connection: Connection = {
       ...request,
+      times: request.times ?? this.#times,
       conn: `${this.#process}.${this.#serial.toString(36)}`,
       shard: shardOf(request.userId),
       openedAt: now,
@@ -105,7 +103,8 @@ export class Connections {
     };
     let code: OpenCode;
     try {
-      code = await this.#presence.open({ ...this.#request(connection), mode: 'connect', claims: request.claims });
+      const opening = { ...this.#request(connection), mode: 'connect' as const, claims: request.claims };
+      ({ code } = await this.#presence.open(opening));
     } catch (error) {
       // It may have been opened without our hearing of it: nobody must stay active for a connection that was refused.
       this.leave(connection);
@@ -207,7 +206,7 @@ export class Connections {
   /** Nobody is let in any more; what is on its way to Redis and to the queues is waited for. For good. */
   async stop(): Promise<void> {
     this.#draining = true;
-    this.#looks.stop();
+    this.#silence.stop();
     // Who was opened meanwhile is said goodbye to.
     await Promise.allSettled(this.#opening);
     await this.#goodbyes.stop();
@@ -216,7 +215,7 @@ export class Connections {
   }
 
   #request(connection: Connection) {
-    const { userId, sessionId, conn, kind, name, state } = connection;
+    const { userId, sessionId, conn, kind, name, state, times } = connection;
     const now = performance.now();
     return {
       userId,
@@ -225,6 +224,7 @@ export class Connections {
       kind,
       name,
       state,
+      ttlMs: times.ttlMs === this.#times.ttlMs ? null : times.ttlMs,
       beatAgeMs: now - connection.lastBeat,
       connectedAgeMs: now - connection.openedAt,
       maxSessions: this.#config.maxSessionsPerUser,
@@ -244,7 +244,7 @@ export class Connections {
   async restore(connection: Connection): Promise<void> {
     if (!connection.holds) return;
     try {
-      const code = await this.#presence.open({ ...this.#request(connection), mode: 'restore', claims: null });
+      const { code } = await this.#presence.open({ ...this.#request(connection), mode: 'restore', claims: null });
       if (code === 'replaced' || code === 'logout') this.#drop(connection, code);
       // Gone while it was being restored: the goodbye found nothing to end then.
       else if (!connection.holds) this.#goodbyeAgain(connection);
@@ -252,23 +252,6 @@ export class Connections {
       // The beat is still owed: it comes with the next flush.
       if (connection.holds) this.#heartbeats.owe(connection);
       if (!(error instanceof RollcallError)) this.#log.error({ err: error }, 'A session could not be restored');
-    }
-  }
-
-  /** The jobs of users who are here sleep for long: whoever falls silent is looked at when their time has come. */
-  #lookForSilent(): void {
-    const { ttlMs } = this.#config;
-    const silentMs = ttlMs - Math.min(SILENCE_MS, ttlMs * SILENCE_PART);
-    const now = performance.now();
-    let found = 0;
-    for (const connection of this.#held.values()) {
-      const { lastBeat, shard, userId } = connection;
-      if (now - lastBeat < silentMs || connection.lookedAfter === lastBeat) continue;
-      if (++found > SILENT_AT_ONCE) return;
-      connection.lookedAfter = lastBeat;
-      const delayMs = Math.max(0, lastBeat + ttlMs - now) + LOOK_AFTER_MS;
-      const arm: Arm = { kind: 'once', userId, why: 'silent', delayMs };
-      this.#presence.followUps.add({ shard, wakeDeliver: false, wakeRecord: false, arms: [arm] });
     }
   }
 

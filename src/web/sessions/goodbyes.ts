@@ -1,4 +1,3 @@
-import type { Config } from '../../config/config.ts';
 import type { Logger } from '../../log.ts';
 import type { FollowUps } from '../../queues/follow-ups.ts';
 import { isRedisAway } from '../../redis/absence.ts';
@@ -27,15 +26,13 @@ interface Queue {
 export class Goodbyes {
   readonly #stores: Stores;
   readonly #followUps: FollowUps;
-  readonly #config: Config;
   readonly #log: Logger;
   readonly #queues: Queue[];
   #stopped = false;
 
-  constructor(stores: Stores, followUps: FollowUps, config: Config, log: Logger) {
+  constructor(stores: Stores, followUps: FollowUps, log: Logger) {
     this.#stores = stores;
     this.#followUps = followUps;
-    this.#config = config;
     this.#log = log;
     this.#queues = stores.keys.slotGroups.map(() => ({ waiting: [], saying: null, retry: undefined }));
   }
@@ -92,7 +89,7 @@ export class Goodbyes {
   async #say({ connection, at, graceMs }: Goodbye): Promise<boolean> {
     const age = performance.now() - at;
     // Long overdue by then: the deadline has spoken.
-    if (age > 2 * this.#config.ttlMs + 60_000) return false;
+    if (age > 2 * connection.times.ttlMs + 60_000) return false;
     try {
       await this.#stores.tracing.event('disconnect', async () => {
         const { followUp } = await this.#stores.store.close(connection, age, graceMs);

@@ -1,4 +1,3 @@
-import type { Config } from '../../config/config.ts';
 import type { SessionState } from '../../presence/session.ts';
 import type { FollowUps } from '../../queues/follow-ups.ts';
 import type { Keys } from '../../redis/keys.ts';
@@ -45,8 +44,8 @@ interface Debt {
   /** On their way, since when. */
   sent: readonly Entry[];
   sentAt: number;
-  /** Whether expiry is asked to wait. */
-  asks: boolean;
+  /** What the first of those who are late has left (ms) when it beats on time: on its account expiry is asked to wait; null: it is not. */
+  asksFor: number | null;
 }
 
 export interface HeartbeatListener {
@@ -67,8 +66,6 @@ export class Heartbeats {
   readonly #slotGroupOf: Keys['slotGroupOf'];
   readonly #followUps: FollowUps;
   readonly #listener: HeartbeatListener;
-  readonly #marginMs: number;
-  readonly #laterMs: number;
   readonly #stretch: () => number;
   readonly #debts: readonly Debt[];
   #stopped = false;
@@ -78,15 +75,12 @@ export class Heartbeats {
     { store, keys }: { store: PresenceStore; keys: Keys },
     followUps: FollowUps,
     listener: HeartbeatListener,
-    { ttlMs, heartbeatIntervalMs }: Pick<Config, 'ttlMs' | 'heartbeatIntervalMs'>,
     stretch: () => number,
   ) {
     this.#store = store;
     this.#slotGroupOf = keys.slotGroupOf;
     this.#followUps = followUps;
     this.#listener = listener;
-    this.#marginMs = ttlMs - heartbeatIntervalMs;
-    this.#laterMs = Math.min(LATER_MS, this.#marginMs * PART_OF_MARGIN);
     this.#stretch = stretch;
     this.#debts = keys.slotGroups.map(() => ({
       owed: new Map(),
@@ -95,7 +89,7 @@ export class Heartbeats {
       due: 0,
       sent: [],
       sentAt: 0,
-      asks: false,
+      asksFor: null,
     }));
   }
 
@@ -104,12 +98,8 @@ export class Heartbeats {
     connection.lastBeat = performance.now();
     const changed = state !== null && state !== connection.state ? state : null;
     if (state !== null) connection.state = state;
-    this.#put(
-      connection,
-      changed,
-      told,
-      Math.min((told || changed ? SOON_MS : this.#laterMs) * this.#stretch(), LONGEST_MS),
-    );
+    const laterMs = told || changed ? SOON_MS : Math.min(LATER_MS, marginOf(connection) * PART_OF_MARGIN);
+    this.#put(connection, changed, told, Math.min(laterMs * this.#stretch(), LONGEST_MS));
   }
 
   /** Has the connection's last beat told (again). */
@@ -129,23 +119,9 @@ export class Heartbeats {
   isBehind([shard = 0]: readonly number[], reachable: boolean, answerMs: number): boolean {
     if (!reachable) return true;
     const debt = this.#debts[this.#slotGroupOf(shard)] as Debt;
-    const stays = debt.asks && this.#spareMs(answerMs) === 0;
-    debt.asks = stays || this.#isLate(debt, performance.now(), answerMs);
-    return debt.asks;
-  }
-
-  /** How long a beat may wait before its session is in danger. */
-  #spareMs(answerMs: number): number {
-    return Math.max(0, this.#marginMs * BEHIND_PART_OF_MARGIN - ANSWERS_UNTIL_HEARD * answerMs);
-  }
-
-  #isLate({ sent, sentAt, owed }: Debt, now: number, answerMs: number): boolean {
-    const late = now - this.#spareMs(Math.max(answerMs, sent.length > 0 ? now - sentAt : 0));
-    for (const waiting of [sent, owed]) {
-      // Those that came first are first, but for what had to be said again, which was kept.
-      for (const [, { kept, since }] of waiting) if (kept || since < late) return true;
-    }
-    return false;
+    const stays = debt.asksFor !== null && spareMs(debt.asksFor, answerMs) === 0;
+    if (!stays) debt.asksFor = marginOfLate(debt, performance.now(), answerMs);
+    return debt.asksFor !== null;
   }
 
   /** Forgets what is owed of a connection, which is gone. */
@@ -226,7 +202,7 @@ export class Heartbeats {
     debt.sent = [];
     debt.sending = null;
     const now = performance.now();
-    if (debt.asks && !this.#isLate(debt, now, now - debt.sentAt)) this.#listener.caughtUp();
+    if (debt.asksFor !== null && marginOfLate(debt, now, now - debt.sentAt) === null) this.#listener.caughtUp();
     // What came meanwhile is owed too, even where nobody of a call that failed is here any more.
     if (owed.size > 0) this.#schedule(debt, taken.includes(false) ? RETRY_MS : SOON_MS * this.#stretch());
   }
@@ -270,4 +246,26 @@ export class Heartbeats {
   #tell(batch: readonly Entry[]): void {
     for (const [, { told }] of batch) if (told) for (const tell of told) tell();
   }
+}
+
+/** What a session has left (ms) when it beats on time. */
+function marginOf({ times }: Connection): number {
+  return times.ttlMs - times.intervalMs;
+}
+
+/** How long (ms) a beat may wait before its session is in danger. */
+function spareMs(marginMs: number, answerMs: number): number {
+  return Math.max(0, marginMs * BEHIND_PART_OF_MARGIN - ANSWERS_UNTIL_HEARD * answerMs);
+}
+
+/** What the first session whose beat has waited for too long has left when it beats on time (ms); null: none has. */
+function marginOfLate({ sent, sentAt, owed }: Debt, now: number, answerMs: number): number | null {
+  const tookMs = Math.max(answerMs, sent.length > 0 ? now - sentAt : 0);
+  for (const waiting of [sent, owed]) {
+    for (const [connection, { kept, since }] of waiting) {
+      const marginMs = marginOf(connection);
+      if (kept || since < now - spareMs(marginMs, tookMs)) return marginMs;
+    }
+  }
+  return null;
 }

@@ -21,6 +21,7 @@ import type { Limits } from '../limits/limits.ts';
 import { Pressure } from '../limits/pressure.ts';
 import type { WebMetrics } from '../operations/metrics.ts';
 import { Connections } from '../sessions/connections.ts';
+import { pingEveryMs } from '../sessions/session-times.ts';
 import { createAdmission, sendTogether } from './admission.ts';
 import { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
@@ -41,8 +42,6 @@ import type { PresenceServer, SocketData } from './types.ts';
 import { oneMessageATurn } from './websocket-library.ts';
 import { withoutRooms } from './without-rooms.ts';
 
-/** Proxies cut a silent connection after 55 s and more; browsers do not throttle answers to a ping. */
-const LONGEST_PING_MS = 25_000;
 const PONG_LIMIT_MS = 20_000;
 /** Who connects and then never says who it is. */
 const HANDSHAKE_LIMIT_MS = 10_000;
@@ -82,10 +81,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   );
   const rooms = new Rooms(() => pressure.stretch);
   const conversationRooms = new ConversationRooms(rooms, deps.conversations, log);
-  const pingEveryMs = Math.min(config.heartbeatIntervalMs, LONGEST_PING_MS);
+  const pingInterval = pingEveryMs(config);
   const io: PresenceServer = new Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>(http, {
     transports: config.socketTransports,
-    pingInterval: pingEveryMs,
+    pingInterval,
     pingTimeout: PONG_LIMIT_MS,
     connectTimeout: HANDSHAKE_LIMIT_MS,
     maxHttpBufferSize: LIMITS.bytes,
@@ -160,7 +159,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       if (!first) resyncIn(RESYNC_MARGIN_MS);
     });
   }
-  const pings = new Pings(io, pingEveryMs);
+  const pings = new Pings(io, pingInterval);
   const slowReaders = new SlowReaders(io, (socket) => {
     const { connection } = socket.data;
     log.info({ userId: socket.data.caller.userId }, 'A client that does not read is cut off');

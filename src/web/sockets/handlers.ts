@@ -104,7 +104,7 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
   return (socket) => {
     const from: Speaker = {
       socket,
-      heartbeats: new HeartbeatLimit(deps.config.heartbeatMinIntervalMs),
+      heartbeats: new HeartbeatLimit(socket.data.connection?.times.minIntervalMs ?? deps.config.heartbeatMinIntervalMs),
       allowed: new EventLimits(socket, limits),
       tokenExpiresAt: 0,
       tokenTimer: undefined,
@@ -168,7 +168,8 @@ function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
     heartbeat: (from, request, acknowledged) => {
       const { connection } = from.socket.data;
       const state = request?.state ?? null;
-      const answer = () => ({ answer: { serverTime: iso(Date.now()), nextInMs: config.heartbeatIntervalMs } });
+      const nextInMs = connection?.times.intervalMs ?? config.heartbeatIntervalMs;
+      const answer = () => ({ answer: { serverTime: iso(Date.now()), nextInMs } });
       if (!connection) return answer();
       const tooSoon = ({ accepted, retryAfterMs }: HeartbeatVerdict) =>
         accepted ? null : new RollcallError('HEARTBEAT_TOO_SOON', { retryAfterMs });

@@ -1,9 +1,9 @@
-import { createHash, randomBytes } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { RollcallError, socketErrorBody, toRollcallError } from '../../errors.ts';
 import { ConnectOptions, PROTOCOL, type Ready } from '../../protocol/socket.ts';
 import type { Stores } from '../../stores.ts';
 import { iso } from '../../usecases/payloads.ts';
+import { anonymousSession, deviceSession } from '../../usecases/session-ids.ts';
 import { nothingSeen } from '../../usecases/status-reads.ts';
 import { viewerOf } from '../auth/rights.ts';
 import type { Tokens } from '../auth/tokens.ts';
@@ -12,6 +12,7 @@ import type { Limits } from '../limits/limits.ts';
 import type { WebMetrics } from '../operations/metrics.ts';
 import type { Connection } from '../sessions/connection.ts';
 import type { Connections } from '../sessions/connections.ts';
+import { ownTimes, type SessionTimes } from '../sessions/session-times.ts';
 import { parse } from '../validation.ts';
 import type { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
@@ -104,13 +105,14 @@ async function openSession(
   socket: PresenceSocket,
   { userId, claims }: SocketData['caller'],
   options: ConnectOptions,
-  { connections, metrics }: AdmitDeps,
+  { config, connections, metrics }: AdmitDeps,
 ): Promise<void> {
   const connection = await connections.open({
     userId,
-    sessionId: options.deviceId === undefined ? anonymousSession() : sessionOf(userId, options.deviceId),
+    sessionId: options.deviceId === undefined ? anonymousSession() : deviceSession(userId, options.deviceId),
     kind: options.device?.kind ?? 'other',
     name: options.device?.name ?? '',
+    times: timesOf(options, config),
     claims,
     end: (reason) => {
       // A client that is not let in yet is told after it has been.
@@ -130,6 +132,10 @@ async function openSession(
   }
 }
 
+function timesOf({ ttlSeconds, heartbeat }: ConnectOptions, config: Config): SessionTimes | undefined {
+  return ttlSeconds === undefined ? undefined : ownTimes(config, ttlSeconds, heartbeat === 'pong');
+}
+
 /** Ends the session of a client that has left, in whichever way; the first time counts. */
 export function leave({ data }: PresenceSocket, connections: Connections, reason: string): void {
   if (data.connection) connections.leave(data.connection, reason === 'ping timeout');
@@ -140,8 +146,8 @@ function welcomeOf(connection: Connection | null, userId: string, config: Config
     protocol: PROTOCOL,
     userId,
     sessionId: connection?.sessionId ?? null,
-    heartbeatIntervalMs: config.heartbeatIntervalMs,
-    ttlMs: config.ttlMs,
+    heartbeatIntervalMs: connection?.times.intervalMs ?? config.heartbeatIntervalMs,
+    ttlMs: connection?.times.ttlMs ?? config.ttlMs,
     serverTime: iso(Date.now()),
     ...(picture ? { users: picture.snapshot.users } : {}),
   };
@@ -182,14 +188,4 @@ export function refusalOf(error: unknown): Error {
 /** Heard by nobody: there is no one left to tell. */
 function wentAway(): RollcallError {
   return new RollcallError('UNAVAILABLE', { message: 'The client went away.' });
-}
-
-/** The session of a device stays the same for good; the id begins with `d`, which says that it can come back. */
-function sessionOf(userId: string, deviceId: string): string {
-  const digest = createHash('sha256').update(`${userId}\n${deviceId}`).digest('base64url');
-  return `d${digest.slice(0, 21)}`;
-}
-
-function anonymousSession(): string {
-  return `a${randomBytes(16).toString('base64url').slice(0, 21)}`;
 }
