@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConfig } from '../../src/config/config.ts';
+import { createLogger } from '../../src/log.ts';
+import { changeSettings } from '../../src/postgres/social.ts';
 import { connectRedis, type Temper } from '../../src/redis/connect.ts';
+import { openStores } from '../../src/stores.ts';
+import { tellPrivacy } from '../../src/usecases/privacy.ts';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
 import { Link } from '../support/link.ts';
@@ -98,6 +103,30 @@ test('a change that was told and that both stores lost is told back with a versi
   expect(hidden.version).toBeGreaterThan(version);
   await watcher.hears('open', (change) => isActive(change) && change.version > hidden.version);
   expect(watcher.disconnects).toEqual([]);
+});
+
+test('an audience of everyone sees somebody go who hid and was erased while Redis had lost them and their web was dead', async () => {
+  const brief = { PRESENCE_TTL_SECONDS: '3', HEARTBEAT_INTERVAL_SECONDS: '1', HANDOVER_SECONDS: '1' };
+  const [web, died] = await Promise.all([rollcall.addWeb({ AUDIENCE: 'everyone', ...brief }), rollcall.addWeb()]);
+  const config = readConfig({ ...rollcall.env, LOG_LEVEL: 'fatal' });
+  const stores = openStores(config, createLogger(config, 'web'));
+  ending.push(
+    () => web.end(),
+    () => stores.close(),
+  );
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  const watcher = await connect('everyone', web.url);
+  await connect('hid', died.url, { watch: [] });
+  await watcher.hears('hid', isActive);
+  await died.end();
+  await changeSettings(stores.db, 'hid', { visibility: 'nobody' });
+  const { redis } = rollcall;
+  const names = ['user:sessions', 'user:status', 'user:last_seen', 'user:privacy'].map((name) => `${name}:hid`);
+  await redis.del(...[...names, 'presence:epoch'].map((name) => rollcall.key(name)));
+  // As a worker does that compares the stores afterwards.
+  await tellPrivacy(stores, 'hid', null);
+  expect((await rest(rollcall.url, 'DELETE', '/users/hid', { token: host })).status).toBe(204);
+  await watcher.hears('hid', isInactive, { withinMs: 15_000 });
 });
 
 test.each<Temper>(['prompt', 'reading'])(

@@ -220,7 +220,8 @@ export class Audience implements DeliveryListener {
   }
 
   #tell(shard: number, id: string, change: StatusChange, wording: Wording | null): void {
-    this.#noteTold(change);
+    // Who does not hear of it may have an older picture, of before Redis lost who sees whom: the next resync tells all of them.
+    this.#noteTold(change, wording !== null && change.status === 'inactive');
     const shown = this.#floors.sawIt(shard, id, change.userId);
     if (shown === 'everybody') return;
     for (const reading of this.#readings) reading.set(change.userId, id);
@@ -280,8 +281,8 @@ export class Audience implements DeliveryListener {
     this.#askAgain.add(pending);
   }
 
-  #noteTold(user: VersionedStatus): void {
+  #noteTold(user: VersionedStatus, isForSome = false): void {
     this.#versions.note(user.userId, user.version, this.#deps.now());
-    if (this.#deps.everyone) this.#active.note(user);
+    if (this.#deps.everyone && !isForSome) this.#active.note(user);
   }
 }
