@@ -46,7 +46,8 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
   await limits.connectFrom(address);
   const { token, ...rest } = socket.handshake.auth as Record<string, unknown>;
   if (typeof token !== 'string') throw tokens.missing();
-  const caller = await tokens.check(token, address, LEAST_LEFT_MS);
+  // The neighbours of a flood may come: of what it costs to hear a token here, `Admission` lets few of the flood in.
+  const caller = await tokens.checkPatiently(token, address, LEAST_LEFT_MS);
   await limits.connect(caller, token);
   requireProtocol(rest.protocol);
   const options = parse(ConnectOptions, rest);
