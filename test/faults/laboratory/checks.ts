@@ -172,6 +172,7 @@ export interface Recorded {
   version: number;
   status: 'active' | 'inactive';
   at: number;
+  lastSeen: number | null;
 }
 
 /**
@@ -202,6 +203,9 @@ export function judgeHistory(scene: Scene, rows: Recorded[]): Finding[] {
       if (lost.some(({ from, to }) => change.version >= from && change.version <= to)) continue;
       // What a web reads anew from PostgreSQL after a loss carries the version that is there.
       if (known.has(name) && lossIn(world, { from: change.version, to: at })) continue;
+      // Nor is it a transition to be told again, with a version above all that was told, what the history ends with.
+      const last = rows.findLast(({ userId, version }) => userId === change.userId && version < change.version);
+      if (last?.status === 'inactive' && last.lastSeen === Date.parse(change.lastSeen)) continue;
       const text = `${watcher.label} was told at ${seconds(scene, at)} that ${change.userId} is inactive (version ${seconds(scene, change.version)}), which is not in the history`;
       found.set(name, { kind: 'history', text });
     }

@@ -21,7 +21,7 @@ export async function readPostgres(world: World): Promise<{ users: Map<string, R
   try {
     const users = await client.query('SELECT id, status, last_seen FROM users');
     const transitions = await client.query(
-      'SELECT user_id, version, status, at FROM status_transitions ORDER BY version',
+      'SELECT user_id, version, status, at, last_seen FROM status_transitions ORDER BY version',
     );
     const rowOf = (row: { id: string; status: Row['status']; last_seen: Date | null }): [string, Row] => [
       row.id,
@@ -34,6 +34,7 @@ export async function readPostgres(world: World): Promise<{ users: Map<string, R
         version: Number(row.version),
         status: row.status,
         at: row.at.getTime(),
+        lastSeen: row.last_seen?.getTime() ?? null,
       })),
     };
   } finally {
