@@ -6,30 +6,50 @@ import { defineConfig } from 'vitest/config';
  * scripts/test.ts sets it.
  */
 const SLOW = ['long', 'hours'];
+/** Of the long ones, those in which people come in crowds or a process is kept busy: they want the machine to themselves. */
+const CROWDS = [
+  'doors/fuzz',
+  'doors/slow-readers',
+  'faults/empty-redis',
+  'faults/processes',
+  'faults/rolling-restart',
+  'web/degrade',
+].map((name) => `test/${name}.long.test.ts`);
 // `--mode cluster`: what people meet, once more on a Redis Cluster, the long ones of it too.
-const ON_A_CLUSTER = ['flow/*', 'visibility/*', 'faults/stores'];
+const ON_A_CLUSTER = ['flow/*', 'visibility/*', 'faults/stores.long'];
 
 export default defineConfig(({ mode }) => {
   const cluster = mode === 'cluster';
   const slow = SLOW.includes(mode);
   if (cluster) process.env.TEST_REDIS = 'cluster';
   const left = SLOW.filter((suffix) => !(cluster && suffix === 'long'));
+  const common = {
+    pool: 'forks' as const,
+    // `--mode crossings`: with stores that are older or behind a pooler, named by scripts/crossings.ts.
+    testTimeout: slow ? 300_000 : cluster || mode === 'crossings' ? 120_000 : 60_000,
+    hookTimeout: 90_000,
+  };
+  const files = {
+    include: cluster
+      ? ON_A_CLUSTER.map((some) => `test/${some}.test.ts`)
+      : [`test/**/*${slow ? `.${mode}` : ''}.test.{ts,tsx}`],
+    exclude: slow ? [] : left.map((suffix) => `test/**/*.${suffix}.test.{ts,tsx}`),
+  };
+  const shuffle = { files: true };
   return {
     test: {
-      include: cluster
-        ? ON_A_CLUSTER.map((files) => `test/${files}.test.ts`)
-        : [`test/**/*${slow ? `.${mode}` : ''}.test.{ts,tsx}`],
-      exclude: slow ? [] : left.map((suffix) => `test/**/*.${suffix}.test.{ts,tsx}`),
       globalSetup: ['test/support/log-check.ts', 'test/support/global-setup.ts'],
-      pool: 'forks',
-      // Files wait for deadlines more than they compute: three at a time keep two cores busy. The long ones crowd, and
-      // want the machine to themselves.
-      maxWorkers: cluster || slow ? 1 : 3,
-      // `--mode crossings`: with stores that are older or behind a pooler, named by scripts/crossings.ts.
-      testTimeout: slow ? 300_000 : cluster || mode === 'crossings' ? 120_000 : 60_000,
-      hookTimeout: 90_000,
       teardownTimeout: 30_000,
-      sequence: { shuffle: { files: true } },
+      sequence: { shuffle },
+      // Files wait for deadlines more than they compute: three at a time keep two cores busy, of the long ones two.
+      ...(mode === 'long'
+        ? {
+            projects: [
+              { include: files.include, exclude: CROWDS, maxWorkers: 2, sequence: { shuffle, groupOrder: 0 } },
+              { include: CROWDS, maxWorkers: 1, sequence: { shuffle, groupOrder: 1 } },
+            ].map((test, n) => ({ test: { name: n === 0 ? 'two at a time' : 'alone', ...common, ...test } })),
+          }
+        : { ...common, ...files, maxWorkers: cluster || slow ? 1 : 3 }),
     },
   };
 });

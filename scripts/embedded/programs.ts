@@ -1,5 +1,6 @@
 import { type SpawnOptions, spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** The full path of a program on the PATH. */
@@ -71,13 +72,16 @@ async function rootPrefix(): Promise<string[] | undefined> {
 
 /** `policy-rc.d`-free on purpose: the packages asked for here bring no system service that could start. */
 function apt(asRoot: string[], args: string[]) {
+  // While one run of ours fetches packages another would find them locked, and does not wait for that.
+  const oneByOne = onPath('flock') ? ['flock', join(tmpdir(), 'rollcall-apt.lock')] : [];
   const [command = 'apt-get', ...rest] = [
     ...asRoot,
+    ...oneByOne,
     'env',
     'DEBIAN_FRONTEND=noninteractive',
     'apt-get',
     '-q',
-    // Somebody else's apt run is waited for.
+    // Somebody else's apt run is waited for, where that has to do with packages that are in place.
     '-o',
     'DPkg::Lock::Timeout=120',
     ...args,

@@ -207,21 +207,6 @@ test('with all timeout jobs deleted everybody still goes inactive in time', asyn
   expect(gone.heardAt - from).toBeLessThan(TTL_MS + 2000);
 });
 
-test('a lost timeout job of somebody who stays is made again within a minute', async () => {
-  const ivy = await connect(0, 'ivy');
-  const beating = setInterval(() => void ivy.beat().catch(() => {}), 700);
-  const jobs = async () => {
-    const ids = await rollcall.redis.zrange(rollcall.key('bull:timeouts:delayed'), '0', '-1');
-    return ids.filter((id) => id.startsWith('check-ivy-'));
-  };
-  const [job = ''] = await eventually(jobs, (ids) => ids.length === 1);
-  await rollcall.redis.zrem(rollcall.key('bull:timeouts:delayed'), job);
-  await rollcall.redis.del(rollcall.key(`bull:timeouts:${job}`));
-  const [again] = await eventually(jobs, (ids) => ids.length === 1, 60_000);
-  clearInterval(beating);
-  expect(again).toBe(job);
-}, 70_000);
-
 test('a web that fell behind what the delivery stream keeps tells its watchers by itself what they missed', async () => {
   const watcher = await connect(1, 'watcher', { watch: ['jon', 'marker'] });
   const jon = await connect(0, 'jon');

@@ -10,7 +10,7 @@
  *
  * All times are milliseconds of one clock.
  *
- * Not modelled, and tested by themselves: the hold for webs that are behind with beats (`test/faults/behind.test.ts`), a logout
+ * Not modelled, and tested by themselves: the hold for webs that are behind with beats (`test/faults/behind.long.test.ts`), a logout
  * that is said again to a Redis that had lost it and what `adopt` does with a record that PostgreSQL is ahead of
  * (`test/faults/failover.long.test.ts`), erasing (`test/flow/erased-meanwhile.test.ts`, `test/flow/erasure.long.test.ts`), who may see whom
  * (`test/properties/privacy-scripts.test.ts`), and clocks that are set (`test/properties/clock-set-back.test.ts`).

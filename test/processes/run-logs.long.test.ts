@@ -79,7 +79,7 @@ const NOT_KEPT: Record<string, string> = {
   'test/browser/webkit.ts': 'a browser and what drives it',
   'test/browser/browsers-orphans.long.test.ts': 'only browsers',
   'test/browser/example.test.ts': 'a compiler',
-  'test/client/last-release.test.ts': 'what unpacks an archive',
+  'test/client/last-release.long.test.ts': 'what unpacks an archive',
   'test/client/python-clients.long.test.ts': 'a client, which says what it was told',
   'test/processes/compiled.test.ts': 'has no settings, so that it knows no secrets',
   'test/processes/run-logs.long.test.ts': 'runs of tests',
