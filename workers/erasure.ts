@@ -4,6 +4,7 @@ import { loadStoredUsers } from '../src/postgres/users.ts';
 import type { Change } from '../src/presence/change.ts';
 import type { EraseTracesJob } from '../src/queues/jobs.ts';
 import type { Stores } from '../src/stores.ts';
+import { tellPrivacy } from '../src/usecases/privacy.ts';
 
 /**
  * What an erasure in the outbox asks for, in its place among the changes: whatever was recorded before it goes, and
@@ -22,9 +23,13 @@ export async function erase(stores: Stores, { userId, version }: Change): Promis
   return goneUntil;
 }
 
-/** Removes what queues and indexes still hold of somebody who was erased, unless they have come back. */
+/**
+ * Removes what queues and indexes still hold of somebody who was erased, unless they have come back: then Redis has to go by what
+ * PostgreSQL says, and not by what was changed between the erasure in the one and in the other.
+ */
 export async function eraseTraces(stores: Stores, { data: { userId } }: Job<EraseTracesJob>) {
   const back = (await dropTraces(stores, userId, false)) === null;
+  if (back) await stores.queues.enqueue(await tellPrivacy(stores, userId, null));
   return { jobs: await stores.queues.removeJobs(userId, { keepTimeouts: back }) };
 }
 

@@ -164,6 +164,31 @@ test('changes that are made while somebody is erased leave nothing of them in an
   }
 }, 150_000);
 
+test('who hides and comes back before a worker has erased them begins anew: they are seen as PostgreSQL says, soon after', async () => {
+  const userId = 'back:before:erased';
+  const watcher = await TestClient.connect(rollcall.url, 'of-who-is-back', { watch: [userId] });
+  const before = await TestClient.connect(rollcall.url, userId);
+  await eventually(
+    () => rollcall.db('users').where({ id: userId }).first(),
+    (row) => row?.status === 'active',
+  );
+  for (const worker of rollcall.workers) worker.kill('SIGSTOP');
+  const erasing = rest(rollcall.url, 'DELETE', `/users/${userId}`, { token: host });
+  await eventually(
+    () => rollcall.redis.exists(rollcall.key(`user:sessions:${userId}`)),
+    (there) => there === 0,
+  );
+  await call('PUT', `/users/${userId}/settings`, { visibility: 'nobody' });
+  const back = await TestClient.connect(rollcall.url, userId);
+  for (const worker of rollcall.workers) worker.kill('SIGCONT');
+  await erasing;
+  expect(await call('GET', `/users/${userId}/settings`)).toMatchObject({ visibility: 'everyone' });
+  const last = () => watcher.of(userId).at(-1)?.status;
+  await watcher.until(() => last() === 'active' || undefined, 'somebody who is here', 15_000);
+  expect(await watcher.watch(userId)).toMatchObject({ ok: true, users: [{ status: 'active' }] });
+  for (const client of [before, back, watcher]) client.leave();
+});
+
 test('somebody who was erased is not there again with a Redis that comes back older than that', async () => {
   const userId = 'older:erased';
   const socket = await TestClient.connect(rollcall.url, userId, { deviceId: 'phone' });
