@@ -6,13 +6,14 @@ import { defineConfig } from 'vitest/config';
  * scripts/test.ts sets it.
  */
 const SLOW = ['long', 'hours'];
-/** Of the long ones, those in which people come in crowds or a process is kept busy: they want the machine to themselves. */
+/** Of the long ones, those in which people come in crowds or a processor is kept busy: they want the machine to themselves. */
 const CROWDS = [
   'doors/fuzz',
   'doors/slow-readers',
   'faults/empty-redis',
   'faults/processes',
   'faults/rolling-restart',
+  'setup/helm',
   'web/degrade',
 ].map((name) => `test/${name}.long.test.ts`);
 // `--mode cluster`: what people meet, once more on a Redis Cluster, the long ones of it too.
