@@ -39,7 +39,7 @@ function readPackages(file) {
 function install() {
   console.error('Installing dependencies …');
   // The development dependencies are needed here, whatever NODE_ENV says.
-  const done = npm(['ci', '--include=dev', '--no-audit', '--no-fund'], root);
+  const done = npm(['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'], root);
   if (done.status !== 0) stopWith('npm ci failed.');
 }
 

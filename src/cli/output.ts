@@ -23,6 +23,13 @@ export function plain(text: string): string {
   return text.replaceAll(/\p{C}/gu, '·');
 }
 
+/** What somebody shows beside the status, in words; empty where that is nothing. */
+export function shows(detail: { [field: string]: unknown } = {}): string {
+  const { availability, text, emoji, idle } = detail;
+  const said = [availability, emoji, text].filter((word) => typeof word === 'string').map((word) => plain(word));
+  return [...(idle === true ? ['idle'] : []), ...said].join(', ');
+}
+
 /** Rows below each other, the columns as wide as their widest cell; the first row is the head. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? ''))));

@@ -26,6 +26,14 @@ test('a token for a user says who, for how long, and for whom', async () => {
   expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(60);
 });
 
+test('further claims of a user go along, but make nobody else of them, nor a service', async () => {
+  const claims = { name: 'Ada', rooms: ['page:*'], sub: 'eve', scope: 'presence:write', exp: 1, iss: 'theirs' };
+  const token = await signUserToken({ key: SECRET, userId: 'ada', claims, issuer: 'ours' });
+  const { payload } = await jwtVerify(token, new TextEncoder().encode(SECRET));
+  expect(payload).toMatchObject({ sub: 'ada', name: 'Ada', rooms: ['page:*'], iss: 'ours' });
+  expect(payload.scope).toBeUndefined();
+});
+
 test.each([
   [
     'RS256',

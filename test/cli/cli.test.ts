@@ -64,7 +64,9 @@ test('it lists who is online, says why, and signs out whoever is to go', async (
     { userId: 'cli-ada', status: 'active', lastSeen: expect.any(String) },
     { userId: 'cli-nobody', status: 'inactive', lastSeen: null },
   ]);
+  await ada.socket.emitWithAck('set_detail', { availability: 'busy', text: 'In a meeting' });
   const why = await done('why cli-ada');
+  expect(why.out).toMatch(/\n {2}shows {4}busy, In a meeting\n/);
   expect(why.out).toMatch(/^cli-ada is online, last seen [\d:]{8}\n {2}because {2}a session gives signs of life/);
   expect(why.out).toContain('Ada’s tab');
   // What users write tells a terminal nothing.

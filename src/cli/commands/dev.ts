@@ -1,6 +1,7 @@
 import { signServiceToken, signUserToken } from '../../backend/index.ts';
 import { startServiceProcess } from '../../testing/service-process.ts';
 import { type Command, UsageError } from '../command.ts';
+import { whenOrphaned } from '../orphaned.ts';
 
 const DAY_SECONDS = 86_400;
 
@@ -88,5 +89,6 @@ function untilAborted(signal: AbortSignal): Promise<undefined> {
     };
     if (signal.aborted) end();
     else signal.addEventListener('abort', end, { once: true });
+    whenOrphaned(end);
   });
 }

@@ -1,7 +1,7 @@
 import type { FedChange, FedReset } from '../../backend/index.ts';
 import type { Presence } from '../../client/index.ts';
 import { type Command, type Context, UsageError } from '../command.ts';
-import { clockTime, plain } from '../output.ts';
+import { clockTime, shows } from '../output.ts';
 
 /** `rollcall watch <user…>`: what watchers are told of these users, as it comes. */
 export const watch: Command = {
@@ -67,10 +67,10 @@ function fed({ paint }: Context, change: FedChange | FedReset): string {
 }
 
 function line({ paint }: Context, { userId, status, lastSeen, detail }: Presence): string {
-  const words = Object.values(detail).filter((value) => typeof value === 'string');
-  const shows = words.length > 0 ? `  ${plain(words.join(', '))}` : '';
-  if (status === 'active') return `${userId} is ${paint('green', 'online')}${shows}`;
-  return `${userId} is ${paint('dim', 'offline')}, last seen ${clockTime(lastSeen)}${shows}`;
+  const shown = shows({ ...detail });
+  const said =
+    status === 'active' ? paint('green', 'online') : `${paint('dim', 'offline')}, last seen ${clockTime(lastSeen)}`;
+  return `${userId} is ${said}${shown && `  ${shown}`}`;
 }
 
 function aborted(signal: AbortSignal): Promise<undefined> {

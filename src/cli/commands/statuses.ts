@@ -1,6 +1,6 @@
 import type { Rollcall, UserStatus, Why } from '../../backend/index.ts';
 import type { Command, Context } from '../command.ts';
-import { clockTime, plain, table } from '../output.ts';
+import { clockTime, plain, shows, table } from '../output.ts';
 
 /** So many at once are asked about. */
 const PAGE = 1000;
@@ -23,7 +23,7 @@ export const who: Command = {
       named.length > 0
         ? (await backend().queryStatuses(named)).users
         : await active(backend(), limit, given.count('within', 60));
-    const rows = users.map(({ userId, status, lastSeen }) => [userId, shown(context, status), clockTime(lastSeen)]);
+    const rows = users.map(({ userId, status, lastSeen }) => [userId, statusOf(context, status), clockTime(lastSeen)]);
     const text = users.length === 0 ? 'Nobody is online.' : table([['USER', 'STATUS', 'LAST SEEN'], ...rows]);
     context.say(text, { users });
   },
@@ -55,12 +55,12 @@ export const why: Command = {
       rollcall.getStatus(userId, { include: 'devices,detail,why' }),
       rollcall.listSessions(userId),
     ]);
-    const { why: reason, detail = {} } = status;
-    const words = Object.values(detail).filter((value) => typeof value === 'string');
+    const { why: reason, detail } = status;
+    const shown = shows({ ...detail });
     const lines = [
-      `${userId} is ${shown(context, status.status)}, last seen ${clockTime(status.lastSeen)}`,
+      `${userId} is ${statusOf(context, status.status)}, last seen ${clockTime(status.lastSeen)}`,
       ...(reason ? reasons(reason) : []),
-      ...(words.length > 0 ? [`  shows    ${plain(words.join(', '))}`] : []),
+      ...(shown === '' ? [] : [`  shows    ${shown}`]),
     ];
     const rows = sessions.map(({ sessionId, device, state, connectedAt, lastHeartbeat }) => [
       sessionId,
@@ -94,6 +94,6 @@ function reasons({ rule, sessionId, since, nextChangeAt }: Why): string[] {
   ];
 }
 
-function shown({ paint }: Context, status: 'active' | 'inactive'): string {
+function statusOf({ paint }: Context, status: 'active' | 'inactive'): string {
   return status === 'active' ? paint('green', 'online') : paint('dim', 'offline');
 }
