@@ -22,6 +22,7 @@ import { PresenceStore } from './redis/presence-store.ts';
 import { PrivacyCache } from './redis/privacy-cache.ts';
 import { Pulse } from './redis/pulse.ts';
 import { PushPlaces } from './redis/push-places.ts';
+import { Reach } from './redis/reach.ts';
 import { RecordFields } from './redis/record-fields.ts';
 import { SeenIndex } from './redis/seen-index.ts';
 import { RedisWatch } from './redis/watch.ts';
@@ -51,8 +52,11 @@ export interface Stores {
   alerts: Alerts;
   pushPlaces: PushPlaces;
   db: Knex;
+  reach: Reach;
   queues: Queues;
   tracing: Tracing;
+  /** Which source of a detail is the strongest, the first, and so on. */
+  detailOrder: readonly string[];
   /** Which of the stores and queues can be used at present. */
   readiness: Readiness;
   /** What Redis refuses, and whether it serves. */
@@ -150,11 +154,13 @@ export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TR
     seen: new SeenIndex(redis, keys),
     indicators,
     memberships,
+    reach: new Reach(redis, keys, clock, config.ttlMs, tracing),
     alerts: new Alerts(redis, keys, config.ttlMs, tracing),
     pushPlaces: new PushPlaces(redis, keys),
     db,
     queues,
     tracing,
+    detailOrder: config.detailOrder,
     readiness,
     redisWatch,
     look: () => redisWatch.inspected(LOOK_LIMIT_MS),

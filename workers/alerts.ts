@@ -76,7 +76,7 @@ export async function runFriendActive(stores: Stores, config: Config, job: Job<F
 /** An alert that nobody could get is not used up. */
 async function whoCanBeReached({ alerts }: Stores, { vapid }: Config, askers: Asker[]): Promise<string[]> {
   const reachable = await Promise.all(
-    askers.map(async ({ userId, subscribed }) => (subscribed && vapid !== null) || (await alerts.isConnected(userId))),
+    askers.map(async ({ userId, pushable }) => (pushable && vapid !== null) || (await alerts.isConnected(userId))),
   );
   return askers.filter((_, n) => reachable[n]).map((asker) => asker.userId);
 }

@@ -1,14 +1,9 @@
 import type { Job } from 'bullmq';
 import type { Config } from '../src/config/config.ts';
+import { withEndingDetail } from '../src/postgres/detail-sources.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
-import {
-  loadStoredUsers,
-  moveLastSeen,
-  recentlyLeft,
-  storedAsActive,
-  withEndingDetail,
-} from '../src/postgres/users.ts';
-import type { StoredUser } from '../src/presence/change.ts';
+import { loadStoredUsers, moveLastSeen, recentlyLeft, storedAsActive } from '../src/postgres/users.ts';
+import type { StoredSource, StoredUser } from '../src/presence/change.ts';
 import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Stores } from '../src/stores.ts';
@@ -141,13 +136,15 @@ async function settleLost(stores: Stores, config: Config) {
     page = await storedAsActive(db, page.at(-1)?.userId ?? '', PAGE);
   }
   for (let page = await withEndingDetail(db, '', PAGE); page.length > 0; ) {
-    count += await adopt(stores, await records.withoutRecord(page), ({ detail }) => detail?.remainingMs != null);
+    count += await adopt(stores, await records.withoutRecord(page), ({ sources }) => sources.some(isEnding));
     page = await withEndingDetail(db, page.at(-1) ?? '', PAGE);
   }
   count += await catchUp(stores, Math.max(settledAt, now - SETTLE_ANYWAY_EVERY_MS) - timeToReturn);
   await losses.markSettled(epoch, now);
   return { settled: count };
 }
+
+const isEnding = ({ remainingMs }: StoredSource) => remainingMs !== null;
 
 /**
  * A replica that took over may not have heard that somebody left, though others had been told and it was recorded: their
@@ -173,11 +170,11 @@ async function catchUp(stores: Stores, since: number): Promise<number> {
 
 /** Tells Redis what PostgreSQL remembers of these users, as far as it concerns; returns of how many. */
 async function adopt(
-  { store, db, queues }: Stores,
+  { store, db, queues, detailOrder }: Stores,
   userIds: string[],
   concerns: (stored: StoredUser) => boolean = () => true,
 ): Promise<number> {
-  const storedUsers = await loadStoredUsers(db, userIds);
+  const storedUsers = await loadStoredUsers(db, userIds, detailOrder);
   let count = 0;
   for (const [shard, ids] of Map.groupBy(userIds, shardOf)) {
     const users = ids.flatMap((userId) => {

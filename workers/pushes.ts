@@ -103,6 +103,7 @@ async function prepare(
   if (!subscription) return { dropped: 'the subscription has ended' };
   const friend = await friendToTell(stores.db, to, userId);
   if (friend === null) return { dropped: 'may not be told any more' };
+  if (friend.dnd) return { dropped: 'wants to be left alone' };
   if (!(await isStillActive(stores, { userId, at: Date.parse(at) }))) return { dropped: 'not active any more' };
   const named = friend.displayName === null ? {} : { displayName: friend.displayName };
   return { subscription, message: { type: 'friend_active', userId, at, ...named } };

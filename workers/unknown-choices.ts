@@ -24,12 +24,12 @@ export class UnknownChoices {
 
   /** Asks PostgreSQL about those who wait, as the sweep found. Rejects where a store is away; the sweep finds them again. */
   async pass(): Promise<void> {
-    const { leftovers, store, db, queues } = this.#stores;
+    const { leftovers, store, db, queues, detailOrder } = this.#stores;
     const shards = [...this.#waiting];
     this.#waiting.clear();
     for (const shard of shards) {
       const userIds = await leftovers.choiceUnknown(shard, AT_ONCE);
-      const storedUsers = await loadStoredForScripts(db, userIds);
+      const storedUsers = await loadStoredForScripts(db, userIds, detailOrder);
       const users = userIds.map((userId) => ({ userId, stored: storedUsers.get(userId) ?? NOTHING_STORED }));
       if (users.length > 0) await queues.enqueue(await store.adopt(shard, users));
     }

@@ -77,6 +77,36 @@ export class Rollcall {
     return this.#keeper.hold(options);
   }
 
+  /** How up to 1000 users are reached: in the app, by push, or not now. */
+  reach(userIds: readonly string[], options: t.ReachOptions = {}): Promise<{ users: t.Reached[] }> {
+    return this.#http.call('POST', '/reach', { body: { userIds, ...options } });
+  }
+
+  /** What each source says of a user beside the status, the strongest first. */
+  getDetail(userId: string): Promise<{ sources: t.DetailSource[] }> {
+    return this.#http.call('GET', at`/users/${userId}/detail`);
+  }
+
+  /** What the user says beside the status, all of it anew; short for the source `manual`. */
+  putDetail(userId: string, body: t.DetailSaid): Promise<t.DetailSource> {
+    return this.#http.call('PUT', at`/users/${userId}/detail`, { body });
+  }
+
+  /** The user says nothing any more. */
+  deleteDetail(userId: string): Promise<void> {
+    return this.#http.call('DELETE', at`/users/${userId}/detail`);
+  }
+
+  /** What one source (`calendar`, `call`, …) says of a user, in the place of what it said before. */
+  putDetailSource(userId: string, source: string, body: t.DetailSaid): Promise<t.DetailSource> {
+    return this.#http.call('PUT', at`/users/${userId}/detail/${source}`, { body });
+  }
+
+  /** One source says nothing of a user any more; it may have said nothing. */
+  deleteDetailSource(userId: string, source: string): Promise<void> {
+    return this.#http.call('DELETE', at`/users/${userId}/detail/${source}`);
+  }
+
   getProfile(userId: string): Promise<t.Profile> {
     return this.#http.call('GET', at`/users/${userId}`);
   }

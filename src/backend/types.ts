@@ -16,7 +16,7 @@ export interface UserStatus {
 
 /** What a user shows beside the status. */
 export interface Detail {
-  availability?: 'available' | 'busy' | undefined;
+  availability?: 'available' | 'busy' | 'away' | 'dnd' | undefined;
   text?: string | undefined;
   emoji?: string | undefined;
 }
@@ -32,6 +32,41 @@ export interface Why {
   sessionId: string | null;
   since: string | null;
   nextChangeAt: string | null;
+  /** The strongest source of the detail, also while appearing inactive hides it; null: nobody says anything. */
+  source: string | null;
+}
+
+/** What a source says: at least one of the three, and an end as a moment (ISO 8601) or a while, not both. */
+export interface DetailSaid extends Detail {
+  until?: string | undefined;
+  expiresInSeconds?: number | undefined;
+}
+
+/** What one source says of a user, with null for what it does not say. */
+export interface DetailSource {
+  source: string;
+  availability: 'available' | 'busy' | 'away' | 'dnd' | null;
+  text: string | null;
+  emoji: string | null;
+  /** null: until further notice. */
+  until: string | null;
+  /** The strongest: what others see, unless the user appears inactive. */
+  shown: boolean;
+}
+
+export interface ReachOptions {
+  /** Also those who want to be left alone. */
+  urgent?: boolean | undefined;
+  /** How recently a device has to have been heard of; else 120. */
+  withinSeconds?: number | undefined;
+}
+
+/** How a user is reached, and why so. */
+export interface Reached {
+  userId: string;
+  decision: 'in_app' | 'push' | 'hold';
+  reason: 'unknown' | 'dnd' | 'attended' | 'in_room' | 'unattended';
+  lastActive: string | null;
 }
 
 export interface UserStatusWithExtras extends UserStatus {

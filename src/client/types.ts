@@ -13,7 +13,7 @@ export type IndicatorKind = 'typing' | 'recording_audio';
 
 /** What a user lets others see beside the status. */
 export interface Detail {
-  availability?: 'available' | 'busy' | undefined;
+  availability?: 'available' | 'busy' | 'away' | 'dnd' | undefined;
   text?: string | undefined;
   emoji?: string | undefined;
 }

@@ -1,4 +1,5 @@
 import { createECDH } from 'node:crypto';
+import { DEFAULT_DETAIL_ORDER, isValidSource } from '../protocol/detail.ts';
 import { readOrigin } from './allowed-origins.ts';
 import { Environment, quote } from './environment.ts';
 import { type JwtKey, readJwtKey } from './jwt-key.ts';
@@ -59,6 +60,8 @@ export interface Config extends RedisConfig {
   timeoutQueues: number;
   /** How long transitions stay in PostgreSQL. */
   historyRetentionDays: number;
+  /** Which source of a detail is the strongest, the first, and so on. */
+  detailOrder: readonly string[];
   alertMinAbsenceMs: number;
   alertStableMs: number;
   alertCooldownMs: number;
@@ -113,6 +116,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     workerConcurrency: from.integer('WORKER_CONCURRENCY', DEFAULT_WORKER_CONCURRENCY, { min: 1, max: 10_000 }),
     timeoutQueues: from.integer('TIMEOUT_QUEUES', 1, { min: 1, max: 16 }),
     historyRetentionDays: from.integer('HISTORY_RETENTION_DAYS', 90, { min: 1, max: 36_500 }),
+    detailOrder: readDetailOrder(from),
     alertMinAbsenceMs: from.seconds('ALERT_MIN_ABSENCE_SECONDS', 600_000, { zero: true }),
     alertStableMs: from.seconds('ALERT_STABLE_SECONDS', 15_000, { zero: true }),
     alertCooldownMs: from.seconds('ALERT_COOLDOWN_SECONDS', 1_800_000, { zero: true }),
@@ -208,6 +212,15 @@ function readOrigins(from: Environment): string[] {
     from.problem('CORS_ORIGINS', `must list origins such as ${examples}, got ${quote(entry)}`);
     return entry;
   });
+}
+
+function readDetailOrder(from: Environment): readonly string[] {
+  const given = from.list('DETAIL_ORDER');
+  const wrong = given.find((source) => !isValidSource(source));
+  if (wrong !== undefined)
+    from.problem('DETAIL_ORDER', `must list sources such as call,manual,calendar, got ${quote(wrong)}`);
+  else if (new Set(given).size < given.length) from.problem('DETAIL_ORDER', 'names a source twice');
+  return given.length > 0 ? given : DEFAULT_DETAIL_ORDER;
 }
 
 function readAdminUser(from: Environment): string {

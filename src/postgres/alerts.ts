@@ -11,8 +11,8 @@ export interface Activation {
 
 export interface Asker {
   userId: string;
-  /** Whether a browser of theirs listens for Web Push. */
-  subscribed: boolean;
+  /** Whether a browser of theirs listens for Web Push, and they do not want to be left alone. */
+  pushable: boolean;
 }
 
 /** The settings under which a friend who is not blocked sees somebody: the one rule, asked for each of them. */
@@ -28,6 +28,11 @@ const MAY_BE_TOLD = `
   COALESCE(s.alert_friends, true) AND COALESCE(s.visibility, 'everyone') = ANY(?::text[])
   AND NOT EXISTS (SELECT 1 FROM blocks b
                    WHERE (b.user_id, b.blocked_id) IN ((f.user_id, f.friend_id), (f.friend_id, f.user_id)))`;
+
+/** Whether the one who asks wants to be left alone, by any source that is in force. */
+const IS_DND = `EXISTS (SELECT 1 FROM detail_sources d
+                         WHERE d.user_id = f.user_id AND d.detail->>'availability' = 'dnd'
+                           AND (d.until IS NULL OR d.until > now()))`;
 
 /**
  * `alerted_at` is the moment of the activation that was told last, so that it stands for that activation and the time
@@ -59,15 +64,16 @@ export async function askersOf(
   { userId, at }: Activation,
   { cooldownMs, after, limit }: { cooldownMs: number; after: string; limit: number },
 ): Promise<Asker[]> {
-  const rows = await query<{ user_id: string; subscribed: boolean }>(
+  const rows = await query<{ user_id: string; pushable: boolean }>(
     db,
-    `SELECT f.user_id, EXISTS (SELECT 1 FROM push_subscriptions p WHERE p.user_id = f.user_id) AS subscribed
+    `SELECT f.user_id,
+            EXISTS (SELECT 1 FROM push_subscriptions p WHERE p.user_id = f.user_id) AND NOT ${IS_DND} AS pushable
        FROM ${FRIENDSHIPS}
       WHERE f.friend_id = ? AND f.user_id > ? AND ${isDue('f')} AND ${MAY_BE_TOLD}
       ORDER BY f.user_id LIMIT ?`,
     [userId, after, at, at, cooldownMs, SEEN_BY_FRIENDS, limit],
   );
-  return rows.map((row) => ({ userId: row.user_id, subscribed: row.subscribed }));
+  return rows.map((row) => ({ userId: row.user_id, pushable: row.pushable }));
 }
 
 /**
@@ -102,17 +108,20 @@ export async function claimAlerts(
   return rows.map((row) => row.user_id);
 }
 
-/** The friend as a notification names them; null as soon as the asker may not be told of them any more. */
+/**
+ * The friend as a notification names them, and whether the asker wants to be left alone by now; null as soon as the asker may not be
+ * told of them any more.
+ */
 export async function friendToTell(
   db: Knex,
   askerId: string,
   userId: string,
-): Promise<{ displayName: string | null } | null> {
-  const [row] = await query<{ display_name: string | null }>(
+): Promise<{ displayName: string | null; dnd: boolean } | null> {
+  const [row] = await query<{ display_name: string | null; dnd: boolean }>(
     db,
-    `SELECT u.display_name FROM ${FRIENDSHIPS} LEFT JOIN users u ON u.id = f.friend_id
+    `SELECT u.display_name, ${IS_DND} AS dnd FROM ${FRIENDSHIPS} LEFT JOIN users u ON u.id = f.friend_id
       WHERE f.user_id = ? AND f.friend_id = ? AND ${MAY_BE_TOLD}`,
     [askerId, userId, SEEN_BY_FRIENDS],
   );
-  return row ? { displayName: row.display_name } : null;
+  return row ? { displayName: row.display_name, dnd: row.dnd } : null;
 }

@@ -57,6 +57,7 @@ async function eraseOnce(ask: Ask, userId: string, version: number): Promise<str
   for (const { id } of friends) changed.set(id, { ...changed.get(id), userId: id, own: false, friends: removal });
   await ask('DELETE FROM user_settings WHERE user_id = ?', [userId]);
   await ask('DELETE FROM push_subscriptions WHERE user_id = ?', [userId]);
+  await ask('DELETE FROM detail_sources WHERE user_id = ?', [userId]);
   await ask('DELETE FROM privacy_changes WHERE user_id = ?', [userId]);
   const left = await ask<{ conversation_id: string }>(
     'DELETE FROM conversation_members WHERE user_id = ? RETURNING conversation_id',
@@ -87,6 +88,7 @@ export async function isNamed(db: Knex, userId: string): Promise<boolean> {
          OR EXISTS (SELECT FROM conversation_members WHERE user_id = named.id)
          OR EXISTS (SELECT FROM user_settings WHERE user_id = named.id)
          OR EXISTS (SELECT FROM push_subscriptions WHERE user_id = named.id)
+         OR EXISTS (SELECT FROM detail_sources WHERE user_id = named.id)
          OR EXISTS (SELECT FROM audit_log WHERE named.id IN (actor, subject)) AS named
        FROM (SELECT ?::text COLLATE "C" AS id) AS named`,
     [userId],

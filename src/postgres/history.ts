@@ -1,6 +1,7 @@
 import type { Knex } from 'knex';
 import type { Cause, Change, Claims, Status } from '../presence/change.ts';
 import { query } from './connect.ts';
+import { dropEndedSources } from './detail-sources.ts';
 import { msOf, timestampOf } from './time.ts';
 
 export interface RecordedEntry {
@@ -48,12 +49,15 @@ export async function recordChanges(db: Knex, batch: readonly RecordedEntry[]): 
     transitions.map((change) => change.cause),
     transitions.map((change) => change.lastSeen),
   ]);
+  // A source that is over goes with the change that says so.
+  const saying = batch.filter(({ change }) => change.detail !== undefined || change.cause === 'detail');
+  await dropEndedSources(db, [...new Set(saying.map(({ change }) => change.userId))]);
 }
 
 /**
  * Rows are locked in the order of ids, so that two batches with users in common wait for each other and never in a
  * circle. A new row carries the moment of a clearing in `hidden_set_at`, which is also how the update gets to know it.
- * A detail that is over goes with the change that says so. The minutes come last (`done` and `fed` have the others written
+ * The minutes come last (`done` and `fed` have the others written
  * before), since all batches share them; they count the transitions that were not there before, and those go to the change
  * feed too.
  */
@@ -73,9 +77,7 @@ const RECORD = `
       hidden = known.hidden AND NOT (excluded.hidden_set_at >= COALESCE(known.hidden_set_at, 0)) IS TRUE,
       hidden_until = CASE WHEN excluded.hidden_set_at >= COALESCE(known.hidden_set_at, 0)
                           THEN NULL ELSE known.hidden_until END,
-      hidden_set_at = GREATEST(known.hidden_set_at, excluded.hidden_set_at),
-      detail = CASE WHEN known.detail_until <= now() THEN NULL ELSE known.detail END,
-      detail_until = CASE WHEN known.detail_until <= now() THEN NULL ELSE known.detail_until END
+      hidden_set_at = GREATEST(known.hidden_set_at, excluded.hidden_set_at)
     RETURNING 1
   ), written AS (
     INSERT INTO status_transitions (user_id, version, at, status, cause, last_seen)

@@ -1,5 +1,6 @@
 import type { Knex } from 'knex';
-import type { Detail, Status, StoredUser } from '../presence/change.ts';
+import type { Status, StoredSource, StoredUser } from '../presence/change.ts';
+import { DEFAULT_DETAIL_ORDER, strongestFirst } from '../presence/detail.ts';
 import { query } from './connect.ts';
 import { msOf, timestampOf } from './time.ts';
 
@@ -11,30 +12,41 @@ interface StoredUserRow {
   privacy_revision: string;
   hidden: boolean;
   remaining_ms: string | null;
-  detail: Detail | null;
-  detail_remaining_ms: string | null;
+  detail_revision: string | null;
+  sources: StoredSource[] | null;
 }
 
-/** What PostgreSQL has of these users, by id; ids that nobody ever heard of are missing. */
-export async function loadStoredUsers(db: Knex, ids: readonly string[]): Promise<Map<string, StoredUser>> {
-  const rows = await query<StoredUserRow>(db, 'SELECT * FROM remembered_users(?::text[]) WHERE known', [[...ids]]);
-  return new Map(rows.map((row) => [row.id, storedUserOf(row)]));
+/**
+ * What PostgreSQL has of these users, by id; ids that nobody ever heard of are missing. `order`: which source of a detail is the
+ * strongest.
+ */
+export async function loadStoredUsers(
+  db: Knex,
+  ids: readonly string[],
+  order = DEFAULT_DETAIL_ORDER,
+): Promise<Map<string, StoredUser>> {
+  const rows = await query<StoredUserRow>(db, 'SELECT * FROM stored_users(?::text[]) WHERE known', [[...ids]]);
+  return new Map(rows.map((row) => [row.id, storedUserOf(row, order)]));
 }
 
 /**
  * What scripts are to be told of users who are about to have a record in Redis, by id; who is missing is new. Of an id
  * that is not known, but whom somebody blocks or that was erased lately, that much is in it. One statement: it is asked
- * for everybody who comes.
+ * for everybody who comes. `order`: which source of a detail is the strongest.
  */
-export async function loadStoredForScripts(db: Knex, ids: readonly string[]): Promise<Map<string, StoredUser>> {
+export async function loadStoredForScripts(
+  db: Knex,
+  ids: readonly string[],
+  order = DEFAULT_DETAIL_ORDER,
+): Promise<Map<string, StoredUser>> {
   if (ids.length === 0) return new Map();
   const rows = await query<StoredUserRow & { known: boolean; erased_ago: string | null }>(
     db,
-    `SELECT * FROM remembered_users(?::text[])
+    `SELECT * FROM stored_users(?::text[])
       WHERE known OR privacy_revision <> 0 OR erased_ago IS NOT NULL`,
     [[...ids]],
   );
-  return new Map(rows.map((row) => [row.id, row.known ? storedUserOf(row) : unknownOf(row)]));
+  return new Map(rows.map((row) => [row.id, row.known ? storedUserOf(row, order) : unknownOf(row)]));
 }
 
 function unknownOf({ privacy_revision, erased_ago }: StoredUserRow & { erased_ago: string | null }): StoredUser {
@@ -48,17 +60,19 @@ export const NOTHING_STORED: StoredUser = {
   lastSeen: null,
   status: 'inactive',
   hidden: null,
-  detail: null,
+  sources: [],
+  detailRevision: 0,
   privacyRevision: 0,
 };
 
-function storedUserOf(row: StoredUserRow): StoredUser {
+function storedUserOf(row: StoredUserRow, order: readonly string[]): StoredUser {
   return {
     version: Number(row.version),
     lastSeen: msOf(row.last_seen),
     status: row.status,
     hidden: row.hidden ? { remainingMs: numberOf(row.remaining_ms) } : null,
-    detail: row.detail === null ? null : { shown: row.detail, remainingMs: numberOf(row.detail_remaining_ms) },
+    sources: strongestFirst(row.sources ?? [], order),
+    detailRevision: Number(row.detail_revision),
     privacyRevision: Number(row.privacy_revision),
   };
 }
@@ -135,31 +149,6 @@ export async function clearHidden(db: Knex, userId: string, setAt: number): Prom
   );
 }
 
-export interface DetailChoice {
-  /** With nothing in it: nothing any more. */
-  detail: Detail;
-  /** null: until further notice. */
-  expiresInMs: number | null;
-  /** Milliseconds of the Redis clock; an older choice never overwrites a newer one. */
-  setAt: number;
-}
-
-/** Remembers what a user shows beside the status; the expiry runs on PostgreSQL's clock. */
-export async function saveDetail(db: Knex, userId: string, choice: DetailChoice): Promise<void> {
-  const { detail, expiresInMs, setAt } = choice;
-  const json = JSON.stringify(detail);
-  const isNothing = json === '{}';
-  await query(
-    db,
-    `INSERT INTO users AS known (id, detail, detail_until, detail_set_at)
-     VALUES (?, ?::jsonb, now() + ?::bigint * interval '1 millisecond', ?)
-     ON CONFLICT (id) DO UPDATE
-        SET detail = excluded.detail, detail_until = excluded.detail_until, detail_set_at = excluded.detail_set_at
-      WHERE known.detail_set_at IS NULL OR known.detail_set_at <= excluded.detail_set_at`,
-    [userId, isNothing ? null : json, isNothing || expiresInMs === null ? null : Math.ceil(expiresInMs), setAt],
-  );
-}
-
 /** The ids of users who appear inactive by a choice they made since `since` (ms of the Redis clock). */
 export async function recentlyHidden(db: Knex, since: number): Promise<string[]> {
   const rows = await query<{ id: string }>(db, 'SELECT id FROM users WHERE hidden AND hidden_set_at >= ?', [since]);
@@ -184,19 +173,6 @@ export async function recentlyLeft(
     [since, afterId, limit],
   );
   return rows.map((row) => ({ userId: row.id, lastSeen: row.last_seen.getTime(), version: Number(row.version) }));
-}
-
-/**
- * The ids of users whose detail ends by itself (or did, which nobody recorded yet), at most `limit` in their order,
- * behind `afterId` ('' begins).
- */
-export async function withEndingDetail(db: Knex, afterId: string, limit: number): Promise<string[]> {
-  const rows = await query<{ id: string }>(
-    db,
-    `SELECT id FROM users WHERE detail_until IS NOT NULL AND id > ? ORDER BY id LIMIT ?`,
-    [afterId, limit],
-  );
-  return rows.map((row) => row.id);
 }
 
 export interface RecordedActive {

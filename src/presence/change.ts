@@ -31,9 +31,17 @@ export const DETAIL_FIELDS = ['availability', 'text', 'emoji'] as const;
 
 /** What a user lets others see beside the status; with nothing in it: nothing. */
 export interface Detail {
-  availability?: 'available' | 'busy' | undefined;
+  availability?: 'available' | 'busy' | 'away' | 'dnd' | undefined;
   text?: string | undefined;
   emoji?: string | undefined;
+}
+
+/** What one source says of a user. */
+export interface StoredSource {
+  source: string;
+  detail: Detail;
+  /** null means until further notice; 0 or less: over, which others may not have been told. */
+  remainingMs: number | null;
 }
 
 /** One change of one user as it stands in the outbox. All times are milliseconds of the Redis clock. */
@@ -85,8 +93,10 @@ export interface StoredUser {
   status: Status;
   /** Appear inactive: null when not chosen; `remainingMs` null means until further notice. */
   hidden: { remainingMs: number | null } | null;
-  /** `remainingMs` null means until further notice; 0 or less: over, which others may not have been told. */
-  detail: { shown: Detail; remainingMs: number | null } | null;
+  /** Who says something of them that others see beside the status, the strongest first, those over included. */
+  sources: readonly StoredSource[];
+  /** Grows with every change of the sources; 0: none ever said anything. */
+  detailRevision: number;
   /** Revision of what decides who may see the user; 0: everybody may see everything. */
   privacyRevision: number;
   /** Nobody ever heard of them, but somebody blocks them already. */

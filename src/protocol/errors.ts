@@ -48,6 +48,12 @@ export const ERRORS = {
     reconnect: 'slowly',
     message: 'This user has too many sessions.',
   },
+  TOO_MANY_SOURCES: {
+    statusCode: 409,
+    retry: false,
+    reconnect: null,
+    message: 'Too many sources say something of this user: end one first.',
+  },
   TOO_MANY_BLOCKS: { statusCode: 409, retry: false, reconnect: null, message: 'This user blocks too many others.' },
   TOO_MANY_FRIENDS: {
     statusCode: 409,

@@ -36,6 +36,10 @@ export const Why = z.object({
   sessionId: Id.nullable(),
   since: Time.nullable(),
   nextChangeAt: Time.nullable(),
+  source: z.string().nullable().meta({
+    description:
+      'The strongest source of the detail, also while appearing inactive hides it; null: nobody says anything',
+  }),
 });
 export type Why = z.infer<typeof Why>;
 
@@ -60,6 +64,7 @@ export const StatusAnswer = StatusPayload.extend({
         sessionId: 'd3fW0mT8kQzXn5vJ2hLbYc',
         since: '2026-01-31T12:00:00.000Z',
         nextChangeAt: '2026-01-31T12:01:00.000Z',
+        source: 'calendar',
       },
     },
   ],

@@ -71,7 +71,7 @@ export const Moment = z.iso.datetime({ offset: true }).meta({ examples: ['2026-0
 export const Status = z.enum(['active', 'inactive']);
 export const DeviceKind = z.enum(DEVICE_KINDS);
 export const SessionState = z.enum(['active', 'idle']);
-export const Availability = z.enum(['available', 'busy']);
+export const Availability = z.enum(['available', 'busy', 'away', 'dnd']);
 
 /** How long something holds, fractions allowed. */
 export const ExpirySeconds = z.number().positive().max(LIMITS.expirySeconds);

@@ -4,7 +4,7 @@ import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
 import type { Stored } from './presence-types.ts';
-import { detailText } from './record.ts';
+import { packSources } from './record.ts';
 import { followUpOf, type Reply, runScript, type ScriptName } from './scripts.ts';
 
 const NEW = JSON.stringify({ version: 0, revision: 0, isNew: true });
@@ -17,14 +17,14 @@ export function storedArgument(stored: Stored | null): string {
   if (stored === null) return '';
   if (stored === 'away') return 'away';
   if (stored === 'new') return NEW;
-  const { version, lastSeen, status, hidden, detail, privacyRevision, unknown } = stored;
+  const { version, lastSeen, status, hidden, sources, detailRevision, privacyRevision, unknown } = stored;
   return JSON.stringify({
     version,
     lastSeen: lastSeen ?? undefined,
     active: status === 'active' || undefined,
     hiddenMs: hidden ? Math.round(hidden.remainingMs ?? -1) : undefined,
-    detail: detail ? detailText(detail.shown) || undefined : undefined,
-    detailMs: detail?.remainingMs ?? undefined,
+    sources: sources.length > 0 ? packSources(sources) : undefined,
+    sourcesRevision: detailRevision || undefined,
     revision: privacyRevision,
     isNew: unknown,
   });

@@ -1,4 +1,4 @@
-import type { Claims, Detail, Status, StoredUser } from '../presence/change.ts';
+import type { Claims, Status, StoredSource, StoredUser } from '../presence/change.ts';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
 import { NO_TRACING } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
@@ -8,7 +8,7 @@ import { type Glanced, glance } from './glance.ts';
 import { type Keys, shardOf } from './keys.ts';
 import { PresenceScripts, storedArgument } from './presence-scripts.ts';
 import type { Beat, Chosen, OpenCode, Opened, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
-import { detailText, parseRecord, type UserRecord } from './record.ts';
+import { packSources, parseRecord, type UserRecord } from './record.ts';
 import type { Reply, ScriptName } from './scripts.ts';
 import { PER_STATUS, statusesIn, toMs, UNSETTLED } from './status-replies.ts';
 import { stateCode, type Touched, touch } from './touch.ts';
@@ -153,13 +153,14 @@ export class PresenceStore {
     };
   }
 
-  /** Sets what others see beside the status; PostgreSQL has to have it before. `stored`: ask it what else it knows. */
+  /** Sets all sources of the detail, the strongest first, as PostgreSQL has them; those of an older revision change nothing. */
   async setDetail(
     userId: string,
-    { detail, expiresInMs }: { detail: Detail; expiresInMs: number | null },
+    { revision, sources }: { revision: number; sources: readonly StoredSource[] },
     stored: Stored | null,
   ): Promise<{ code: 'ok' | 'stored'; followUp: FollowUp }> {
-    const args = [userId, detailText(detail), expiresInMs ?? -1, storedArgument(stored)];
+    const packed = sources.length > 0 ? JSON.stringify(packSources(sources)) : '';
+    const args = [userId, revision, packed, storedArgument(stored)];
     const { reply, followUp } = await this.#scripts.run('set-detail', shardOf(userId), args);
     const ends = Number(reply[2]);
     if (ends >= 0) followUp.arms.push({ kind: 'once', userId, why: 'detail-ends', delayMs: ends });

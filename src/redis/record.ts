@@ -1,5 +1,13 @@
-import { type Cause, DETAIL_FIELDS, type Detail } from '../presence/change.ts';
+import { type Cause, DETAIL_FIELDS, type Detail, type StoredSource } from '../presence/change.ts';
+import { MANUAL } from '../presence/detail.ts';
 import type { DeviceKind, Session, SessionState, Standing } from '../presence/session.ts';
+
+/** What one source says; `until` in ms of Redis's clock, null: until further notice. */
+export interface KnownSource {
+  source: string;
+  detail: Detail;
+  until: number | null;
+}
 
 /** A user's record in Redis, as lua/lib-record.lua reads it. */
 export interface UserRecord {
@@ -9,9 +17,8 @@ export interface UserRecord {
   /** Appears inactive until then (ms); -1: until further notice; null: not chosen. */
   hiddenUntil: number | null;
   hiddenSince: number | null;
-  detail: Detail | null;
-  /** ms; null: until further notice. */
-  detailUntil: number | null;
+  /** Who says something beside the status, the strongest first; `until` ms, null: until further notice. */
+  sources: KnownSource[];
   /** The user's choice is unknown, because PostgreSQL was away. */
   choiceUnknown: boolean;
   cause: Cause | null;
@@ -60,14 +67,34 @@ export function parseRecord(flat: string[]): UserRecord {
     lastSeen: number('l'),
     hiddenUntil: number('h'),
     hiddenSince: number('g'),
-    detail: parseDetail(fields.get('d')),
-    detailUntil: number('x'),
+    sources: parseSources(fields),
     choiceUnknown: fields.get('p') === '1',
     cause: (fields.get('c') as Cause | undefined) ?? null,
     causeSession: fields.get('i') || null,
     since: number('w'),
     sessions,
   };
+}
+
+type PackedSource = [source: string, ends: number, detail: string];
+
+function parseSources(fields: ReadonlyMap<string, string>): KnownSource[] {
+  const [all, shown] = [fields.get('u'), fields.get('d')];
+  const packed: PackedSource[] = all ? JSON.parse(all) : shown ? [[MANUAL, Number(fields.get('x') ?? -1), shown]] : [];
+  return packed.map(([source, ends, detail]) => ({
+    source,
+    detail: JSON.parse(detail) as Detail,
+    until: ends < 0 ? null : ends,
+  }));
+}
+
+/** Sources, the strongest first, as scripts take them (lua/lib-stored.lua); 0 for how long: over. */
+export function packSources(sources: readonly StoredSource[]): PackedSource[] {
+  return sources.map(({ source, detail, remainingMs }) => [
+    source,
+    remainingMs === null ? -1 : Math.max(remainingMs, 0),
+    detailText(detail),
+  ]);
 }
 
 /** The one spelling of a detail, so that scripts can compare two; '' says nothing. */

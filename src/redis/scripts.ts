@@ -30,6 +30,7 @@ export const SCRIPT_NAMES = [
   'page-seen',
   'publish',
   'pulse',
+  'reach',
   'read-statuses',
   'relations',
   'remove-jobs',

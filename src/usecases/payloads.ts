@@ -1,4 +1,5 @@
 import type { Detail, StoredUser } from '../presence/change.ts';
+import { strongest } from '../presence/detail.ts';
 import type { Why } from '../presence/status.ts';
 import type { Access } from '../presence/visibility.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
@@ -42,19 +43,17 @@ export function payloadOf({ userId, status, lastSeen }: WatchedUser): StatusPayl
   return { userId, status, lastSeen };
 }
 
-/** A reason as REST tells it, with its moments as times. */
-export function whyOf({ rule, sessionId, since, nextChangeAt }: Why): StatusExtras['why'] {
-  return { rule, sessionId, since: isoOrNull(since), nextChangeAt: isoOrNull(nextChangeAt) };
+/** A reason as REST tells it, with its moments as times; `source`: of the detail that is shown. */
+export function whyOf({ rule, sessionId, since, nextChangeAt }: Why, source: string | null): StatusExtras['why'] {
+  return { rule, sessionId, since: isoOrNull(since), nextChangeAt: isoOrNull(nextChangeAt), source };
 }
 
 /**
  * The detail that PostgreSQL has of a user, as others may know it; null where it is over, and while the user appears
  * inactive.
  */
-export function detailOf(stored: StoredUser | undefined): Detail | null {
-  if (!stored?.detail || stored.hidden) return null;
-  const { shown, remainingMs } = stored.detail;
-  return remainingMs === null || remainingMs > 0 ? shown : null;
+function detailOf(stored: StoredUser | undefined): Detail | null {
+  return stored && !stored.hidden ? (strongest(stored.sources)?.detail ?? null) : null;
 }
 
 function latest(a: number | null, b: number | null): number | null {

@@ -1,5 +1,7 @@
 import type { Claims } from '../presence/change.ts';
+import type { DetailSource, PutDetailBody } from '../protocol/detail.ts';
 import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
+import type { Reached, ReachRequest } from '../protocol/reach.ts';
 import type { SetStatusRequest, StatusPayload } from '../protocol/vocabulary.ts';
 
 /** What `include` adds to a status. */
@@ -32,9 +34,30 @@ export interface StatusApi {
   sessions(userId: string): Promise<SessionView[]>;
 }
 
+/** What the doors do for what others see of people beside the status. Whether the caller may has been settled by then. */
+export interface DetailApi {
+  /** One source says something of a user from now on. Returns what is stored. Throws TOO_MANY_SOURCES or UNAVAILABLE. */
+  put(userId: string, source: string, body: PutDetailBody): Promise<DetailSource>;
+  /**
+   * One source says nothing any more; it may have said nothing. `by`: the service that ended it, for the audit; null: the user.
+   * Throws UNAVAILABLE.
+   */
+  end(userId: string, source: string, by: string | null): Promise<void>;
+  /** All sources in force, the strongest first; none of whom nobody knows. Throws UNAVAILABLE. */
+  list(userId: string): Promise<DetailSource[]>;
+}
+
+/** What the door asks about how people are reached. */
+export interface ReachApi {
+  /** How each of these users is reached, in the order asked. Throws UNAVAILABLE where that is not known of one of them. */
+  reach(request: ReachRequest): Promise<Reached[]>;
+}
+
 /** What the doors do for people, beside `reads`. Whether the caller may has been settled by then; see rights.ts. */
 export interface PresenceApi {
   readonly reads: StatusApi;
+  readonly details: DetailApi;
+  readonly decisions: ReachApi;
   /**
    * Sets what the user chose, and answers with the status that comes of it. `claims`: what the token says of who the
    * user is. Throws UNAVAILABLE.

@@ -1,17 +1,18 @@
 import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { clearHidden, saveDetail, saveHidden } from '../postgres/users.ts';
-import { type Claims, DETAIL_FIELDS, type Detail, type StoredUser } from '../presence/change.ts';
-import type { SetDetailRequest } from '../protocol/client-events.ts';
+import { clearHidden, saveHidden } from '../postgres/users.ts';
+import type { Claims, StoredUser } from '../presence/change.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import { FollowUps } from '../queues/follow-ups.ts';
 import type { Chosen, OpenCode, Opened, OpenRequest } from '../redis/presence-types.ts';
 import { timeOf } from '../redis/time.ts';
 import type { Stores } from '../stores.ts';
 import { AuditLog } from './audit.ts';
+import { Details } from './details.ts';
 import { Logouts } from './logouts.ts';
 import { isoOrNull } from './payloads.ts';
 import type { Choice, PresenceApi } from './presence-api.ts';
+import { ReachDecisions } from './reach.ts';
 import { StatusReads } from './status-reads.ts';
 import { StoredUsers } from './stored-users.ts';
 import { orUnavailable, postgresUnavailable, unavailable } from './unavailable.ts';
@@ -19,6 +20,8 @@ import { orUnavailable, postgresUnavailable, unavailable } from './unavailable.t
 /** The one way of the doors to the stores: `reads` says how people are looked at, all else is what they do. */
 export class Presence implements PresenceApi {
   readonly reads: StatusReads;
+  readonly details: Details;
+  readonly decisions: ReachDecisions;
   readonly followUps: FollowUps;
   readonly #stores: Stores;
   readonly #storedUsers: StoredUsers;
@@ -28,9 +31,11 @@ export class Presence implements PresenceApi {
   /** `ttlMs`: how long a session lives without another heartbeat. */
   constructor(stores: Stores, ttlMs: number, log: Logger) {
     this.#stores = stores;
-    this.#storedUsers = new StoredUsers(stores.db);
+    this.#storedUsers = new StoredUsers(stores);
     this.followUps = new FollowUps(stores.queues, log);
     this.reads = new StatusReads(stores, this.#storedUsers, this.followUps, ttlMs, log);
+    this.decisions = new ReachDecisions(stores, this.#storedUsers);
+    this.details = new Details(stores, this.#storedUsers, this.followUps);
     this.#logouts = new Logouts(stores, this.followUps, log);
     this.#audit = new AuditLog(stores);
   }
@@ -90,31 +95,6 @@ export class Presence implements PresenceApi {
       // The record vanished between two steps: the caller asks again.
       if (chosen.code !== 'ok') throw unavailable();
       return { userId, status: chosen.status, lastSeen: isoOrNull(chosen.lastSeen) };
-    });
-  }
-
-  /**
-   * Sets what others see beside the status, all of it anew, and returns it as it stands. `restore` brings the caller's
-   * session back where Redis has lost it: nobody is to be told that they left. Throws UNAVAILABLE.
-   */
-  async setDetail(userId: string, request: SetDetailRequest, restore: () => Promise<void>): Promise<Detail> {
-    const { store, db } = this.#stores;
-    const { expiresInSeconds } = request;
-    const said = DETAIL_FIELDS.filter((field) => request[field]);
-    const detail: Detail = Object.fromEntries(said.map((field) => [field, request[field]]));
-    const expiresInMs = expiresInSeconds === undefined ? null : Math.max(1, Math.round(expiresInSeconds * 1000));
-    const setAt = await this.#redisNow(userId);
-    return orUnavailable(async () => {
-      await saveDetail(db, userId, { detail, expiresInMs, setAt });
-      let set = await store.setDetail(userId, { detail, expiresInMs }, null);
-      if (set.code === 'stored') {
-        await restore();
-        const stored = await this.#storedUsers.stored(userId);
-        if (stored === 'away') throw postgresUnavailable();
-        set = await store.setDetail(userId, { detail, expiresInMs }, stored);
-      }
-      this.followUps.add(set.followUp);
-      return detail;
     });
   }
 

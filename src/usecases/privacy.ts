@@ -17,7 +17,7 @@ const LIST_PAGE = 1000;
 const ATTEMPTS = 10;
 const MENDING_AT_ONCE = 100;
 
-type PrivacyStores = Pick<Stores, 'privacy' | 'db'>;
+type PrivacyStores = Pick<Stores, 'privacy' | 'db' | 'detailOrder'>;
 
 /**
  * Thrown where others go on changing who may see the user, faster than it can be read and told. Whoever makes the last
@@ -52,7 +52,7 @@ export async function tellPrivacy(stores: PrivacyStores, userId: string, news: P
 }
 
 async function tellAlone(stores: PrivacyStores, userId: string, news: PrivacyNews | null): Promise<FollowUp> {
-  const { privacy: cache, db } = stores;
+  const { privacy: cache, db, detailOrder } = stores;
   let privacy = news?.privacy ?? (await privacyOf(db, userId));
   let step = news?.step ?? null;
   let wantsWhole = step?.friendsBegin ?? false;
@@ -65,7 +65,7 @@ async function tellAlone(stores: PrivacyStores, userId: string, news: PrivacyNew
     }
     const set = await cache.set(userId, privacy, step, staged, stored);
     if (set.code === 'ok') return set.followUp;
-    if (set.code === 'stored') stored = (await loadStoredForScripts(db, [userId])).get(userId) ?? 'new';
+    if (set.code === 'stored') stored = (await loadStoredForScripts(db, [userId], detailOrder)).get(userId) ?? 'new';
     if (set.code === 'whole') wantsWhole = true;
     if (set.code === 'old') {
       // Somebody has told a newer one; or this PostgreSQL is older than Redis, and has to go on from there.

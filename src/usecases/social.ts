@@ -39,10 +39,10 @@ interface People {
  * Throws UNAVAILABLE where a store is away.
  */
 export class Social {
-  readonly #stores: Pick<Stores, 'db' | 'privacy'>;
+  readonly #stores: Pick<Stores, 'db' | 'privacy' | 'detailOrder'>;
   readonly #people: People;
 
-  constructor(stores: Pick<Stores, 'db' | 'privacy'>, people: People) {
+  constructor(stores: Pick<Stores, 'db' | 'privacy' | 'detailOrder'>, people: People) {
     this.#stores = stores;
     this.#people = people;
   }

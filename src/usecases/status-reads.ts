@@ -1,6 +1,7 @@
 import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { lastTransition } from '../postgres/history.ts';
+import { strongest } from '../presence/detail.ts';
 import { bestFirst, explain, ruleOfEnd } from '../presence/status.ts';
 import type { Openness, Ties } from '../presence/visibility.ts';
 import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
@@ -8,7 +9,7 @@ import type { WatchedUser } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import type { Stores } from '../stores.ts';
-import { detailOf, iso, isoOrNull, payloadOf, whyOf } from './payloads.ts';
+import { iso, isoOrNull, payloadOf, whyOf } from './payloads.ts';
 import type { StatusApi, StatusExtras } from './presence-api.ts';
 import { PrivacyMender } from './privacy.ts';
 import { applyAccess, askPostgres, askRedis, type FromRedis, type Seen } from './status-steps.ts';
@@ -62,7 +63,8 @@ export class StatusReads implements StatusApi {
     if (!user || unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
     const answer: StatusAnswer = payloadOf(user);
     if (!extras?.size) return answer;
-    const { devices, detail, why } = await this.#extras(userId, blind.has(userId));
+    const seesHidden = viewerId === null || viewerId === userId;
+    const { devices, detail, why } = await this.#extras(userId, blind.has(userId), seesHidden);
     // Whoever is told "inactive", for whatever reason, must not read the opposite from the devices.
     if (extras.has('devices')) answer.devices = answer.status === 'active' ? devices : [];
     if (extras.has('detail')) answer.detail = blind.has(userId) ? {} : detail;
@@ -131,15 +133,16 @@ export class StatusReads implements StatusApi {
     return { ...seen, ...fromRedis };
   }
 
-  async #extras(userId: string, blind: boolean): Promise<StatusExtras> {
+  async #extras(userId: string, blind: boolean, seesHidden: boolean): Promise<StatusExtras> {
     // Who sees nothing waits as long as for somebody who never came: the same questions are asked, and find as little.
     const { record, now } = await this.#inspect(blind ? NOBODYS_ID : userId);
-    if (!record) return this.#storedExtras(userId, now);
+    if (!record) return this.#storedExtras(userId, now, seesHidden);
     const hidden = record.hiddenUntil !== null || record.choiceUnknown;
+    const said = record.sources.find(({ until }) => until === null || until > now);
     return {
       devices: hidden ? [] : bestFirst(record.sessions).map(({ kind, state }) => ({ kind, state })),
-      detail: (hidden ? null : record.detail) ?? {},
-      why: whyOf(explain(record, this.#ttlMs)),
+      detail: ((!hidden || seesHidden) && said?.detail) || {},
+      why: whyOf(explain(record, this.#ttlMs), said?.source ?? null),
     };
   }
 
@@ -152,18 +155,21 @@ export class StatusReads implements StatusApi {
   }
 
   /** For a user Redis has no record of: what PostgreSQL remembers. */
-  async #storedExtras(userId: string, now: number): Promise<StatusExtras> {
+  async #storedExtras(userId: string, now: number, seesHidden: boolean): Promise<StatusExtras> {
     const storedUsers = await this.#storedUsers.load([userId]);
     if (storedUsers === null) throw postgresUnavailable();
     const stored = storedUsers.get(userId);
     if (!stored) throw new RollcallError('USER_NOT_FOUND');
     const last = await orUnavailable(() => lastTransition(this.#stores.db, userId));
     const { hidden } = stored;
+    const said = strongest(stored.sources);
+    const detail = ((!hidden || seesHidden) && said?.detail) || {};
+    const why = { sessionId: null, source: said?.source ?? null };
     if (hidden) {
       const nextChangeAt = hidden.remainingMs === null ? null : iso(now + hidden.remainingMs);
-      return { devices: [], detail: {}, why: { rule: 'manual', sessionId: null, since: null, nextChangeAt } };
+      return { devices: [], detail, why: { rule: 'manual', since: null, nextChangeAt, ...why } };
     }
-    const why = { rule: ruleOfEnd(last?.cause ?? null), sessionId: null, since: isoOrNull(last?.at ?? null) };
-    return { devices: [], detail: detailOf(stored) ?? {}, why: { ...why, nextChangeAt: null } };
+    const since = isoOrNull(last?.at ?? null);
+    return { devices: [], detail, why: { rule: ruleOfEnd(last?.cause ?? null), since, nextChangeAt: null, ...why } };
   }
 }

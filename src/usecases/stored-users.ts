@@ -19,11 +19,13 @@ interface Waiting {
  */
 export class StoredUsers {
   readonly #db: Stores['db'];
+  readonly #detailOrder: Stores['detailOrder'];
   readonly #waiting = new Map<string, Waiting[]>();
   #asking = false;
 
-  constructor(db: Stores['db']) {
+  constructor({ db, detailOrder }: Pick<Stores, 'db' | 'detailOrder'>) {
     this.#db = db;
+    this.#detailOrder = detailOrder;
   }
 
   /** The stored user, `new` where there is none, `away` where PostgreSQL cannot be asked. */
@@ -38,7 +40,8 @@ export class StoredUsers {
 
   /** What PostgreSQL has of these users, by id, as far as they are known; null where it cannot be asked. */
   load(userIds: string[]): Promise<Map<string, StoredUser> | null> {
-    return userIds.length === 0 ? Promise.resolve(new Map()) : orNull(() => loadStoredUsers(this.#db, userIds));
+    if (userIds.length === 0) return Promise.resolve(new Map());
+    return orNull(() => loadStoredUsers(this.#db, userIds, this.#detailOrder));
   }
 
   /** What the viewer may see of those of these users of whom it may not see all; null where PostgreSQL cannot be asked. */
@@ -60,7 +63,7 @@ export class StoredUsers {
       for (const [userId] of batch) this.#waiting.delete(userId);
       try {
         const userIds = batch.map(([userId]) => userId);
-        const found = await orNull(() => loadStoredForScripts(this.#db, userIds));
+        const found = await orNull(() => loadStoredForScripts(this.#db, userIds, this.#detailOrder));
         for (const [userId, waiting] of batch) {
           const stored = found === null ? 'away' : (found.get(userId) ?? 'new');
           for (const { resolve } of waiting) resolve(stored);

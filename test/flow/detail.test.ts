@@ -14,7 +14,11 @@ const watching = (userId: string, auth: Record<string, unknown> = {}) =>
   TestClient.connect(rollcall.web(1).url, `watcher-of-${userId}`, { watch: [userId], heartbeat: 'pong', ...auth });
 const staying = (userId: string) => TestClient.connect(rollcall.web(0).url, userId, { heartbeat: 'pong' });
 const say = (client: TestClient, detail: object) => client.socket.emitWithAck('set_detail', detail as never);
-const row = (userId: string) => rollcall.db('users').where({ id: userId }).first();
+/** The user as PostgreSQL has them, and what each source says of them. */
+async function row(userId: string) {
+  const known = await rollcall.db('users').where({ id: userId }).first();
+  return known && { ...known, said: await rollcall.db('detail_sources').where({ user_id: userId }) };
+}
 const says = (text: string | undefined) => (change: Heard) =>
   change.detail !== undefined && change.detail.text === text;
 
@@ -58,7 +62,7 @@ describe.concurrent('a detail', () => {
       () => row('ada'),
       (found) => Number(found?.version) === left.version,
     );
-    expect(recorded).toMatchObject({ detail: null, detail_until: null });
+    expect(recorded).toMatchObject({ said: [] });
     const history = await rollcall.db('status_transitions').where({ user_id: 'ada' }).orderBy('version');
     expect(history.map(({ status, cause }) => `${status}: ${cause}`)).toEqual([
       'active: connect',
@@ -99,7 +103,7 @@ describe.concurrent('a detail', () => {
     expect(await shown('cal')).toMatchObject({ detail: {} });
     await eventually(
       () => row('cal'),
-      (found) => found?.detail === null && found?.detail_until === null,
+      (found) => found?.said.length === 0,
     );
     expect(watcher.statuses('cal')).toEqual(['active', 'active', 'active']);
     for (const client of [watcher, cal]) client.leave();
@@ -121,7 +125,11 @@ describe.concurrent('a detail', () => {
       () => row('dan'),
       (found) => Number(found?.version) === over.version,
     );
-    expect(recorded).toMatchObject({ status: 'inactive', detail: null });
+    expect(recorded).toMatchObject({ status: 'inactive' });
+    await eventually(
+      () => row('dan'),
+      (found) => found?.said.length === 0,
+    );
     expect(recorded.last_seen.toISOString()).toBe(left.lastSeen);
     watcher.leave();
   });
@@ -183,13 +191,13 @@ describe.concurrent('a detail', () => {
       { emoji: '🌴'.repeat(17) },
       { text: 'a\u0000b' },
       { text: 'two\nlines' },
-      { availability: 'away' },
+      { availability: 'asleep' },
       { expiresInSeconds: 0 },
       { text: 7 },
     ];
     for (const detail of bad)
       expect((await refused(detail)).error.code, JSON.stringify(detail)).toBe('INVALID_REQUEST');
-    expect((await row('gil'))?.detail ?? null).toBeNull();
+    expect((await row('gil'))?.said ?? []).toEqual([]);
     const most = { text: '🌴'.repeat(100), emoji: '🌴'.repeat(16) };
     expect(await say(gil, most)).toEqual({ ok: true, detail: most });
     const token = await tokenFor('robot', { scope: 'presence:write' });
@@ -222,7 +230,7 @@ test('ends in the eyes of watchers also where Redis has lost it, and its user wi
   const watcher = await watching('hal');
   const hal = await staying('hal');
   await watcher.hears('hal', isActive);
-  await say(hal, { text: 'gone fishing', expiresInSeconds: 3 });
+  await say(hal, { text: 'gone fishing', expiresInSeconds: 6 });
   await watcher.hears('hal', says('gone fishing'));
   hal.leave();
   const left = await watcher.hears('hal', isInactive);
@@ -237,7 +245,7 @@ test('ends in the eyes of watchers also where Redis has lost it, and its user wi
   expect(over).toMatchObject({ status: 'inactive', lastSeen: left.lastSeen, detail: {} });
   await eventually(
     () => row('hal'),
-    (found) => Number(found?.version) === over.version && found?.detail === null,
+    (found) => Number(found?.version) === over.version && found?.said.length === 0,
   );
   watcher.leave();
 }, 60_000);

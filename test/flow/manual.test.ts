@@ -54,7 +54,13 @@ describe.concurrent('appearing inactive', () => {
     await again.beat('active');
     const own = await look('ada');
     expect(own).toMatchObject({ status: 'inactive', lastSeen: hidden.lastSeen, devices: [] });
-    expect(own.why).toEqual({ rule: 'manual', sessionId: null, since: expect.any(String), nextChangeAt: null });
+    expect(own.why).toEqual({
+      rule: 'manual',
+      sessionId: null,
+      since: expect.any(String),
+      nextChangeAt: null,
+      source: null,
+    });
     expect(await redisValue('user:status:ada')).toBeNull();
     expect(await redisValue('user:last_seen:ada')).toBe(hidden.lastSeen);
     expect((await row('ada')).last_seen.toISOString()).toBe(hidden.lastSeen);

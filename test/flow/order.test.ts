@@ -146,7 +146,7 @@ async function slowPostgres(): Promise<{ isAskedAndWaits(): Promise<void>; answe
       .db('pg_stat_activity')
       .whereRaw('datname = current_database()')
       .where({ wait_event_type: 'Lock' })
-      .whereRaw("query LIKE '%FROM remembered_users(%'");
+      .whereRaw("query LIKE '%FROM stored_users(%'");
   return {
     isAskedAndWaits: async () => {
       await eventually(waiting, (queries) => queries.length > 0);

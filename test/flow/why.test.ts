@@ -81,7 +81,7 @@ describe.concurrent('why a status is what it is', () => {
   test('heartbeat: the freshest session, and when it would end', async () => {
     const ada = await staying('w-ada');
     const told = await why('w-ada');
-    expect(told).toEqual({ rule: 'heartbeat', sessionId: ada.sessionId, since: ISO, nextChangeAt: ISO });
+    expect(told).toEqual({ rule: 'heartbeat', sessionId: ada.sessionId, since: ISO, nextChangeAt: ISO, source: null });
     const { lastSeen } = await look('w-ada');
     expect(Math.abs(Date.parse(told.nextChangeAt) - Date.parse(lastSeen) - TTL_MS)).toBeLessThan(1500);
     const second = await staying('w-ada');
@@ -96,10 +96,16 @@ describe.concurrent('why a status is what it is', () => {
   test('manual: no session, until further notice or until it ends', async () => {
     const bob = await staying('w-bob');
     await bob.socket.emitWithAck('set_status', { status: 'inactive' });
-    expect(await why('w-bob')).toEqual({ rule: 'manual', sessionId: null, since: ISO, nextChangeAt: null });
+    expect(await why('w-bob')).toEqual({
+      rule: 'manual',
+      sessionId: null,
+      since: ISO,
+      nextChangeAt: null,
+      source: null,
+    });
     await bob.socket.emitWithAck('set_status', { status: 'inactive', expiresInSeconds: 60 });
     const told = await why('w-bob');
-    expect(told).toEqual({ rule: 'manual', sessionId: null, since: ISO, nextChangeAt: ISO });
+    expect(told).toEqual({ rule: 'manual', sessionId: null, since: ISO, nextChangeAt: ISO, source: null });
     expect(Math.abs(Date.parse(told.nextChangeAt) - Date.now() - 60_000)).toBeLessThan(3000);
     bob.leave();
   });
@@ -109,7 +115,7 @@ describe.concurrent('why a status is what it is', () => {
     const closes = await staying('w-closes');
     const leaves = await staying('w-leaves');
     closes.leave();
-    const ended = { since: ISO, nextChangeAt: null };
+    const ended = { since: ISO, nextChangeAt: null, source: null };
     expect(await settled('w-closes', 'disconnect')).toEqual({
       rule: 'disconnect',
       sessionId: closes.sessionId,
@@ -130,7 +136,13 @@ describe.concurrent('why a status is what it is', () => {
     goes.kill('SIGTERM');
     await moved.isClosed();
     const told = await why('w-moved');
-    expect(told).toEqual({ rule: 'handover', sessionId: moved.sessionId, since: ISO, nextChangeAt: expect.anything() });
+    expect(told).toEqual({
+      rule: 'handover',
+      sessionId: moved.sessionId,
+      since: ISO,
+      nextChangeAt: expect.anything(),
+      source: null,
+    });
     expect((await settled('w-moved', 'handover')).sessionId).toBe(moved.sessionId);
     expect(await goes.exited).toEqual({ code: 0, signal: null });
   });

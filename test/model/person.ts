@@ -21,12 +21,20 @@ import {
   DETAIL_FIELDS,
   type Detail,
   type Status,
+  type StoredSource,
   type StoredUser,
 } from '../../src/presence/change.ts';
 import { deadlineOf, isLive, type Session, type Standing } from '../../src/presence/session.ts';
 
 /** `unknown`: PostgreSQL could not be asked. Until it can, nobody is shown who may have chosen not to be. */
 export type AppearInactive = 'no' | 'unknown' | { since: number; until: number | null };
+
+/** What one source says of a person, and until when. */
+export interface Said {
+  source: string;
+  shown: Detail;
+  until: number | null;
+}
 
 export interface Person {
   userId: string;
@@ -45,8 +53,10 @@ export interface Person {
   recalled?: { lastSeen: number | null };
   /** How the last session ended, while that is still to be told. */
   end: Cause | null;
-  /** What the user says beside the status. */
-  detail: { shown: Detail; until: number | null } | null;
+  /** Who says something beside the status, the strongest first. */
+  sources: Said[];
+  /** Of the sources: the greater is the newer; 0: none ever said anything. */
+  detailRevision: number;
   /** What others were told of it last; null: not known, for the store had lost it. */
   toldDetail: Detail | null;
   /** What others were told by the user's own choices, lately; null: nothing. */
@@ -115,7 +125,8 @@ export function stranger(userId: string, lastSeen: number | null = null): Person
     lastSeen,
     heardMeanwhile: null,
     end: null,
-    detail: null,
+    sources: [],
+    detailRevision: 0,
     toldDetail: {},
     spent: null,
     owed: null,
@@ -139,9 +150,9 @@ export function applyStored(before: Person, stored: StoredUser | 'away', now: nu
     person.told = 'active';
     person.toldBeforeLoss = true;
   }
-  if (stored.detail !== null) {
-    const { shown, remainingMs } = stored.detail;
-    person.detail = { shown, until: remainingMs === null ? null : now + remainingMs };
+  person.detailRevision = stored.detailRevision;
+  if (stored.sources.length > 0) {
+    person.sources = dated(stored.sources, now);
     // Told or not: others are told what is true, be it once more. Who appears inactive tells nothing.
     if (person.appearInactive === 'no') person.toldDetail = null;
   }
@@ -150,14 +161,21 @@ export function applyStored(before: Person, stored: StoredUser | 'away', now: nu
   return person;
 }
 
+/** Sources with the moments at which they end in the place of how long that is. */
+export function dated(sources: readonly StoredSource[], now: number): Said[] {
+  return sources.map(({ source, detail, remainingMs }) => {
+    return { source, shown: detail, until: remainingMs === null ? null : now + Math.max(0, remainingMs) };
+  });
+}
+
 /** What others may know. */
 export function statusOf({ sessions, appearInactive }: Person): Status {
   return appearInactive === 'no' && sessions.length > 0 ? 'active' : 'inactive';
 }
 
 /** What others may know of the detail. */
-export function detailOf({ detail, appearInactive }: Person): Detail {
-  return appearInactive === 'no' && detail ? detail.shown : {};
+export function detailOf({ sources: [strongest], appearInactive }: Person): Detail {
+  return appearInactive === 'no' && strongest ? strongest.shown : {};
 }
 
 /** When all sessions are gone unless something is heard; null: there are none. */
@@ -168,11 +186,12 @@ export function lastDeadline({ sessions }: Person, ttlMs: number): number | null
 /** When somebody has to look at the person even if nothing happens; null: never. */
 export function nextDue(person: Person, { now, ttlMs }: Circumstances): number | null {
   const deadline = lastDeadline(person, ttlMs) ?? (person.told === 'active' ? now : null);
-  const { detail, appearInactive } = person;
-  // A choice that ends shows who is here, and what they say of themselves.
-  const concerned = deadline !== null || detail !== null;
+  const { sources, appearInactive } = person;
+  const [strongest] = sources;
+  // A choice that ends shows who is here, and what is said of them.
+  const concerned = deadline !== null || strongest !== undefined;
   const shownAt = typeof appearInactive === 'object' && concerned ? appearInactive.until : null;
-  const all = [deadline, shownAt, detail?.until ?? null, person.owed].filter((at) => at !== null);
+  const all = [deadline, shownAt, strongest?.until ?? null, person.owed].filter((at) => at !== null);
   return all.length === 0 ? null : Math.min(...all);
 }
 
@@ -266,7 +285,8 @@ export function settle(turn: Turn): void {
   const choice = person.appearInactive;
   const over = typeof choice === 'object' && choice.until !== null && choice.until <= now ? choice.until : null;
   if (over !== null) person.appearInactive = 'no';
-  if ((person.detail?.until ?? Number.POSITIVE_INFINITY) <= now) person.detail = null;
+  // When the one that is shown is over, what it displaced is shown.
+  if (isOver(person.sources[0], now)) person.sources = person.sources.filter((said) => !isOver(said, now));
   for (const session of person.sessions.toSorted((a, b) => deadlineOf(a, ttlMs) - deadlineOf(b, ttlMs))) {
     // Who was gone before their choice was over left unseen.
     if (over === null || deadlineOf(session, ttlMs) > over) heard(person, session.lastBeat);
@@ -277,6 +297,10 @@ export function settle(turn: Turn): void {
   // What has just been read from PostgreSQL is told with what happens now.
   if (person.toldBeforeLoss || (person.toldDetail === null && statusOf(person) === person.told)) return;
   tell(turn, { active: over === null ? 'connect' : 'manual', inactive: person.end ?? 'timeout' });
+}
+
+function isOver(said: Said | undefined, now: number): boolean {
+  return (said?.until ?? Number.POSITIVE_INFINITY) <= now;
 }
 
 export function drop(person: Person, session: Session): void {

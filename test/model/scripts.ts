@@ -1,4 +1,4 @@
-import type { Detail, StoredUser } from '../../src/presence/change.ts';
+import type { StoredSource, StoredUser } from '../../src/presence/change.ts';
 import { canReturn, countsForLimit, isLive, NO_CONNECTION, type Session } from '../../src/presence/session.ts';
 import { freshest } from '../../src/presence/status.ts';
 import {
@@ -7,6 +7,7 @@ import {
   begin,
   type Circumstances,
   type CloseReason,
+  dated,
   detailOf,
   drop,
   finish,
@@ -209,17 +210,19 @@ export function chooseActive(before: Person, cleared: boolean, circumstances: Ci
   return finish(turn, 'ok');
 }
 
-/** The user says something beside the status, or (nothing in it) takes it back. No sign of life. */
+/** Somebody says something of the user beside the status, or takes it back: all that is said by now. No sign of life. */
 export function setDetail(
   before: Person,
-  { shown, forMs }: { shown: Detail; forMs: number | null },
+  { revision, sources }: { revision: number; sources: readonly StoredSource[] },
   circumstances: Circumstances,
 ): Outcome {
   const turn = begin(before, circumstances);
   settle(turn);
   const { person, now } = turn;
-  const isNothing = Object.keys(shown).length === 0;
-  person.detail = isNothing ? null : { shown, until: forMs === null ? null : now + forMs };
+  if (revision >= person.detailRevision) {
+    person.sources = dated(sources, now);
+    person.detailRevision = revision;
+  }
   tell(turn, { active: 'connect', inactive: person.end ?? 'timeout' });
   return finish(turn, 'ok');
 }

@@ -105,7 +105,7 @@ describe('who may hear', () => {
   test('nobody who is no friend, and a friend by name', async () => {
     expect(await friendToTell(db, 'ada', friend)).toBeNull();
     await asks('ada', 'never');
-    expect(await friendToTell(db, 'ada', friend)).toEqual({ displayName: null });
+    expect(await friendToTell(db, 'ada', friend)).toEqual({ displayName: null, dnd: false });
     await db('users').insert({ id: friend, display_name: 'Grace' });
     expect(await friendToTell(db, 'ada', friend)).toEqual({ displayName: 'Grace' });
   });
@@ -114,10 +114,10 @@ describe('who may hear', () => {
     for (const asker of ['cyd', 'ada', 'bob']) await asks(asker, 'always');
     await db('push_subscriptions').insert({ endpoint: `https://x/${friend}`, user_id: 'bob', p256dh: 'k', auth: 'a' });
     expect(await askers('', 2)).toEqual([
-      { userId: 'ada', subscribed: false },
-      { userId: 'bob', subscribed: true },
+      { userId: 'ada', pushable: false },
+      { userId: 'bob', pushable: true },
     ]);
-    expect(await askers('bob', 2)).toEqual([{ userId: 'cyd', subscribed: false }]);
+    expect(await askers('bob', 2)).toEqual([{ userId: 'cyd', pushable: false }]);
     expect(await askers('cyd', 2)).toEqual([]);
   });
 });

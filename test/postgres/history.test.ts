@@ -47,7 +47,8 @@ describe('a batch of changes', () => {
       lastSeen: at,
       status: 'active',
       hidden: null,
-      detail: null,
+      sources: [],
+      detailRevision: 0,
       privacyRevision: 0,
     });
     expect(await lastTransition(db, 'ann')).toEqual({

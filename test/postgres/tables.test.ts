@@ -12,7 +12,12 @@ const GOES_LATER = ['membership_changes'];
 /** Of whom one of these has a row, another table has one too. */
 const NEVER_ALONE = ['changes', 'changes_arriving', 'status_transitions', 'privacy_changes', 'membership_changes'];
 /** A value for whatever a row has to say besides, by PostgreSQL's name of the type. */
-const SOMETHING: Record<string, unknown> = { text: 'inactive', int8: 1, timestamptz: '2026-01-31T12:00:00Z' };
+const SOMETHING: Record<string, unknown> = {
+  text: 'inactive',
+  int8: 1,
+  timestamptz: '2026-01-31T12:00:00Z',
+  jsonb: '{}',
+};
 
 interface Column {
   table: string;

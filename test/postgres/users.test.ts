@@ -4,15 +4,7 @@ import { connectPostgres } from '../../src/postgres/connect.ts';
 import { recordChanges } from '../../src/postgres/history.ts';
 import { readPrivacy } from '../../src/postgres/privacy.ts';
 import { inTransaction } from '../../src/postgres/transaction.ts';
-import {
-  clearHidden,
-  loadStoredUsers,
-  saveDetail,
-  saveHidden,
-  storedAsActive,
-  touchLastSeen,
-  withEndingDetail,
-} from '../../src/postgres/users.ts';
+import { clearHidden, loadStoredUsers, saveHidden, storedAsActive, touchLastSeen } from '../../src/postgres/users.ts';
 import { openTestStores, type TestStores } from '../support/stores.ts';
 
 let stores: TestStores;
@@ -66,7 +58,8 @@ test('last seen never goes back, whatever order touches come in', async () => {
     lastSeen: at + 3,
     status: 'inactive',
     hidden: null,
-    detail: null,
+    sources: [],
+    detailRevision: 0,
     privacyRevision: 0,
   });
 });
@@ -88,7 +81,8 @@ test('appearing inactive is remembered for a user nobody heard of before, until 
     lastSeen: null,
     status: 'inactive',
     hidden: { remainingMs: null },
-    detail: null,
+    sources: [],
+    detailRevision: 0,
     privacyRevision: 0,
   });
   await clearHidden(db, 'hidden', at + 1);
@@ -114,33 +108,6 @@ test('a late choice does not undo a newer one, nor does a late clearing', async 
   expect((await storedUserOf('race'))?.hidden).toBeNull();
 });
 
-test('a detail is remembered whole, a late one does not undo a newer one, and nothing in it leaves none', async () => {
-  const detail = { availability: 'busy' as const, text: 'it\'s "quoted"?', emoji: '☕' };
-  await saveDetail(db, 'detail', { detail, expiresInMs: null, setAt: at + 1 });
-  expect((await storedUserOf('detail'))?.detail).toEqual({ shown: detail, remainingMs: null });
-  await saveDetail(db, 'detail', { detail: { text: 'late' }, expiresInMs: 5, setAt: at });
-  expect((await storedUserOf('detail'))?.detail).toEqual({ shown: detail, remainingMs: null });
-  await saveDetail(db, 'detail', { detail: {}, expiresInMs: 5000, setAt: at + 2 });
-  expect((await storedUserOf('detail'))?.detail).toBeNull();
-  expect(await withEndingDetail(db, '', 10)).not.toContain('detail');
-});
-
-test('a detail that is over is remembered as over, until a change of the user is recorded', async () => {
-  await saveDetail(db, 'ending', { detail: { text: 'x' }, expiresInMs: 60_000, setAt: at });
-  const change = { userId: 'ending', status: 'inactive' as const, lastSeen: null, at, cause: 'detail' as const };
-  const entry = { clearsHidden: false, transition: false };
-  await recordChanges(db, [{ ...entry, change: { ...change, version: 1 } }]);
-  const remainingMs = (await storedUserOf('ending'))?.detail?.remainingMs ?? 0;
-  expect(remainingMs).toBeGreaterThan(50_000);
-  expect(remainingMs).toBeLessThanOrEqual(60_000);
-  await saveDetail(db, 'ending', { detail: { text: 'x' }, expiresInMs: 0, setAt: at });
-  expect((await storedUserOf('ending'))?.detail?.remainingMs).toBeLessThanOrEqual(0);
-  expect(await withEndingDetail(db, '', 10)).toContain('ending');
-  await recordChanges(db, [{ ...entry, change: { ...change, version: 2 } }]);
-  expect(await storedUserOf('ending')).toMatchObject({ version: 2, detail: null });
-  expect(await withEndingDetail(db, '', 10)).not.toContain('ending');
-});
-
 test('who was active by the last record is paged through in the order of ids, each once', async () => {
   const ids = ['Zoe', 'adam', 'b:1', '10', '9', 'b.1', 'B'];
   const entries = ids.map((userId, index) => ({
@@ -163,7 +130,7 @@ test('who was active by the last record is paged through in the order of ids, ea
 test('whoever comes is looked up by an index, however small the tables are and however many come at once', async () => {
   for (const ids of [['index-0'], Array.from({ length: 500 }, (_, n) => `index-${n}`)]) {
     const scans = await inTransaction(db, async (ask) => {
-      await ask('SELECT * FROM remembered_users(?::text[])', [ids]);
+      await ask('SELECT * FROM stored_users(?::text[])', [ids]);
       expect((await readPrivacy(ask, ids)).size).toBe(ids.length);
       return ask<{ relname: string; seq_scan: string; idx_scan: string }>(
         `SELECT relname, seq_scan, idx_scan FROM pg_stat_xact_user_tables

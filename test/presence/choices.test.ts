@@ -9,7 +9,8 @@ const nothing: StoredUser = {
   lastSeen: null,
   status: 'inactive',
   hidden: null,
-  detail: null,
+  sources: [],
+  detailRevision: 0,
   privacyRevision: 0,
 };
 
@@ -102,7 +103,8 @@ test('who was there all along when the store was lost is restored and does not c
     lastSeen: moment(-500),
     status: 'active',
     hidden: null,
-    detail: null,
+    sources: [],
+    detailRevision: 0,
     privacyRevision: 0,
   };
   const ann = new Ann(applyStored(stranger('ann'), stored, moment(0)));
@@ -117,7 +119,8 @@ test('who left while the store was lost does not stay active in anybody’s eyes
     lastSeen: moment(-500),
     status: 'active',
     hidden: null,
-    detail: null,
+    sources: [],
+    detailRevision: 0,
     privacyRevision: 0,
   };
   const ann = new Ann();
@@ -131,15 +134,24 @@ test('who had chosen to appear inactive is told inactive for that reason after a
     lastSeen: null,
     status: 'active',
     hidden: { remainingMs: 1000 },
-    detail: null,
+    sources: [],
+    detailRevision: 0,
     privacyRevision: 0,
   };
   const ann = new Ann(applyStored(stranger('ann'), stored, moment(0)));
   expect(ann.opens('1').told).toEqual(['inactive: manual']);
 });
 
-const say = (ann: Ann, shown: Detail, forMs: number | null = null) =>
-  ann.does((person, when) => setDetail(person, { shown, forMs }, when));
+const say = (ann: Ann, detail: Detail, remainingMs: number | null = null) =>
+  says(ann, { manual: { detail, remainingMs } });
+
+type Words = Record<string, { detail: Detail; remainingMs: number | null }>;
+/** The strongest first. */
+const says = (ann: Ann, words: Words) =>
+  ann.does((person, when) => {
+    const sources = Object.entries(words).map(([source, said]) => ({ source, ...said }));
+    return setDetail(person, { revision: person.detailRevision + 1, sources }, when);
+  });
 
 test('what somebody says beside the status is told with a version of its own, once, and is no sign of life', () => {
   const ann = new Ann();

@@ -124,16 +124,14 @@ function recordAgrees(person: Person, flat: string[]): void {
     unknown: record.choiceUnknown,
     hiddenUntil: record.hiddenUntil,
     hiddenSince: record.hiddenSince,
-    detail: record.detail,
-    detailUntil: record.detailUntil,
+    sources: record.sources,
   }).toEqual({
     told: person.told,
     version: person.version,
     unknown: appearInactive === 'unknown',
     hiddenUntil: typeof appearInactive === 'object' ? (appearInactive.until ?? -1) : null,
     hiddenSince: typeof appearInactive === 'object' ? appearInactive.since : null,
-    detail: person.detail?.shown ?? null,
-    detailUntil: person.detail?.until ?? null,
+    sources: person.sources.map(({ source, shown, until }) => ({ source, detail: shown, until })),
   });
   expect(bySession(record.sessions)).toEqual(bySession(person.sessions));
 }

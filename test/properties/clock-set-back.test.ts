@@ -6,6 +6,7 @@ import { SharedLimits } from '../../src/redis/limits.ts';
 import { PushPlaces } from '../../src/redis/push-places.ts';
 import { runScript } from '../../src/redis/scripts.ts';
 import { timeOf } from '../../src/redis/time.ts';
+import { manual } from '../support/said.ts';
 import { openRoom, type Room, TTL_MS } from './room.ts';
 
 // A clock that was set back by an hour is one by which all that was written lies an hour ahead.
@@ -155,7 +156,7 @@ describe('after a clock was set back', () => {
     await redis.hset(keys.record(userId), 'm', `40|${ahead}|${ahead}`, 'o', `${ahead}`);
     await redis.zadd(keys.due(shard), ahead, userId);
     const before = Number(await redis.hget(keys.record(userId), 'v'));
-    await store.setDetail(userId, { detail: { availability: 'busy' }, expiresInMs: null }, null);
+    await store.setDetail(userId, manual({ availability: 'busy' }), null);
     expect(Number(await redis.hget(keys.record(userId), 'v'))).toBeGreaterThan(before);
   });
 

@@ -194,20 +194,35 @@ type WholeDetail = { [Field in (typeof DETAIL_FIELDS)[number]]: NonNullable<Deta
 /** A detail that says something in every field; each `what` another. */
 const wholeDetail = (what: number): WholeDetail => ({ availability: 'busy', text: `${what}|"`, emoji: '☕' });
 
-async function say(world: World, { user, what, forMs }: Of<'say'>): Promise<void> {
+async function say(world: World, { user, source, what, forMs, late }: Of<'say'>): Promise<void> {
   // As with a choice: it is in PostgreSQL first.
   if (world.postgresAway) return;
   const userId = world.user(user);
-  const shown = what === 0 ? {} : wholeDetail(what);
-  world.stored.saveDetail(userId, shown, forMs === null ? null : world.now + forMs);
-  const outcome = setDetail(world.remembered(userId), { shown, forMs }, world.circumstances);
-  let set = await world.store.setDetail(userId, { detail: shown, expiresInMs: forMs }, null);
-  expect(set.code === 'stored').toBe(world.isUnknown(userId));
-  if (set.code === 'stored') {
-    set = await world.store.setDetail(userId, { detail: shown, expiresInMs: forMs }, world.seedOf(userId));
-  }
+  const before = world.saidIn(userId);
+  const until = forMs === null ? null : world.now + forMs;
+  world.stored.saveDetail(userId, SOURCES[source] ?? '', what === 0 ? {} : wholeDetail(what), until, world.now);
+  const all = world.saidIn(userId);
+  await tellSources(world, userId, all);
+  if (late) await tellSources(world, userId, before);
+}
+
+const SOURCES = ['elsewhere', 'manual', 'call'];
+
+async function tellSources(world: World, userId: string, all: ReturnType<World['saidIn']>): Promise<void> {
+  const isNew = world.person(userId) === null;
+  const isUnknown = world.isUnknown(userId);
+  const person = world.remembered(userId);
+  // It is not known what was told.
+  if (isUnknown && person.appearInactive === 'no') person.toldDetail = null;
+  let set = await world.store.setDetail(userId, all, null);
+  expect(set.code === 'stored').toBe(isUnknown);
+  if (set.code === 'stored') set = await world.store.setDetail(userId, all, world.seedOf(userId));
   world.owe(set.followUp);
-  if (world.isUnknown(userId)) world.leaveChoiceToSweep(outcome.person);
+  // Somebody whom Redis has lost, and who may be here.
+  if (isNew && person.toldBeforeLoss) return;
+  const outcome = setDetail(person, all, world.circumstances);
+  if (isUnknown) world.leaveChoiceToSweep(outcome.person);
+  world.leaveDetailToSweep(outcome.person);
   world.follow(outcome);
 }
 

@@ -60,8 +60,8 @@ export async function snapshot(world: World): Promise<void> {
     const before = world.person(userId);
     const settled = before && expire(before, world.circumstances);
     // What others cannot see may wait.
-    const { detail, appearInactive } = settled?.person ?? {};
-    const differs = before?.appearInactive !== appearInactive || before?.detail !== detail;
+    const { sources, appearInactive } = settled?.person ?? {};
+    const differs = before?.appearInactive !== appearInactive || before?.sources !== sources;
     if (settled && (settled.changes.length > 0 || differs)) world.follow(settled);
     const person = world.person(userId);
     const cached = world.expected.cached.get(userId) ?? null;
@@ -136,7 +136,10 @@ export async function adoptUsers(world: World): Promise<void> {
   const choiceUnknown = await world.leftovers.choiceUnknown(SHARD, 100);
   const lost = userIds.filter((userId) => {
     const stored = world.stored.of(userId);
-    return !world.person(userId) && (stored?.status === 'active' || stored?.detail?.until != null);
+    return (
+      !world.person(userId) &&
+      (stored?.status === 'active' || [...(stored?.sources.values() ?? [])].some(({ until }) => until !== null))
+    );
   });
   const ids = [...new Set([...choiceUnknown, ...lost])];
   const users = ids.map((userId) => ({ userId, stored: world.stored.stored(userId, world.now) }));

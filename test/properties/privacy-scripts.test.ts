@@ -173,7 +173,14 @@ class Told {
     const device = { kind: 'mobile' as const, name: '', state: 'active' as const };
     const ages = { beatAgeMs: 0, connectedAgeMs: 0, maxSessions: 20, mode: 'connect' as const };
     const { row } = this;
-    const known = { version: 0, lastSeen: null, status: 'inactive' as const, hidden: null, detail: null };
+    const known = {
+      version: 0,
+      lastSeen: null,
+      status: 'inactive' as const,
+      hidden: null,
+      sources: [],
+      detailRevision: 0,
+    };
     const seed = { ...known, privacyRevision: isOpen(row) ? 0 : row.revision };
     if (!(await room.redis.exists(room.keys.record(this.userId)))) this.asked = row;
     await room.store.open({ ...session, ...device, ...ages, claims: null }, seed);

@@ -3,6 +3,7 @@ import { RedisClock } from '../../src/redis/clock.ts';
 import { createKeys, type Keys, shardOf } from '../../src/redis/keys.ts';
 import { PresenceStore } from '../../src/redis/presence-store.ts';
 import { SeenIndex } from '../../src/redis/seen-index.ts';
+import { manual } from '../support/said.ts';
 import { openTestStores, type TestStores } from '../support/stores.ts';
 import { ModelTime } from './model-time.ts';
 
@@ -43,7 +44,7 @@ test('a detail that ends before a later heartbeat does is counted once before, a
   const session = await comes('ann', 'd1');
   await time.pass(10);
   // Ends after the deadline: as long as nothing is heard, the deadline is what comes first.
-  await store.setDetail('ann', { detail: { text: 'lunch' }, expiresInMs: TTL_MS }, null);
+  await store.setDetail('ann', manual({ text: 'lunch' }, TTL_MS), null);
   expect(await activeAt(begun + TTL_MS - 1)).toBe(1);
   expect(await activeAt(begun + TTL_MS)).toBe(0);
   await time.pass(20);

@@ -43,8 +43,8 @@ export type Step =
   | { do: 'close'; conn: number; ageMs: number; graceMs: number; lateMs: number | null }
   | { do: 'hand over'; conns: number[] }
   | { do: 'hide'; user: number; forMs: number | null }
-  /** 0: nothing any more. */
-  | { do: 'say'; user: number; what: number; forMs: number | null }
+  /** 0: nothing any more. `late`: of what was said before, which comes to Redis behind what was said after it. */
+  | { do: 'say'; user: number; source: number; what: number; forMs: number | null; late: boolean }
   | { do: 'restrict'; user: number }
   /** `follow` false: the process dies before it has dropped the earlier choice. */
   | { do: 'show'; user: number; follow: boolean }
@@ -107,7 +107,7 @@ const weighted: [number, fc.Arbitrary<Step>][] = [
   [8, record({ do: fc.constant('close'), conn, ageMs, graceMs: fc.constantFrom(0, 0, GRACE_MS), lateMs })],
   [3, record({ do: fc.constant('hand over'), conns: fc.array(conn, { minLength: 1, maxLength: 3 }) })],
   [4, record({ do: fc.constant('hide'), user, forMs })],
-  [4, record({ do: fc.constant('say'), user, what: fc.nat(2), forMs })],
+  [7, record({ do: fc.constant('say'), user, source: fc.nat(2), what: fc.nat(2), forMs, late: fc.boolean() })],
   [3, record({ do: fc.constant('restrict'), user })],
   [4, record({ do: fc.constant('show'), user, follow: fc.boolean() })],
   [3, record({ do: fc.constant('log out'), user, conn: maybeConn, own: fc.boolean() })],

@@ -1,4 +1,5 @@
 import { expect } from 'vitest';
+import type { StoredSource } from '../../src/presence/change.ts';
 import type { FollowUp } from '../../src/presence/follow-up.ts';
 import { createKeys, type Keys, shardOf } from '../../src/redis/keys.ts';
 import { LeaseStore } from '../../src/redis/leases.ts';
@@ -151,6 +152,12 @@ export class World {
     return this.postgresAway ? 'away' : this.stored.stored(userId, this.now);
   }
 
+  /** All that is said of a user, as PostgreSQL has it. */
+  saidIn(userId: string): { revision: number; sources: StoredSource[] } {
+    const sources = this.stored.sources(userId, this.now).filter(({ remainingMs }) => (remainingMs ?? 1) > 0);
+    return { revision: this.stored.of(userId)?.detailRevision ?? 0, sources };
+  }
+
   /** Takes an outcome over: it is what the scripts have to have done. */
   follow<Code extends string>({ person, code, changes, closed }: Outcome<Code>): Code {
     const at = nextDue(person, this.circumstances);
@@ -201,8 +208,9 @@ export class World {
       this.leaveToSweep(userId, appearInactive.until);
   }
 
-  leaveDetailToSweep({ userId, detail }: Person): void {
-    if (detail && detail.until !== null) this.leaveToSweep(userId, detail.until);
+  /** Only the end of the one that is shown has a job. */
+  leaveDetailToSweep({ userId, sources }: Person): void {
+    for (const { until } of sources) if (until !== null) this.leaveToSweep(userId, until);
   }
 
   /** Sets how late the next command is; returns the age that something so long ago has then. */

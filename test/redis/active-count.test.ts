@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { shardOf } from '../../src/redis/keys.ts';
 import { SeenIndex } from '../../src/redis/seen-index.ts';
 import { openRoom, type Room, TTL_MS } from '../properties/room.ts';
+import { manual } from '../support/said.ts';
 
 let room: Room;
 let seen: SeenIndex;
@@ -59,7 +60,7 @@ test('who appears inactive does not count, however often heard of, until that en
 
 test('a detail that ends by itself neither ends nor prolongs being counted', async () => {
   const { session } = await room.comes(userId);
-  await room.store.setDetail(userId, { detail: { text: 'lunch' }, expiresInMs: 20_000 }, null);
+  await room.store.setDetail(userId, manual({ text: 'lunch' }, 20_000), null);
   expect(await active()).toBe(1);
   expect(await active(30_000), 'nobody has looked at the end of the detail yet').toBe(1);
   expect(await active(TTL_MS + 1)).toBe(0);

@@ -10,6 +10,7 @@ import { PrivacyCache } from '../../src/redis/privacy-cache.ts';
 import { NO_TRACING, type Tracing } from '../../src/telemetry/tracing.ts';
 import { Drains } from '../../workers/drain.ts';
 import { openRoom, type Room, TTL_MS } from '../properties/room.ts';
+import { manual } from '../support/said.ts';
 
 let room: Room;
 /** A shard for each test. */
@@ -179,7 +180,7 @@ async function everything(trace: string): Promise<void> {
   const opens = (conn: string) => store.open({ ...session, ...ages, conn }, 'new');
   await opens('web.1');
   await opens('web.2');
-  await store.setDetail(userId, { detail: { text: '"{|}"' }, expiresInMs: null }, null);
+  await store.setDetail(userId, manual({ text: '"{|}"' }), null);
   const step = { previous: 0, wasOpen: true, own: true, friendsBegin: false };
   const friends = { added: ['ann'], removed: [] };
   const wanted = { revision: 3, visibility: 'friends', lastSeenVisibility: 'friends', open: false } as const;

@@ -22,7 +22,11 @@ const remembered: StoredUser = {
   lastSeen: 1_700_000_000_123,
   status: 'active',
   hidden: { remainingMs: 600_000 },
-  detail: { shown, remainingMs: 900_000 },
+  sources: [
+    { source: 'call', detail: shown, remainingMs: 900_000 },
+    { source: 'manual', detail: { text: 'later' }, remainingMs: null },
+  ],
+  detailRevision: 7,
   privacyRevision: 12,
 };
 
@@ -62,13 +66,17 @@ test.each(ways)('whoever %s goes on with all that PostgreSQL remembers of them',
     announced: false,
     choiceUnknown: false,
     lastSeen: remembered.lastSeen,
-    detail: shown,
+    sources: [
+      { source: 'call', detail: shown, until: expect.any(Number) },
+      { source: 'manual', detail: { text: 'later' }, until: null },
+    ],
   });
   expect(record?.version).toBeGreaterThan(remembered.version);
   expect(Number(record?.hiddenUntil) - before).toBeGreaterThanOrEqual(600_000);
   expect(Number(record?.hiddenUntil) - Date.now()).toBeLessThanOrEqual(600_000);
-  expect(Number(record?.detailUntil) - before).toBeGreaterThanOrEqual(900_000);
-  expect(Number(record?.detailUntil) - Date.now()).toBeLessThanOrEqual(900_000);
+  const until = Number(record?.sources[0]?.until);
+  expect(until - before).toBeGreaterThanOrEqual(900_000);
+  expect(until - Date.now()).toBeLessThanOrEqual(900_000);
   expect(await revision(userId)).toBe(way === 'is befriended' ? '13' : '12');
 });
 
@@ -77,11 +85,12 @@ test('a choice and a detail until further notice have no end, and who was told a
     ...remembered,
     status: 'inactive',
     hidden: { remainingMs: null },
-    detail: { shown, remainingMs: null },
+    sources: [{ source: 'manual', detail: shown, remainingMs: null }],
   };
   await open('until further notice', stored);
   const { record } = await room.store.inspect('until further notice');
-  expect(record).toMatchObject({ version: stored.version, hiddenUntil: -1, detailUntil: null, detail: shown });
+  expect(record).toMatchObject({ version: stored.version, hiddenUntil: -1 });
+  expect(record?.sources).toEqual([{ source: 'manual', detail: shown, until: null }]);
 });
 
 test('of somebody of whom nothing is remembered nothing is made up', async () => {
@@ -90,12 +99,13 @@ test('of somebody of whom nothing is remembered nothing is made up', async () =>
     lastSeen: null,
     status: 'inactive',
     hidden: null,
-    detail: null,
+    sources: [],
+    detailRevision: 0,
     privacyRevision: 0,
   } as const;
   await room.store.adopt(shardOf('plain'), [{ userId: 'plain', stored: nothing }]);
   const { record } = await room.store.inspect('plain');
-  expect(record).toMatchObject({ version: 3, announced: false, lastSeen: null, hiddenUntil: null, detail: null });
+  expect(record).toMatchObject({ version: 3, announced: false, lastSeen: null, hiddenUntil: null, sources: [] });
   expect(await revision('plain')).toBe('0');
 });
 

@@ -28,7 +28,8 @@ const stored = (differs: Partial<StoredUser> = {}): StoredUser => ({
   lastSeen: NOON - 1000,
   status: 'inactive',
   hidden: null,
-  detail: null,
+  sources: [],
+  detailRevision: 0,
   privacyRevision: 0,
   ...differs,
 });
@@ -119,7 +120,7 @@ describe('what a viewer is shown', () => {
     const away = { text: 'back at noon' };
     const seen = applyAccess(
       [noRecord('ada')],
-      postgres({ ada: stored({ detail: { shown: away, remainingMs: null } }) }),
+      postgres({ ada: stored({ sources: [{ source: 'manual', detail: away, remainingMs: null }] }) }),
     );
     expect(seen.users).toEqual([
       { userId: 'ada', status: 'inactive', lastSeen: iso(NOON - 1000), version: 5, detail: away },

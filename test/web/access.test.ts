@@ -40,7 +40,7 @@ interface Described {
 
 /** A request that is right in its shape, and concerns ada. */
 function aboutAda({ verb, path, route }: Described): InjectOptions {
-  const url = path.replaceAll(/\{(\w+)\}/g, (_, name) => (name === 'id' ? 'ada' : 'bob'));
+  const url = path.replaceAll(/\{(\w+)\}/g, (_, name) => ({ id: 'ada', source: 'manual' })[name as string] ?? 'bob');
   const body = route.requestBody?.content['application/json'];
   const example = body?.example ?? Object.values(body?.examples ?? {})[0]?.value;
   const named = route['x-access']?.who === 'self' && !path.includes('{id}') ? { userId: 'ada' } : {};

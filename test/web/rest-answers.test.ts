@@ -28,7 +28,7 @@ test('include adds the keys it names and no others', async () => {
     (await world.ask('ada', { url: `/users/ada/status?include=${include}` })).json();
   const three = { userId: 'ada', status: 'active', lastSeen: seen };
   const devices = [{ kind: 'mobile', state: 'active' }];
-  const why = { rule: 'heartbeat', sessionId: 'phone', since: seen, nextChangeAt: null };
+  const why = { rule: 'heartbeat', sessionId: 'phone', since: seen, nextChangeAt: null, source: null };
   expect(await ask('devices')).toEqual({ ...three, devices });
   expect(await ask('detail')).toEqual({ ...three, detail: {} });
   expect(await ask('why,devices,devices')).toEqual({ ...three, devices, why });

@@ -3,8 +3,10 @@ import { SignJWT } from 'jose';
 import { pino } from 'pino';
 import { type Config, readConfig } from '../../src/config/config.ts';
 import { RollcallError } from '../../src/errors.ts';
+import type { PutDetailBody } from '../../src/protocol/detail.ts';
 import type { Extra, SessionView } from '../../src/protocol/http.ts';
-import type { Choice, PresenceApi, StatusApi } from '../../src/usecases/presence-api.ts';
+import type { ReachRequest } from '../../src/protocol/reach.ts';
+import type { Choice, DetailApi, PresenceApi, ReachApi, StatusApi } from '../../src/usecases/presence-api.ts';
 import { type AppDeps, buildApp } from '../../src/web/app.ts';
 import { createAuthenticator } from '../../src/web/auth/auth.ts';
 import { Origins } from '../../src/web/auth/origins.ts';
@@ -28,8 +30,10 @@ interface Person {
 }
 
 /** People in memory, for tests of the door alone: who may ask what, in which words. */
-export class People implements PresenceApi, StatusApi {
+export class People implements PresenceApi, StatusApi, DetailApi, ReachApi {
   readonly reads = this;
+  readonly details = this;
+  readonly decisions = this;
   readonly byId = new Map<string, Person>();
   readonly asked: unknown[] = [];
   /** Thrown by every question. */
@@ -56,7 +60,7 @@ export class People implements PresenceApi, StatusApi {
   async status(_viewer: unknown, userId: string, extras: ReadonlySet<Extra> = new Set()) {
     const { status, lastSeen } = this.#find(userId);
     const devices = status === 'active' ? [{ kind: 'mobile' as const, state: 'active' as const }] : [];
-    const why = { rule: 'heartbeat' as const, sessionId: 'phone', since: NOON, nextChangeAt: null };
+    const why = { rule: 'heartbeat' as const, sessionId: 'phone', since: NOON, nextChangeAt: null, source: null };
     const all = { devices, detail: {}, why };
     const asked = Object.fromEntries([...extras].map((extra) => [extra, all[extra]]));
     // More than a payload, to see whether the door lets it out.
@@ -83,6 +87,27 @@ export class People implements PresenceApi, StatusApi {
       throw new RollcallError('SESSION_NOT_FOUND');
     }
     this.asked.push({ loggedOut: userId, sessionId });
+  }
+
+  async put(userId: string, source: string, { availability, text, emoji }: PutDetailBody) {
+    this.asked.push({ userId, source, availability, text, emoji });
+    const said = { availability: availability ?? null, text: text ?? null, emoji: emoji ?? null };
+    return { source, ...said, until: null, shown: true };
+  }
+
+  async end(userId: string, source: string) {
+    this.asked.push({ userId, ended: source });
+  }
+
+  async list() {
+    return [];
+  }
+
+  async reach({ userIds }: ReachRequest) {
+    if (this.failure !== null) throw this.failure;
+    return userIds.map((userId) => {
+      return { userId, decision: 'push' as const, reason: 'unknown' as const, lastActive: null };
+    });
   }
 
   async sessions(userId: string) {

@@ -88,7 +88,7 @@ test.each([
 test('without PostgreSQL nothing is guessed and nothing is promised', async () => {
   const { presence, stores } = world;
   const db = connectPostgres({ databaseUrl: 'postgres://127.0.0.1:1/nowhere', databaseSsl: 'by-url' });
-  const social = new Social({ db, privacy: stores.privacy }, presence);
+  const social = new Social({ ...stores, db }, presence);
   await world.comes('ada');
   const { app, ask } = await openWorld({}, { presence, social, profiles: new Profiles({ ...stores, db }, presence) });
   for (const { method, url, body } of routes) {

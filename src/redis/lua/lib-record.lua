@@ -25,7 +25,8 @@
 --   v   version of the last change            a   1 while the user is announced active
 --   l   last seen, as others may know it      c, i, w   cause, session and moment of the last change
 --   h   appear inactive until (ms, -1: until further notice); g: since when
---   d, x  detail (JSON) and until when (ms; none: until further notice)
+--   d, x  detail (JSON) of the strongest source and until when (ms; none: until further notice)
+--   u   all sources of a detail (JSON; see sourcesOf)   y   their revision: the greater is the newer
 --   k   the detail that was told last, none: nothing; ?: not known, for Redis had lost it
 --   p   1 while PostgreSQL could not be asked  q   last sign of life meanwhile
 --   j   number of the waiting timeout job
@@ -152,6 +153,8 @@ local function load(id)
   u.hiddenSince = tonumber(known.g)
   u.detail = known.d
   u.detailUntil = tonumber(known.x)
+  u.sourcesText = known.u
+  u.detailRevision = tonumber(known.y)
   u.toldDetail = known.k or ''
   u.choiceUnknown = known.p and true
   u.heardMeanwhile = tonumber(known.q)
@@ -217,7 +220,37 @@ local function isVisible(u)
   return not u.hiddenUntil and not u.choiceUnknown and next(u.sessions) ~= nil
 end
 
+-- Who says something of the user beside the status, the strongest first: { source, ends (ms; -1: further notice), detail (JSON) }.
+local function sourcesOf(u)
+  if u.sourcesText then return cjson.decode(u.sourcesText) end
+  -- Of the version before, which knew no other source.
+  return u.detail and { { 'manual', u.detailUntil or -1, u.detail } } or {}
+end
+
+-- From now on these say something, of which the first is shown.
+local function setSources(u, sources)
+  local first = sources[1]
+  u.sourcesText = first and cjson.encode(sources) or nil
+  u.detail = first and first[3]
+  u.detailUntil = first and first[2] >= 0 and first[2] or nil
+end
+
+-- Where the source that is shown is over, what it displaced is shown again.
+local function endSources(u)
+  if not u.detailUntil or u.detailUntil > now then return end
+  local left = {}
+  for _, said in ipairs(sourcesOf(u)) do
+    if said[2] < 0 or said[2] > now then left[#left + 1] = said end
+  end
+  setSources(u, left)
+end
+
+-- What the strongest source says, '' for nothing.
+local function shownDetail(u)
+  return u.detail or ''
+end
+
 -- The detail that others may know, '' for nothing.
 local function detailOf(u)
-  return not u.hiddenUntil and not u.choiceUnknown and u.detail or ''
+  return not u.hiddenUntil and not u.choiceUnknown and shownDetail(u) or ''
 end

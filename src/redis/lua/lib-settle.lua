@@ -57,7 +57,7 @@ local function settle(u)
   else
     hiddenUntil = nil
   end
-  if u.detailUntil and u.detailUntil <= now then u.detail, u.detailUntil = nil, nil end
+  endSources(u)
   local latest, known = -1, u.lastSeen
   for sid, s in pairs(u.sessions) do
     local deadline = deadlineOf(s)

@@ -7,12 +7,19 @@
 --   lastSeen          ms
 --   active            true: that is what it said
 --   hiddenMs          appears inactive for so long still, -1: until further notice
---   detail, detailMs  JSON, and for how long still; without that: until further notice
+--   sources           { source, for how long still (ms; 0: over, -1: further notice), detail (JSON) }, the strongest first
+--   sourcesRevision   of these, where any source ever said anything
 --   revision          of the privacy, 0: open
 --   isNew             true: nobody ever heard of them
 local function storedUser(argument)
   if argument == '' then return nil end
   return argument == 'away' and argument or cjson.decode(argument)
+end
+
+-- Sources with the moments at which they end in the place of how long that is.
+local function dated(sources)
+  for _, said in ipairs(sources) do said[2] = said[2] < 0 and -1 or now + said[2] end
+  return sources
 end
 
 -- Completes the record `u` with what PostgreSQL has of the user (`storedUser`): whatever the record lacks, or has older.
@@ -36,8 +43,9 @@ local function applyStored(u, stored)
     u.hiddenUntil = stored.hiddenMs < 0 and -1 or now + stored.hiddenMs
     u.hiddenSince = u.hiddenSince or now
   end
-  if stored.detail then
-    u.detail, u.detailUntil = stored.detail, stored.detailMs and now + stored.detailMs
+  u.detailRevision = stored.sourcesRevision
+  if stored.sources then
+    setSources(u, dated(stored.sources))
     -- Told or not, and perhaps over by now: others are told what is true, be it once more. The hidden tell nothing.
     if not u.hiddenUntil then u.toldDetail = '?' end
   end

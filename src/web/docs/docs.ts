@@ -89,6 +89,7 @@ const TAGS = {
   status: 'Who is active, and choosing to appear inactive',
   sessions: 'The devices of a user',
   leases: 'Presence without a socket, for agents, bots, devices and servers',
+  detail: 'What others see beside the status, from the user, a call, a calendar',
   profiles: 'Names and pictures; erasing a user',
   friends: 'Who is whose friend, and who is told of whom',
   blocks: 'Who may not see whom at all',

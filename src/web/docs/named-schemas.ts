@@ -3,10 +3,12 @@ import { z } from 'zod';
 import * as analytics from '../../protocol/analytics.ts';
 import * as audit from '../../protocol/audit.ts';
 import * as changes from '../../protocol/changes.ts';
+import * as detail from '../../protocol/detail.ts';
 import * as http from '../../protocol/http.ts';
 import { withoutTimePatterns } from '../../protocol/json-schema.ts';
 import * as leases from '../../protocol/leases.ts';
 import * as push from '../../protocol/push.ts';
+import * as reach from '../../protocol/reach.ts';
 import * as social from '../../protocol/social.ts';
 import * as words from '../../protocol/vocabulary.ts';
 
@@ -17,6 +19,8 @@ const REQUESTS = {
   LogoutRequest: http.LogoutBody,
   PutLeaseRequest: leases.LeaseBody,
   RenewLeasesRequest: leases.RenewBody,
+  PutDetailRequest: detail.PutDetailBody,
+  ReachRequest: reach.ReachRequest,
   UpdateProfileRequest: social.ProfileBody,
   SetFriendAlertRequest: social.AlertBody,
   UpdateSettingsRequest: social.SettingsBody,
@@ -36,6 +40,10 @@ const ANSWERS = {
   UserStatusWithExtras: http.StatusAnswer,
   UserStatusList: http.StatusesAnswer,
   Detail: words.Detail,
+  DetailSource: detail.DetailSource,
+  DetailSourceList: detail.DetailSourcesAnswer,
+  Reached: reach.Reached,
+  ReachedList: reach.ReachAnswer,
   Device: http.Device,
   Why: http.Why,
   Session: http.SessionView,

@@ -8,15 +8,20 @@ import { type Limits, tokenId } from './limits.ts';
 /** Whoever looks after the process must be able to, also while it is flooded. */
 const OPEN_TO_FLOODS = new Set(['/healthz', '/readyz']);
 const STATUS_ROUTE = '/users/status';
-const QUERY_ROUTE = '/users/status/query';
+/** Each user named is a look. */
+const LOOKS = new Set(['/users/status/query', '/reach']);
 declare module 'fastify' {
   interface FastifyContextConfig {
     changesRelations?: boolean;
+    isChoice?: boolean;
   }
 }
 
 /** The `config` of a route that changes who may see whom: each is a transaction in PostgreSQL, and limited as one. */
 export const CHANGES_RELATIONS = { changesRelations: true } as const;
+
+/** The `config` of a route by which users choose what others see of them. */
+export const IS_CHOICE = { isChoice: true } as const;
 
 /** Limits requests by address, before anything is read or checked: the first line. */
 export function limitAddresses(
@@ -66,9 +71,10 @@ export function limitCallers(
       return;
     }
     if (request.unannouncedBytes > 0) await limits.body(caller, token, request.unannouncedBytes);
-    if (request.routeOptions.url === QUERY_ROUTE) {
+    if (LOOKS.has(request.routeOptions.url ?? '')) {
       await limits.look(caller, tokenId(token), usersIn(request.body));
     }
+    if (request.routeOptions.config.isChoice) await limits.choose(caller);
     if (request.routeOptions.config.changesRelations) await limits.changeRelations(caller);
   });
 }

@@ -200,7 +200,7 @@ function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
     set_detail: async (from, request) => {
       const { connection } = from.socket.data;
       if (!connection) throw new RollcallError('FORBIDDEN', { message: 'A service has no detail of its own.' });
-      const set = () => presence.setDetail(connection.userId, request, () => connections.restore(connection));
+      const set = () => presence.details.say(connection.userId, request, () => connections.restore(connection));
       from.detailsInOrder ??= inOrder();
       return { answer: { detail: await from.detailsInOrder(set) } };
     },
