@@ -3,6 +3,8 @@ import { Http, type RollcallOptions } from './http.ts';
 import { type HeldLease, type HoldOptions, LeaseKeeper } from './lease.ts';
 import type * as t from './types.ts';
 
+const EXPORT_TIMEOUT_MS = 600_000;
+
 /** The path with ids in it, each written as a part of an address. */
 const at = (parts: TemplateStringsArray, ...ids: string[]): string => String.raw(parts, ...ids.map(encodeURIComponent));
 
@@ -117,6 +119,11 @@ export class Rollcall {
     body: { displayName?: string | null | undefined; avatarUrl?: string | null | undefined },
   ): Promise<t.Profile> {
     return this.#http.call('PUT', at`/users/${userId}`, { body });
+  }
+
+  /** All that is kept about a user; once a minute for each. With a long history it takes minutes, and memory for all of it. */
+  exportUser(userId: string): Promise<t.UserExport> {
+    return this.#http.call('GET', at`/users/${userId}/export`, { timeoutMs: EXPORT_TIMEOUT_MS });
   }
 
   /** Erases a user everywhere. */

@@ -154,6 +154,27 @@ export interface Transition {
   version: number;
 }
 
+/** All that is kept about a user. Of what there is one at most, the list has one entry or none. */
+export interface UserExport {
+  userId: string;
+  exportedAt: string;
+  profile: Omit<Profile, 'userId'>[];
+  /** Now, as the user sees it. */
+  presence: Omit<UserStatus, 'userId'>[];
+  sessions: Session[];
+  /** `until: null`: until further notice. */
+  appearingInactive: { until: string | null }[];
+  details: (Detail & { until: string | null })[];
+  settings: Settings[];
+  friends: { userId: string; alert: FriendAlert; since: string }[];
+  blocks: { userId: string; since: string }[];
+  conversations: { conversationId: string; since: string }[];
+  pushSubscriptions: { endpoint: string; since: string; takenAt: string | null; failingSince: string | null }[];
+  /** What services and operators did to the user. */
+  acts: { at: string; act: AuditEntry['act']; detail: AuditEntry['detail'] }[];
+  transitions: Transition[];
+}
+
 /** What an operator or a service did to somebody. */
 export interface AuditEntry {
   at: string;

@@ -14,6 +14,7 @@ import type { AuditApi } from '../usecases/audit.ts';
 import type { ChangesApi } from '../usecases/change-feed.ts';
 import type { Conversations } from '../usecases/conversations.ts';
 import type { LeasesApi } from '../usecases/leases.ts';
+import type { ExportApi } from '../usecases/export.ts';
 import type { PresenceApi } from '../usecases/presence-api.ts';
 import type { Profiles } from '../usecases/profiles.ts';
 import type { PushApi } from '../usecases/push.ts';
@@ -64,6 +65,7 @@ export interface AppDeps {
   conversations: Pick<Conversations, 'addMember' | 'removeMember'>;
   social: Pick<Social, keyof Social>;
   profiles: Pick<Profiles, keyof Profiles>;
+  exports: ExportApi;
   push: PushApi;
   analytics: AnalyticsApi;
   audit: AuditApi;
@@ -92,6 +94,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     push,
     analytics,
     audit,
+    exports,
     changes,
     health,
     boardQueues,
@@ -148,7 +151,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     detailRoutes(known, presence.details);
     reachRoutes(known, presence.decisions);
     conversationRoutes(known, conversations);
-    profileRoutes(known, profiles);
+    profileRoutes(known, profiles, exports);
     friendRoutes(known, social);
     blockRoutes(known, social);
     settingsRoutes(known, social);

@@ -11,6 +11,7 @@ import { AuditLog } from '../usecases/audit.ts';
 import { ChangeFeed } from '../usecases/change-feed.ts';
 import { Conversations } from '../usecases/conversations.ts';
 import { Leases } from '../usecases/leases.ts';
+import { Exports } from '../usecases/export.ts';
 import { Presence } from '../usecases/presence.ts';
 import { Profiles } from '../usecases/profiles.ts';
 import { Push } from '../usecases/push.ts';
@@ -62,7 +63,8 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
   const conversations = new Conversations(stores, presence);
   const changes = new ChangeFeed(stores);
   let sockets: Gateway | undefined;
-  const limits = new Limits(config, new SharedLimits(stores.redis, stores.keys));
+  const shared = new SharedLimits(stores.redis, stores.keys);
+  const limits = new Limits(config, shared);
   const auth = createAuthenticator(config, log, Date.now, (reason) => metrics.tokenRefused(reason));
   const tokens = new Tokens(auth, limits);
   const origins = new Origins(config, log);
@@ -77,6 +79,7 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
     conversations,
     social: new Social(stores, presence),
     profiles: new Profiles(stores, presence),
+    exports: new Exports(stores, presence.reads, shared),
     push: new Push(stores, config),
     analytics: new Analytics(stores),
     audit: new AuditLog(stores),

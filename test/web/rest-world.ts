@@ -158,6 +158,7 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
     profiles: nobodyKnowsAny(),
     analytics: nobodyKnowsAny(),
     audit: nobodyKnowsAny(),
+    exports: nobodyKnowsAny(),
     changes: { draining: false, changes: nobodyKnows },
     health: {
       read: async () => {

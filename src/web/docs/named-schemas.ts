@@ -4,6 +4,7 @@ import * as analytics from '../../protocol/analytics.ts';
 import * as audit from '../../protocol/audit.ts';
 import * as changes from '../../protocol/changes.ts';
 import * as detail from '../../protocol/detail.ts';
+import * as exported from '../../protocol/export.ts';
 import * as http from '../../protocol/http.ts';
 import { withoutTimePatterns } from '../../protocol/json-schema.ts';
 import * as leases from '../../protocol/leases.ts';
@@ -69,6 +70,7 @@ const ANSWERS = {
   Activity: analytics.ActivityAnswer,
   AuditEntry: audit.AuditEntry,
   AuditEntryList: audit.AuditAnswer,
+  UserExport: exported.UserExport,
   Change: changes.FeedChange,
   ChangeList: changes.ChangesAnswer,
   WebhookDelivery: changes.WebhookDelivery,
