@@ -15,6 +15,7 @@ import { Indicators } from './redis/indicators.ts';
 import { createKeys, type Keys } from './redis/keys.ts';
 import { LeaseStore } from './redis/leases.ts';
 import { Leftovers } from './redis/leftovers.ts';
+import { Looks } from './redis/looks.ts';
 import { Losses } from './redis/losses.ts';
 import { Memberships } from './redis/memberships.ts';
 import { Outbox } from './redis/outbox.ts';
@@ -51,6 +52,7 @@ export interface Stores {
   memberships: Memberships;
   alerts: Alerts;
   pushPlaces: PushPlaces;
+  looks: Looks;
   db: Knex;
   reach: Reach;
   queues: Queues;
@@ -157,6 +159,7 @@ export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TR
     reach: new Reach(redis, keys, clock, config.ttlMs, tracing),
     alerts: new Alerts(redis, keys, config.ttlMs, tracing),
     pushPlaces: new PushPlaces(redis, keys),
+    looks: new Looks(redis, keys, clock),
     db,
     queues,
     tracing,

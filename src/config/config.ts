@@ -38,6 +38,8 @@ export interface Config extends RedisConfig {
   audience: 'everyone' | 'watchers';
   maxSessionsPerUser: number;
   maxWatchedUsers: number;
+  /** Different users whom one may ask for by name on a day (UTC); 0: any number. */
+  maxLooksPerUserPerDay: number;
   /** How many proxies in front are believed about the address of a client; true: all of them. */
   trustProxy: number | true;
   /** Open connections of one web process, HTTP and sockets together. */
@@ -101,6 +103,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     audience: from.choice('AUDIENCE', ['everyone', 'watchers'], 'everyone'),
     maxSessionsPerUser: from.integer('MAX_SESSIONS_PER_USER', 20, { min: 1, max: 100_000 }),
     maxWatchedUsers: from.integer('MAX_WATCHED_USERS', 1000, { min: 1, max: 1_000_000 }),
+    maxLooksPerUserPerDay: from.integer('MAX_LOOKS_PER_USER_PER_DAY', 20_000, { min: 0, max: 500_000 }),
     trustProxy: readTrustProxy(from),
     maxConnections: from.integer('MAX_CONNECTIONS', 50_000, { min: 1, max: 10_000_000 }),
     maxConnectsPerIpPerSecond: from.integer('MAX_CONNECTS_PER_IP_PER_SECOND', 2000, { min: 1, max: 1_000_000 }),

@@ -77,3 +77,4 @@ export const UserExport = z.object({ userId: UserId, exportedAt: Time, ...lists 
     },
   ],
 });
+export type UserExport = z.infer<typeof UserExport>;

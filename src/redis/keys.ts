@@ -41,6 +41,11 @@ export function createKeys(prefix: string, cluster: boolean) {
     stagedPrivacy: (shard: number, token: string) => `${prefix}privacy:staged:${tag(shard)}${token}`,
     /** Who ever restricted anything, and '' where that is everybody who did. */
     restricted: (shard: number) => `${prefix}users:restricted${cluster ? `:{s${shard}}` : ''}`,
+    /** Whom the user asked for by name today, and, of who asked for many, as a bitmap. */
+    looks: (userId: string) => `${prefix}user:looks:${tag(shardOf(userId))}${userId}`,
+    looked: (userId: string) => `${prefix}user:looked:${tag(shardOf(userId))}${userId}`,
+    /** Who asked for many by name today, by how many. */
+    looking: (shard: number) => ofShard('looking', shard),
     due: (shard: number) => ofShard('due', shard),
     outbox: (shard: number) => ofShard('outbox', shard),
     /** Who was erased, and until when (ms) what stands in the outbox of them is not to be recorded; lua/drop-traces.lua makes it. */

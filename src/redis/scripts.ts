@@ -25,6 +25,7 @@ export const SCRIPT_NAMES = [
   'inspect',
   'lease',
   'log-out',
+  'look',
   'membership',
   'open-session',
   'page-seen',
@@ -113,7 +114,7 @@ export async function runScript(
   redis: RedisClient,
   name: ScriptName,
   keys: string[],
-  args: (string | number)[],
+  args: (string | number | Buffer)[],
 ): Promise<Reply[]> {
   const script = scripts[name];
   // The pulse finds out whether Redis takes anything again.

@@ -12,6 +12,7 @@ import { ChangeFeed } from '../usecases/change-feed.ts';
 import { Conversations } from '../usecases/conversations.ts';
 import { Leases } from '../usecases/leases.ts';
 import { Exports } from '../usecases/export.ts';
+import { LookBudget } from '../usecases/looks.ts';
 import { Presence } from '../usecases/presence.ts';
 import { Profiles } from '../usecases/profiles.ts';
 import { Push } from '../usecases/push.ts';
@@ -64,7 +65,8 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
   const changes = new ChangeFeed(stores);
   let sockets: Gateway | undefined;
   const shared = new SharedLimits(stores.redis, stores.keys);
-  const limits = new Limits(config, shared);
+  const looks = new LookBudget(stores, config.maxLooksPerUserPerDay, () => metrics.lookRefused());
+  const limits = new Limits(config, shared, looks);
   const auth = createAuthenticator(config, log, Date.now, (reason) => metrics.tokenRefused(reason));
   const tokens = new Tokens(auth, limits);
   const origins = new Origins(config, log);

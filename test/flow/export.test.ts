@@ -43,6 +43,9 @@ const KEYS: Record<string, ExportedList | { because: string }> = {
   'user:privacy:<other>': { because: 'others’ own: whom they restrict' },
   'user:signed_out:<id>': { because: 'until when older connections are refused, for two TTLs' },
   'users:restricted': { because: 'that `settings` or `blocks` are not everybody’s' },
+  'user:looks:<id>': { because: 'whom they asked for today, as hashes that name nobody, until midnight' },
+  'user:looked:<id>': { because: 'the same, as a bitmap' },
+  'presence:looking:s<n>': { because: 'how many they asked for today, until midnight' },
   'presence:due:s<n>': { because: 'the deadlines of `sessions`' },
   'presence:seen:s<n>': { because: 'the last seen of `presence`' },
   'presence:apart-due:s<n>': { because: 'the deadlines of `sessions`' },
@@ -179,7 +182,7 @@ async function contentOf(key: string): Promise<string> {
   if (type === 'string') return (await redis.get(key)) ?? '';
   if (type === 'hash') return JSON.stringify(await redis.hgetall(key));
   if (type === 'set') return JSON.stringify(await redis.smembers(key));
-  if (type === 'zset') return JSON.stringify(await redis.zrange(key, 0, -1));
+  if (type === 'zset') return JSON.stringify(await redis.zrange(key, '0', '-1'));
   if (type === 'list') return JSON.stringify(await redis.lrange(key, 0, -1));
   return type === 'stream' ? JSON.stringify(await redis.xrange(key, '-', '+')) : '';
 }

@@ -12,6 +12,7 @@ if u and (u.announced or next(u.sessions) ~= nil) then return { 0, 0 } end
 redis.call('DEL', recordKey(userId), statusKey(userId), lastSeenKey(userId))
 for _, key in ipairs({ dueKey, seenKey, apartDueKey, apartActiveKey }) do redis.call('ZREM', key, userId) end
 redis.call('SREM', unrecordedKey, userId)
+forgetLooks(userId)
 redis.call('SREM', choiceUnknownKey, userId)
 redis.call('SREM', restrictedKey, userId)
 -- A change that was made in the meantime, and erased with the rest.

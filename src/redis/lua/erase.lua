@@ -22,5 +22,6 @@ appendChange('restricted', newUser(userId), math.max(now, u.version + 1), 'erase
 redis.call('DEL', u.key, statusKey(userId), lastSeenKey(userId), signedOutKey(userId))
 for _, key in ipairs({ dueKey, seenKey, apartDueKey, apartActiveKey }) do redis.call('ZREM', key, userId) end
 redis.call('SREM', unrecordedKey, userId)
+forgetLooks(userId)
 redis.call('SREM', choiceUnknownKey, userId)
 return wake({ 0, lastAppended })

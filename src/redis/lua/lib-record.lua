@@ -61,6 +61,13 @@ local function useShard(wanted)
   wakeDeliverKey, wakeRecordKey, seenKey, apartDueKey, apartActiveKey, erasedKey = unpack(keysOfShard, 7)
 end
 
+-- Whom the user asked for by name today.
+local function forgetLooks(id)
+  local lookingKey = string.gsub(dueKey, 'presence:due:', 'presence:looking:', 1)
+  redis.call('DEL', stem .. 'user:looks:' .. tag .. id, stem .. 'user:looked:' .. tag .. id)
+  redis.call('ZREM', lookingKey, id)
+end
+
 local appendedTo, lastAppended = {}, nil
 
 -- When the user signed out everywhere last (ms): who was connected before is not let in again.

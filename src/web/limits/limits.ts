@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.ts';
 import type { RollcallError } from '../../errors.ts';
 import { networkOf } from '../../network.ts';
 import type { SharedLimits } from '../../redis/limits.ts';
+import type { LookApi } from '../../usecases/looks.ts';
 import type { Caller } from '../auth/auth.ts';
 import { Limit, WINDOW_MS } from './limit.ts';
 
@@ -49,12 +50,15 @@ export class Limits {
   /** The count that all processes share, for limits of another kind. */
   readonly shared: Pick<SharedLimits, 'reserve'>;
   readonly #limits: Record<Name, Limit>;
+  readonly #looks: LookApi;
 
   constructor(
     config: Pick<Config, 'maxConnectsPerIpPerSecond' | 'maxRequestsPerIpPerSecond'>,
     shared: Pick<SharedLimits, 'reserve'>,
+    looks: LookApi = { count: async () => {} },
   ) {
     this.shared = shared;
+    this.#looks = looks;
     const seconds = WINDOW_MS / 1000;
     const most: Record<Name, number> = {
       ...PER_TEN_SECONDS,
@@ -140,6 +144,11 @@ export class Limits {
     return caller.service === null
       ? this.#limits.looksPerUser.take(caller.userId, users)
       : this.#limits.looksPerService.take(apart, users);
+  }
+
+  /** Counts whom an end user asks for by name, for the day. A service may look at everybody. */
+  lookByName(caller: Caller, userIds: readonly string[]): Promise<void> | null {
+    return caller.service === null ? this.#looks.count(caller.userId, userIds) : null;
   }
 
   /** Takes a choice of a user's own. A service is counted by its requests and events alone. */

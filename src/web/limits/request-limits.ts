@@ -10,6 +10,8 @@ const OPEN_TO_FLOODS = new Set(['/healthz', '/readyz']);
 const STATUS_ROUTE = '/users/status';
 /** Each user named is a look. */
 const LOOKS = new Set(['/users/status/query', '/reach']);
+const ONE_ROUTE = '/users/:id/status';
+const QUERY_ROUTE = '/users/status/query';
 declare module 'fastify' {
   interface FastifyContextConfig {
     changesRelations?: boolean;
@@ -74,6 +76,11 @@ export function limitCallers(
     if (LOOKS.has(request.routeOptions.url ?? '')) {
       await limits.look(caller, tokenId(token), usersIn(request.body));
     }
+    if (request.routeOptions.url === QUERY_ROUTE) {
+      await limits.lookByName(caller, (request.body as { userIds: string[] }).userIds);
+    } else if (request.routeOptions.url === ONE_ROUTE) {
+      await limits.lookByName(caller, [(request.params as { id: string }).id]);
+    }
     if (request.routeOptions.config.isChoice) await limits.choose(caller);
     if (request.routeOptions.config.changesRelations) await limits.changeRelations(caller);
   });
@@ -103,9 +110,4 @@ function isStatusPost(request: FastifyRequest): boolean {
 
 function statusIn(body: unknown): unknown {
   return typeof body === 'object' && body !== null && 'status' in body ? body.status : undefined;
-}
-
-function usersIn(body: unknown): number {
-  const named = typeof body === 'object' && body !== null && 'userIds' in body ? body.userIds : [];
-  return Array.isArray(named) ? named.length : 0;
 }

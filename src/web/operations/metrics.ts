@@ -56,6 +56,11 @@ export class WebMetrics {
     labelNames: ['reason'],
     registers: [this.registry],
   });
+  readonly #looksRefused = new Counter({
+    name: 'rollcall_looks_refused_total',
+    help: 'Look-ups refused because a user had asked for too many others on that day',
+    registers: [this.registry],
+  });
   readonly #delivery = new Histogram({
     name: 'rollcall_delivery_seconds',
     help: 'From the moment a change was made in Redis to its being handed to the sockets of this process',
@@ -90,6 +95,11 @@ export class WebMetrics {
   /** Counts a handshake that was refused, by its code. */
   refused(code: string): void {
     this.#refused.inc({ code });
+  }
+
+  /** Counts a look-up that was more than a user may have on a day. */
+  lookRefused(): void {
+    this.#looksRefused.inc();
   }
 
   /** Counts a token that was refused. */

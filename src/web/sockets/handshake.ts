@@ -58,6 +58,7 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
     const message = `At most ${config.maxWatchedUsers} users can be watched by one connection.`;
     throw new RollcallError('TOO_MANY_WATCHED', { message });
   }
+  if (options.watch) await limits.lookByName(caller, options.watch);
 
   const viewer: Viewer = {
     socket,

@@ -11,7 +11,11 @@ type Take = (limits: Limits, caller: Caller, request: unknown, connection: strin
 const BESIDE_THE_EVENT: { readonly [C in Cost]: Take | null } = {
   own: null,
   event: null,
-  look: (limits, caller, request, connection) => limits.look(caller, connection, usersIn(request)),
+  look: async (limits, caller, request, connection) => {
+    const userIds = usersIn(request);
+    await limits.look(caller, connection, userIds.length);
+    await limits.lookByName(caller, userIds);
+  },
   indicator: (limits, caller) => limits.indicate(caller),
   choice: (limits, caller) => limits.choose(caller),
   status: (limits, caller, request) => (isActivation(request) ? null : limits.choose(caller)),
@@ -88,7 +92,7 @@ function isActivation(said: unknown): boolean {
   return typeof said === 'object' && said !== null && 'status' in said && said.status === 'active';
 }
 
-function usersIn(request: unknown): number {
+function usersIn(request: unknown): string[] {
   const named = typeof request === 'object' && request !== null && 'userIds' in request ? request.userIds : [];
-  return Array.isArray(named) ? named.length : 0;
+  return Array.isArray(named) ? named : [];
 }
