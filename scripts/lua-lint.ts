@@ -8,7 +8,7 @@ import { argumentFaults } from './lua-arguments.ts';
 const SOURCES = join('src', 'redis', 'lua');
 const FOLDER = join('node_modules', '.cache', 'lua');
 /** What Redis gives a script beside Lua 5.1. */
-const GLOBALS = ['--read-globals', 'redis', 'cjson', 'KEYS', 'ARGV'];
+const GLOBALS = ['--read-globals', 'redis', 'cjson', 'struct', 'KEYS', 'ARGV'];
 /** Elsewhere it is left out with a reason; whoever counts on it for every change must not lose it without noticing. */
 const isOptional = !process.env.CI;
 
