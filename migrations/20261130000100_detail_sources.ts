@@ -47,7 +47,7 @@ export async function up(db: Knex): Promise<void> {
       FOR EACH ROW WHEN (NEW.detail_set_at IS NOT NULL) EXECUTE FUNCTION take_detail_of_old_version()
   `);
   await db.raw(SET_DETAIL_SOURCE);
-  await db.raw(STORED_USERS);
+  await createStoredUsers(db, `(visibility, last_seen_visibility) <> ('everyone', 'everyone')`);
   await db.raw('DROP FUNCTION remembered_users(text[])');
 }
 
@@ -126,9 +126,13 @@ const HAS_BLOCKS = `(
   EXISTS (SELECT FROM blocks WHERE user_id = asked.id) OR EXISTS (SELECT FROM blocks WHERE blocked_id = asked.id)
 )`;
 
-/** What is asked for everybody who comes. Sources that are over are among them: others may not have been told. */
-const STORED_USERS = `
-  CREATE FUNCTION stored_users(ids text[])
+/**
+ * What is asked for everybody who comes. Sources that are over are among them: others may not have been told. `restricts`: what in
+ * `user_settings` keeps something from somebody.
+ */
+export async function createStoredUsers(db: Knex, restricts: string): Promise<void> {
+  await db.raw(`
+  CREATE OR REPLACE FUNCTION stored_users(ids text[])
     RETURNS TABLE (
       id text, known boolean, version bigint, last_seen timestamptz, status text, privacy_revision bigint,
       hidden boolean, remaining_ms bigint, detail_revision bigint, sources jsonb, erased_ago bigint
@@ -141,7 +145,7 @@ const STORED_USERS = `
            CASE WHEN COALESCE(users.privacy_revision, 0) = 0 THEN COALESCE(${REVISION_OF_BLOCKED}, 0)
                 WHEN ${HAS_BLOCKS} OR EXISTS (
                   SELECT FROM user_settings
-                   WHERE user_id = asked.id AND (visibility, last_seen_visibility) <> ('everyone', 'everyone')
+                   WHERE user_id = asked.id AND ${restricts}
                 ) THEN users.privacy_revision
                 ELSE 0 END,
            users.hidden AND (users.hidden_until IS NULL OR users.hidden_until > now()),
@@ -159,4 +163,5 @@ const STORED_USERS = `
            ) END
       FROM unnest(ids) AS asked (id) LEFT JOIN users ON users.id = asked.id;
   END $$
-`;
+`);
+}

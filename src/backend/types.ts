@@ -12,6 +12,8 @@ export interface UserStatus {
   status: Status;
   /** ISO 8601 in UTC with milliseconds, like every time here. */
   lastSeen: string | null;
+  /** Of who lets others know the last seen coarsely: in whole days (UTC), before today. A backend is told the exact one. */
+  lastSeenWithin?: 'day' | 'week' | 'month' | 'long_ago' | undefined;
 }
 
 /** What a user shows beside the status. */
@@ -117,6 +119,8 @@ export interface Settings {
   visibility: Visibility;
   /** Who of these may see when the user was last seen. */
   lastSeenVisibility: Visibility;
+  /** Whether they see it to the millisecond, or about how long ago it was (`lastSeenWithin`). */
+  lastSeenPrecision: 'exact' | 'coarse';
   /** Whether friends who asked for it may be told when the user becomes active. */
   alertFriends: boolean;
 }

@@ -6,6 +6,7 @@ export interface Told {
   userId: string;
   status: 'active' | 'inactive';
   lastSeen: string | null;
+  lastSeenWithin?: Presence['lastSeenWithin'];
   version: number;
   detail?: Detail | undefined;
 }
@@ -16,6 +17,7 @@ export interface Known {
   readonly version: number;
 }
 
+const SEEN = ['status', 'lastSeen', 'lastSeenWithin'] as const;
 const NO_DETAIL: Readonly<Detail> = Object.freeze({});
 
 /**
@@ -40,8 +42,8 @@ export function applyChange(known: Known | undefined, told: Told): Known {
  * cannot tell, so the last seen stays as far as it was known, and whatever comes next is newer.
  */
 export function applyAbsence(known: Known): Known {
-  const { userId, lastSeen, detail } = known.presence;
-  return keepIfSame(known, { userId, status: 'inactive', lastSeen, version: 0 }, detail);
+  const { detail, ...seen } = known.presence;
+  return keepIfSame(known, { ...seen, status: 'inactive', version: 0 }, detail);
 }
 
 /** What is known of a user who was not answered for yet after a gap: it stays on show, but any answer is newer. */
@@ -50,14 +52,14 @@ export function awaitAnswer(known: Known): Known {
 }
 
 function keepIfSame(known: Known | undefined, told: Told, detail: Readonly<Detail>): Known {
-  const { userId, status, lastSeen, version } = told;
+  const { version, detail: _, ...seen } = told;
   const old = known?.presence;
-  if (old && old.status === status && old.lastSeen === lastSeen && sameDetail(old.detail, detail)) {
+  if (old && same(old, seen, SEEN) && same(old.detail, detail, DETAIL_FIELDS)) {
     return { presence: old, version };
   }
-  return { presence: { userId, status, lastSeen, detail }, version };
+  return { presence: { ...seen, detail }, version };
 }
 
-function sameDetail(a: Detail, b: Detail): boolean {
-  return DETAIL_FIELDS.every((field) => a[field] === b[field]);
+function same<T>(a: T, b: T, fields: readonly (keyof T)[]): boolean {
+  return fields.every((field) => a[field] === b[field]);
 }

@@ -24,6 +24,8 @@ export interface Presence {
   readonly status: PresenceStatus;
   /** ISO-8601, UTC. Null where nobody may know or nobody ever saw the user. */
   readonly lastSeen: string | null;
+  /** Of an inactive user who lets others know the last seen coarsely: in whole days of UTC, before today. */
+  readonly lastSeenWithin?: 'day' | 'week' | 'month' | 'long_ago' | undefined;
   readonly detail: Readonly<Detail>;
 }
 

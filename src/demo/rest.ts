@@ -23,6 +23,7 @@ export interface Friend {
 export interface Settings {
   visibility: Visibility;
   lastSeenVisibility: Visibility;
+  lastSeenPrecision: 'exact' | 'coarse';
   alertFriends: boolean;
 }
 

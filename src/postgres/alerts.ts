@@ -1,5 +1,5 @@
 import type { Knex } from 'knex';
-import { accessOf, VISIBILITIES } from '../presence/visibility.ts';
+import { accessOf, OPEN, VISIBILITIES } from '../presence/visibility.ts';
 import { query } from './connect.ts';
 import { timestampOf } from './time.ts';
 
@@ -17,9 +17,7 @@ export interface Asker {
 
 /** The settings under which a friend who is not blocked sees somebody: the one rule, asked for each of them. */
 const SEEN_BY_FRIENDS = VISIBILITIES.filter(
-  (visibility) =>
-    accessOf({ visibility, lastSeenVisibility: visibility }, { self: false, friend: true, blocked: false }) !==
-    'nothing',
+  (visibility) => accessOf({ ...OPEN, visibility }, { self: false, friend: true, blocked: false }) !== 'nothing',
 );
 
 /** `f`: a friendship as the one who asks has it. Its binding is SEEN_BY_FRIENDS. */

@@ -32,7 +32,7 @@ const LISTS = {
     keyType: 'text',
   },
   settings: {
-    columns: `visibility, last_seen_visibility AS "lastSeenVisibility", alert_friends AS "alertFriends"`,
+    columns: `visibility, last_seen_visibility AS "lastSeenVisibility", last_seen_precision AS "lastSeenPrecision", alert_friends AS "alertFriends"`,
     from: 'user_settings',
     owner: 'user_id',
     key: 'user_id',

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Knex } from 'knex';
 import {
   asksForFriends,
@@ -23,6 +24,7 @@ interface PrivacyRow {
   revision: string;
   visibility: Privacy['visibility'];
   last_seen_visibility: Privacy['lastSeenVisibility'];
+  last_seen_precision: Privacy['lastSeenPrecision'];
   blocks: boolean;
 }
 
@@ -35,11 +37,15 @@ const NOW_MS = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
  */
 export async function readPrivacy(ask: Ask, userIds: readonly string[]): Promise<Map<string, Privacy>> {
   if (userIds.length === 0) return new Map();
-  const rows = await ask<PrivacyRow>('SELECT * FROM privacy_of(?::text[])', [[...userIds]]);
+  const rows = await ask<PrivacyRow>('SELECT * FROM exact_privacy_of(?::text[])', [[...userIds]]);
   return new Map(
     rows.map((row) => {
-      const openness = { visibility: row.visibility, lastSeenVisibility: row.last_seen_visibility };
-      const open = row.visibility === OPEN.visibility && row.last_seen_visibility === OPEN.lastSeenVisibility;
+      const openness = {
+        visibility: row.visibility,
+        lastSeenVisibility: row.last_seen_visibility,
+        lastSeenPrecision: row.last_seen_precision,
+      };
+      const open = isDeepStrictEqual(openness, OPEN);
       return [row.id, { ...openness, revision: Number(row.revision), open: open && !row.blocks }];
     }),
   );

@@ -54,6 +54,7 @@ export async function accesses(db: Knex, viewerId: string, userIds: readonly str
        SELECT asked.id,
               COALESCE(visibility, 'everyone') AS visibility,
               COALESCE(last_seen_visibility, 'everyone') AS last_seen_visibility,
+              COALESCE(last_seen_precision, 'exact') AS last_seen_precision,
               befriended.user_id IS NOT NULL AS friend,
               blocking.user_id IS NOT NULL OR blocked.user_id IS NOT NULL AS blocked
          FROM unnest(?::text[]) AS asked (id)
@@ -65,8 +66,9 @@ export async function accesses(db: Knex, viewerId: string, userIds: readonly str
      ), judged AS (
        SELECT id, CASE
          WHEN blocked OR visibility = 'nobody' OR visibility = 'friends' AND NOT friend THEN 'nothing'
-         WHEN last_seen_visibility = 'everyone' OR last_seen_visibility = 'friends' AND friend THEN 'all'
-         ELSE 'status' END AS access
+         WHEN last_seen_visibility = 'nobody' OR last_seen_visibility = 'friends' AND NOT friend THEN 'status'
+         WHEN last_seen_precision = 'coarse' THEN 'coarse'
+         ELSE 'all' END AS access
          FROM viewed
      )
      SELECT id, access FROM judged WHERE access <> 'all'`,
@@ -93,8 +95,8 @@ export async function relationsOf(
        FROM unnest(?::text[]) WITH ORDINALITY AS viewer (id, place) ORDER BY place`,
     [userId, userId, userId, [...viewerIds]],
   );
-  const { visibility, lastSeenVisibility } = privacy;
-  return { visibility, lastSeenVisibility, relations: rows };
+  const { visibility, lastSeenVisibility, lastSeenPrecision } = privacy;
+  return { visibility, lastSeenVisibility, lastSeenPrecision, relations: rows };
 }
 
 export interface Friend {
@@ -237,7 +239,8 @@ export async function settingsOf(db: Knex, userId: string): Promise<Settings> {
 
 async function readSettings(ask: Ask, userId: string): Promise<Settings> {
   const [row] = await ask<Settings>(
-    `SELECT visibility, last_seen_visibility AS "lastSeenVisibility", alert_friends AS "alertFriends"
+    `SELECT visibility, last_seen_visibility AS "lastSeenVisibility", last_seen_precision AS "lastSeenPrecision",
+            alert_friends AS "alertFriends"
        FROM user_settings WHERE user_id = ?`,
     [userId],
   );
@@ -261,17 +264,23 @@ export function changeSettings(
     const before = await readSettings(ask, userId);
     const visibility = wanted.visibility ?? before.visibility;
     const lastSeenVisibility = wanted.lastSeenVisibility ?? before.lastSeenVisibility;
+    const lastSeenPrecision = wanted.lastSeenPrecision ?? before.lastSeenPrecision;
     const alertFriends = wanted.alertFriends ?? before.alertFriends;
     if (asksForFriends({ visibility, lastSeenVisibility }) && !asksForFriends(before)) await boundFriends(ask, userId);
     await ask(
-      `INSERT INTO user_settings (user_id, visibility, last_seen_visibility, alert_friends) VALUES (?, ?, ?, ?)
+      `INSERT INTO user_settings (user_id, visibility, last_seen_visibility, last_seen_precision, alert_friends)
+       VALUES (?, ?, ?, ?, ?)
        ON CONFLICT (user_id) DO UPDATE SET visibility = excluded.visibility,
-         last_seen_visibility = excluded.last_seen_visibility, alert_friends = excluded.alert_friends`,
-      [userId, visibility, lastSeenVisibility, alertFriends],
+         last_seen_visibility = excluded.last_seen_visibility, last_seen_precision = excluded.last_seen_precision,
+         alert_friends = excluded.alert_friends`,
+      [userId, visibility, lastSeenVisibility, lastSeenPrecision, alertFriends],
     );
-    const same = visibility === before.visibility && lastSeenVisibility === before.lastSeenVisibility;
+    const same =
+      visibility === before.visibility &&
+      lastSeenVisibility === before.lastSeenVisibility &&
+      lastSeenPrecision === before.lastSeenPrecision;
     return {
-      settings: { visibility, lastSeenVisibility, alertFriends },
+      settings: { visibility, lastSeenVisibility, lastSeenPrecision, alertFriends },
       untold: await raise(ask, privacy, same ? [] : [{ userId, own: true }]),
     };
   });

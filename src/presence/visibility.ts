@@ -2,10 +2,15 @@
 export const VISIBILITIES = ['everyone', 'friends', 'nobody'] as const;
 export type Visibility = (typeof VISIBILITIES)[number];
 
+/** How exactly the last seen is told to others who may know it. */
+export const PRECISIONS = ['exact', 'coarse'] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
 /** What a user allows. */
 export interface Openness {
   visibility: Visibility;
   lastSeenVisibility: Visibility;
+  lastSeenPrecision: Precision;
 }
 
 /** What is between two users. A block counts whoever of the two made it. */
@@ -19,14 +24,17 @@ export interface Relation extends Ties {
   self: boolean;
 }
 
-/** `all`; `status`: the real status, but no last seen and no version it could be read from; `nothing`: as if never come. */
-export type Access = 'all' | 'status' | 'nothing';
+/**
+ * `all`; `coarse`: the real status, and about how long ago the user was seen; `status`: not even that; `nothing`: as if never
+ * come. But for `all` no moment of the user's is told, nor a version from which one could be read.
+ */
+export type Access = 'all' | 'coarse' | 'status' | 'nothing';
 
 /** What decides over who sees a user, as of a revision, but for the lists of friends and blocks. */
 export interface Privacy extends Openness {
   /** Grows with every change: at least the one before + 1, at least now in ms. 0: nothing was ever restricted. */
   revision: number;
-  /** Everybody may see everything: both settings say everyone, and nobody blocks anybody. */
+  /** Everybody may see everything: both settings say everyone, exactly, and nobody blocks anybody. */
   open: boolean;
 }
 
@@ -52,10 +60,10 @@ export interface PrivacyStep {
   blocks: Difference;
 }
 
-export const OPEN: Openness = { visibility: 'everyone', lastSeenVisibility: 'everyone' };
+export const OPEN: Openness = { visibility: 'everyone', lastSeenVisibility: 'everyone', lastSeenPrecision: 'exact' };
 
 /** Whether it matters who a user's friends are. */
-export function asksForFriends({ visibility, lastSeenVisibility }: Openness): boolean {
+export function asksForFriends({ visibility, lastSeenVisibility }: Omit<Openness, 'lastSeenPrecision'>): boolean {
   return visibility === 'friends' || lastSeenVisibility === 'friends';
 }
 
@@ -67,14 +75,17 @@ function allows(visibility: Visibility, friend: boolean): boolean {
  * What a viewer may see of a user, by what the user allows and what is between the two. The one rule, without a clock: the
  * scripts in redis/lua (lib-privacy) and the queries in postgres/social.ts and postgres/alerts.ts follow it.
  */
-export function accessOf({ visibility, lastSeenVisibility }: Openness, { self, friend, blocked }: Relation): Access {
+export function accessOf(openness: Openness, { self, friend, blocked }: Relation): Access {
+  const { visibility, lastSeenVisibility, lastSeenPrecision } = openness;
   if (self) return 'all';
   if (blocked || !allows(visibility, friend)) return 'nothing';
-  return allows(lastSeenVisibility, friend) ? 'all' : 'status';
+  if (!allows(lastSeenVisibility, friend)) return 'status';
+  return lastSeenPrecision === 'coarse' ? 'coarse' : 'all';
 }
+
+const STRICTEST_FIRST: readonly Access[] = ['nothing', 'status', 'coarse', 'all'];
 
 /** The stricter of two answers, where two stores may not agree yet. */
 export function stricter(a: Access, b: Access): Access {
-  if (a === 'nothing' || b === 'nothing') return 'nothing';
-  return a === 'status' || b === 'status' ? 'status' : 'all';
+  return STRICTEST_FIRST.find((access) => a === access || b === access) ?? 'nothing';
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { VISIBILITIES } from '../presence/visibility.ts';
+import { PRECISIONS, VISIBILITIES } from '../presence/visibility.ts';
 import { UserParams } from './http.ts';
 import { request } from './requests.ts';
 import { line, StatusPayload, Time, UserId } from './vocabulary.ts';
@@ -63,9 +63,18 @@ export const Settings = z
   .object({
     visibility: Visibility.meta({ description: 'Who may see whether the user is active' }),
     lastSeenVisibility: Visibility.meta({ description: 'Who of these may see when the user was last seen' }),
+    lastSeenPrecision: z
+      .enum(PRECISIONS)
+      .meta({
+        description: '`coarse`: others who may know it are told about how long ago that was (`lastSeenWithin`)',
+      }),
     alertFriends: z.boolean().meta({ description: 'Whether friends who asked for it may be told' }),
   })
-  .meta({ examples: [{ visibility: 'everyone', lastSeenVisibility: 'friends', alertFriends: true }] });
+  .meta({
+    examples: [
+      { visibility: 'everyone', lastSeenVisibility: 'friends', lastSeenPrecision: 'exact', alertFriends: true },
+    ],
+  });
 export type Settings = z.infer<typeof Settings>;
 
 /** What is not named stays as it is. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import type { DETAIL_FIELDS } from '../presence/change.ts';
 import { AUDITED_PATTERN, ID_PATTERN } from '../presence/ids.ts';
 import { DEVICE_KINDS } from '../presence/session.ts';
+import { WITHIN } from '../presence/last-seen-within.ts';
 import { request } from './requests.ts';
 
 /** Every limit on what may come in. */
@@ -87,11 +88,18 @@ export const DETAIL_SHAPE = {
 export const Detail = z.object(DETAIL_SHAPE);
 export type Detail = z.infer<typeof Detail>;
 
+/** How long ago a user was seen, for those who may know no more. */
+export const LastSeenWithin = z.enum(WITHIN).meta({
+  description:
+    'Of an inactive user who lets others know the last seen coarsely: today or yesterday (UTC), in the 7 or the 30 days before today, or longer ago',
+});
+
 export const StatusPayload = z
   .object({
     userId: UserId,
     status: Status,
     lastSeen: Time.nullable().meta({ description: 'The latest sign of life that the viewer may know' }),
+    lastSeenWithin: LastSeenWithin.optional(),
   })
   .meta({ examples: [{ userId: 'ada', status: 'inactive', lastSeen: '2026-01-31T12:00:00.000Z' }] });
 export type StatusPayload = z.infer<typeof StatusPayload>;

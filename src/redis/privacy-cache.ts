@@ -6,7 +6,7 @@ import type { RedisClient } from './connect.ts';
 import { type Keys, SHARDS, shardOf } from './keys.ts';
 import { PresenceScripts, storedArgument } from './presence-scripts.ts';
 import type { Stored } from './presence-types.ts';
-import { CODE_OF, visibilityOf } from './privacy.ts';
+import { CODE_OF, lastSeenCode, opennessOf } from './privacy.ts';
 import { runScript } from './scripts.ts';
 
 /** What is staged is put in place within this time, or staged anew. */
@@ -67,7 +67,7 @@ export class PrivacyCache {
     const wanted = {
       revision: privacy.revision,
       v: CODE_OF[privacy.visibility],
-      l: CODE_OF[privacy.lastSeenVisibility],
+      l: lastSeenCode(privacy),
       open: privacy.open,
       previous: step?.previous ?? 0,
       wasOpen: step?.wasOpen ?? false,
@@ -98,10 +98,9 @@ export class PrivacyCache {
   async relations(userId: string, viewerIds: readonly string[]): Promise<(Openness & { relations: Ties[] }) | null> {
     const reply = await this.#scripts.read('relations', shardOf(userId), [userId, ...viewerIds]);
     if (reply.length === 0) return null;
-    const [visibility, lastSeenVisibility, ...relations] = reply;
+    const [visibility, lastSeen, ...relations] = reply;
     return {
-      visibility: visibilityOf(visibility),
-      lastSeenVisibility: visibilityOf(lastSeenVisibility),
+      ...opennessOf(visibility, lastSeen),
       relations: relations.map((bits) => ({ friend: (Number(bits) & 1) !== 0, blocked: (Number(bits) & 2) !== 0 })),
     };
   }

@@ -2,7 +2,7 @@ import type { StatusReply } from './presence-types.ts';
 import { parseDetail } from './record.ts';
 import type { Reply } from './scripts.ts';
 
-const ACCESSES = ['nothing', 'status', 'all', 'unknown'] as const;
+const ACCESSES = ['nothing', 'status', 'all', 'unknown', 'coarse'] as const;
 /** How many values a script answers for a user (lib-status.lua), */
 export const PER_STATUS = 5;
 /** and the first of them where the user has to be settled before anything can be said. */

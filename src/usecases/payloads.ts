@@ -1,5 +1,6 @@
 import type { Detail, StoredUser } from '../presence/change.ts';
 import { strongest } from '../presence/detail.ts';
+import { within } from '../presence/last-seen-within.ts';
 import type { Why } from '../presence/status.ts';
 import type { Access } from '../presence/visibility.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
@@ -30,17 +31,25 @@ export function versioned({ userId, status, lastSeen, detail }: StatusReply, ver
 
 /**
  * What is left of a user for a viewer with this access. Who may not see is shown what everybody is shown of somebody
- * who never came; and as a version says when a user last changed, who may not know that gets none.
+ * who never came; and as a version says when a user last changed, who may not know that gets none. `now` in ms.
  */
-export function visibleTo(access: Access, user: WatchedUser): WatchedUser {
+export function visibleTo(access: Access, user: WatchedUser, now: number): WatchedUser {
   if (access === 'all') return user;
+  if (access === 'coarse') return { ...coarsely(user, now), version: 0 };
   if (access === 'status') return { ...user, lastSeen: null, version: 0 };
   return { userId: user.userId, status: 'inactive', lastSeen: null, version: 0 };
 }
 
+/** A user without the moment at which they were last seen: of who is not here, about how long ago that was at `now` (ms). */
+export function coarsely<Told extends StatusPayload>(user: Told, now: number): Told {
+  const { status, lastSeen } = user;
+  if (status === 'active' || lastSeen === null) return { ...user, lastSeen: null };
+  return { ...user, lastSeen: null, lastSeenWithin: within(Date.parse(lastSeen), now) };
+}
+
 /** A user as REST tells of them: without version and detail. */
-export function payloadOf({ userId, status, lastSeen }: WatchedUser): StatusPayload {
-  return { userId, status, lastSeen };
+export function payloadOf({ userId, status, lastSeen, lastSeenWithin }: WatchedUser): StatusPayload {
+  return { userId, status, lastSeen, ...(lastSeenWithin === undefined ? {} : { lastSeenWithin }) };
 }
 
 /** A reason as REST tells it, with its moments as times; `source`: of the detail that is shown. */

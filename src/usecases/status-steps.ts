@@ -85,7 +85,11 @@ export async function askPostgres(
 }
 
 /** Puts together what a viewer is shown of users, of the answers of both stores; the stricter counts where they disagree. */
-export function applyAccess(replies: readonly StatusReply[], { storedUsers, accesses }: FromPostgres): Seen {
+export function applyAccess(
+  replies: readonly StatusReply[],
+  { storedUsers, accesses }: FromPostgres,
+  now: number = Date.now(),
+): Seen {
   const users: WatchedUser[] = [];
   const pending: string[] = [];
   const [unknown, restricted, unsure, blind] = [
@@ -97,7 +101,7 @@ export function applyAccess(replies: readonly StatusReply[], { storedUsers, acce
   const lost: string[] = [];
   const show = (user: WatchedUser, access: Access) => {
     if (access === 'nothing') blind.add(user.userId);
-    users.push(visibleTo(access, user));
+    users.push(visibleTo(access, user, now));
   };
   for (const reply of replies) {
     if (reply.restricted) restricted.add(reply.userId);
@@ -124,11 +128,11 @@ export function applyAccess(replies: readonly StatusReply[], { storedUsers, acce
   return { users, pending, unknown, restricted, unsure, blind, lost };
 }
 
-type Decided = StatusReply & { version: number; access: 'all' | 'status' };
+type Decided = StatusReply & { version: number; access: 'all' | 'coarse' | 'status' };
 
 /** Whether Redis alone can say what the viewer is shown. */
 function isDecided(reply: StatusReply): reply is Decided {
-  return reply.version !== null && (reply.access === 'all' || reply.access === 'status');
+  return reply.version !== null && reply.access !== 'nothing' && reply.access !== 'unknown';
 }
 
 /**

@@ -24,7 +24,7 @@ import {
 } from '../../src/postgres/social.ts';
 import { inTransaction } from '../../src/postgres/transaction.ts';
 import { loadStoredForScripts, loadStoredUsers } from '../../src/postgres/users.ts';
-import { type Access, accessOf, VISIBILITIES } from '../../src/presence/visibility.ts';
+import { type Access, accessOf, OPEN, PRECISIONS, VISIBILITIES } from '../../src/presence/visibility.ts';
 import { openTestStores, type TestStores } from '../support/stores.ts';
 
 let stores: TestStores;
@@ -225,7 +225,7 @@ describe('a block', () => {
 
 describe('settings', () => {
   test('are open where nothing was said, also for somebody nobody ever heard of', async () => {
-    const open = { visibility: 'everyone', lastSeenVisibility: 'everyone', alertFriends: true };
+    const open = { ...OPEN, alertFriends: true };
     expect(await settingsOf(db, 's-nobody')).toEqual(open);
     expect(await loadStoredUsers(db, ['s-nobody'])).toEqual(new Map());
     expect(await privacyOf('s-nobody')).toMatchObject({ revision: 0, open: true });
@@ -236,7 +236,12 @@ describe('settings', () => {
     const first = await changeSettings(db, 's-ada', { visibility: 'friends' });
     expect(first.untold.get('s-ada')).toMatchObject({ privacy: { visibility: 'friends' }, step: { wasOpen: true } });
     const second = await changeSettings(db, 's-ada', { lastSeenVisibility: 'nobody' });
-    expect(second.settings).toEqual({ visibility: 'friends', lastSeenVisibility: 'nobody', alertFriends: true });
+    expect(second.settings).toEqual({
+      visibility: 'friends',
+      lastSeenVisibility: 'nobody',
+      lastSeenPrecision: 'exact',
+      alertFriends: true,
+    });
     expect(second.untold.get('s-ada')?.step?.previous).toBe(first.untold.get('s-ada')?.privacy.revision);
     expect(await settingsOf(db, 's-ada')).toEqual(second.settings);
   });
@@ -248,7 +253,7 @@ describe('settings', () => {
     expect(again.untold.get('s-bob')).toMatchObject({ privacy: { revision, visibility: 'nobody' }, step: null });
     const silent = await changeSettings(db, 's-bob', { alertFriends: false });
     expect(changedBy(silent.untold)).toEqual([]);
-    expect(silent.settings).toEqual({ visibility: 'nobody', lastSeenVisibility: 'everyone', alertFriends: false });
+    expect(silent.settings).toEqual({ ...OPEN, visibility: 'nobody', alertFriends: false });
     expect(await revisionOf('s-bob')).toBe(revision);
   });
 
@@ -316,12 +321,13 @@ test('what a viewer may see follows the rule in every case', async () => {
       for (const friend of [false, true]) {
         for (const blocked of ['no', 'by the user', 'by the viewer', 'by both']) {
           const id = `v-${cases.length}`;
-          await changeSettings(db, id, { visibility, lastSeenVisibility });
+          const lastSeenPrecision = PRECISIONS[cases.length % 2 === 0 || blocked !== 'no' ? 0 : 1] ?? 'exact';
+          await changeSettings(db, id, { visibility, lastSeenVisibility, lastSeenPrecision });
           if (friend) await befriend(db, 'v-viewer', id);
           if (blocked === 'by the user' || blocked === 'by both') await block(db, id, 'v-viewer');
           if (blocked === 'by the viewer' || blocked === 'by both') await block(db, 'v-viewer', id);
           const relation = { self: false, friend, blocked: blocked !== 'no' };
-          cases.push({ id, access: accessOf({ visibility, lastSeenVisibility }, relation) });
+          cases.push({ id, access: accessOf({ visibility, lastSeenVisibility, lastSeenPrecision }, relation) });
         }
       }
     }

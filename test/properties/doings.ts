@@ -236,7 +236,13 @@ async function restrict(world: World, { user }: Of<'restrict'>): Promise<void> {
   const revision = ++world.revision;
   const blocks = { added: [`b${revision}`], removed: [] };
   const step = { previous, wasOpen: previous === 0, own: true, friendsBegin: false, friends: NO_DIFFERENCE, blocks };
-  const privacy = { revision, visibility: 'everyone', lastSeenVisibility: 'nobody', open: false } as const;
+  const privacy = {
+    revision,
+    visibility: 'everyone',
+    lastSeenVisibility: 'nobody',
+    lastSeenPrecision: 'exact',
+    open: false,
+  } as const;
   world.stored.revisions.set(userId, revision);
   const tell = (staged: Staged | null, stored: Stored | null) =>
     world.privacy.set(userId, privacy, step, staged, stored);

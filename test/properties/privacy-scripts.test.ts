@@ -3,6 +3,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   type Access,
   accessOf,
+  OPEN,
+  PRECISIONS,
+  type Precision,
   type PrivacyStep,
   VISIBILITIES,
   type Visibility,
@@ -21,7 +24,7 @@ const VIEWERS = ['ann', 'bob', 'cyd'];
 
 /** One thing that happens. `told` false: whoever did it died before Redis heard of it. */
 type Step =
-  | { do: 'allow'; visibility: Visibility; lastSeenVisibility: Visibility; told: boolean }
+  | { do: 'allow'; visibility: Visibility; lastSeenVisibility: Visibility; lastSeenPrecision: Precision; told: boolean }
   | { do: 'block' | 'unblock' | 'befriend' | 'unfriend'; viewer: number; told: boolean }
   | { do: 'come' | 'leave' | 'erase' }
   /** Whatever of earlier changes comes late, as it was then. */
@@ -33,10 +36,11 @@ type Step =
 
 const plain = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record(model, { noNullPrototype: true });
 const visibility = fc.constantFrom(...VISIBILITIES);
+const lastSeenPrecision = fc.constantFrom(...PRECISIONS);
 const told = fc.boolean();
 const only = <Name extends string>(...names: Name[]) => plain({ do: fc.constantFrom(...names) });
 const weighted: [number, fc.Arbitrary<Step>][] = [
-  [5, plain({ do: fc.constant('allow'), visibility, lastSeenVisibility: visibility, told })],
+  [5, plain({ do: fc.constant('allow'), visibility, lastSeenVisibility: visibility, lastSeenPrecision, told })],
   [5, plain({ do: fc.constantFrom('block', 'unblock', 'befriend', 'unfriend'), viewer: fc.nat(2), told })],
   [4, only('come', 'leave')],
   [1, only('erase')],
@@ -56,18 +60,19 @@ interface Row {
   revision: number;
   visibility: Visibility;
   lastSeenVisibility: Visibility;
+  lastSeenPrecision: Precision;
   friends: ReadonlySet<string>;
   blocks: ReadonlySet<string>;
 }
 
 const NEW: Row = {
   revision: 0,
-  ...{ visibility: 'everyone', lastSeenVisibility: 'everyone' },
+  ...OPEN,
   ...{ friends: new Set(), blocks: new Set() },
 };
 
-const isOpen = ({ visibility, lastSeenVisibility, blocks }: Row) =>
-  visibility === 'everyone' && lastSeenVisibility === 'everyone' && blocks.size === 0;
+const isOpen = ({ visibility, lastSeenVisibility, lastSeenPrecision: precision, blocks }: Row) =>
+  visibility === 'everyone' && lastSeenVisibility === 'everyone' && precision === 'exact' && blocks.size === 0;
 const asks = ({ visibility, lastSeenVisibility }: Row) => [visibility, lastSeenVisibility].includes('friends');
 const seenBy = (viewer: string, row: Row): Access =>
   accessOf(row, { self: false, friend: row.friends.has(viewer), blocked: row.blocks.has(viewer) });
@@ -198,8 +203,8 @@ class Told {
   async #change(to: Partial<Row>, told: boolean): Promise<void> {
     const before = this.row;
     const { visibility = before.visibility, lastSeenVisibility = before.lastSeenVisibility } = to;
-    const { friends = before.friends, blocks = before.blocks } = to;
-    const after: Row = { revision: 0, visibility, lastSeenVisibility, friends, blocks };
+    const { friends = before.friends, blocks = before.blocks, lastSeenPrecision = before.lastSeenPrecision } = to;
+    const after: Row = { revision: 0, visibility, lastSeenVisibility, lastSeenPrecision, friends, blocks };
     after.revision = Math.max(before.revision + 1, tick());
     this.#rows.push(after);
     if (!told) return;
@@ -215,8 +220,8 @@ class Told {
 
   async #tell(row: Row, step: PrivacyStep | null): Promise<void> {
     const seed = (await room.redis.exists(room.keys.record(this.userId))) ? null : 'new';
-    const { revision, visibility, lastSeenVisibility, friends, blocks } = row;
-    const wanted = { revision, visibility, lastSeenVisibility, open: isOpen(row) };
+    const { friends, blocks, ...decides } = row;
+    const wanted = { ...decides, open: isOpen(row) };
     let staged = step?.friendsBegin ? await this.#stage(row) : null;
     for (let attempt = 0; attempt < 4; attempt++) {
       const { code, revision: has } = await privacy.set(this.userId, wanted, step, staged, seed);

@@ -183,7 +183,13 @@ async function everything(trace: string): Promise<void> {
   await store.setDetail(userId, manual({ text: '"{|}"' }), null);
   const step = { previous: 0, wasOpen: true, own: true, friendsBegin: false };
   const friends = { added: ['ann'], removed: [] };
-  const wanted = { revision: 3, visibility: 'friends', lastSeenVisibility: 'friends', open: false } as const;
+  const wanted = {
+    revision: 3,
+    visibility: 'friends',
+    lastSeenVisibility: 'friends',
+    lastSeenPrecision: 'exact',
+    open: false,
+  } as const;
   await privacy.set(userId, wanted, { ...step, friends, blocks: { added: [], removed: [] } }, null, null);
   await alerts.tell(userId, { userId: 'ann', at: AT });
   const indicator = { conversationId: conversation(), userId, conn: 'web.2' };

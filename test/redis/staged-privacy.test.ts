@@ -14,7 +14,13 @@ beforeAll(async () => {
 afterAll(() => room.close());
 
 const friendsOnly = (revision: number) =>
-  ({ revision, visibility: 'friends', lastSeenVisibility: 'friends', open: false }) as const;
+  ({
+    revision,
+    visibility: 'friends',
+    lastSeenVisibility: 'friends',
+    lastSeenPrecision: 'exact',
+    open: false,
+  }) as const;
 
 async function gather(userId: string, token: string): Promise<string> {
   await privacy.stage(userId, token, 'friends', ['ann', 'bob']);

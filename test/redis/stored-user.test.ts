@@ -48,7 +48,13 @@ const ways: [string, (userId: string, stored: StoredUser) => Promise<unknown>][]
       const lists = { added: ['ann'], removed: [] };
       const none = { added: [], removed: [] };
       const step = { previous: 12, wasOpen: false, own: false, friendsBegin: false, friends: lists, blocks: none };
-      const restricted = { revision: 13, visibility: 'everyone', lastSeenVisibility: 'friends', open: false } as const;
+      const restricted = {
+        revision: 13,
+        visibility: 'everyone',
+        lastSeenVisibility: 'friends',
+        lastSeenPrecision: 'exact',
+        open: false,
+      } as const;
       return room.redis
         .hset(room.keys.privacy(userId), 'r', '12', 'v', 'e', 'l', 'f')
         .then(() => privacy.set(userId, restricted, step, null, stored));

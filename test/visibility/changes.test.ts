@@ -132,6 +132,15 @@ test('unfriending, a stricter setting and a setting for the last seen alone reac
   await next(() => allow(userId, { lastSeenVisibility: 'nobody' }), { status: 'active', lastSeen: null });
   await next(() => allow(userId, { visibility: 'nobody' }), BLIND);
   await next(() => allow(userId, { visibility: 'everyone', lastSeenVisibility: 'everyone' }), truth);
+  await next(() => allow(userId, { lastSeenPrecision: 'coarse' }), { status: 'active', lastSeen: null });
+  await next(
+    async () => {
+      await ada.socket.emitWithAck('set_detail', { text: 'coarsely' });
+      return 200;
+    },
+    { status: 'active', lastSeen: null, detail: { text: 'coarsely' } },
+  );
+  await next(() => allow(userId, { lastSeenPrecision: 'exact' }), truth);
   // What does not concern a viewer is not told to it.
   const count = watcher.of(userId).length;
   await befriend(userId, person('cyd'));

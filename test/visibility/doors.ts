@@ -79,6 +79,8 @@ export const SILENT: Record<string, string> = {
   'GET /users/{id}/sessions': 'self and services',
   'DELETE /users/{id}/sessions/{sessionId}': 'self and services',
   'GET /users/{id}': 'self and services',
+  'GET /users/{id}/export': 'self and services',
+  'GET /audit': 'services',
   'PUT /users/{id}': 'self and services',
   'DELETE /users/{id}': 'self and services',
   'PUT /users/{id}/friends/{friendId}': 'services, answers nothing',

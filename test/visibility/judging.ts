@@ -38,10 +38,13 @@ export function judge(shown: Shown | undefined, each: JudgedCase, status: 'activ
   }
   if (each.sees === 'all') {
     expect(shown?.lastSeen, name).toEqual(expect.any(String));
+    expect(shown, name).not.toHaveProperty('lastSeenWithin');
     if (shown && 'version' in shown) expect(shown.version, name).toBeGreaterThan(0);
     return;
   }
   expect(shown?.lastSeen, name).toBeNull();
+  const isTold = each.sees === 'coarse' && status === 'inactive';
+  expect(shown?.lastSeenWithin, name).toBe(isTold ? 'day' : undefined);
   if (shown && 'version' in shown) expect(shown.version, name).toBe(0);
 }
 
@@ -98,7 +101,16 @@ export function judgeHeard(
 
 export function judgeLeaving(told: Heard[], each: JudgedCase, name: string): void {
   expect(told.at(-1), name).toMatchObject({ status: 'inactive' });
-  expect(told.at(-1)?.lastSeen === null, name).toBe(each.sees === 'status');
+  expect(told.at(-1)?.lastSeen === null, name).toBe(each.sees !== 'all');
+  expect(told.at(-1)?.lastSeenWithin, name).toBe(each.sees === 'coarse' ? 'day' : undefined);
+  judgeVersions(told, each, name);
+}
+
+/** From a version that somebody is told who knows the last seen coarsely no time can be read. */
+export function judgeVersions(told: Heard[], each: JudgedCase, name: string): void {
+  const versions = told.map(({ version }) => version);
+  expect(versions, name).toEqual([...new Set(versions)].sort((a, b) => a - b));
+  if (each.sees === 'coarse') for (const version of versions) expect(version, name).toBeLessThan(1_000_000);
 }
 
 /** What each friend is shown in the list of their friends. */

@@ -2,7 +2,17 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { rest } from '../support/client.ts';
 import { eventually } from '../support/deployment.ts';
 import { PICTURES, SILENT, watched } from './doors.ts';
-import { casesOf, friendsLists, heardSince, judgeHeard, judgeLeaving, pictures, remember, typing } from './judging.ts';
+import {
+  casesOf,
+  friendsLists,
+  heardSince,
+  judgeHeard,
+  judgeLeaving,
+  judgeVersions,
+  pictures,
+  remember,
+  typing,
+} from './judging.ts';
 import { TARGETS } from './rules.ts';
 import { World } from './world.ts';
 
@@ -22,7 +32,9 @@ describe.sequential('who may see whom', () => {
         told.some((change) => change.detail?.text === 'here'),
         name,
       ).toBe(true);
-      for (const change of told) expect(change.lastSeen === null, name).toBe(each.sees === 'status');
+      for (const change of told) expect(change.lastSeen === null, name).toBe(each.sees !== 'all');
+      for (const change of told) expect(change, name).not.toHaveProperty('lastSeenWithin');
+      judgeVersions(told, each, name);
     });
   });
 

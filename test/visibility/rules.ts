@@ -3,6 +3,7 @@
 export const RELATIONS = ['stranger', 'friend', 'blocked', 'blocking', 'blocked friend', 'self', 'service'] as const;
 export type Relation = (typeof RELATIONS)[number];
 export type Setting = 'everyone' | 'friends' | 'nobody';
+type Precision = 'exact' | 'coarse';
 
 const SEES: Record<Relation, Record<Setting, boolean>> = {
   stranger: { everyone: true, friends: false, nobody: false },
@@ -20,32 +21,40 @@ export interface Case {
   relation: Relation;
   visibility: Setting;
   lastSeenVisibility: Setting;
-  /** nothing: like somebody who never came; status: the last seen is kept from them. */
-  sees: 'all' | 'status' | 'nothing';
+  lastSeenPrecision: Precision;
+  /** nothing: like somebody who never came; status: the last seen is kept from them; coarse: all but its moment is. */
+  sees: 'all' | 'coarse' | 'status' | 'nothing';
 }
 
 const SETTINGS: Setting[] = ['everyone', 'friends', 'nobody'];
 
-export const CASES: Case[] = RELATIONS.flatMap((relation) =>
-  SETTINGS.flatMap((visibility) =>
-    SETTINGS.map((lastSeenVisibility) => {
-      const status = SEES[relation][visibility];
-      const lastSeen = SEES[relation][lastSeenVisibility];
-      return { relation, visibility, lastSeenVisibility, sees: !status ? 'nothing' : lastSeen ? 'all' : 'status' };
-    }),
+const PRECISIONS: Precision[] = ['exact', 'coarse'];
+
+/** Every way to set these three. How exactly is of no matter to who may know nothing at all. */
+const ALLOWED = SETTINGS.flatMap((visibility) =>
+  SETTINGS.flatMap((lastSeenVisibility) =>
+    PRECISIONS.filter((precision) => precision === 'exact' || visibility !== 'nobody').map((lastSeenPrecision) => ({
+      visibility,
+      lastSeenVisibility,
+      lastSeenPrecision,
+    })),
   ),
 );
 
-export const targetOf = ({ visibility, lastSeenVisibility }: Pick<Case, 'visibility' | 'lastSeenVisibility'>) =>
-  `target:${visibility}:${lastSeenVisibility}`;
-
-export const TARGETS = SETTINGS.flatMap((visibility) =>
-  SETTINGS.map((lastSeenVisibility) => ({
-    userId: targetOf({ visibility, lastSeenVisibility }),
-    visibility,
-    lastSeenVisibility,
-  })),
+export const CASES: Case[] = RELATIONS.flatMap((relation) =>
+  ALLOWED.map((allowed) => {
+    const status = SEES[relation][allowed.visibility];
+    const lastSeen = SEES[relation][allowed.lastSeenVisibility];
+    const isOwn = relation === 'self' || relation === 'service';
+    const known = allowed.lastSeenPrecision === 'exact' || isOwn ? 'all' : 'coarse';
+    return { relation, ...allowed, sees: !status ? 'nothing' : lastSeen ? known : 'status' };
+  }),
 );
+
+export const targetOf = (allowed: Pick<Case, 'visibility' | 'lastSeenVisibility' | 'lastSeenPrecision'>) =>
+  `target:${allowed.visibility}:${allowed.lastSeenVisibility}:${allowed.lastSeenPrecision}`;
+
+export const TARGETS = ALLOWED.map((allowed) => ({ userId: targetOf(allowed), ...allowed }));
 
 export const viewerOf = (relation: Relation) => `viewer:${relation.replace(' ', '-')}`;
 

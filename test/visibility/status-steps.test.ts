@@ -100,6 +100,9 @@ describe('what a viewer is shown', () => {
   test.each<[Access | 'unknown', Access | undefined, Access]>([
     ['unknown', 'nothing', 'nothing'],
     ['unknown', 'status', 'status'],
+    ['coarse', undefined, 'coarse'],
+    ['coarse', 'status', 'status'],
+    ['unknown', 'coarse', 'coarse'],
     ['unknown', undefined, 'all'],
     ['nothing', undefined, 'nothing'],
   ])('where Redis says %s and PostgreSQL %s, it is %s', (redis, inPostgres, access) => {
@@ -110,6 +113,7 @@ describe('what a viewer is shown', () => {
     expect(users).toEqual([
       {
         all: { userId: 'ada', status: 'active', lastSeen: iso(NOON), version: 7 },
+        coarse: { userId: 'ada', status: 'active', lastSeen: null, version: 0 },
         status: { userId: 'ada', status: 'active', lastSeen: null, version: 0 },
         nothing: { userId: 'ada', ...NOTHING },
       }[access],

@@ -135,8 +135,8 @@ export class World {
 
   /** Every target allows what it is named for, and is to each viewer what that one is named for. */
   async befriendAndBlock(): Promise<void> {
-    for (const { userId, visibility, lastSeenVisibility } of TARGETS) {
-      await this.call('PUT', `/users/${userId}/settings`, { visibility, lastSeenVisibility });
+    for (const { userId, ...settings } of TARGETS) {
+      await this.call('PUT', `/users/${userId}/settings`, settings);
       await this.call('PUT', `/conversations/${HALL}/members/${userId}`);
       for (const viewer of VIEWERS) {
         const [friend, blocked, blocking] = [/friend/, /blocked/, /blocking/].map((word) => word.test(viewer.relation));

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { untoldChanges } from '../../src/postgres/privacy-changes.ts';
 import { block, changeSettings } from '../../src/postgres/social.ts';
+import { OPEN } from '../../src/presence/visibility.ts';
 import { openSocialWorld, refused, type SocialWorld } from './social-world.ts';
 
 let world: SocialWorld;
@@ -9,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => world?.close());
 
-const open = { visibility: 'everyone', lastSeenVisibility: 'everyone', alertFriends: true };
+const open = { ...OPEN, alertFriends: true };
 const statusOf = async (viewer: string, userId: string) =>
   (await world.as(viewer, 'GET', `/users/${userId}/status`))[1];
 const away = (userId: string) => ({ userId, status: 'inactive', lastSeen: null });
@@ -24,7 +25,7 @@ test('settings are open from the start, and change by the key', async () => {
   const put = (body: object) => world.as('ada', 'PUT', '/users/ada/settings', body);
   expect(await put({ visibility: 'friends' })).toEqual([200, { ...open, visibility: 'friends' }]);
   expect(await put({ alertFriends: false })).toEqual([200, { ...open, visibility: 'friends', alertFriends: false }]);
-  const all = { visibility: 'everyone', lastSeenVisibility: 'nobody', alertFriends: true };
+  const all = { ...OPEN, lastSeenVisibility: 'nobody', lastSeenPrecision: 'coarse', alertFriends: true };
   expect(await put({ ...all, color: 'green' })).toMatchObject([400, { code: 'INVALID_REQUEST' }]);
   expect(await put({ ...all, alertFriends: null })).toEqual([200, { ...all, alertFriends: false }]);
   expect(await put(all)).toEqual([200, all]);
@@ -45,6 +46,38 @@ test('what a user allows holds from the moment of the answer', async () => {
   });
   expect(await allow({ lastSeenVisibility: 'everyone' })).toEqual(active('bob'));
   expect(await waiting()).not.toContain('bob');
+});
+
+test('who lets others know the last seen coarsely is told of in days, by every question, and sees it exactly', async () => {
+  const DAY_MS = 86_400_000;
+  for (const [userId, daysAgo] of Object.entries({ today: 0, lately: 5, once: 20, ever: 400 })) {
+    const lastSeen = new Date(Date.now() - daysAgo * DAY_MS);
+    await world.stores.db('users').insert({ id: userId, last_seen: lastSeen });
+    await world.host('PUT', `/users/${userId}/settings`, { lastSeenPrecision: 'coarse' });
+    await world.host('PUT', `/users/${userId}/friends/viewer`);
+    expect(await statusOf(userId, userId)).toEqual({ ...away(userId), lastSeen: lastSeen.toISOString() });
+  }
+  const within = { today: 'day', lately: 'week', once: 'month', ever: 'long_ago' };
+  const expected = Object.entries(within).map(([userId, lastSeenWithin]) => ({ ...away(userId), lastSeenWithin }));
+  for (const told of expected) expect(await statusOf('viewer', told.userId)).toEqual(told);
+  const userIds = Object.keys(within);
+  const [, asked] = await world.as('viewer', 'POST', '/users/status/query', { userIds });
+  expect(asked).toEqual({ users: expected });
+  const [, listed] = await world.as('viewer', 'GET', '/users/viewer/friends');
+  const friends = expected.map((told) => ({ ...told, alert: 'never' }));
+  expect(listed).toEqual({ friends: friends.toSorted((a, b) => (a.userId < b.userId ? -1 : 1)) });
+  const { users } = await world.presence.reads.snapshot(userIds, 'viewer');
+  expect(users.toSorted((a, b) => userIds.indexOf(a.userId) - userIds.indexOf(b.userId))).toEqual(
+    expected.map((told) => ({ ...told, version: 0 })),
+  );
+  expect((await world.host('GET', '/users/ever/status'))[1]).not.toHaveProperty('lastSeenWithin');
+  // Whoever may not know even that is told nothing; nor is anybody of who is here, or never came.
+  await world.host('PUT', '/users/ever/settings', { lastSeenVisibility: 'nobody' });
+  expect(await statusOf('viewer', 'ever')).toEqual(away('ever'));
+  await world.host('PUT', '/users/never/settings', { lastSeenPrecision: 'coarse' });
+  expect(await statusOf('viewer', 'never')).toEqual(away('never'));
+  await world.comes('today');
+  expect(await statusOf('viewer', 'today')).toEqual({ ...active('today'), lastSeen: null });
 });
 
 test('who changes their settings many times side by side gets an answer to each, and what PostgreSQL has in the end holds', async () => {

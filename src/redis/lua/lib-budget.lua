@@ -52,9 +52,16 @@ end
 local STRICTNESS = { e = 0, f = 1, n = 2 }
 local function loosest(a, b) return STRICTNESS[a] < STRICTNESS[b] and a or b end
 
+-- The same of the last seen, whose letter is a capital where it is told coarsely.
+local function loosestSeen(a, b)
+  local widest = loosest(string.lower(a), string.lower(b))
+  local coarse = string.upper(a) == a and string.upper(b) == b
+  return coarse and string.upper(widest) or widest
+end
+
 -- Whether somebody may lose sight of something.
 local function takesAccess(before, visibility, lastSeen)
-  return before.u or STRICTNESS[visibility] > STRICTNESS[before.v] or STRICTNESS[lastSeen] > STRICTNESS[before.l]
+  return before.u or STRICTNESS[visibility] > STRICTNESS[before.v] or loosestSeen(before.l, lastSeen) ~= lastSeen
     or #before.ba > 0 or #before.fr > 0
 end
 
@@ -62,7 +69,7 @@ end
 -- any of these times is told what is true, though they see as much as at first (t), and whose relation changed as well (q).
 local function mergeBefore(first, second)
   if first.u or second.u then return { u = true } end
-  local merged = { v = loosest(first.v, second.v), l = loosest(first.l, second.l), s = first.s and second.s, t = true, q = {} }
+  local merged = { v = loosest(first.v, second.v), l = loosestSeen(first.l, second.l), s = first.s and second.s, t = true, q = {} }
   local told = {}
   local function add(to, list) for _, id in ipairs(list or {}) do to[id] = true end end
   local function merge(name)

@@ -3,7 +3,7 @@
 --
 -- `user:privacy:<id>` is a hash, so that it is lost whole or not at all:
 --   r           revision of PostgreSQL of which this is true
---   v, l        visibility and lastSeenVisibility: e (everyone), f (friends) or n (nobody)
+--   v, l        visibility and lastSeenVisibility: e (everyone), f (friends) or n (nobody); l as a capital where it is told coarsely
 --   f:<friend>  friends, kept where one of the two is f   s  1: as they were when one of the two last was f
 --   b:<other>   whom the user blocks, and who blocks the user
 --   o           1 where everything is open to everybody again, which is remembered for a while
@@ -16,7 +16,7 @@
 -- hides, and never shows. `users:restricted` has everybody who ever restricted anything, for users without a record, and the
 -- member '' as long as that is all of them. The rule itself: presence/visibility.ts.
 
-local ALL, STATUS, NOTHING, UNKNOWN = 2, 1, 0, 3
+local ALL, COARSE, STATUS, NOTHING, UNKNOWN = 2, 4, 1, 0, 3
 local UNMARKED, NO_RECORD = '?', ''
 -- What is open again is remembered for a while, so that an older revision that comes late is refused.
 local OPEN_REMEMBERED_MS = 3600000
@@ -75,7 +75,8 @@ local function accessOf(viewer, id, mark)
   if bit >= 2 then return NOTHING end
   local function allows(letter) return letter == 'e' or (letter == 'f' and bit == 1) end
   if not allows(visibility) then return NOTHING end
-  return allows(lastSeen) and ALL or STATUS
+  if not allows(string.lower(lastSeen)) then return STATUS end
+  return string.lower(lastSeen) == lastSeen and ALL or COARSE
 end
 
 -- The mark of a record that is made with what PostgreSQL remembers: its revision, 0 where everything is open. Something

@@ -21,7 +21,7 @@ local function readStatus(id)
 end
 
 -- Puts what a viewer may know of a user behind the others: five values, the last of which is what the viewer may see of it:
--- 2 all, 1 only the status, 0 nothing, 3 not known here; less 10 where not everybody sees the same. A status of -3 where the
+-- 2 all, 4 the last seen coarsely, 1 only the status, 0 nothing, 3 not known here; less 10 where not everybody sees the same. A status of -3 where the
 -- user has to be settled; for whom nothing is to be seen that must not take longer than for somebody who never came.
 local function show(result, viewer, id, mark, status, lastSeen, version, detail)
   local n, access = #result, accessOf(viewer, id, mark)

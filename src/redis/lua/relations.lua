@@ -2,7 +2,7 @@
 -- What stands between a user and those who may be about to be told of them.
 -- KEYS  any of the shard's; in a cluster its `never` behind it
 -- ARGV  5 userId  6.. viewer
--- Returns { visibility, lastSeenVisibility, relation, … } the two as e, f or n; per viewer 1 (friend) + 2 (blocked);
+-- Returns { visibility, lastSeenVisibility, relation, … } the two as e, f or n, the second as a capital where it is told coarsely; per viewer 1 (friend) + 2 (blocked);
 --   nothing where it is not known here
 local userId = ARGV[5]
 local version, mark = unpack(redis.call('HMGET', recordKey(userId), 'v', 'r'))

@@ -72,8 +72,8 @@ else
     for _, other in ipairs(wanted.fr) do redis.call('HDEL', key, 'f:' .. other) end
     for _, other in ipairs(wanted.br) do redis.call('HDEL', key, 'b:' .. other) end
     -- Who were friends is needed for a while, to tell those who lose sight.
-    local counted = visibility == 'f' or lastSeen == 'f'
-    local counts = wanted.v == 'f' or wanted.l == 'f'
+    local counted = visibility == 'f' or string.lower(lastSeen) == 'f'
+    local counts = wanted.v == 'f' or string.lower(wanted.l) == 'f'
     if counted and not counts then fields[#fields + 1], fields[#fields + 2] = 's', '1' end
   end
   if not isSame then fields[#fields + 1], fields[#fields + 2] = 'd', recent end

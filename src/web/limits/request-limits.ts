@@ -111,3 +111,8 @@ function isStatusPost(request: FastifyRequest): boolean {
 function statusIn(body: unknown): unknown {
   return typeof body === 'object' && body !== null && 'status' in body ? body.status : undefined;
 }
+
+function usersIn(body: unknown): number {
+  const named = typeof body === 'object' && body !== null && 'userIds' in body ? body.userIds : [];
+  return Array.isArray(named) ? named.length : 0;
+}

@@ -2,7 +2,12 @@ import type { PrivacyBefore } from '../../presence/change.ts';
 import { type Access, accessOf, type Openness, type Ties } from '../../presence/visibility.ts';
 import type { StatusReads } from '../../usecases/status-reads.ts';
 
-const NOBODY_MAY = { visibility: 'nobody', lastSeenVisibility: 'nobody', relations: [] } as const;
+const NOBODY_MAY = {
+  visibility: 'nobody',
+  lastSeenVisibility: 'nobody',
+  lastSeenPrecision: 'exact',
+  relations: [],
+} as const;
 
 interface Known {
   openness: Openness;

@@ -9,6 +9,7 @@ import { orUnavailable } from '../../usecases/unavailable.ts';
 import type { Connections } from '../sessions/connections.ts';
 import { Accesses } from './accesses.ts';
 import { AskAgain } from './ask-again.ts';
+import { BlurredVersions } from './blurred-versions.ts';
 import type { ConversationRooms } from './conversation-rooms.ts';
 import { eachOnce, lookedAt, snapshotOfActive, ToldActive } from './everyone.ts';
 import { Pictures } from './pictures.ts';
@@ -47,6 +48,7 @@ export class Audience implements DeliveryListener {
   readonly #floors = new SnapshotFloors();
   readonly #active = new ToldActive();
   readonly #versions = new ToldVersions();
+  readonly #blurred = new BlurredVersions();
   /** Users that could not be known while PostgreSQL was away follow as events. */
   readonly #askAgain: AskAgain;
   /** Bulk readings under way: of whom something was told since they began, and up to where. */
@@ -175,7 +177,7 @@ export class Audience implements DeliveryListener {
       else if (item.kind === 'expelled') conversationRooms.expel(item.conversationId, item.userId);
       else if (item.kind === 'alert') this.#deps.rooms.alert(item.askerId, item);
       else if (item.kind === 'change') {
-        this.#tell(shard, item.id, changeOf(item.change), wordingOf(item.change, accesses));
+        this.#tell(shard, item.id, changeOf(item.change), wordingOf(item.change, accesses, this.#blur()));
         conversationRooms.onChange(item.change, accesses);
       }
     }
@@ -274,7 +276,7 @@ export class Audience implements DeliveryListener {
       // What changed is not known here, so all of it is told.
       const change = { ...user, version, detail: user.detail ?? {} };
       const isRestricted = restricted.has(userId);
-      const wording = isRestricted ? wordingOfTruth(change, accesses, now) : null;
+      const wording = isRestricted ? wordingOfTruth(change, accesses, this.#blur()) : null;
       this.#noteTold({ ...user, version: isRestricted ? resyncVersion(version, now) : version });
       this.#spread({ id: position, shard, change }, wording, []);
     }
@@ -282,6 +284,11 @@ export class Audience implements DeliveryListener {
   }
 
   #noteTold(user: VersionedStatus, isForSome = false): void {
+  #blur() {
+    return { blurred: this.#blurred, now: this.#deps.now() };
+  }
+
+  #noteTold(user: VersionedStatus): void {
     this.#versions.note(user.userId, user.version, this.#deps.now());
     if (this.#deps.everyone && !isForSome) this.#active.note(user);
   }

@@ -1,12 +1,19 @@
 import type { Change } from '../../presence/change.ts';
 import type { Access } from '../../presence/visibility.ts';
 import type { StatusChange } from '../../protocol/socket.ts';
-import { isoOrNull } from '../../usecases/payloads.ts';
+import { coarsely, isoOrNull } from '../../usecases/payloads.ts';
 import type { Accesses } from './accesses.ts';
+import type { BlurredVersions } from './blurred-versions.ts';
 import type { Viewer } from './types.ts';
 
 /** What a viewer is told of a change; null: nothing. Equal wordings are one object, so that each is encoded once. */
 export type Wording = (viewer: Viewer) => StatusChange | null;
+
+/** By what the last seen is told coarsely: the versions, and the time (ms). */
+export interface Blur {
+  blurred: BlurredVersions;
+  now: number;
+}
 
 /** How much later than a change a resync says it was, to those who may not know when it was. */
 const RESYNC_BLUR_MS = 1000;
@@ -39,24 +46,33 @@ function concernedBy({ cause, before, restricted }: Change): string[] | null {
 }
 
 /** What each viewer is told of a change; null: everybody hears the same. */
-export function wordingOf(change: Change, accesses: Accesses): Wording | null {
+export function wordingOf(change: Change, accesses: Accesses, { blurred, now }: Blur): Wording | null {
   if (!change.restricted) return null;
   const { userId, before } = change;
   const wordings = wordingsOf(changeOf(change));
+  const coarse = coarseWording(changeOf(change), { blurred, now });
   return (viewer) => {
     // Nobody knows what could be seen until now: everybody is told what is true for them.
-    if (before === 'unknown') return wordings[accesses.of(userId, viewer.userId)];
+    if (before === 'unknown') {
+      const sees = accesses.of(userId, viewer.userId);
+      return sees === 'coarse' ? coarse(viewer, true) : wordings[sees];
+    }
     if (before && change.cause === 'erased') {
       // For half a minute nobody may see them, and it is known who could. After that all hear of it rather than not.
       const could = accesses.before(userId, viewer.userId, before) !== 'nothing';
       return could || accesses.of(userId, viewer.userId) !== 'nothing' ? wordings.nothing : null;
     }
     const access = accesses.of(userId, viewer.userId);
-    if (!before) return access === 'nothing' ? null : wordings[access];
+    if (!before) {
+      if (access === 'nothing') return null;
+      return access === 'coarse' ? coarse(viewer, false) : wordings[access];
+    }
     // Only whoever sees more or less than until now hears of it, and nobody hears of what was none of their business.
     const saw = accesses.before(userId, viewer.userId, before);
     const isOvertaken = viewer.userId !== null && before.overtaken.includes(viewer.userId);
-    return access !== saw || isOvertaken || (before.gathered && saw !== 'nothing') ? wordings[access] : null;
+    const hears = access !== saw || isOvertaken || (before.gathered && saw !== 'nothing');
+    if (!hears) return null;
+    return access === 'coarse' ? coarse(viewer, saw !== 'coarse') : wordings[access];
   };
 }
 
@@ -64,15 +80,19 @@ export function wordingOf(change: Change, accesses: Accesses): Wording | null {
  * What each viewer is told when something may have been missed: perhaps the loss of sight too. When the user changed
  * last, which the version says, is not for those who may not know the last seen.
  */
-export function wordingOfTruth(truth: StatusChange, accesses: Accesses, now: number): Wording {
+export function wordingOfTruth(truth: StatusChange, accesses: Accesses, { blurred, now }: Blur): Wording {
   const wordings = wordingsOf(truth);
   const version = resyncVersion(truth.version, now);
-  const blurred = {
+  const coarse = coarseWording({ ...truth, version }, { blurred, now });
+  const others = {
     all: truth,
     status: { ...wordings.status, version },
     nothing: { ...wordings.nothing, version },
   };
-  return (viewer) => blurred[accesses.of(truth.userId, viewer.userId)];
+  return (viewer) => {
+    const access = accesses.of(truth.userId, viewer.userId);
+    return access === 'coarse' ? coarse(viewer, true) : others[access];
+  };
 }
 
 /** A version that says nothing of when a user changed last, and is older than whatever they do from now on. */
@@ -80,7 +100,28 @@ export function resyncVersion(version: number, now: number): number {
   return Math.max(version, now - RESYNC_BLUR_MS);
 }
 
-function wordingsOf(told: StatusChange): Record<Access, StatusChange> {
+/**
+ * What those are told who may know the last seen coarsely: with a version of the count, or, where what they saw until now was another
+ * (`isAnew`), with that of the telling, from which their count goes on.
+ */
+function coarseWording(told: StatusChange, { blurred, now }: Blur) {
+  const said = coarsely(told, now);
+  const byVersion = new Map<number, StatusChange>();
+  let count = 0;
+  return (viewer: Viewer, isAnew: boolean): StatusChange => {
+    count ||= blurred.next();
+    if (isAnew) blurred.goOnFrom(viewer, told.userId, told.version, count);
+    const version = blurred.of(viewer, told.userId, count);
+    let change = byVersion.get(version);
+    if (change === undefined) {
+      change = { ...said, version };
+      byVersion.set(version, change);
+    }
+    return change;
+  };
+}
+
+function wordingsOf(told: StatusChange): Record<Exclude<Access, 'coarse'>, StatusChange> {
   const { userId, version, detail } = told;
   const gone = { userId, status: 'inactive' as const, lastSeen: null, version };
   return {

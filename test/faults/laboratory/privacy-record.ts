@@ -137,7 +137,7 @@ export class PrivacyRecord {
 
 export function openness(setting: Setting): Openness {
   const [visibility, lastSeenVisibility] = setting.split(' ') as [Visibility, Visibility];
-  return { visibility, lastSeenVisibility };
+  return { visibility, lastSeenVisibility, lastSeenPrecision: 'exact' };
 }
 
 /** Where something holds, as long as it holds between one moment and the next. */
