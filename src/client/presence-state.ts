@@ -54,7 +54,7 @@ export function awaitAnswer(known: Known): Known {
 function keepIfSame(known: Known | undefined, told: Told, detail: Readonly<Detail>): Known {
   const { version, detail: _, ...seen } = told;
   const old = known?.presence;
-  if (old && same(old, seen, SEEN) && same(old.detail, detail, DETAIL_FIELDS)) {
+  if (old && same<Omit<Presence, 'detail'>>(old, seen, SEEN) && same(old.detail, detail, DETAIL_FIELDS)) {
     return { presence: old, version };
   }
   return { presence: { ...seen, detail }, version };

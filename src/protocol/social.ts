@@ -63,11 +63,9 @@ export const Settings = z
   .object({
     visibility: Visibility.meta({ description: 'Who may see whether the user is active' }),
     lastSeenVisibility: Visibility.meta({ description: 'Who of these may see when the user was last seen' }),
-    lastSeenPrecision: z
-      .enum(PRECISIONS)
-      .meta({
-        description: '`coarse`: others who may know it are told about how long ago that was (`lastSeenWithin`)',
-      }),
+    lastSeenPrecision: z.enum(PRECISIONS).meta({
+      description: '`coarse`: others who may know it are told about how long ago that was (`lastSeenWithin`)',
+    }),
     alertFriends: z.boolean().meta({ description: 'Whether friends who asked for it may be told' }),
   })
   .meta({

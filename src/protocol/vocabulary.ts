@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { DETAIL_FIELDS } from '../presence/change.ts';
 import { AUDITED_PATTERN, ID_PATTERN } from '../presence/ids.ts';
-import { DEVICE_KINDS } from '../presence/session.ts';
 import { WITHIN } from '../presence/last-seen-within.ts';
+import { DEVICE_KINDS } from '../presence/session.ts';
 import { request } from './requests.ts';
 
 /** Every limit on what may come in. */

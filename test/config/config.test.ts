@@ -59,6 +59,7 @@ describe('settings', () => {
       audience: 'everyone',
       maxSessionsPerUser: 20,
       maxWatchedUsers: 1000,
+      maxLooksPerUserPerDay: 20_000,
       trustProxy: 0,
       maxConnections: 50_000,
       maxConnectsPerIpPerSecond: 2000,

@@ -106,13 +106,13 @@ test('twenty thousand are counted to two percent in less than 12 KiB, and whoeve
   expect(Math.max(...sizes)).toBe(12_000);
   for (const key of keys) expect(await rollcall.redis.pttl(key)).toBeGreaterThan(0);
   expect((await counter.count('walker', ids.slice(0, 500), most)).refused).toBe(false);
-  // Whoever goes on by trying one after the other gets two percent more at most.
+  // Whoever goes on by trying one after the other gets two percent more at most, beside what was left.
   let got = 0;
-  for (let from = 0; from < 8000; from += 200) {
+  for (let from = 0; from < 6000; from += 200) {
     const tries = Array.from({ length: 200 }, (_, n) => counter.count('walker', [`yet-another-${from + n}`], most));
     for (const { refused } of await Promise.all(tries)) if (!refused) got++;
   }
-  expect(got).toBeLessThan(most * 0.03);
+  expect(counted + got).toBeLessThan(most * 1.03);
   await counter.count('idler', ids.slice(0, 99), most);
   await counter.count('reader', ids.slice(0, 300), most);
   const list = await new LookBudget(stores, most, () => {}).mostLooking(2);

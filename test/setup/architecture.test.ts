@@ -38,7 +38,7 @@ const keyNames = (): string[] => {
     guard: () => createKeys('', true).guard(0),
     ...Object.fromEntries(['stem', 'tag', 'slotGroupOf'].map((name) => [name, () => []])),
   };
-  const perUser = ['status', 'lastSeen', 'record', 'signedOut', 'privacy', 'doing'];
+  const perUser = ['status', 'lastSeen', 'record', 'signedOut', 'privacy', 'doing', 'looks', 'looked'];
   return Object.entries(keys).flatMap(([name, value]) => {
     const maker = made[name];
     if (maker) return maker(value as never);

@@ -283,12 +283,11 @@ export class Audience implements DeliveryListener {
     this.#askAgain.add(pending);
   }
 
-  #noteTold(user: VersionedStatus, isForSome = false): void {
   #blur() {
     return { blurred: this.#blurred, now: this.#deps.now() };
   }
 
-  #noteTold(user: VersionedStatus): void {
+  #noteTold(user: VersionedStatus, isForSome = false): void {
     this.#versions.note(user.userId, user.version, this.#deps.now());
     if (this.#deps.everyone && !isForSome) this.#active.note(user);
   }
