@@ -38,7 +38,7 @@ function walk(value: unknown, key: string, depth: number, found: Found): void {
     if (value.type === 'secret') add(found, value.export().toString());
   } else if (typeof value === 'object') {
     for (const [name, entry] of Object.entries(value)) {
-      walk(entry, Array.isArray(value) ? key : `${key === 'webhook' ? 'webhook ' : ''}${name}`, depth + 1, found);
+      walk(entry, Array.isArray(value) ? key : `${key === 'webhooks' ? 'webhook ' : ''}${name}`, depth + 1, found);
     }
   }
 }
@@ -64,6 +64,8 @@ function addAddress(found: Found, text: string, key: string): void {
 function add({ secrets }: Found, secret: string): void {
   secrets.add(secret);
   secrets.add(encodeURIComponent(secret));
+  // Libraries take the key without it, too.
+  if (secret.startsWith('whsec_')) secrets.add(secret.slice('whsec_'.length));
 }
 
 /** As it was meant; what is no percent encoding stays as it is. */

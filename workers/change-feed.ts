@@ -1,7 +1,7 @@
 import type { Config } from '../src/config/config.ts';
-import { receiverOf } from '../src/config/webhook-settings.ts';
+import { DEFAULT_WEBHOOK, receiverOf } from '../src/config/webhook-settings.ts';
 import { dropErasuresFromFeed, feedState, positionChanges } from '../src/postgres/change-feed.ts';
-import { takenUpTo } from '../src/postgres/webhooks.ts';
+import { allTakenUpTo } from '../src/postgres/webhooks.ts';
 import type { Stores } from '../src/stores.ts';
 
 /** How many positions are given in one go, and how often in a pass. */
@@ -16,17 +16,18 @@ export const ERASURES_STAY_MS = 30_000;
 
 /**
  * Keeps the change feed moving: gives positions to what has arrived, has webhooks sent
- * while their receiver is behind, and lets erasures go.
+ * while their receivers are behind, and lets erasures go.
  */
 export class FeedKeeper {
   readonly #stores: Stores;
-  readonly #receiver: string | null;
+  /** What stands for each of them in PostgreSQL, by its name. */
+  readonly #receivers: readonly { name: string; receiver: string }[];
   #livelyUntil = 0;
   #passedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(stores: Stores, { webhook }: Pick<Config, 'webhook'>) {
+  constructor(stores: Stores, { webhooks }: Pick<Config, 'webhooks'>) {
     this.#stores = stores;
-    this.#receiver = webhook && receiverOf(webhook);
+    this.#receivers = webhooks.map((webhook) => ({ name: webhook.name, receiver: receiverOf(webhook) }));
   }
 
   /** Something has changed, so that it will arrive. */
@@ -37,7 +38,7 @@ export class FeedKeeper {
   /** Whether a pass may have something to do. */
   get isDue(): boolean {
     const now = performance.now();
-    return now < this.#livelyUntil || (this.#receiver !== null && now - this.#passedAt >= RECEIVER_EVERY_MS);
+    return now < this.#livelyUntil || (this.#receivers.length > 0 && now - this.#passedAt >= RECEIVER_EVERY_MS);
   }
 
   /** Has the feed forget the erasures that it has told of for long enough. */
@@ -56,16 +57,20 @@ export class FeedKeeper {
     return total;
   }
 
-  /** One bounded pass: says how many changes got a position, and whether a receiver of webhooks is behind. */
-  async pass(): Promise<{ positioned: number; behind: boolean }> {
+  /** One bounded pass: says how many changes got a position, and which webhooks are behind. */
+  async pass(): Promise<{ positioned: number; behind: string[] }> {
     const { db, queues } = this.#stores;
     this.#passedAt = performance.now();
     const state = await feedState(db);
     const positioned = state.waiting ? await this.#position() : 0;
-    const taken = this.#receiver === null ? null : await takenUpTo(db, this.#receiver);
+    if (this.#receivers.length === 0) return { positioned, behind: [] };
+    const taken = await allTakenUpTo(db);
     const { feed, position } = state.now;
-    const behind = this.#receiver !== null && (positioned > 0 || taken?.feed !== feed || taken.position !== position);
-    if (behind) await queues.addDeliver();
-    return { positioned, behind };
+    const behind = this.#receivers.filter(({ receiver }) => {
+      const at = taken.get(receiver);
+      return positioned > 0 || at?.feed !== feed || at.position !== position;
+    });
+    await Promise.all(behind.map(({ name }) => queues.addDeliver(name === DEFAULT_WEBHOOK ? undefined : name)));
+    return { positioned, behind: behind.map(({ name }) => name) };
   }
 }

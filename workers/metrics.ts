@@ -1,13 +1,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Histogram } from 'prom-client';
+import { Counter, Histogram } from 'prom-client';
 import type { Config } from '../src/config/config.ts';
-import { receiverOf } from '../src/config/webhook-settings.ts';
 import { retryAfterSeconds } from '../src/errors.ts';
 import { type Service, serviceOf } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
 import { networkOf } from '../src/network.ts';
-import { feedFigures } from '../src/postgres/change-feed-figures.ts';
 import { CAUSES, type Cause } from '../src/presence/change.ts';
 import { SharedLimits } from '../src/redis/limits.ts';
 import type { OutboxEntry } from '../src/redis/outbox-entry.ts';
@@ -22,6 +20,7 @@ import {
   lagNoted,
 } from '../src/telemetry/metrics.ts';
 import { OPERATOR_CHALLENGE, OperatorLock } from '../src/telemetry/operator.ts';
+import { feedFiguresOf } from '../src/usecases/feed-figures.ts';
 import { readStoreFigures } from '../src/usecases/store-figures.ts';
 import type { PushResult } from './pushes.ts';
 
@@ -61,11 +60,11 @@ export class WorkerMetrics {
     registers: [this.registry],
   });
 
-  readonly #posts = countersFrom(this.registry, {
+  readonly #posts = new Counter({
     name: 'rollcall_webhook_posts_total',
-    help: 'Batches posted to the receiver of webhooks, by what it did with them',
-    label: 'result',
-    values: Object.values(RESULTS),
+    help: 'Batches posted to the receiver of a webhook, by what it did with them',
+    labelNames: ['webhook', 'result'],
+    registers: [this.registry],
   });
 
   readonly #pushes = countersFrom(this.registry, {
@@ -75,15 +74,19 @@ export class WorkerMetrics {
     values: Object.values(PUSH_RESULTS),
   });
 
-  constructor(stores: Stores, { webhook }: Pick<Config, 'webhook'>) {
+  constructor(stores: Stores, { webhooks }: Pick<Config, 'webhooks'>) {
     addStoreMetrics(this.registry, () => readStoreFigures(stores));
     addReadinessMetrics(this.registry, () => stores.readiness.reasons(), stores.redisWatch.refusals);
-    addFeedMetrics(this.registry, () => feedFigures(stores.db, webhook && receiverOf(webhook)));
+    addFeedMetrics(this.registry, feedFiguresOf(stores, webhooks));
+    // Each stands at 0 from the start, so that the first post is seen as a rise.
+    for (const { name: webhook } of webhooks) {
+      for (const result of Object.values(RESULTS)) this.#posts.inc({ webhook, result }, 0);
+    }
   }
 
-  /** Counts a try to post a batch to the receiver of webhooks. */
-  posted(kind: keyof typeof RESULTS): void {
-    this.#posts.inc({ result: RESULTS[kind] });
+  /** Counts a try to post a batch to the receiver of a webhook. */
+  posted(webhook: string, kind: keyof typeof RESULTS): void {
+    this.#posts.inc({ webhook, result: RESULTS[kind] });
   }
 
   /** Counts a try to send a Web Push. */

@@ -24,7 +24,7 @@ export class PostgresUpkeep {
   readonly #feed: FeedKeeper;
   readonly #work: Record<'asking' | 'privacy' | 'removals' | 'feed' | 'erasures', Background>;
 
-  constructor(stores: Stores, config: Pick<Config, 'webhook'>, log: Logger) {
+  constructor(stores: Stores, config: Pick<Config, 'webhooks'>, log: Logger) {
     const privacy = new PrivacyKeeper(stores);
     const memberships = new MembershipKeeper(stores);
     const feed = new FeedKeeper(stores, config);

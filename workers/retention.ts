@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Config } from '../src/config/config.ts';
+import { receiverOf } from '../src/config/webhook-settings.ts';
 import { dropActs } from '../src/postgres/audit.ts';
 import { dropChangesOfFeed } from '../src/postgres/change-feed.ts';
 import { dropErasures } from '../src/postgres/erasure.ts';
@@ -7,6 +8,7 @@ import { isBusy, isUnpermitted } from '../src/postgres/errors.ts';
 import { dropPartitions, makePartitions } from '../src/postgres/partitions.ts';
 import { dropMinutes, dropTransitions } from '../src/postgres/retention.ts';
 import { postgresNow } from '../src/postgres/time.ts';
+import { dropReceivers } from '../src/postgres/webhooks.ts';
 import type { Stores } from '../src/stores.ts';
 
 const ROWS_AT_ONCE = 5000;
@@ -30,7 +32,10 @@ export function preparePartitions(stores: Stores, { historyRetentionDays }: Rete
 }
 
 /** Drops what is older than it is to be kept: partitions as a whole, and what is left row by row. */
-export async function dropOld(stores: Stores, { historyRetentionDays }: Retention) {
+export async function dropOld(
+  stores: Stores,
+  { historyRetentionDays, webhooks }: Retention & Pick<Config, 'webhooks'>,
+) {
   const { db } = stores;
   const timelineDays = Math.max(TIMELINE_DAYS, historyRetentionDays);
   const partitions = await onPartitions(async () => ({
@@ -41,8 +46,9 @@ export async function dropOld(stores: Stores, { historyRetentionDays }: Retentio
   const feed = { days: Math.min(FEED_DAYS, historyRetentionDays), rows: FEED_ROWS };
   const changes = await inPortions((limit) => dropChangesOfFeed(db, feed, limit));
   const acts = await inPortions((limit) => dropActs(db, historyRetentionDays, limit));
+  const receivers = await dropReceivers(db, webhooks.map(receiverOf), feed.days);
   await dropErasures(db);
-  return { partitions, transitions, minutes, changes, acts };
+  return { partitions, transitions, minutes, changes, acts, receivers };
 }
 
 /** History goes by days at a time: one clock that is wrong must not be enough for that. */

@@ -17,7 +17,7 @@ import { type Processor, type QueueOptions, queueService } from './queue-service
 import { stalledJobs } from './stalled-jobs.ts';
 import { Sweep } from './sweep.ts';
 import { runTimeout } from './timeouts.ts';
-import { retryWebhookAfter, runWebhook } from './webhooks.ts';
+import { retryWebhookAfter, runWebhook, webhooksAtOnce } from './webhooks.ts';
 
 /** A dead worker's drain is taken over within this; longer for work that is long and not urgent. */
 const SHORT = { lockDuration: 2000, stalledInterval: 1000 };
@@ -64,8 +64,8 @@ export async function planWorker(env: NodeJS.ProcessEnv): Promise<ProcessPlan> {
       (job, token) => runPush(stores, config, pushListener, job, token),
     ],
     webhooks: [
-      { ...FOREIGN, concurrency: 1, settings: { backoffStrategy: retryWebhookAfter } },
-      (job) => runWebhook(stores, config, metrics, job),
+      { ...FOREIGN, concurrency: webhooksAtOnce(config), settings: { backoffStrategy: retryWebhookAfter } },
+      (job, token) => runWebhook(stores, config, metrics, job, token),
     ],
   } satisfies Record<QueueKind, [QueueOptions, Processor]>;
   const queues = Object.entries<[QueueOptions, Processor]>(work).flatMap(([kind, [options, processor]]) => {

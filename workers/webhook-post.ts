@@ -16,12 +16,11 @@ export type WebhookOutcome =
 
 /** Posts one signed batch. The answer's status is all that counts; redirects are not followed. */
 export async function postWebhook(
-  { url, secret }: WebhookSettings,
+  { url, secrets }: Pick<WebhookSettings, 'url' | 'secrets'>,
   delivery: WebhookDelivery,
 ): Promise<WebhookOutcome> {
   const body = JSON.stringify(delivery);
   const timestamp = Math.floor(Date.now() / 1000).toString();
-  const signature = createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex');
   try {
     const response = await fetch(url, {
       method: 'POST',
@@ -30,7 +29,10 @@ export async function postWebhook(
         'user-agent': 'Rollcall',
         'rollcall-delivery': delivery.id,
         'rollcall-timestamp': timestamp,
-        'rollcall-signature': `v1=${signature}`,
+        'rollcall-signature': `v1=${signatureOf(secrets[0] ?? '', `${timestamp}.${body}`)}`,
+        'webhook-id': delivery.id,
+        'webhook-timestamp': timestamp,
+        'webhook-signature': standardSignature(secrets, `${delivery.id}.${timestamp}.${body}`),
       },
       body,
       redirect: 'manual',
@@ -42,6 +44,23 @@ export async function postWebhook(
   } catch (error) {
     return { kind: 'later', reason: `The receiver cannot be reached: ${reasonOf(error)}`, retryAfterMs: null };
   }
+}
+
+function signatureOf(secret: string, signed: string): string {
+  return createHmac('sha256', secret).update(signed).digest('hex');
+}
+
+/** As Standard Webhooks has it: a signature with each secret, so that the receiver may know any of them. */
+function standardSignature(secrets: readonly string[], signed: string): string {
+  return secrets
+    .map((secret) => `v1,${createHmac('sha256', standardKey(secret)).update(signed).digest('base64')}`)
+    .join(' ');
+}
+
+/** What is written `whsec_…` is the key in base64; of any other secret it is the text itself. */
+function standardKey(secret: string): Buffer {
+  const [, key] = /^whsec_([A-Za-z0-9+/]+={0,2})$/.exec(secret) ?? [];
+  return key === undefined ? Buffer.from(secret) : Buffer.from(key, 'base64');
 }
 
 function outcomeOf({ ok, status, headers }: Response): WebhookOutcome {

@@ -1,23 +1,22 @@
-import type { Job } from 'bullmq';
+import { DelayedError, type Job } from 'bullmq';
 import type { Config } from '../src/config/config.ts';
-import { receiverOf } from '../src/config/webhook-settings.ts';
-import { changesAfter, changesLeft, type FeedCursor, feedState } from '../src/postgres/change-feed.ts';
+import { DEFAULT_WEBHOOK, receiverOf, type WebhookSettings } from '../src/config/webhook-settings.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
 import { noteTakenUpTo, takenUpTo } from '../src/postgres/webhooks.ts';
-import { feedChange, type WebhookDelivery, writeFeedCursor } from '../src/protocol/changes.ts';
-import type { DeliverJob, RefusedJob, WebhookBatch, WebhookJobName } from '../src/queues/jobs.ts';
+import type { WebhookDelivery } from '../src/protocol/changes.ts';
+import type { DeliverJob, RefusedJob, WebhookJobName } from '../src/queues/jobs.ts';
 import type { Stores } from '../src/stores.ts';
+import { batchAgain, batchOf, grownAfter, nextBatch } from './webhook-batches.ts';
 import { postWebhook, type WebhookOutcome } from './webhook-post.ts';
 
-const MOST_CHANGES = 100;
-/** After a batch was too large, the one behind each that is taken may be larger by this part. */
-const GROWS_BY = 1 / 10;
 /** A run ends by then at the latest, so that a worker that is to stop need not wait for the end of a long backlog. */
 const RUN_MS = 3000;
 const FIRST_RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 60_000;
 /** Where it was not the receiver that failed. */
 const OWN_RETRY_MS = 2000;
+/** One batch that was refused is sent again at a time; the others of its receiver look again so soon. */
+const NEXT_REFUSED_MS = 1000;
 /** However long a receiver asks to be left alone. */
 const LONGEST_PAUSE_MS = 3_600_000;
 
@@ -37,34 +36,46 @@ export function retryWebhookAfter(_attemptsMade: number, _type?: string, error?:
   return error instanceof WebhookFailure ? error.delayMs : OWN_RETRY_MS;
 }
 
-/** Hears what became of each post. */
+/** Hears what became of each post, by the name of its webhook. */
 export interface WebhookListener {
-  posted(kind: WebhookOutcome['kind']): void;
+  posted(webhook: string, kind: WebhookOutcome['kind']): void;
 }
 
 /**
- * Runs a job of `webhooks`: posts what the receiver has not taken yet, or once more a batch that it refused. Throws
+ * How many jobs a worker needs to have in hand, so that no webhook waits for another whose receiver is slow: of each the one that
+ * posts the feed, and one that was refused.
+ */
+export function webhooksAtOnce({ webhooks }: Pick<Config, 'webhooks'>): number {
+  return Math.max(1, webhooks.length * 2);
+}
+
+/**
+ * Runs a job of `webhooks`: posts what its receiver has not taken yet, or once more a batch that it refused. Throws
  * what says when to try again.
  */
 export async function runWebhook(
   stores: Stores,
-  { webhook }: Config,
+  { webhooks }: Pick<Config, 'webhooks'>,
   listener: WebhookListener,
   job: Job<DeliverJob | RefusedJob>,
+  token: string | undefined,
 ) {
-  if (webhook === null) return { dropped: 'webhooks are off' };
+  const { webhook: called = DEFAULT_WEBHOOK } = job.data;
+  const webhook = webhooks.find((one) => one.name === called);
+  // The settings have become others. Were it not so everywhere, the sweep would ask for it again.
+  if (webhook === undefined) return { dropped: `there is no webhook ${called} in the settings` };
   const post: Post = async (delivery) => {
     const outcome = await postWebhook(webhook, delivery);
-    listener.posted(outcome.kind);
+    listener.posted(called, outcome.kind);
     return outcome;
   };
   const name = job.name as WebhookJobName;
   try {
     switch (name) {
       case 'deliver':
-        return await deliver(stores, receiverOf(webhook), post, job as Job<DeliverJob>);
+        return await deliver(stores, webhook, post, job as Job<DeliverJob>);
       case 'refused':
-        return await retryRefused(stores, post, job as Job<RefusedJob>);
+        return await retryRefused(stores, webhook, post, job as Job<RefusedJob>, token);
       default:
         // Another release may have made it.
         return { unknown: name satisfies never };
@@ -77,13 +88,15 @@ export async function runWebhook(
 }
 
 /** One batch after the other, each once the one before was taken and that is noted. */
-async function deliver(stores: Stores, receiver: string, post: Post, job: Job<DeliverJob>) {
+async function deliver(stores: Stores, settings: WebhookSettings, post: Post, job: Job<DeliverJob>) {
   const { db, queues } = stores;
+  const receiver = receiverOf(settings);
+  const told = { ...settings, webhook: job.data.webhook };
   const until = performance.now() + RUN_MS;
   let deliveries = 0;
   while (performance.now() < until) {
     const from = await takenUpTo(db, receiver);
-    const next = await nextBatch(stores, from, job.data);
+    const next = await nextBatch(stores, told, from, job.data);
     if (next === null) break;
     const { to, delivery, half } = next;
     if (delivery !== null) {
@@ -96,7 +109,9 @@ async function deliver(stores: Stores, receiver: string, post: Post, job: Job<De
       }
       if (outcome.kind === 'refused' && !reset && from !== null) {
         const batch = batchOf(from, to);
-        await queues.addRefused({ batch, delivery: id, changes: changes.length, reason: outcome.reason });
+        const { webhook } = job.data;
+        const named = webhook === undefined ? {} : { webhook };
+        await queues.addRefused({ ...named, batch, delivery: id, changes: changes.length, reason: outcome.reason });
       } else if (outcome.kind !== 'taken') {
         const failures = job.data.failures + 1;
         await note(job, { failures, failingSince: job.data.failingSince ?? new Date().toISOString() });
@@ -106,60 +121,17 @@ async function deliver(stores: Stores, receiver: string, post: Post, job: Job<De
     }
     await noteTakenUpTo(db, receiver, from, to);
     if (job.data.failures > 0) await note(job, { batch: null, failures: 0, failingSince: null });
-    if (mostOf(job.data) < MOST_CHANGES)
-      await note(job, { batch: null, most: Math.ceil(mostOf(job.data) * (1 + GROWS_BY)) });
+    const grown = grownAfter(job.data);
+    if (grown) await note(job, grown);
   }
   return { deliveries };
 }
-
-const mostOf = ({ most = MOST_CHANGES }: DeliverJob) => Math.min(most, MOST_CHANGES);
 
 async function note(job: Job<DeliverJob>, news: Partial<DeliverJob>): Promise<void> {
   await job.updateData({ ...job.data, ...news });
 }
 
-const batchOf = ({ feed, position }: FeedCursor, to: FeedCursor): WebhookBatch => ({
-  feed,
-  after: position,
-  through: to.position,
-});
-
-interface NextBatch {
-  to: FeedCursor;
-  /** null: there is nothing in it, since the users were erased. */
-  delivery: WebhookDelivery | null;
-  /** Where the first half of it ends; null: there is nothing to halve. */
-  half: FeedCursor | null;
-}
-
 type Post = (delivery: WebhookDelivery) => Promise<WebhookOutcome>;
-
-/** What the receiver is to get next; a batch that was under way comes again as it was. Null: it has everything. */
-async function nextBatch({ db }: Stores, from: FeedCursor | null, job: DeliverJob): Promise<NextBatch | null> {
-  const { batch: underWay } = job;
-  if (from === null) return reset((await feedState(db)).now);
-  const again = underWay?.feed === from.feed && underWay.after === from.position;
-  const page = again
-    ? await changesAfter(db, from, MOST_CHANGES, underWay.through)
-    : await changesAfter(db, from, mostOf(job));
-  if (page.gone) return reset(page.next);
-  const { next: to, changes } = page;
-  if (changes.length === 0) return to.position === from.position ? null : { to, delivery: null, half: null };
-  const middle = changes.length < 2 ? undefined : changes[Math.ceil(changes.length / 2) - 1];
-  const half = middle ? { feed: from.feed, position: middle.position } : null;
-  return { to, delivery: deliveryOf(batchOf(from, to), changes), half };
-}
-
-/** The receiver is to take a snapshot, and then goes on from now. */
-function reset(to: FeedCursor): NextBatch {
-  const nextCursor = writeFeedCursor(to);
-  return { to, delivery: { id: `${to.feed}-reset-${to.position}`, reset: true, changes: [], nextCursor }, half: null };
-}
-
-function deliveryOf({ feed, after, through }: WebhookBatch, changes: Parameters<typeof feedChange>[0][]) {
-  const nextCursor = writeFeedCursor({ feed, position: through });
-  return { id: `${feed}-${after}-${through}`, changes: changes.map(feedChange), nextCursor };
-}
 
 /** Twice as long as before up to a limit, never the same for two; or as long as the receiver says, where that is longer. */
 function retryDelay(failures: number, retryAfterMs: number | null): number {
@@ -168,13 +140,32 @@ function retryDelay(failures: number, retryAfterMs: number | null): number {
   return Math.round(Math.max(own, Math.min(retryAfterMs ?? 0, LONGEST_PAUSE_MS)));
 }
 
+/** Webhooks of which this process is sending again a batch that was refused. */
+const sendingAgain = new Set<string>();
+
 /** First run: fails at once, which is what puts the batch on the board. A retry from there sends what is left of it. */
-async function retryRefused({ db }: Stores, post: Post, job: Job<RefusedJob>) {
+async function retryRefused(
+  stores: Stores,
+  settings: WebhookSettings,
+  post: Post,
+  job: Job<RefusedJob>,
+  token: string | undefined,
+) {
   if (job.attemptsMade === 0 && job.attemptsStarted <= 1) throw new Error(job.data.reason);
-  const { batch } = job.data;
-  const changes = await changesLeft(db, { feed: batch.feed, position: batch.after }, batch.through);
-  if (changes.length === 0) return { dropped: 'nothing of it is kept any more' };
-  const outcome = await post(deliveryOf(batch, changes));
-  if (outcome.kind !== 'taken') throw new Error(outcome.reason);
-  return { changes: changes.length };
+  const { name } = settings;
+  if (sendingAgain.has(name)) {
+    // A thousand of a receiver that is slow would leave no room for those of another.
+    await job.moveToDelayed(Date.now() + NEXT_REFUSED_MS, token);
+    throw new DelayedError();
+  }
+  sendingAgain.add(name);
+  try {
+    const delivery = await batchAgain(stores, { ...settings, webhook: job.data.webhook }, job.data.batch);
+    if (delivery === null) return { dropped: 'nothing of it is kept any more' };
+    const outcome = await post(delivery);
+    if (outcome.kind !== 'taken') throw new Error(outcome.reason);
+    return { changes: delivery.changes.length };
+  } finally {
+    sendingAgain.delete(name);
+  }
 }

@@ -5,7 +5,7 @@ import { Environment, quote } from './environment.ts';
 import { type JwtKey, readJwtKey } from './jwt-key.ts';
 import { type RedisConfig, readRedis } from './redis-settings.ts';
 import { readTracing, type TracingSettings } from './tracing-settings.ts';
-import { readWebhook, type WebhookSettings } from './webhook-settings.ts';
+import { readWebhooks, type WebhookSettings } from './webhook-settings.ts';
 
 /** How the database is reached; `by-url`: as the `sslmode` of the address says, in the clear without one. */
 export type DatabaseSsl = 'by-url' | 'off' | 'verify' | 'no-verify';
@@ -71,8 +71,8 @@ export interface Config extends RedisConfig {
   pushAllowPrivate: boolean;
   /** null: push is off. */
   vapid: { publicKey: string; privateKey: string; subject: string } | null;
-  /** null: nobody is called. */
-  webhook: WebhookSettings | null;
+  /** Whom the change feed is posted to; none where it is empty. */
+  webhooks: readonly WebhookSettings[];
   /** null: nothing is traced. */
   tracing: TracingSettings | null;
   logLevel: LogLevel;
@@ -125,7 +125,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     alertCooldownMs: from.seconds('ALERT_COOLDOWN_SECONDS', 1_800_000, { zero: true }),
     pushAllowPrivate: from.flag('PUSH_ALLOW_PRIVATE', false),
     vapid: readVapid(from),
-    webhook: readWebhook(from),
+    webhooks: readWebhooks(from),
     tracing: readTracing(from),
     logLevel: from.choice('LOG_LEVEL', LOG_LEVELS, 'info'),
   };

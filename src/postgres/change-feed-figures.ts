@@ -3,11 +3,11 @@ import type { FeedFigures, ReceiverFigures } from '../telemetry/feed-metrics.ts'
 import { query } from './connect.ts';
 import { msOf } from './time.ts';
 
-/**
- * How much waits to get into the change feed and for how long, and how far behind `receiver` is, who takes it by
- * webhooks; null: nobody does.
- */
-export async function feedFigures(db: Knex, receiver: string | null): Promise<FeedFigures> {
+/** How much waits to get into the change feed and for how long, and how far behind each of these receivers is. */
+export async function feedFigures(
+  db: Knex,
+  receivers: readonly string[],
+): Promise<Pick<FeedFigures, 'arriving'> & { receivers: (ReceiverFigures & { receiver: string })[] }> {
   const [arriving] = await query<{ changes: string; age: string | null }>(
     db,
     `SELECT count(*) AS changes, ${ageOf('(SELECT at FROM changes_arriving ORDER BY id LIMIT 1)')} AS age
@@ -16,26 +16,28 @@ export async function feedFigures(db: Knex, receiver: string | null): Promise<Fe
   );
   return {
     arriving: { changes: Number(arriving?.changes ?? 0), oldestMs: Number(arriving?.age ?? 0) },
-    receiver: receiver === null ? null : await receiverFigures(db, receiver),
+    receivers: receivers.length === 0 ? [] : await receiverFigures(db, receivers),
   };
 }
 
-async function receiverFigures(db: Knex, receiver: string): Promise<ReceiverFigures> {
-  const [row] = await query<{ behind: string; age: string | null; taken_at: Date | null }>(
+async function receiverFigures(db: Knex, receivers: readonly string[]) {
+  const rows = await query<{ receiver: string; behind: string; age: string | null; taken_at: Date | null }>(
     db,
-    `SELECT last_position - COALESCE(webhooks.position, dropped_through) AS behind, taken_at,
+    `SELECT named.receiver, last_position - COALESCE(webhooks.position, dropped_through) AS behind, taken_at,
             ${ageOf(
               `(SELECT at FROM changes WHERE changes.position > COALESCE(webhooks.position, dropped_through)
                  ORDER BY changes.position LIMIT 1)`,
             )} AS age
-       FROM change_feed LEFT JOIN webhooks ON receiver = ? AND feed = id`,
-    [receiver],
+       FROM change_feed CROSS JOIN unnest(?::text[]) AS named (receiver)
+            LEFT JOIN webhooks ON webhooks.receiver = named.receiver AND feed = id`,
+    [[...receivers]],
   );
-  return {
-    behind: Number(row?.behind ?? 0),
-    oldestMs: Number(row?.age ?? 0),
-    takenAt: msOf(row?.taken_at ?? null),
-  };
+  return rows.map(({ receiver, behind, age, taken_at }) => ({
+    receiver,
+    behind: Number(behind),
+    oldestMs: Number(age ?? 0),
+    takenAt: msOf(taken_at),
+  }));
 }
 
 function ageOf(moment: string): string {

@@ -59,12 +59,14 @@ export interface PushJob {
 }
 
 /**
- * `deliver`: the one job that posts the change feed, a batch after the other, and stays for as long as the receiver does not
- * take one; `refused`: a batch that the receiver will not have, waiting to be sent again from the board.
+ * `deliver`: the one job of a webhook that posts the change feed, a batch after the other, and stays for as long as the receiver
+ * does not take one; `refused`: a batch that the receiver will not have, waiting to be sent again from the board.
  */
 export type WebhookJobName = 'deliver' | 'refused';
 
 export interface DeliverJob {
+  /** Its name among WEBHOOKS; the one of WEBHOOK_URL has none. */
+  webhook?: string;
   /** The batch under way: it comes again as it was. Null: whatever is next. */
   batch: WebhookBatch | null;
   /** How many tries have failed in a row, and since when. */
@@ -82,6 +84,8 @@ export interface WebhookBatch {
 }
 
 export interface RefusedJob {
+  /** As of a `deliver`. */
+  webhook?: string;
   batch: WebhookBatch;
   delivery: string;
   changes: number;
@@ -157,7 +161,7 @@ export const USERS_NAMED = {
   'last-seen': 'data',
   notifications: 'data',
   pushes: 'data',
-  webhooks: 'data',
+  webhooks: 'nowhere',
   // But for the job that erases, which ends with that, and acts, of which the audit takes none by an erased one's name.
   maintenance: 'nowhere',
 } as const satisfies Record<QueueKind, 'data' | 'nowhere' | IsJobOf>;

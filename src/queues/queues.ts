@@ -177,12 +177,15 @@ export class Queues {
     );
   }
 
-  /** Has the change feed posted to the receiver of webhooks. One job for all workers, however often it is asked for. */
-  async addDeliver(): Promise<void> {
-    const data: DeliverJob = { batch: null, failures: 0, failingSince: null };
+  /**
+   * Has the change feed posted to the receiver of a webhook: of the one with this name among WEBHOOKS, or of the one that has
+   * none. One job for all workers, however often it is asked for.
+   */
+  async addDeliver(webhook?: string): Promise<void> {
+    const data: DeliverJob = { ...named(webhook), batch: null, failures: 0, failingSince: null };
     // It may fail for days: of each failure a trace would be kept otherwise.
     const options = {
-      jobId: 'deliver',
+      jobId: webhook === undefined ? 'deliver' : `deliver-${webhook}`,
       ...DELIVER_TRIES,
       ...this.#ownTrace,
       stackTraceLimit: 1,
@@ -195,7 +198,7 @@ export class Queues {
   /** Keeps a batch that the receiver refused among the failed jobs of `webhooks`. Added twice, it is one. */
   async addRefused(job: RefusedJob): Promise<void> {
     const { feed, after, through } = job.batch;
-    const jobId = `refused-${feed}-${after}-${through}`;
+    const jobId = ['refused', feed, after, through, ...(job.webhook === undefined ? [] : [job.webhook])].join('-');
     await this.queue('webhooks').add('refused', job, { jobId, attempts: 1 });
   }
 
@@ -298,3 +301,5 @@ export class Queues {
     return this.#closing;
   }
 }
+
+const named = (webhook: string | undefined) => (webhook === undefined ? {} : { webhook });

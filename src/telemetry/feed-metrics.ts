@@ -1,12 +1,12 @@
 import { Gauge, type Registry } from 'prom-client';
 import { FIGURES_KEPT_MS, keptFor } from './metrics.ts';
 
-/** How far the change feed is behind the history, and its receiver behind the feed. Ages in milliseconds. */
+/** How far the change feed is behind the history, and the receivers of webhooks behind the feed. Ages in milliseconds. */
 export interface FeedFigures {
   /** Recorded, and still without a position. */
   arriving: { changes: number; oldestMs: number };
-  /** null: there is no receiver. */
-  receiver: ReceiverFigures | null;
+  /** Each by the name of its webhook. */
+  webhooks: readonly (ReceiverFigures & { webhook: string })[];
 }
 
 export interface ReceiverFigures {
@@ -18,37 +18,52 @@ export interface ReceiverFigures {
 }
 
 /**
- * What PostgreSQL knows of the change feed and of who is told by it. Absent while it cannot be asked; and without a
- * receiver, all that is said of one.
+ * What PostgreSQL knows of the change feed and of who is told by it, each by the name of its webhook. Absent while it cannot be
+ * asked.
  */
 export function addFeedMetrics(registry: Registry, read: () => Promise<FeedFigures>): void {
   const figures = keptFor(FIGURES_KEPT_MS, read);
-  const gauge = (name: string, help: string, take: (figures: FeedFigures) => number | null | undefined) =>
+  // Several processes of a machine say the same.
+  const common = { registers: [registry], aggregator: 'max' as const };
+  const gauge = (name: string, help: string, take: (figures: FeedFigures) => number) =>
     new Gauge({
       name,
       help,
-      registers: [registry],
-      // Several processes of a machine say the same.
-      aggregator: 'max',
+      ...common,
       async collect() {
         const answer = await figures();
-        const value = answer && take(answer);
-        if (value === undefined || value === null) this.remove();
-        else this.set(value);
+        if (answer) this.set(take(answer));
+        else this.remove();
+      },
+    });
+  const gaugeOfEach = (name: string, help: string, take: (figures: ReceiverFigures) => number | null) =>
+    new Gauge({
+      name,
+      help,
+      labelNames: ['webhook'],
+      ...common,
+      async collect() {
+        const answer = await figures();
+        this.reset();
+        for (const { webhook, ...receiver } of answer?.webhooks ?? []) {
+          const value = take(receiver);
+          if (value !== null) this.set({ webhook }, value);
+        }
       },
     });
   gauge('rollcall_feed_arriving_changes', 'Changes in the history that have no place in the feed yet', (from) => {
     return from.arriving.changes;
   });
   gauge('rollcall_feed_arriving_oldest_seconds', 'Age of the oldest of them', (from) => from.arriving.oldestMs / 1000);
-  gauge('rollcall_webhook_behind_changes', 'Changes of the feed that the receiver has not taken', (from) => {
-    return from.receiver?.behind;
-  });
-  gauge('rollcall_webhook_behind_oldest_seconds', 'Age of the oldest of them', (from) => {
-    return from.receiver && from.receiver.oldestMs / 1000;
-  });
-  gauge('rollcall_webhook_taken_timestamp_seconds', 'When the receiver last took something', (from) => {
-    const takenAt = from.receiver?.takenAt;
+  gaugeOfEach(
+    'rollcall_webhook_behind_changes',
+    'Changes of the feed that the receiver is still to be told or to be spared',
+    (from) => {
+      return from.behind;
+    },
+  );
+  gaugeOfEach('rollcall_webhook_behind_oldest_seconds', 'Age of the oldest of them', (from) => from.oldestMs / 1000);
+  gaugeOfEach('rollcall_webhook_taken_timestamp_seconds', 'When the receiver last took something', ({ takenAt }) => {
     return takenAt && takenAt / 1000;
   });
 }

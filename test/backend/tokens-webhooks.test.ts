@@ -76,6 +76,25 @@ test('a webhook is read once it is sure who sent it, however its headers and its
   expect(await verifyWebhook({ headers: titled, body: BODY, secret: ['the next', SECRET] })).toMatchObject(delivery);
 });
 
+test('a webhook of which both sides know one secret is taken, whichever it is and however it is written', async () => {
+  const at = String(Math.floor(Date.now() / 1000));
+  const key = Buffer.alloc(32, 5);
+  const standard = (secret: string | Buffer) =>
+    `v1,${createHmac('sha256', secret).update(`8f3a01bc-1-2.${at}.${BODY}`).digest('base64')}`;
+  const headers = {
+    ...signed(BODY, Number(at), 'the first of its secrets, which signs both headers'),
+    'webhook-id': '8f3a01bc-1-2',
+    'webhook-timestamp': at,
+    'webhook-signature': `v1a,x ${standard('the first of its secrets, which signs both headers')} ${standard(SECRET)} ${standard(key)}`,
+  };
+  for (const secret of [SECRET, `whsec_${key.toString('base64')}`]) {
+    expect(await verifyWebhook({ headers, body: BODY, secret })).toMatchObject({ id: '8f3a01bc-1-2' });
+    const other = { ...headers, 'webhook-id': '8f3a01bc-1-3' };
+    await expect(verifyWebhook({ headers: other, body: BODY, secret })).rejects.toMatchObject(refused);
+  }
+  await expect(verifyWebhook({ headers, body: BODY, secret: key.toString('base64') })).rejects.toMatchObject(refused);
+});
+
 test('a webhook that was changed, is old, or is of somebody else is refused', async () => {
   const now = Math.floor(Date.now() / 1000);
   const tries = [

@@ -79,7 +79,7 @@ describe('settings', () => {
       alertCooldownMs: 1_800_000,
       pushAllowPrivate: false,
       vapid: null,
-      webhook: null,
+      webhooks: [],
       tracing: null,
       logLevel: 'info',
     });
@@ -120,6 +120,8 @@ describe('settings', () => {
       VAPID_PRIVATE_KEY: 'hush-vapid',
       WEBHOOK_URL: 'https://:hush-user@host/hush-path',
       WEBHOOK_SECRET: 'hush-hook',
+      WEBHOOKS:
+        '[{ "name": "x", "url": "ftp://hush-url", "secret": "hush", "types": ["hush"], "users": ["hush!"] }, "hush"]',
     }).join('\n');
     expect(told).toContain('REDIS_URL');
     expect(told).toContain('JWT_SECRET must have at least 32 bytes, got 10');
@@ -452,9 +454,11 @@ describe('stores, doors and transports', () => {
 
   test('webhooks need an address that can be trusted and a secret', () => {
     const hook = { WEBHOOK_URL: 'https://app.example.com/hooks/presence?team=1', WEBHOOK_SECRET: secret };
-    expect(read(hook).webhook).toEqual({ url: hook.WEBHOOK_URL, secret });
+    expect(read(hook).webhooks).toEqual([
+      { name: 'default', url: hook.WEBHOOK_URL, secrets: [secret], types: ['status'], users: null },
+    ]);
     for (const host of ['127.0.0.1:8080', 'localhost', '[::1]', '10.1.2.3', 'app:8080', 'app.shop.svc', 'app.local']) {
-      expect(read({ ...hook, WEBHOOK_URL: `http://${host}/hook` }).webhook).not.toBeNull();
+      expect(read({ ...hook, WEBHOOK_URL: `http://${host}/hook` }).webhooks).toHaveLength(1);
     }
     const refused: [string, string][] = [
       ['app.example.com/hook', 'must be an address that begins with https:// or http://'],
@@ -476,6 +480,61 @@ describe('stores, doors and transports', () => {
     expect(problems({ ...least, ...hook, WEBHOOK_SECRET: 'ä'.repeat(15) })).toEqual([
       'WEBHOOK_SECRET must have at least 32 bytes, got 30',
     ]);
+  });
+
+  test('of several webhooks each has a name, and says which part of the changes it is to be told', () => {
+    const url = 'https://app.example.com/hooks';
+    const standard = `whsec_${Buffer.alloc(24, 7).toString('base64')}`;
+    const entries = [
+      { name: 'billing', url, secret },
+      { name: 'crm-2', url: 'http://crm:8080/', secret: [standard, secret], types: ['status'], users: ['acme:', 'b'] },
+    ];
+    const hook = { WEBHOOK_URL: url, WEBHOOK_SECRET: secret, WEBHOOKS: JSON.stringify(entries) };
+    expect(read(hook).webhooks).toEqual([
+      { name: 'default', url, secrets: [secret], types: ['status'], users: null },
+      { name: 'billing', url, secrets: [secret], types: ['status'], users: null },
+      { name: 'crm-2', url: 'http://crm:8080/', secrets: [standard, secret], types: ['status'], users: ['acme:', 'b'] },
+    ]);
+    const good = { name: 'billing', url, secret };
+    const refused: [unknown, string][] = [
+      ['billing', 'must be a list in JSON, such as [{ "name": "billing", "url": "https://…", "secret": "…" }]'],
+      [good, 'must be a list in JSON, such as [{ "name": "billing", "url": "https://…", "secret": "…" }]'],
+      [['x'], '(number 1): must be an object, such as [{ "name": "billing", "url": "https://…", "secret": "…" }]'],
+      [
+        [{ ...good, name: 'Billing' }],
+        '(number 1): name must be of small letters, digits, _ and -, and have at most 32 of them',
+      ],
+      [[{ ...good, name: 'default' }], '(default): name may not be default, which is that of WEBHOOK_URL'],
+      [[good, good], '(billing): another one has this name already'],
+      [[{ ...good, url: 'app.example.com' }], '(billing): url must be an address that begins with https:// or http://'],
+      [
+        [{ ...good, url: 'https://me:word@a.b' }],
+        '(billing): url may not hold a user or a password: secret proves who calls',
+      ],
+      [
+        [{ ...good, url: 'http://8.8.8.8' }],
+        '(billing): url must begin with https:// unless it leads into a private network',
+      ],
+      [[{ ...good, secret: [] }], '(billing): secret must be a text, or a list of one to 8 texts while it is rotated'],
+      [
+        [{ ...good, secret: [secret, 1] }],
+        '(billing): secret must be a text, or a list of one to 8 texts while it is rotated',
+      ],
+      [[{ ...good, secret: [secret, 'short'] }], '(billing): secret must have at least 32 bytes, got 5'],
+      [
+        [{ ...good, secret: `whsec_${'!'.repeat(32)}` }],
+        '(billing): secret begins with whsec_, so that base64 must follow',
+      ],
+      [[{ ...good, types: ['typing'] }], '(billing): types must be a list of one or more of: status'],
+      [[{ ...good, users: 'acme:' }], '(billing): users must be a list of beginnings of user ids, such as ["acme:"]'],
+      [[{ ...good, users: ['a b'] }], '(billing): users must be a list of beginnings of user ids, such as ["acme:"]'],
+      [[{ ...good, secrets: [secret] }], '(billing): "secrets" is none of name, url, secret, types, users'],
+      [Array.from({ length: 33 }, (_, n) => ({ ...good, name: `hook-${n}` })), 'may list at most 32, got 33'],
+    ];
+    for (const [given, sentence] of refused) {
+      const WEBHOOKS = typeof given === 'string' ? given : JSON.stringify(given);
+      expect(problems({ ...least, WEBHOOKS })[0]).toBe(`WEBHOOKS ${sentence}`);
+    }
   });
 
   test('traces need a collector, and settings that an exporter would silently pass over are told', () => {

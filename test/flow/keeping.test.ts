@@ -93,7 +93,7 @@ test('nobody is dropped from the index about whom somebody may still ask', async
   expect((await stores.seen.page(0, null, 10)).users.map((each) => each.userId)).toEqual(['ann']);
 });
 
-test('old history goes in portions, and the timeline after it', async () => {
+test('old history goes in portions, and the timeline after it; so do webhooks that are no more in the settings', async () => {
   const { db } = stores;
   await db('users').insert({ id: 'ann' });
   await db.raw(`
@@ -105,11 +105,30 @@ test('old history goes in portions, and the timeline after it', async () => {
     `INSERT INTO presence_minutes (minute) VALUES (now() - interval '401 days'), (now() - interval '399 days')`,
   );
   const partitions = { dropped: [] };
-  const quarter = { historyRetentionDays: 90 };
-  expect(await dropOld(stores, quarter)).toEqual({ partitions, transitions: 5600, minutes: 1, changes: 0, acts: 0 });
+  await db.raw(`
+    INSERT INTO webhooks (receiver, feed, position, taken_at)
+    SELECT name, 'f', 1, now() - days * interval '1 day' FROM (VALUES ('kept', 8), ('away', 6), ('gone', 8)) AS had (name, days)`);
+  const kept = { name: 'kept', url: 'http://localhost', secrets: [], types: [], users: null };
+  const quarter = { historyRetentionDays: 90, webhooks: [kept] };
+  expect(await dropOld(stores, quarter)).toEqual({
+    partitions,
+    transitions: 5600,
+    minutes: 1,
+    changes: 0,
+    acts: 0,
+    receivers: 1,
+  });
   expect(await db('status_transitions').pluck('version')).toEqual(['9000']);
-  const ever = { historyRetentionDays: 36_500 };
-  expect(await dropOld(stores, ever)).toEqual({ partitions, transitions: 0, minutes: 0, changes: 0, acts: 0 });
+  expect(await db('webhooks').pluck('receiver').orderBy('receiver')).toEqual(['away', 'kept']);
+  const ever = { ...quarter, historyRetentionDays: 36_500 };
+  expect(await dropOld(stores, ever)).toEqual({
+    partitions,
+    transitions: 0,
+    minutes: 0,
+    changes: 0,
+    acts: 0,
+    receivers: 0,
+  });
 });
 
 test('the history of the days to come has its place before they begin', async () => {

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { rest, tokenFor } from '../support/client.ts';
 import { eventually } from '../support/deployment.ts';
 import { samplesOf } from '../support/metrics.ts';
-import { LONG_MS, WebhookWorld } from '../support/webhook-world.ts';
+import { LONG_MS, VIP, WebhookWorld } from '../support/webhook-world.ts';
 
 let world: WebhookWorld;
 /** Of this test. */
@@ -74,7 +74,8 @@ test('a receiver says when it wants to be called again', async () => {
   world.receiver.reactions = [{ status: 503, headers: { 'retry-after': '6' } }];
   await world.comes('later');
   // Meanwhile whoever runs it sees how far behind it is, at most three seconds later: figures are kept for so long.
-  const behind = async () => (await samplesOf(world.rollcall.url)).get('rollcall_webhook_behind_oldest_seconds') ?? 0;
+  const behind = async () =>
+    (await samplesOf(world.rollcall.url)).get('rollcall_webhook_behind_oldest_seconds{webhook="default"}') ?? 0;
   await eventually(behind, (seconds) => seconds > 0.5);
   await world.hearsOf('later', 1);
   const [refused, taken] = calls();
@@ -158,4 +159,60 @@ test('a user who is erased is told of as such', async () => {
   const [came, last] = await world.hearsOf('erased', 2);
   expect(last).toMatchObject({ status: 'inactive', cause: 'erased', lastSeen: null });
   expect(last?.version).toBeGreaterThan(came?.version ?? 0);
+});
+
+test('a webhook of its own is told of its users alone, in order, and while it is down no other waits for it', async () => {
+  const { receiver, vip, queue, rollcall } = world;
+  const heard = () => vip.changes.map(({ userId, status }) => `${userId} ${status}`);
+  await vip.close();
+  await world.comes(`${VIP}ada`);
+  const failing = await eventually(
+    async () => (await queue.getJob('deliver-vip'))?.data,
+    (data) => data?.failures >= 1,
+    LONG_MS,
+  );
+  expect(failing).toMatchObject({ webhook: 'vip', failingSince: expect.stringMatching(/Z$/) });
+  await world.comes('ordinary');
+  await world.hearsOf('ordinary', 1);
+  await world.hearsOf(`${VIP}ada`, 1);
+  // Figures are kept for three seconds.
+  await eventually(
+    async () => (await samplesOf(rollcall.url)).get('rollcall_webhook_behind_changes{webhook="vip"}'),
+    (behind = 0) => behind > 0,
+    LONG_MS,
+  );
+  world.goes(`${VIP}ada`);
+  await world.hearsOf(`${VIP}ada`, 2);
+  await vip.open();
+  await eventually(heard, (changes) => changes.length >= 2, LONG_MS);
+  expect(heard()).toEqual([`${VIP}ada active`, `${VIP}ada inactive`]);
+  expect(vip.taken.at(-1)?.delivery.id).toMatch(/^[0-9a-f]{8}-\d+-\d+-vip$/);
+  expect(receiver.taken.at(-1)?.delivery.id).toMatch(/^[0-9a-f]{8}-\d+-\d+$/);
+
+  // What one refuses is its own affair, too.
+  vip.reactions = [{ status: 422 }];
+  await world.comes(`${VIP}bob`);
+  const [refused] = await eventually(
+    () => queue.getFailed(),
+    (jobs: Job[]) => jobs.length === 1,
+    LONG_MS,
+  );
+  expect(refused?.data).toMatchObject({ webhook: 'vip', changes: 1 });
+  await world.hearsOf(`${VIP}bob`, 1);
+  await refused?.retry();
+  await eventually(heard, (changes) => changes.at(-1) === `${VIP}bob active`, LONG_MS);
+});
+
+test('what a webhook is told of that is no more in the settings goes nowhere, and stands in nobody’s way', async () => {
+  const { queue } = world;
+  const data = { webhook: 'left', batch: null, failures: 0, failingSince: null };
+  const job = await queue.add('deliver', data, { jobId: 'deliver-left', attempts: 3 });
+  await eventually(
+    () => job.getState(),
+    (state) => state === 'completed',
+    LONG_MS,
+  );
+  expect((await queue.getJob('deliver-left'))?.returnvalue).toEqual({
+    dropped: 'there is no webhook left in the settings',
+  });
 });

@@ -88,6 +88,8 @@ test('a line that refers to itself is written all the same', () => {
   expect(last().loop).toMatchObject({ name: 'loop' });
 });
 
+const NEXT_SECRET = 'whsec_c2lnbmVkIHdpdGggdGhpcyBhbmQgbm8gb3RoZXI=';
+
 const GIVEN = {
   REDIS_URL: 'rediss://worker:of%2FRedis%22%40@127.0.0.1:1/0',
   DATABASE_URL: 'postgres://rollcall:rollcall@127.0.0.1:1/rollcall?password=20251129',
@@ -95,6 +97,13 @@ const GIVEN = {
   ADMIN_PASSWORD: 'of-the-operator',
   WEBHOOK_URL: 'https://hooks.example.com/services/T0aB1cD2eF3gH4iJ5?key=of-the-receiver',
   WEBHOOK_SECRET: 'webhooks-are-signed-with-this-one-only',
+  WEBHOOKS: JSON.stringify([
+    {
+      name: 'billing',
+      url: 'https://hooks.example.com/services/U9aB1cD2eF3gH4iJ5?key=of-billing',
+      secret: [NEXT_SECRET, 'the-one-before-it-until-it-is-rotated'],
+    },
+  ]),
   OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
   OTEL_EXPORTER_OTLP_HEADERS: 'api-key=of-the-collector,tenant=tenant-number-one',
 };
@@ -112,6 +121,11 @@ test('no secret of the settings is written, under whatever name and in whatever 
     'T0aB1cD2eF3gH4iJ5',
     'of-the-receiver',
     GIVEN.WEBHOOK_SECRET,
+    'U9aB1cD2eF3gH4iJ5',
+    'of-billing',
+    NEXT_SECRET,
+    NEXT_SECRET.slice(6),
+    'the-one-before-it-until-it-is-rotated',
     'of-the-collector',
   ];
   for (const secret of secrets) {

@@ -1,11 +1,19 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import { text } from 'node:stream/consumers';
 import { freePort } from '../../scripts/embedded/free-port.ts';
 import { type FeedChange, WebhookDelivery } from '../../src/protocol/changes.ts';
 
 export const WEBHOOK_SECRET = 'a webhook secret that only the tests know of';
+/** How a receiver makes certain who sent it what; throws where it is not. */
+type Verify = (headers: IncomingHttpHeaders, body: string) => WebhookDelivery | Promise<WebhookDelivery>;
 const TOLERANCE_SECONDS = 300;
 
 /** How it answers a call: with a status, after a while, or (null) never. */
@@ -34,12 +42,15 @@ export class WebhookReceiver {
   #open = 0;
   #server: Server | null = null;
 
-  private constructor(port: number) {
+  readonly #verify: Verify;
+
+  private constructor(port: number, verify: Verify) {
     this.port = port;
+    this.#verify = verify;
   }
 
-  static async start(): Promise<WebhookReceiver> {
-    const receiver = new WebhookReceiver(await freePort());
+  static async start(verify: Verify = verified): Promise<WebhookReceiver> {
+    const receiver = new WebhookReceiver(await freePort(), verify);
     await receiver.open();
     return receiver;
   }
@@ -85,7 +96,11 @@ export class WebhookReceiver {
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#open);
     response.once('close', () => this.#open--);
-    const delivery = verified(request, await text(request));
+    const delivery = await this.#verify(request.headers, await text(request));
+    const { method, headers } = request;
+    if (method !== 'POST' || headers['content-type'] !== 'application/json') throw new Error('not what was announced');
+    if (headers['rollcall-delivery'] !== delivery.id) throw new Error('another delivery');
+    if (headers['webhook-id'] !== delivery.id) throw new Error('another webhook-id');
     const usual = delivery.changes.length > this.most ? { status: 413 } : this.standing;
     const reaction = this.reactions.length > 0 ? this.reactions.shift() : usual;
     this.calls.push({ delivery, at: performance.now(), status: reaction?.status ?? null });
@@ -104,15 +119,12 @@ export class WebhookReceiver {
 }
 
 /** The body, once it is certain who sent it and when. */
-function verified({ method, headers }: IncomingMessage, body: string): WebhookDelivery {
+function verified(headers: IncomingHttpHeaders, body: string): WebhookDelivery {
   const timestamp = String(headers['rollcall-timestamp']);
   const expected = createHmac('sha256', WEBHOOK_SECRET).update(`${timestamp}.${body}`).digest();
   const [, hex = ''] = /^v1=([0-9a-f]{64})$/.exec(String(headers['rollcall-signature'])) ?? [];
   const given = Buffer.from(hex, 'hex');
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw new Error('a wrong signature');
   if (Math.abs(Date.now() / 1000 - Number(timestamp)) > TOLERANCE_SECONDS) throw new Error('an old signature');
-  const delivery = WebhookDelivery.parse(JSON.parse(body));
-  if (method !== 'POST' || headers['content-type'] !== 'application/json') throw new Error('not what was announced');
-  if (headers['rollcall-delivery'] !== delivery.id) throw new Error('another delivery');
-  return delivery;
+  return WebhookDelivery.parse(JSON.parse(body));
 }

@@ -1,4 +1,6 @@
 import { Queue } from 'bullmq';
+import { verifyWebhook } from '../../src/backend/index.ts';
+import { WebhookDelivery } from '../../src/protocol/changes.ts';
 import { TestClient } from './client.ts';
 import { Deployment, eventually } from './deployment.ts';
 import { LOCK } from './metrics.ts';
@@ -8,15 +10,24 @@ import { WebhookReceiver } from './webhook-receiver.ts';
 const LASTING = { PRESENCE_TTL_SECONDS: '600', HEARTBEAT_INTERVAL_SECONDS: '300' };
 export const LONG_MS = 40_000;
 
-/** A deployment whose webhooks go to a receiver that was told to begin. */
+/** The second knows the secret from before it was rotated. */
+const SECRETS = ['the secret that is to be used from now on', 'the secret that was used until now, still known'];
+/** Whose users begin with this. */
+export const VIP = 'vip-';
+
+/**
+ * A deployment whose webhooks go to a receiver that was told to begin, and of some users to another, too.
+ */
 export class WebhookWorld {
   readonly receiver: WebhookReceiver;
+  readonly vip: WebhookReceiver;
   readonly rollcall: Deployment;
   readonly queue: Queue;
   readonly #here = new Map<string, TestClient>();
 
-  private constructor(receiver: WebhookReceiver, rollcall: Deployment) {
+  private constructor(receiver: WebhookReceiver, vip: WebhookReceiver, rollcall: Deployment) {
     this.receiver = receiver;
+    this.vip = vip;
     this.rollcall = rollcall;
     const { redis: connection } = rollcall;
     const prefix = rollcall.queuePrefix('webhooks');
@@ -25,14 +36,19 @@ export class WebhookWorld {
 
   static async start(name: string): Promise<WebhookWorld> {
     const receiver = await WebhookReceiver.start();
-    const rollcall = await Deployment.start(name, { workers: 2, env: { ...LASTING, ...LOCK, ...receiver.env } });
+    const vip = await WebhookReceiver.start(async (headers, body) => {
+      return WebhookDelivery.parse(await verifyWebhook({ headers, body, secret: SECRETS[1] ?? '' }));
+    });
+    const WEBHOOKS = JSON.stringify([{ name: 'vip', url: vip.url, secret: SECRETS, users: [VIP] }]);
+    const env = { ...LASTING, ...LOCK, ...receiver.env, WEBHOOKS };
+    const rollcall = await Deployment.start(name, { workers: 2, env });
     // The first word to a receiver that was never heard of: that it needs a snapshot.
     await eventually(
-      () => receiver.taken.map(({ delivery }) => delivery.reset),
-      (resets) => resets[0] === true,
+      () => [receiver, vip].map(({ taken: [first] }) => first?.delivery.reset),
+      (resets) => resets.every((reset) => reset === true),
       LONG_MS,
     );
-    return new WebhookWorld(receiver, rollcall);
+    return new WebhookWorld(receiver, vip, rollcall);
   }
 
   async stop(): Promise<void> {
@@ -40,6 +56,7 @@ export class WebhookWorld {
     await this.queue.close();
     await this.rollcall.stop();
     await this.receiver.close();
+    await this.vip.close();
   }
 
   async comes(userId: string): Promise<void> {

@@ -1,9 +1,10 @@
 const DESCRIPTION = `
-Posted to \`WEBHOOK_URL\` by Rollcall. One batch is under way at a time, up to 100 changes, and the next follows once it is taken:
+Posted to \`WEBHOOK_URL\`, and to each of \`WEBHOOKS\`, by Rollcall. One batch is under way at a time, up to 100 changes, and the next follows once it is taken:
 answer 2xx when you have it stored, within ten seconds.
 
 **Verify before you read it.** The signature is \`v1=\` and the hexadecimal HMAC-SHA256, with \`WEBHOOK_SECRET\`, of the timestamp, a
-full stop and the body as it came. Refuse timestamps further than five minutes from your own clock.
+full stop and the body as it came. Refuse timestamps further than five minutes from your own clock. The libraries of Standard Webhooks
+(standardwebhooks.com) verify \`webhook-signature\` instead.
 
 \`\`\`js
 import { createHmac, timingSafeEqual } from 'node:crypto';
@@ -45,6 +46,14 @@ export function describeWebhook({ examples, ...schema }: { examples?: unknown[] 
           header('Rollcall-Delivery', 'The `id` of the body.', '^[0-9a-f]{8}-', '8f3a01bc-1216-1217'),
           header('Rollcall-Timestamp', 'Seconds since 1970 when it was sent.', '^[0-9]+$', '1769860801'),
           header('Rollcall-Signature', 'See above.', '^v1=[0-9a-f]{64}$', `v1=${'0123456789abcdef'.repeat(4)}`),
+          header('webhook-id', 'The `id` of the body.', '^[0-9a-f]{8}-', '8f3a01bc-1216-1217'),
+          header('webhook-timestamp', 'Seconds since 1970 when it was sent.', '^[0-9]+$', '1769860801'),
+          header(
+            'webhook-signature',
+            'As Standard Webhooks has it, with each secret.',
+            '^v1,',
+            `v1,${'AbC/'.repeat(10)}AbA=`,
+          ),
         ],
         requestBody: {
           required: true,

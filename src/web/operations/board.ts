@@ -18,7 +18,7 @@ const DESCRIPTIONS: Record<QueueKind, string> = {
   'last-seen': 'Writes changes to PostgreSQL. Failed: rows that it refused',
   notifications: 'Tells friends that somebody became active',
   pushes: 'Sends Web Push, a message for a browser each. Failed: messages that a push service refused or never took',
-  webhooks: 'Posts changes to WEBHOOK_URL. Failed: batches that the receiver refused',
+  webhooks: 'Posts changes to webhooks. Failed: batches that a receiver refused',
   maintenance: 'Repairs, cleans up and counts, each at its own interval',
 };
 

@@ -1,8 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Config } from '../../config/config.ts';
-import { receiverOf } from '../../config/webhook-settings.ts';
-import { feedFigures } from '../../postgres/change-feed-figures.ts';
 import type { DeliveryListener } from '../../redis/delivery.ts';
 import type { Stores } from '../../stores.ts';
 import { addFeedMetrics } from '../../telemetry/feed-metrics.ts';
@@ -15,6 +13,7 @@ import {
   lagNoted,
 } from '../../telemetry/metrics.ts';
 import type { OperatorLock } from '../../telemetry/operator.ts';
+import { feedFiguresOf } from '../../usecases/feed-figures.ts';
 import { readStoreFigures } from '../../usecases/store-figures.ts';
 import { TOKEN_REFUSALS, type TokenRefusalReason } from '../auth/token-refusals.ts';
 import type { Dropped } from '../limits/connection-limit.ts';
@@ -68,7 +67,7 @@ export class WebMetrics {
     registers: [this.registry],
   });
 
-  constructor(stores: Stores, { webhook }: Pick<Config, 'webhook'>) {
+  constructor(stores: Stores, { webhooks }: Pick<Config, 'webhooks'>) {
     const beats = this.#heartbeats;
     new Counter({
       name: 'rollcall_heartbeats_total',
@@ -84,7 +83,7 @@ export class WebMetrics {
     });
     addStoreMetrics(this.registry, () => readStoreFigures(stores));
     addReadinessMetrics(this.registry, () => stores.readiness.reasons(), stores.redisWatch.refusals);
-    addFeedMetrics(this.registry, () => feedFigures(stores.db, webhook && receiverOf(webhook)));
+    addFeedMetrics(this.registry, feedFiguresOf(stores, webhooks));
   }
 
   /** Counts a heartbeat of a socket, taken or ignored. */
