@@ -26,7 +26,13 @@ export interface RollcallOptions {
 export type Fetch = (
   url: string,
   init: { method: string; headers: Record<string, string>; body?: string; signal: AbortSignal },
-) => Promise<{ status: number; headers: { get(name: string): string | null }; text(): Promise<string> }>;
+) => Promise<{
+  status: number;
+  headers: { get(name: string): string | null };
+  text(): Promise<string>;
+  /** For what comes bit by bit (`watchEvents`) alone. */
+  readonly body?: { getReader(): { read(): Promise<{ done: boolean; value?: Uint8Array }> } } | null;
+}>;
 
 export interface Call {
   query?: object | undefined;
@@ -105,6 +111,52 @@ export class Http {
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
+    }
+  }
+
+  /**
+   * The text of an answer that comes bit by bit. Throws a `RollcallError`, TIMEOUT where nothing comes for so long, or the
+   * signal's reason once that is aborted.
+   */
+  async *stream(
+    path: string,
+    query: object,
+    more: Record<string, string>,
+    silentMs: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<string, void, void> {
+    signal?.throwIfAborted();
+    const headers = { ...more, authorization: `Bearer ${await this.#token()}` };
+    const ended = new AbortController();
+    const end = () => ended.abort();
+    signal?.addEventListener('abort', end, { once: true });
+    let timer = setTimeout(end, silentMs);
+    try {
+      const send = this.#options.fetch ?? (fetch as Fetch);
+      const answer = await send(this.#base + path + search(query), { method: 'GET', headers, signal: ended.signal });
+      const reader = answer.status === 200 ? answer.body?.getReader() : undefined;
+      if (reader === undefined) {
+        readAnswer(answer.status, answer.headers.get('retry-after'), await answer.text(), {}, this.#base);
+        throw new RollcallError('NOT_ROLLCALL', `${this.#base} sends no events.`, { status: answer.status });
+      }
+      const decoder = new TextDecoder();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) return;
+        clearTimeout(timer);
+        timer = setTimeout(end, silentMs);
+        yield decoder.decode(value, { stream: true });
+      }
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (error instanceof RollcallError) throw error;
+      if (ended.signal.aborted)
+        throw new RollcallError('TIMEOUT', `${this.#base} has said nothing for ${silentMs} ms.`);
+      throw new RollcallError('NOT_CONNECTED', `${this.#base} does not answer.`, { cause: error });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      ended.abort();
     }
   }
 

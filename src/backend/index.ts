@@ -13,4 +13,5 @@ export {
   type UserTokenOptions,
 } from './tokens.ts';
 export type * from './types.ts';
+export type { WatchedChange, WatchedUser, WatchOptions, WatchSnapshot } from './watch-events.ts';
 export { type ReceivedWebhook, verifyWebhook } from './webhook.ts';

@@ -2,6 +2,7 @@ import { type ChangesOptions, type FedChange, type FedReset, follow } from './ch
 import { Http, type RollcallOptions } from './http.ts';
 import { type HeldLease, type HoldOptions, LeaseKeeper } from './lease.ts';
 import type * as t from './types.ts';
+import { type WatchedChange, type WatchOptions, type WatchSnapshot, watchEvents } from './watch-events.ts';
 
 const EXPORT_TIMEOUT_MS = 600_000;
 
@@ -270,6 +271,18 @@ export class Rollcall {
    */
   changes(options: ChangesOptions = {}): AsyncGenerator<FedChange | FedReset, void, void> {
     return follow(this.#http, options);
+  }
+
+  /**
+   * Up to 1000 users (the deployment may allow fewer) as they are, and whatever becomes of them, for as long as the loop goes on:
+   * `for await (const news of rollcall.watchEvents(ids))`. What has a `snapshot` replaces all from before; it comes first, and
+   * after an interruption that was too long to make up for. What may pass is waited out, for ever; anything else is thrown.
+   */
+  watchEvents(
+    userIds: readonly string[],
+    options: WatchOptions = {},
+  ): AsyncGenerator<WatchSnapshot | WatchedChange, void, void> {
+    return watchEvents(this.#http, userIds, options);
   }
 
   /** That the process is alive. */

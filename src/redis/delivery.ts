@@ -34,6 +34,35 @@ export function compareIds(a: string, b: string): number {
   return aMs - bMs || aSeq - bSeq;
 }
 
+/** Up to where the delivery stream has been handed on: the number of a batch and its place. */
+export interface DeliveryPlace {
+  count: number;
+  id: string;
+}
+
+/** Of whom more changed than in so many batches whoever comes back is better told everything. */
+const MOST_MISSED_BATCHES = 1000;
+
+/**
+ * The ids of whom the stream says something behind a place; null: it does not know any more, or it is too much. Rejects where
+ * Redis is away.
+ */
+export async function changedSince(redis: RedisClient, keys: Keys, place: DeliveryPlace): Promise<Set<string> | null> {
+  const batches = await redis.xrange(keys.delivery, `(${place.id}`, '+', 'COUNT', MOST_MISSED_BATCHES);
+  if (batches.length === MOST_MISSED_BATCHES) return null;
+  let { count } = place;
+  const userIds = new Set<string>();
+  for (const [, fields] of batches) {
+    if (Number(fields[1]) !== ++count) return null;
+    for (const item of (JSON.parse(fields[3] ?? '{}') as DeliveryBatch).items) {
+      if (item.kind === 'change') userIds.add(item.change.userId);
+    }
+  }
+  // What has been trimmed is missing at the end too, where nothing is left.
+  const last = Number((await redis.get(keys.deliveryCount)) ?? 0);
+  return batches.length === 0 && last !== count ? null : userIds;
+}
+
 /** Appends batches, in this order, to the stream that every web reads. Rejects where Redis is away. */
 export async function publish(redis: RedisClient, keys: Keys, ...batches: DeliveryBatch[]): Promise<void> {
   await runScript(
@@ -68,6 +97,7 @@ export class DeliveryReader {
   readonly #listener: DeliveryListener;
   #position = '0-0';
   #count = 0;
+  #told: DeliveryPlace = { count: 0, id: '0-0' };
   #shards: string[] = Array.from({ length: SHARDS }, () => '0-0');
   #running: Promise<void> | null = null;
   #disconnected: Promise<void> | null = null;
@@ -89,6 +119,11 @@ export class DeliveryReader {
   /** Up to which outbox entry of the shard everything has been handed on. */
   delivered(shard: number): string {
     return this.#shards[shard] ?? '0-0';
+  }
+
+  /** Up to where all has been handed on, that of the batch before while one is. */
+  get told(): DeliveryPlace {
+    return this.#told;
   }
 
   /** Whether the reader has a position: before that nobody may be let in who wants to be told of what comes after. */
@@ -126,6 +161,7 @@ export class DeliveryReader {
     this.#resets++;
     this.#position = '0-0';
     this.#count = 0;
+    this.#told = { count: 0, id: '0-0' };
     this.#shards = this.#shards.map(() => '0-0');
   }
 
@@ -159,6 +195,7 @@ export class DeliveryReader {
         return oldest ? idBefore(String(oldest)) : String(read);
       }),
     );
+    this.#told = { count: this.#count, id: this.#position };
     this.#placed = true;
   }
 
@@ -194,9 +231,11 @@ export class DeliveryReader {
       this.#count = count;
       if (missed) this.#listener.onGap();
       const last = items.at(-1);
-      if (!last) continue;
-      this.#listener.onBatch({ shard, items });
-      this.#shards[shard] = last.id;
+      if (last) {
+        this.#listener.onBatch({ shard, items });
+        this.#shards[shard] = last.id;
+      }
+      this.#told = { count, id };
     }
   }
 

@@ -37,6 +37,7 @@ import { blockRoutes } from './routes/blocks.ts';
 import { changeRoutes } from './routes/changes.ts';
 import { conversationRoutes } from './routes/conversations.ts';
 import { detailRoutes } from './routes/detail.ts';
+import { type EventsApi, eventRoutes } from './routes/events.ts';
 import { friendRoutes } from './routes/friends.ts';
 import { historyRoutes } from './routes/history.ts';
 import { leaseRoutes } from './routes/leases.ts';
@@ -70,6 +71,7 @@ export interface AppDeps {
   analytics: AnalyticsApi;
   audit: AuditApi;
   changes: ChangesApi;
+  events: EventsApi;
   health: HealthProbe;
   boardQueues: readonly Queue[];
   scrape: Scrape;
@@ -96,6 +98,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     audit,
     exports,
     changes,
+    events,
     health,
     boardQueues,
     scrape,
@@ -159,6 +162,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     analyticsRoutes(known, analytics);
     historyRoutes(known, analytics);
     changeRoutes(known, changes);
+    eventRoutes(known, events, limits, addressOf);
     auditRoutes(known, audit);
   });
   if (config.adminPassword !== null) {

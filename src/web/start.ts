@@ -1,6 +1,7 @@
 import cluster from 'node:cluster';
 import type { FastifyInstance } from 'fastify';
 import { type Config, readConfig } from '../config/config.ts';
+import { RollcallError } from '../errors.ts';
 import { type ProcessPlan, runProcess, serviceOf } from '../lifecycle.ts';
 import { createLogger, type Logger } from '../log.ts';
 import { SharedLimits } from '../redis/limits.ts';
@@ -86,6 +87,13 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
     analytics: new Analytics(stores),
     audit: new AuditLog(stores),
     changes,
+    // Nobody is let in before they are there.
+    events: {
+      open: async (asked) => {
+        if (!sockets) throw new RollcallError('UNAVAILABLE');
+        return await sockets.streams.open(asked);
+      },
+    },
     health: createHealthProbe(
       stores,
       () => sockets?.draining ?? false,

@@ -329,7 +329,17 @@ describe('what is a process', () => {
     ),
   );
 
-  const sockets = ['ask-again', 'audience', 'batches', 'closing-connections', 'conversation-rooms', 'gateway', 'rooms'];
+  const sockets = [
+    'ask-again',
+    'audience',
+    'batches',
+    'closing-connections',
+    'conversation-rooms',
+    'event-streams',
+    'gateway',
+    'resync',
+    'rooms',
+  ];
   part('a whole web', ['src/web/start.ts', ...sockets.map((file) => `src/web/sockets/${file}.ts`)], () =>
     stressStartStop(async () => composeServices('web', await planWeb(config, log, {})), { outside: connections }),
   );

@@ -45,7 +45,9 @@ function aboutAda({ verb, path, route }: Described): InjectOptions {
   const example = body?.example ?? Object.values(body?.examples ?? {})[0]?.value;
   const named = route['x-access']?.who === 'self' && !path.includes('{id}') ? { userId: 'ada' } : {};
   const payload = body && { ...example, ...named };
-  return { method: verb.toUpperCase() as 'GET', url, ...(payload && { payload }) };
+  const asked = route.parameters?.filter((one) => one.in === 'query' && one.required) ?? [];
+  const query = Object.fromEntries(asked.map((one) => [one.name, 'bob']));
+  return { method: verb.toUpperCase() as 'GET', url, query, ...(payload && { payload }) };
 }
 
 type Verdict = 'answered' | 'no token' | 'forbidden';

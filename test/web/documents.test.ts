@@ -106,7 +106,7 @@ test('every body and every answer of a route has examples, and each of them is w
     for (const [verb, route] of Object.entries(item)) {
       const said = { body: route.requestBody, ...route.responses };
       for (const [name, { content }] of Object.entries<Said>(said as Record<string, Said>).filter(([, of]) => of)) {
-        const media = content?.['application/json'];
+        const media = content?.['application/json'] ?? content?.['text/event-stream'];
         if (media) faults.push(...faultsOf(`${verb} ${path} ${name}`, media.schema, examplesOf(media)));
         else if (content) faults.push(`${verb} ${path} ${name}: no JSON`);
       }

@@ -1,7 +1,8 @@
 import { io } from 'socket.io-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isInactive, TestClient, tokenFor } from '../support/client.ts';
+import { isActive, isInactive, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment } from '../support/deployment.ts';
+import { EventReader } from '../support/event-reader.ts';
 import { PROXIES, type ProxyName, type RunningProxy, startProxy } from '../support/proxies.ts';
 
 /** As the guide says: who cuts its connections at a reload has to be given a grace. */
@@ -54,6 +55,21 @@ describe.each(Object.keys(PROXIES) as ProxyName[])('behind %s, as the operations
       return outcome;
     };
     expect([await from(proxy.url), await from('https://evil.example')]).toEqual(['in', 'refused']);
+  });
+
+  test('a stream of events comes at once, event by event', async () => {
+    const reader = await EventReader.open(proxy.url, await tokenFor('reader'), ['dora']);
+    expect((await reader.hears('snapshot')).data).toMatchObject({ users: [{ userId: 'dora', status: 'inactive' }] });
+    const dora = await TestClient.connect(rollcall.url, 'dora');
+    await reader.hears('user_status_change', isActive);
+    dora.leave();
+    const { id } = await reader.hears('user_status_change', isInactive);
+    reader.leave();
+    // Another process may be the one that is asked next.
+    const back = await EventReader.open(proxy.url, await tokenFor('reader'), ['dora'], id);
+    await back.hears('user_status_change', isInactive);
+    expect(back.events.map(({ event }) => event)).not.toContain('snapshot');
+    back.leave();
   });
 
   test('it is reloaded again and again under open connections, and nobody is told inactive', async () => {

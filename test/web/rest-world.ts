@@ -160,6 +160,7 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
     audit: nobodyKnowsAny(),
     exports: nobodyKnowsAny(),
     changes: { draining: false, changes: nobodyKnows },
+    events: { open: nobodyKnows },
     health: {
       read: async () => {
         return { ready: true, redis: true, postgres: true, queue: true, draining: false, level: 0, reasons: {} };

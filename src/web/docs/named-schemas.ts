@@ -5,6 +5,7 @@ import * as audit from '../../protocol/audit.ts';
 import * as changes from '../../protocol/changes.ts';
 import * as detail from '../../protocol/detail.ts';
 import * as exported from '../../protocol/export.ts';
+import { EventStream } from '../../protocol/event-stream.ts';
 import * as http from '../../protocol/http.ts';
 import { withoutTimePatterns } from '../../protocol/json-schema.ts';
 import * as leases from '../../protocol/leases.ts';
@@ -74,6 +75,7 @@ const ANSWERS = {
   Change: changes.FeedChange,
   ChangeList: changes.ChangesAnswer,
   WebhookDelivery: changes.WebhookDelivery,
+  EventStream,
   Health: http.AliveAnswer,
   Readiness: http.ReadyAnswer,
 };

@@ -9,6 +9,7 @@ export class AskAgain {
   readonly #unknown = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #asking: Promise<void> | null = null;
+  #isAsking = false;
   #stopped = false;
 
   /** `ask` rejects where they cannot be known now either. */
@@ -16,6 +17,11 @@ export class AskAgain {
     this.#ask = ask;
     this.#isWanted = isWanted;
     this.#atOnce = atOnce;
+  }
+
+  /** Whether some are still to be told of. */
+  get owes(): boolean {
+    return this.#timer !== undefined || this.#isAsking;
   }
 
   /** Adds users that could not be known. */
@@ -26,9 +32,14 @@ export class AskAgain {
       this.#timer = undefined;
       const waiting = [...this.#unknown].filter(this.#isWanted);
       this.#unknown.clear();
+      this.#isAsking = true;
+      const asked = (left: string[]) => {
+        this.#isAsking = false;
+        this.add(left);
+      };
       this.#asking = this.#ask(waiting.slice(0, this.#atOnce)).then(
-        () => this.add(waiting.slice(this.#atOnce)),
-        () => this.add(waiting),
+        () => asked(waiting.slice(this.#atOnce)),
+        () => asked(waiting),
       );
     }, AGAIN_MS);
   }

@@ -68,6 +68,11 @@ export class Audience implements DeliveryListener {
     await this.#askAgain.stop();
   }
 
+  /** Whether there are users of whom watchers are still to be told something that no batch will bring. */
+  get owes(): boolean {
+    return this.#askAgain.owes;
+  }
+
   /** Begins a picture of these users (null: everyone who is active). Throws TOO_MANY_WATCHED or UNAVAILABLE. */
   async look(viewer: Viewer, userIds: string[] | null): Promise<Picture> {
     const { reads, everybody, maxWatched } = this.#deps;

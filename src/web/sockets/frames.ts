@@ -32,17 +32,25 @@ interface SendOptions {
   wsPreEncodedFrame: [Buffer];
 }
 
+/** Who reads events over HTTP, without a connection of Engine.IO. */
+export interface StreamOutlet {
+  readonly conn: null;
+  take(frame: Frame): void;
+}
+
 /**
  * An event for as many clients as there are: encoded once, down to the bytes on the network, which all of them share. Socket.IO
  * does so up to the head of the frame, and has each client's layers between handle it anew, which costs more than the sending.
  */
 export class Frame {
-  readonly #text: string;
+  readonly #event: ServerEvent;
+  readonly #json: string;
   #options: SendOptions | null = null;
 
   /** `json`: the payload. */
   constructor(event: ServerEvent, json: string) {
-    this.#text = `${EVENT}["${event}",${json}]`;
+    this.#event = event;
+    this.#json = json;
   }
 
   static of<E extends ServerEvent>(event: E, payload: Payload<E>): Frame {
@@ -53,13 +61,26 @@ export class Frame {
    * Sends it to a client, behind all that it was sent before; one that is gone gets nothing. What a client has not taken yet waits in
    * the buffers of Engine.IO, where slow readers are found, and never more than one frame below them.
    */
-  sendTo(socket: { readonly conn: object }): void {
+  sendTo(socket: { readonly conn: object } | StreamOutlet): void {
+    if (socket.conn === null) {
+      socket.take(this);
+      return;
+    }
     const conn = socket.conn as Conn;
     if (conn.readyState !== 'open') return;
     this.#options ??= { compress: false, wsPreEncodedFrame: [frameOf(MESSAGE + this.#text)] };
     const stream = freeStreamOf(conn);
     if (stream) stream.write(this.#options.wsPreEncodedFrame[0]);
     else conn.write(this.#text, this.#options);
+  }
+
+  /** As a stream of events over HTTP has it, with the id from which a reader would go on. */
+  linesAt(id: string): string {
+    return `event: ${this.#event}\nid: ${id}\ndata: ${this.#json}\n\n`;
+  }
+
+  get #text(): string {
+    return `${EVENT}["${this.#event}",${this.#json}]`;
   }
 }
 

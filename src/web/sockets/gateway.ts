@@ -27,12 +27,14 @@ import { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
 import { letConnectionsGo } from './closing-connections.ts';
 import { ConversationRooms } from './conversation-rooms.ts';
+import { EventStreams } from './event-streams.ts';
 import { holdBack, together } from './frames.ts';
 import { createListener } from './handlers.ts';
-import { admit, nothingFor, refusalOf, takeWelcome } from './handshake.ts';
+import { admit, nothingFor, refusalOf, requireHere, takeWelcome } from './handshake.ts';
 import { Intake } from './intake.ts';
 import { reportPermanentRefusals, type Unconnected } from './permanent-refusals.ts';
 import { Pings } from './pings.ts';
+import { Resync } from './resync.ts';
 import { Rooms } from './rooms.ts';
 import { dropUpgradeResponses, slim } from './slimming.ts';
 import { SlowReaders } from './slow-readers.ts';
@@ -65,6 +67,8 @@ export interface Gateway extends Service {
   /** Lets all clients go without ending their sessions. Resolves when their transports are closed. */
   drain(): Promise<void>;
   readonly draining: boolean;
+  /** Who is told over HTTP. */
+  readonly streams: Pick<EventStreams, 'open'>;
   /** How much is shed under load; 0: nothing. */
   readonly level: number;
 }
@@ -118,9 +122,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     delivered: (shard) => reader.delivered(shard),
     everybody: () => stores.deadlines.everybody(),
     now: () => stores.clock.now(),
-    missed: () => {
-      resyncIn(RESYNC_MARGIN_MS);
-    },
+    missed: () => resync.in(RESYNC_MARGIN_MS),
   });
   const listen = createListener({ ...deps, activations, connections, audience, conversationRooms });
   const timed = metrics.timing(audience, () => stores.clock.now());
@@ -128,26 +130,15 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   const reader = new DeliveryReader(stores.connectRedis('reading'), stores.redis, stores.keys, listener);
   /** A deploy sends everybody away at once; they had better not all come back at once. */
   const jitter = () => Math.round((Math.random() * config.handoverMs) / 2);
-  let resyncLater: NodeJS.Timeout | undefined;
-  let resyncing: Promise<void> | undefined;
   let drained: Promise<void> | undefined;
-  let stopped = false;
-  const resyncIn = (ms: number) => {
-    if (!stopped) resyncLater ??= setTimeout(resync, ms);
-  };
-  const resync = () => {
-    resyncLater = undefined;
-    resyncing = audience.resync().catch((error) => {
-      log.warn({ err: error }, 'Watchers could not be told what they missed; trying again');
-      resyncIn(RESYNC_MARGIN_MS);
-    });
-  };
+  const resync = new Resync(
+    () => audience.resync(),
+    (error) => log.warn({ err: error }, 'Watchers could not be told what they missed; trying again'),
+  );
   stores.pulse.onLost((shards) => {
     reader.reset(shards);
-    clearTimeout(resyncLater);
-    resyncLater = undefined;
     // Until all who live have been restored, the store knows less than the watchers do.
-    resyncIn(config.ttlMs + config.handoverMs + RESYNC_MARGIN_MS);
+    resync.notBefore(config.ttlMs + config.handoverMs + RESYNC_MARGIN_MS);
   });
   stores.pulse.onLost(() => conversationRooms.checkMembers());
   stores.pulse.onBack((_, first) => {
@@ -156,16 +147,39 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   // A master's replica may not have heard of what was told last. On a single Redis the stream's numbering tells of that.
   if (config.redisCluster) {
     stores.pulse.onBack((_, first) => {
-      if (!first) resyncIn(RESYNC_MARGIN_MS);
+      if (!first) resync.in(RESYNC_MARGIN_MS);
     });
   }
   const pings = new Pings(io, pingInterval);
   const slowReaders = new SlowReaders(io, (socket) => {
     const { connection } = socket.data;
-    log.info({ userId: socket.data.caller.userId }, 'A client that does not read is cut off');
-    metrics.slowReaderClosed();
+    closedSlowReader(socket.data.caller.userId);
     if (connection) connections.leave(connection, true);
     socket.conn.close(true);
+  });
+
+  const closedSlowReader = (userId: string) => {
+    log.info({ userId }, 'A client that does not read is cut off');
+    metrics.slowReaderClosed();
+  };
+  const requireOpen = () => {
+    if (!drained && reader.placed) return;
+    const message = drained ? 'This process is shutting down: connect again.' : 'Redis is not answering yet.';
+    throw new RollcallError('UNAVAILABLE', { message, retryAfterMs: 1000 });
+  };
+  const streams = new EventStreams({
+    config,
+    stores,
+    rooms,
+    audience,
+    place: () => (resync.due || audience.owes ? null : reader.told),
+    delivered: (shard) => reader.delivered(shard),
+    mayStay: (request) => connectionLimit.upgrade(request, request.socket),
+    requireOpen: async (caller) => {
+      requireOpen();
+      if (pressure.level === 2) await requireHere(caller, { stores });
+    },
+    slowReaderClosed: ({ userId }) => closedSlowReader(userId),
   });
 
   const tellStrange = tellStrangeOptions(log);
@@ -174,9 +188,10 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       metrics.refused(toRollcallError(error).code);
       next(refusalOf(error));
     };
-    if (drained || !reader.placed) {
-      const message = drained ? 'This process is shutting down: connect again.' : 'Redis is not answering yet.';
-      return refuse(new RollcallError('UNAVAILABLE', { message, retryAfterMs: 1000 }));
+    try {
+      requireOpen();
+    } catch (error) {
+      return refuse(error);
     }
     const admission = {
       ...deps,
@@ -214,7 +229,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   });
 
   metrics.follow({
-    connections: () => io.of('/').sockets.size,
+    connections: () => io.of('/').sockets.size + streams.size,
     sessions: () => connections.size,
     level: () => pressure.level,
     loopLagMs: () => pressure.loopLagMs,
@@ -226,6 +241,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     const sockets = [...io.of('/').sockets.values()];
     const gone = sockets.map((socket) => new Promise((resolve) => socket.conn.once('close', resolve)));
     for (const socket of sockets) closeSocket(socket, 'draining', jitter());
+    streams.close(jitter);
     await connections.settled();
     // Each is closed behind its last packet, or cut off after a while; closing them all would drop what is unsent.
     await Promise.all(gone);
@@ -253,13 +269,12 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     },
     stop: async () => {
       await drainOnce();
-      stopped = true;
-      clearTimeout(resyncLater);
+      resync.stop();
       pressure.stop();
       slowReaders.stop();
       pings.stop();
       await reader.stop();
-      await resyncing;
+      await resync.settled();
       await audience.stop();
       await conversationRooms.stopChecking();
       await connections.stop();
@@ -273,6 +288,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     get level() {
       return pressure.level;
     },
+    streams,
     start,
     drain: drainOnce,
     stop,

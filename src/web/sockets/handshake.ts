@@ -97,7 +97,10 @@ function requireProtocol(named: unknown): void {
  * Who is here comes first, and that includes whoever is on the way from a web that was restarted: sent away, they would be
  * told inactive. Newcomers wait until there is room for them, and do not come back all at once.
  */
-async function requireHere({ userId, service }: SocketData['caller'], { stores }: AdmitDeps): Promise<void> {
+export async function requireHere(
+  { userId, service }: SocketData['caller'],
+  { stores }: Pick<AdmitDeps, 'stores'>,
+): Promise<void> {
   if (service === null && (await stores.deadlines.has(userId).catch(() => false))) return;
   const message = 'This server has too much to do for newcomers right now: connect again in a moment.';
   throw new RollcallError('UNAVAILABLE', { message, retryAfterMs: NEWCOMERS_WAIT_MS * (1 + Math.random()) });

@@ -81,7 +81,7 @@ export class Rooms {
 
   /** The sockets of a user here. */
   socketsOf(userId: string): PresenceSocket[] {
-    return Array.from(this.#own.of(userId), (viewer) => viewer.socket);
+    return [...this.#own.of(userId)].flatMap(({ socket }) => (socket.conn === null ? [] : socket));
   }
 
   /** Tells each, but for those skipped, what it may see (null: nothing). What is worded alike is encoded once. */
@@ -132,6 +132,6 @@ export class Rooms {
   }
 }
 
-function isOwn({ socket }: Viewer, userId: string): boolean {
-  return socket.data.connection?.userId === userId;
+function isOwn(viewer: Viewer, userId: string): boolean {
+  return viewer.userId === userId;
 }

@@ -5,6 +5,7 @@ import type { IndicatorKind } from '../../redis/indicators.ts';
 import type { Snapshot } from '../../usecases/status-reads.ts';
 import type { Caller } from '../auth/auth.ts';
 import type { Connection } from '../sessions/connection.ts';
+import type { StreamOutlet } from './frames.ts';
 import type { Gathered } from './gathered.ts';
 
 export interface SocketData {
@@ -26,9 +27,15 @@ export type PresenceSocket = Socket<IncomingEvents, ServerToClientEvents, Defaul
 /** The list of whoever watches nobody, of whom there are many. */
 export const NOBODY: ReadonlySet<string> = new Set();
 
-/** One socket as a viewer of others. */
+/** Who reads a stream of events over HTTP, in the place of a socket: it watches, and has no presence of its own. */
+export interface StreamSeat extends StreamOutlet {
+  readonly connected: boolean;
+  readonly data: { readonly connection: null };
+}
+
+/** One socket, or one stream of events, as a viewer of others. */
 export interface Viewer {
-  socket: PresenceSocket;
+  socket: PresenceSocket | StreamSeat;
   /** null: a service, which sees everything. */
   userId: string | null;
   /** null: never said whom it watches, so that the audience rule decides. */

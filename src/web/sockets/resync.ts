@@ -1,0 +1,59 @@
+/** Tries again so soon where it could not be told. */
+const AGAIN_MS = 2000;
+
+/** Has watchers told what is true, where something may have been missed: at a time, and again until that could be done. */
+export class Resync {
+  readonly #tell: () => Promise<void>;
+  readonly #failed: (error: unknown) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #telling: Promise<void> | undefined;
+  #stopped = false;
+
+  /** `tell` rejects where that cannot be done now, which `failed` hears. */
+  constructor(tell: () => Promise<void>, failed: (error: unknown) => void) {
+    this.#tell = tell;
+    this.#failed = failed;
+  }
+
+  /** Whether it is still to be done. */
+  get due(): boolean {
+    return this.#timer !== undefined || this.#telling !== undefined;
+  }
+
+  /** Has it done in so many ms, unless it is to be sooner. */
+  in(ms: number): void {
+    if (!this.#stopped) this.#timer ??= setTimeout(() => this.#run(), ms);
+  }
+
+  /** Has it done in so many ms and no sooner. */
+  notBefore(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.in(ms);
+  }
+
+  /** Does it no more. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** Resolves once nothing is being told. */
+  async settled(): Promise<void> {
+    await this.#telling;
+  }
+
+  #run(): void {
+    this.#timer = undefined;
+    const telling: Promise<void> = this.#tell()
+      .catch((error) => {
+        this.#failed(error);
+        this.in(AGAIN_MS);
+      })
+      .finally(() => {
+        if (this.#telling === telling) this.#telling = undefined;
+      });
+    this.#telling = telling;
+  }
+}

@@ -1,0 +1,236 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Rollcall, type WatchedChange } from '../../src/backend/index.ts';
+import { publish } from '../../src/redis/delivery.ts';
+import { createKeys } from '../../src/redis/keys.ts';
+import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
+import { CALM, Deployment, eventually, JWT_SECRET } from '../support/deployment.ts';
+import { EventReader } from '../support/event-reader.ts';
+import { LOCK, samplesOf } from '../support/metrics.ts';
+
+let rollcall: Deployment;
+const read = async (userId: string, watch: string[], lastEventId?: string, claims = {}) =>
+  EventReader.open(rollcall.url, await tokenFor(userId, claims), watch, lastEventId);
+
+beforeAll(async () => {
+  rollcall = await Deployment.start('event streams', { env: { ...CALM, ...LOCK, MAX_WATCHED_USERS: '5' } });
+});
+afterAll(() => rollcall?.stop());
+
+test('a reader begins with a picture of those it asked for and hears of them alone, as a socket does, and is not active by that', async () => {
+  const ada = await TestClient.connect(rollcall.url, 'ada');
+  const watch = ['ada', 'bob', 'never'];
+  const reader = await read('viewer', watch);
+  const socket = await TestClient.connect(rollcall.url, 'beside', { watch });
+  const { headers } = reader.response;
+  expect(headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+  expect([headers.get('cache-control'), headers.get('x-accel-buffering')]).toEqual(['no-store', 'no']);
+  const first = await reader.hears('snapshot');
+  expect(reader.events[0]).toBe(first);
+  expect(first.data).toEqual({ users: socket.ready?.users });
+  expect(first.data.users.map(({ status }: { status: string }) => status)).toEqual(['active', 'inactive', 'inactive']);
+
+  const bob = await TestClient.connect(rollcall.url, 'bob');
+  const stranger = await TestClient.connect(rollcall.url, 'stranger');
+  await reader.hears('user_status_change', (data) => data.userId === 'bob' && isActive(data));
+  await bob.socket.emitWithAck('set_detail', { text: 'at lunch' });
+  await reader.hears('user_status_change', (data) => data.detail?.text === 'at lunch');
+  stranger.leave();
+  ada.leave();
+  bob.leave();
+  await reader.hears('user_status_change', (data) => data.userId === 'bob' && isInactive(data));
+  await reader.hears('user_status_change', (data) => data.userId === 'ada' && isInactive(data));
+  await socket.hears('bob', isInactive);
+  await socket.hears('ada', isInactive);
+  for (const userId of watch) {
+    const told = reader.events.map(({ data }) => data).filter((data) => data.userId === userId);
+    expect(told).toEqual(socket.of(userId).map(({ heardAt, ...change }) => change));
+  }
+  expect(reader.text).not.toContain('stranger');
+  const token = await tokenFor('host', { scope: 'presence:read' });
+  expect((await rest(rollcall.url, 'GET', '/users/viewer/status', { token })).status).toBe(404);
+  reader.leave();
+  socket.leave();
+});
+
+test('a reader sees what it may see: of who hides it hears what a stranger would, and the truth when that ends', async () => {
+  const shy = await TestClient.connect(rollcall.url, 'shy');
+  const reader = await read('onlooker', ['shy']);
+  const service = await read('host', ['shy'], undefined, { scope: 'presence:read' });
+  const token = await tokenFor('shy');
+  const set = (visibility: string) => rest(rollcall.url, 'PUT', '/users/shy/settings', { token, body: { visibility } });
+  await set('nobody');
+  const gone = await reader.hears('user_status_change', isInactive);
+  expect(gone.data).toMatchObject({ lastSeen: null });
+  const later = await read('onlooker', ['shy']);
+  expect((await later.hears('snapshot')).data.users).toEqual([
+    { userId: 'shy', status: 'inactive', lastSeen: null, version: 0 },
+  ]);
+  await set('everyone');
+  await reader.hears('user_status_change', isActive);
+  await later.hears('user_status_change', isActive);
+  shy.leave();
+  await service.hears('user_status_change', isInactive);
+  expect(service.statuses('shy')).toEqual(['inactive']);
+  for (const one of [reader, later, service]) one.leave();
+});
+
+test('a reader that comes back hears what it missed and nothing else, or is told to begin anew', async () => {
+  const watch = ['came', 'left', 'stayed'];
+  const left = await TestClient.connect(rollcall.url, 'left');
+  const stayed = await TestClient.connect(rollcall.url, 'stayed');
+  const reader = await read('traveller', watch);
+  await reader.hears('snapshot');
+  const mark = await TestClient.connect(rollcall.url, 'came');
+  await reader.hears('user_status_change', isActive);
+  mark.leave();
+  // The id of an event is the place before it, so what came last may come again.
+  const { id } = await reader.hears('user_status_change', isInactive);
+  reader.leave();
+  expect(id).toMatch(/^\d+-\d+-\d+-[0-9a-f]{12}$/);
+
+  left.leave();
+  const other = await read('host', watch, undefined, { scope: 'presence:read' });
+  await other.hears('snapshot', ({ users }) => users[1].status === 'inactive');
+  const back = await read('traveller', watch, id);
+  await back.hears('user_status_change', (data) => data.userId === 'left' && isInactive(data));
+  const again = await TestClient.connect(rollcall.url, 'came');
+  await back.hears('user_status_change', (data) => data.userId === 'came' && isActive(data));
+  expect(back.events.map(({ event }) => event)).not.toContain('snapshot');
+  expect(back.statuses('stayed')).toEqual([]);
+  expect(back.statuses('left')).toEqual(['inactive']);
+  expect(back.statuses('came')).toEqual(['inactive', 'active']);
+
+  for (const [userId, users, place] of [
+    ['traveller', ['came', 'left'], id],
+    ['somebody', watch, id],
+    ['traveller', watch, 'garbled'],
+    ['traveller', watch, String(id).replace(/^\d+/, '999')],
+  ] as const) {
+    const anew = await read(userId, [...users], place);
+    expect((await anew.hears('snapshot')).data).toMatchObject({
+      reset: true,
+      users: users.map((one) => ({ userId: one })),
+    });
+    anew.leave();
+  }
+  for (const one of [stayed, again]) one.leave();
+  for (const one of [back, other]) one.leave();
+});
+
+test('a reader needs a token, and someone to watch, and no more than it may', async () => {
+  const ask = async (query: string, token?: string) => {
+    const { status, body } = await rest(rollcall.url, 'GET', `/events${query}`, token ? { token } : {});
+    return [status, body.code];
+  };
+  const token = await tokenFor('asker');
+  expect(await ask('?watch=ada')).toEqual([401, 'UNAUTHENTICATED']);
+  expect(await ask('', token)).toEqual([400, 'INVALID_REQUEST']);
+  expect(await ask('?watch=', token)).toEqual([400, 'INVALID_USER_ID']);
+  expect(await ask('?watch=ada,b%20b', token)).toEqual([400, 'INVALID_USER_ID']);
+  expect(await ask('?watch=a,b,c,d,e,f', token)).toEqual([400, 'TOO_MANY_WATCHED']);
+  expect(await ask('?watch=ada', await tokenFor('host', { scope: 'presence:none' }))).toEqual([403, 'FORBIDDEN']);
+  const head = await fetch(`${rollcall.url}/events?watch=ada`, {
+    method: 'HEAD',
+    headers: { authorization: `Bearer ${token}` },
+  });
+  expect(head.status).toBe(404);
+});
+
+test('a reader is told that its token ends, and that it has', async () => {
+  const reader = await read('short', ['ada'], undefined, { expiresInSeconds: -3 });
+  await reader.hears('token_expiring');
+  const { data } = await reader.hears('session_closed');
+  expect(data).toMatchObject({ reason: 'token_expired', reconnect: true, afterMs: reader.retry });
+  await reader.ends();
+});
+
+test('a reader that does not read is cut off, and the others hear on', async () => {
+  const { url, redis, prefix } = rollcall;
+  const token = await tokenFor('sleepy');
+  const { hostname, port } = new URL(url);
+  const sleepy = connect(Number(port), hostname);
+  const closed = new Promise((resolve) => sleepy.once('close', resolve));
+  sleepy.on('error', () => {});
+  sleepy.write(`GET /events?watch=puppet HTTP/1.1\r\nHost: ${hostname}\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+  await once(sleepy, 'data');
+  sleepy.pause();
+  const reader = await read('awake', ['puppet']);
+  await reader.hears('snapshot');
+  // Far longer than a detail can be, so that few events fill what the kernel takes for a line.
+  const detail = { text: 'x'.repeat(500_000) };
+  for (let version = 1; version <= 30; version++) {
+    const change = {
+      userId: 'puppet',
+      status: 'active',
+      lastSeen: 1,
+      version,
+      at: 1,
+      cause: 'connect',
+      detail,
+    } as const;
+    await publish(redis, createKeys(prefix, false), {
+      shard: 0,
+      items: [{ id: `${Date.now()}-${version}`, kind: 'change', change }],
+    });
+  }
+  await reader.hears('user_status_change', (data) => data.version === 30);
+  await eventually(
+    async () => (await samplesOf(url)).get('rollcall_slow_readers_closed_total'),
+    (count) => count === 1,
+  );
+  sleepy.resume();
+  await closed;
+  reader.leave();
+});
+
+test('a backend follows them in a loop, which goes on when a process goes away', async () => {
+  const web = await rollcall.addWeb();
+  const ended = new AbortController();
+  const backend = new Rollcall({ url: web.url, key: JWT_SECRET });
+  const news: string[] = [];
+  const following = (async () => {
+    for await (const one of backend.watchEvents(['eve'], { signal: ended.signal })) {
+      for (const { userId, status } of one.snapshot ?? [one as WatchedChange]) news.push(`${userId} ${status}`);
+    }
+  })();
+  await eventually(
+    () => news,
+    (all) => all.length === 1,
+  );
+  const eve = await TestClient.connect(rollcall.url, 'eve');
+  await eventually(
+    () => news,
+    (all) => all.includes('eve active'),
+  );
+  await web.end();
+  eve.leave();
+  await rollcall.addWeb({ PORT: new URL(web.url).port });
+  await eventually(
+    () => news,
+    (all) => all.at(-1) === 'eve inactive',
+  );
+  ended.abort();
+  await following;
+  expect(news.filter((one, n) => one !== news[n - 1])).toEqual(['eve inactive', 'eve active', 'eve inactive']);
+  const stranger = new Rollcall({ url: rollcall.url, token: 'garbled' });
+  await expect(stranger.watchEvents(['eve']).next()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+});
+
+test('a process that goes away says so, and when to come again', async () => {
+  const web = await rollcall.addWeb();
+  const reader = await EventReader.open(web.url, await tokenFor('last'), ['ada']);
+  const { id } = await reader.hears('snapshot');
+  web.kill('SIGTERM');
+  const { data } = await reader.hears('session_closed');
+  expect(data).toMatchObject({ reason: 'draining', reconnect: true, afterMs: reader.retry });
+  await reader.ends();
+  // Another process knows the place, too.
+  const back = await read('last', ['ada'], id);
+  const ada = await TestClient.connect(rollcall.url, 'ada');
+  await back.hears('user_status_change', isActive);
+  expect(back.events.map(({ event }) => event)).not.toContain('snapshot');
+  ada.leave();
+  back.leave();
+});
