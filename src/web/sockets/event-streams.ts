@@ -115,12 +115,12 @@ export class EventStreams {
     const place = placeOf(lastEventId, name);
     const { snapshot } = picture;
     if (place === null || snapshot.pending.length > 0) return null;
-    const changed = await orUnavailable(() => changedSince(stores.redis, stores.keys, place));
-    if (changed === null) return null;
-    // What the picture shows already, and the stream will bring later, is told to its viewer no more.
+    // What the picture shows already, and the stream brings later, is told to its viewer no more. Found out before the stream is
+    // asked, for it may come in between.
     const early = [...snapshot.positions].filter(([shard, position]) => compareIds(delivered(shard), position) < 0);
     const shards = new Set(early.map(([shard]) => shard));
-    for (const { userId } of snapshot.users) if (shards.has(shardOf(userId))) changed.add(userId);
+    const changed = await orUnavailable(() => changedSince(stores.redis, stores.keys, place));
+    for (const { userId } of snapshot.users) if (shards.has(shardOf(userId))) changed?.add(userId);
     return changed;
   }
 
@@ -155,6 +155,7 @@ class Reader implements StreamSeat {
   readonly #name: string;
   readonly #place: EventStreamDeps['place'];
   #timer: NodeJS.Timeout | undefined;
+  #over = false;
   #saidAt = performance.now();
   #stuckSince: number | null = null;
 
@@ -166,7 +167,7 @@ class Reader implements StreamSeat {
   }
 
   get connected(): boolean {
-    return !this.body.destroyed && !this.body.readableEnded;
+    return !this.#over && !this.body.destroyed;
   }
 
   /** Says everything anew; `reset`: the reader hoped to go on. */
@@ -196,10 +197,12 @@ class Reader implements StreamSeat {
 
   /** Says why, and when to come again, and ends. */
   end(reason: CloseReason, afterMs: number): void {
+    if (!this.connected) return;
     const closed: SessionClosed = { reason, reconnect: true, afterMs };
     this.#say(`retry: ${afterMs}\n`);
     this.take(Frame.of('session_closed', closed));
     this.stop();
+    this.#over = true;
     this.body.push(null);
   }
 
