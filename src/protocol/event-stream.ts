@@ -14,7 +14,7 @@ export const EventsQuery = z.object({
           : [given].flat().flatMap((one) => (typeof one === 'string' ? one.split(',') : [one])),
       z.array(UserId).min(1).max(LIMITS.idsInList),
     )
-    .meta({ description: 'Ids of users, with commas between them' }),
+    .meta({ description: 'Ids of users: `watch` for each, or commas between them' }),
 });
 export type EventsQuery = z.infer<typeof EventsQuery>;
 
@@ -34,7 +34,7 @@ export type EventSnapshot = z.infer<typeof EventSnapshot>;
 /** The body of an answer that is a stream of events: lines of text, which an `EventSource` reads. */
 export const EventStream = z.string().meta({
   description:
-    'Server-sent events. `snapshot`: an `EventSnapshot`; `user_status_change`: a `StatusChange`; `token_expiring`: `{ "expiresAt" }`; ' +
+    'Server-sent events. `snapshot`: `{ "users", "pending", "reset" }`; `user_status_change`: one user, as in it; `token_expiring`: `{ "expiresAt" }`; ' +
     '`session_closed`: `{ "reason", "reconnect", "afterMs" }`, with `retry`',
   examples: [`event: snapshot\nid: 42-1769860800120-0-0a1b2c3d4e5f\ndata: {"users":[${JSON.stringify(EXAMPLE)}]}\n\n`],
 });
