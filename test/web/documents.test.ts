@@ -106,8 +106,10 @@ test('every body and every answer of a route has examples, and each of them is w
     for (const [verb, route] of Object.entries(item)) {
       const said = { body: route.requestBody, ...route.responses };
       for (const [name, { content }] of Object.entries<Said>(said as Record<string, Said>).filter(([, of]) => of)) {
-        const media = content?.['application/json'] ?? content?.['text/event-stream'];
-        if (media) faults.push(...faultsOf(`${verb} ${path} ${name}`, media.schema, examplesOf(media)));
+        const media = content?.['application/json'];
+        const stream = content?.['text/event-stream']?.schema as { examples?: unknown[] } | undefined;
+        if (stream) faults.push(...faultsOf(`${verb} ${path} ${name}`, stream, stream.examples ?? []));
+        else if (media) faults.push(...faultsOf(`${verb} ${path} ${name}`, media.schema, examplesOf(media)));
         else if (content) faults.push(`${verb} ${path} ${name}: no JSON`);
       }
     }
