@@ -31,8 +31,13 @@ export type Fetch = (
   headers: { get(name: string): string | null };
   text(): Promise<string>;
   /** For what comes bit by bit (`watchEvents`) alone. */
-  readonly body?: { getReader(): { read(): Promise<{ done: boolean; value?: Uint8Array }> } } | null;
+  readonly body?: unknown;
 }>;
+
+/** As much of a `ReadableStream` as is needed here. */
+interface Body {
+  getReader(): { read(): Promise<{ done: boolean; value?: Uint8Array }> };
+}
 
 export interface Call {
   query?: object | undefined;
@@ -134,7 +139,7 @@ export class Http {
     try {
       const send = this.#options.fetch ?? (fetch as Fetch);
       const answer = await send(this.#base + path + search(query), { method: 'GET', headers, signal: ended.signal });
-      const reader = answer.status === 200 ? answer.body?.getReader() : undefined;
+      const reader = answer.status === 200 ? (answer.body as Partial<Body> | null)?.getReader?.() : undefined;
       if (reader === undefined) {
         readAnswer(answer.status, answer.headers.get('retry-after'), await answer.text(), {}, this.#base);
         throw new RollcallError('NOT_ROLLCALL', `${this.#base} sends no events.`, { status: answer.status });

@@ -92,6 +92,11 @@ export interface RefusedJob {
   reason: string;
 }
 
+/** The id of a job about a webhook; the one of WEBHOOK_URL has no name to put at the end. */
+export function webhookJobId(name: WebhookJobName, ...about: (string | number | undefined)[]): string {
+  return [name, ...about.filter((part) => part !== undefined)].join('-');
+}
+
 /** Somebody was erased: what queues still hold of them goes too, and then this job. */
 export interface EraseTracesJob {
   userId: string;

@@ -21,6 +21,7 @@ import {
   type RejectedJob,
   timeoutQueueNames,
   USERS_NAMED,
+  webhookJobId,
 } from './jobs.ts';
 import { removeJobsOf } from './remove-jobs.ts';
 import { assertSchedulers } from './schedulers.ts';
@@ -177,15 +178,12 @@ export class Queues {
     );
   }
 
-  /**
-   * Has the change feed posted to the receiver of a webhook: of the one with this name among WEBHOOKS, or of the one that has
-   * none. One job for all workers, however often it is asked for.
-   */
+  /** Has the feed posted for a webhook, by its name among WEBHOOKS. One job for all workers, however often it is asked for. */
   async addDeliver(webhook?: string): Promise<void> {
-    const data: DeliverJob = { ...named(webhook), batch: null, failures: 0, failingSince: null };
+    const data: DeliverJob = { ...(webhook && { webhook }), batch: null, failures: 0, failingSince: null };
     // It may fail for days: of each failure a trace would be kept otherwise.
     const options = {
-      jobId: webhook === undefined ? 'deliver' : `deliver-${webhook}`,
+      jobId: webhookJobId('deliver', webhook),
       ...DELIVER_TRIES,
       ...this.#ownTrace,
       stackTraceLimit: 1,
@@ -198,7 +196,7 @@ export class Queues {
   /** Keeps a batch that the receiver refused among the failed jobs of `webhooks`. Added twice, it is one. */
   async addRefused(job: RefusedJob): Promise<void> {
     const { feed, after, through } = job.batch;
-    const jobId = ['refused', feed, after, through, ...(job.webhook === undefined ? [] : [job.webhook])].join('-');
+    const jobId = webhookJobId('refused', feed, after, through, job.webhook);
     await this.queue('webhooks').add('refused', job, { jobId, attempts: 1 });
   }
 
@@ -301,5 +299,3 @@ export class Queues {
     return this.#closing;
   }
 }
-
-const named = (webhook: string | undefined) => (webhook === undefined ? {} : { webhook });
