@@ -41,7 +41,6 @@ const DRAINS_AT_MOST = 1000;
 const FRIEND_ACTIVE_TRIES = { attempts: 10, backoff: { type: 'exponential', delay: 1000 } };
 /** About two minutes, longer where the push service asks for it. The worker knows the way (`retry-after`). */
 const PUSH_TRIES = { attempts: 8, backoff: { type: 'retry-after' } };
-
 /** Tried without end, for the order of the feed leaves nothing to go on to. The worker knows how long to wait (`as-told`). */
 const DELIVER_TRIES = { attempts: 1_000_000_000, backoff: { type: 'as-told' } };
 
