@@ -77,10 +77,13 @@ export class Exports implements ExportApi {
   }
 
   async *#details(userId: string): Pages {
-    const detail = (await loadStoredUsers(this.#stores.db, [userId])).get(userId)?.detail;
-    if (!detail || (detail.remainingMs !== null && detail.remainingMs <= 0)) return;
-    const until = detail.remainingMs === null ? null : iso(Date.now() + detail.remainingMs);
-    yield [{ ...detail.shown, until }];
+    const said = (await loadStoredUsers(this.#stores.db, [userId])).get(userId)?.sources ?? [];
+    const inForce = said.filter(({ remainingMs }) => remainingMs === null || remainingMs > 0);
+    yield inForce.map(({ source, detail, remainingMs }) => ({
+      source,
+      ...detail,
+      until: remainingMs === null ? null : iso(Date.now() + remainingMs),
+    }));
   }
 
   async *#transitions(userId: string): Pages {

@@ -19,6 +19,7 @@ const IN_IT: Record<string, ExportedList> = {
   'conversation_members.user_id': 'conversations',
   'push_subscriptions.user_id': 'pushSubscriptions',
   'audit_log.subject': 'acts',
+  'detail_sources.user_id': 'details',
   'status_transitions.user_id': 'transitions',
 };
 /** What is not in it, and why. */
@@ -126,7 +127,7 @@ test('an export has what is kept about a user, with sessions and devices’ name
     presence: [{ status: 'active', lastSeen: expect.any(String) }],
     sessions: [{ device: { kind: 'mobile', name: 'Phone of one' }, state: 'active' }],
     appearingInactive: [],
-    details: [{ text: 'at work', until: expect.any(String) }],
+    details: [{ source: 'manual', text: 'at work', until: expect.any(String) }],
     settings: [{ visibility: 'friends', alertFriends: false }],
     friends: [{ userId: 'other', alert: 'always' }],
     blocks: [{ userId: 'rude' }],
