@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { askersOf, claimAlerts, friendToTell, usersAskedAbout } from '../../src/postgres/alerts.ts';
 import { connectPostgres } from '../../src/postgres/connect.ts';
+import { saveDetailSource } from '../../src/postgres/detail-sources.ts';
 import { type Alert, alertOf, befriend } from '../support/alerts-world.ts';
 import { openTestStores, type TestStores } from '../support/stores.ts';
 
@@ -107,7 +108,7 @@ describe('who may hear', () => {
     await asks('ada', 'never');
     expect(await friendToTell(db, 'ada', friend)).toEqual({ displayName: null, dnd: false });
     await db('users').insert({ id: friend, display_name: 'Grace' });
-    expect(await friendToTell(db, 'ada', friend)).toEqual({ displayName: 'Grace' });
+    expect(await friendToTell(db, 'ada', friend)).toEqual({ displayName: 'Grace', dnd: false });
   });
 
   test('page by page, with those who have a browser marked', async () => {
@@ -119,5 +120,21 @@ describe('who may hear', () => {
     ]);
     expect(await askers('bob', 2)).toEqual([{ userId: 'cyd', pushable: false }]);
     expect(await askers('cyd', 2)).toEqual([]);
+  });
+
+  test('by no Web Push while any source in force says that they want to be left alone, shown or not', async () => {
+    await asks('dan', 'once');
+    await db('push_subscriptions').insert({ endpoint: `https://x/${friend}`, user_id: 'dan', p256dh: 'k', auth: 'a' });
+    const dan = async () => [
+      (await askers('', 9)).find(({ userId }) => userId === 'dan')?.pushable,
+      (await friendToTell(db, 'dan', friend))?.dnd,
+    ];
+    const order = ['call', 'manual', 'calendar'];
+    await saveDetailSource(db, 'dan', { source: 'call', detail: { text: 'the strongest' } }, {}, order);
+    expect(await dan()).toEqual([true, false]);
+    await saveDetailSource(db, 'dan', { source: 'calendar', detail: { availability: 'dnd' } }, {}, order);
+    expect(await dan()).toEqual([false, true]);
+    await saveDetailSource(db, 'dan', { source: 'calendar', detail: { availability: 'dnd' } }, { lastsMs: 1 }, order);
+    await expect.poll(dan).toEqual([true, false]);
   });
 });

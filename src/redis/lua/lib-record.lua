@@ -26,7 +26,7 @@
 --   l   last seen, as others may know it      c, i, w   cause, session and moment of the last change
 --   h   appear inactive until (ms, -1: until further notice); g: since when
 --   d, x  detail (JSON) of the strongest source and until when (ms; none: until further notice)
---   u   all sources of a detail (JSON; see sourcesOf)   y   their revision: the greater is the newer
+--   u   all sources of a detail (JSON; see sourcesOf)   ur  their revision: the greater is the newer
 --   k   the detail that was told last, none: nothing; ?: not known, for Redis had lost it
 --   p   1 while PostgreSQL could not be asked  q   last sign of life meanwhile
 --   j   number of the waiting timeout job
@@ -161,7 +161,7 @@ local function load(id)
   u.detail = known.d
   u.detailUntil = tonumber(known.x)
   u.sourcesText = known.u
-  u.detailRevision = tonumber(known.y)
+  u.detailRevision = tonumber(known.ur)
   u.toldDetail = known.k or ''
   u.choiceUnknown = known.p and true
   u.heardMeanwhile = tonumber(known.q)
