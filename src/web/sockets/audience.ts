@@ -289,7 +289,7 @@ export class Audience implements DeliveryListener {
   }
 
   #blur() {
-    return { blurred: this.#blurred, now: this.#deps.now() };
+    return { blurred: this.#blurred, now: this.#deps.now() || Date.now() };
   }
 
   #noteTold(user: VersionedStatus, isForSome = false): void {
