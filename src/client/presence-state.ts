@@ -17,7 +17,6 @@ export interface Known {
   readonly version: number;
 }
 
-const SEEN = ['status', 'lastSeen', 'lastSeenWithin'] as const;
 const NO_DETAIL: Readonly<Detail> = Object.freeze({});
 
 /**
@@ -42,8 +41,7 @@ export function applyChange(known: Known | undefined, told: Told): Known {
  * cannot tell, so the last seen stays as far as it was known, and whatever comes next is newer.
  */
 export function applyAbsence(known: Known): Known {
-  const { detail, ...seen } = known.presence;
-  return keepIfSame(known, { ...seen, status: 'inactive', version: 0 }, detail);
+  return keepIfSame(known, { ...known.presence, status: 'inactive', version: 0 }, known.presence.detail);
 }
 
 /** What is known of a user who was not answered for yet after a gap: it stays on show, but any answer is newer. */
@@ -53,13 +51,15 @@ export function awaitAnswer(known: Known): Known {
 
 function keepIfSame(known: Known | undefined, told: Told, detail: Readonly<Detail>): Known {
   const { version, detail: _, ...seen } = told;
-  const old = known?.presence;
-  if (old && same<Omit<Presence, 'detail'>>(old, seen, SEEN) && same(old.detail, detail, DETAIL_FIELDS)) {
-    return { presence: old, version };
-  }
-  return { presence: { ...seen, detail }, version };
+  const presence: Presence = { ...seen, detail };
+  return { presence: known && isSame(known.presence, presence) ? known.presence : presence, version };
 }
 
-function same<T>(a: T, b: T, fields: readonly (keyof T)[]): boolean {
-  return fields.every((field) => a[field] === b[field]);
+function isSame(a: Presence, b: Presence): boolean {
+  return (
+    a.status === b.status &&
+    a.lastSeen === b.lastSeen &&
+    a.lastSeenWithin === b.lastSeenWithin &&
+    DETAIL_FIELDS.every((field) => a.detail[field] === b.detail[field])
+  );
 }
