@@ -57,7 +57,7 @@ test('a day has so many others, by every door together; those of that day stay f
   const midnight = 86_400 - ((Date.now() / 1000) % 86_400);
   expect(Math.abs(Number(headers.get('retry-after')) - midnight)).toBeLessThan(60);
   // A handshake with more is refused, and leaves nothing behind.
-  const refusal = await TestClient.connect(rollcall.url, 'viewer', { watch: more }).catch((error) => error);
+  const refusal = await new TestClient(rollcall.url, { token, watch: more }).welcomed().catch((error) => error);
   expect(refusal).toBeInstanceOf(Refused);
   expect(refusal.code).toBe('RATE_LIMITED');
   expect(total(await samplesOf(rollcall.url), 'rollcall_looks_refused_total')).toBeGreaterThanOrEqual(4);

@@ -91,7 +91,7 @@ describe('friends', () => {
     expect(changedBy(made)).toEqual(['f-shy']);
     const revision = await revisionOf('f-shy');
     expect(made.get('f-shy')).toEqual({
-      privacy: { revision, visibility: 'everyone', lastSeenVisibility: 'friends', open: false },
+      privacy: { ...OPEN, revision, lastSeenVisibility: 'friends', open: false },
       step: {
         previous: before,
         wasOpen: false,
