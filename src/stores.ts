@@ -25,7 +25,9 @@ import { Pulse } from './redis/pulse.ts';
 import { PushPlaces } from './redis/push-places.ts';
 import { Reach } from './redis/reach.ts';
 import { RecordFields } from './redis/record-fields.ts';
+import { RoomLists } from './redis/room-lists.ts';
 import { SeenIndex } from './redis/seen-index.ts';
+import { UserRooms } from './redis/user-rooms.ts';
 import { RedisWatch } from './redis/watch.ts';
 import { Readiness } from './telemetry/readiness.ts';
 import { NO_TRACING, type Tracing } from './telemetry/tracing.ts';
@@ -51,6 +53,8 @@ export interface Stores {
   indicators: Indicators;
   memberships: Memberships;
   alerts: Alerts;
+  userRooms: UserRooms;
+  roomLists: RoomLists;
   pushPlaces: PushPlaces;
   looks: Looks;
   db: Knex;
@@ -158,6 +162,11 @@ export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TR
     memberships,
     reach: new Reach(redis, keys, clock, config.ttlMs, tracing),
     alerts: new Alerts(redis, keys, config.ttlMs, tracing),
+    userRooms: new UserRooms(redis, keys, clock, config.ttlMs, config.maxRoomsPerSession, tracing),
+    roomLists: new RoomLists(
+      { redis, keys, clock, pulse, ttlMs: config.ttlMs, tracing },
+      { limit: config.roomUsersLimit, told: config.roomsTold },
+    ),
     pushPlaces: new PushPlaces(redis, keys),
     looks: new Looks(redis, keys, clock),
     db,

@@ -6,11 +6,16 @@ import type { Stores } from '../src/stores.ts';
 import { ending, type TraceContext } from '../src/telemetry/tracing.ts';
 import type { Drains } from './drain.ts';
 import type { WorkerMetrics } from './metrics.ts';
+import type { RoomFollower } from './rooms.ts';
 
-/** Hands the new changes of some shards, and the connections to close, to every web process. */
+/**
+ * Hands the new changes of some shards, and the connections to close, to every web process; and brings the lists of rooms up to what is
+ * told of users.
+ */
 export async function runBroadcast(
   { redis, keys, tracing }: Stores,
   drains: Drains,
+  rooms: RoomFollower,
   metrics: WorkerMetrics,
   job: Job<DrainJob>,
 ) {
@@ -25,7 +30,8 @@ export async function runBroadcast(
     });
     const told = batches.filter(({ items }) => items.length > 0);
     const published = told.length > 0 ? publish(redis, keys, ...told) : Promise.resolve();
-    await Promise.all(steps.map(({ step }) => ending(step, () => published)));
+    const followed = rooms.follow(steps.flatMap(({ entries }) => entries));
+    await Promise.all([followed, ...steps.map(({ step }) => ending(step, () => published))]);
     for (const { entries } of steps) metrics.delivered(entries);
   });
 }
@@ -35,5 +41,7 @@ function toItem(entry: OutboxEntry, trace: TraceContext | undefined): DeliveryIt
   if (entry.kind === 'change') return { ...item, kind: 'change', change: entry.change };
   if (entry.kind === 'close') return { ...item, kind: 'close', conns: entry.conns, reason: entry.reason };
   if (entry.kind === 'indicator' || entry.kind === 'expelled' || entry.kind === 'alert') return { ...entry, ...item };
+  if (entry.kind === 'put_out') return { ...entry, ...item };
+  if (entry.kind === 'room' && entry.what !== 'occupied' && entry.what !== 'vacated') return { ...entry, ...item };
   return null;
 }

@@ -14,6 +14,7 @@ import { metricsServer, WorkerMetrics } from './metrics.ts';
 import { runNotification } from './notifications.ts';
 import { type PushListener, retryPushAfter, runPush } from './pushes.ts';
 import { type Processor, type QueueOptions, queueService } from './queue-service.ts';
+import { RoomFollower } from './rooms.ts';
 import { stalledJobs } from './stalled-jobs.ts';
 import { Sweep } from './sweep.ts';
 import { runTimeout } from './timeouts.ts';
@@ -36,7 +37,8 @@ export async function planWorker(env: NodeJS.ProcessEnv): Promise<ProcessPlan> {
   const stores = openStores(config, log, tracing);
   const connection = stores.connectRedis('blocking');
   const followUps = new FollowUps(stores.queues, log);
-  const sweep = new Sweep(stores, config, log, followUps);
+  const rooms = new RoomFollower(stores, followUps);
+  const sweep = new Sweep(stores, config, log, followUps, rooms);
   stores.pulse.restWhile(() => sweep.findsNobody);
   const metrics = new WorkerMetrics(stores, config);
   const pushListener: PushListener = {
@@ -53,7 +55,10 @@ export async function planWorker(env: NodeJS.ProcessEnv): Promise<ProcessPlan> {
       (job) => runLastSeen(stores, recording, config, log, job).finally(() => sweep.soon()),
     ],
     maintenance: [{ ...LONG, concurrency: 1 }, (job) => runMaintenance(stores, config, job)],
-    broadcasts: [{ ...SHORT, concurrency: DRAINS_AT_ONCE }, (job) => runBroadcast(stores, deliver, metrics, job)],
+    broadcasts: [
+      { ...SHORT, concurrency: DRAINS_AT_ONCE },
+      (job) => runBroadcast(stores, deliver, rooms, metrics, job),
+    ],
     timeouts: [{ ...SHORT, ...concurrencyOf(config) }, (job, token) => runTimeout(stores, followUps, job, token)],
     notifications: [
       { ...LONG, ...concurrencyOf(config), ...PUSH_RETRIES },

@@ -13,6 +13,7 @@ import { Background } from './background.ts';
 import { ClockSteps } from './clock-steps.ts';
 import { PostgresUpkeep } from './postgres-upkeep.ts';
 import { PrivacyComparer } from './privacy-comparison.ts';
+import type { RoomFollower } from './rooms.ts';
 import { RESTORE_MS } from './seen-index.ts';
 import { UnknownChoices } from './unknown-choices.ts';
 
@@ -29,6 +30,7 @@ const INDICATORS_AT_ONCE = 200;
 const UNKNOWN_CHOICES_EVERY_MS = 250;
 const CHOICES_EVERY_MS = 250;
 const PRIVACY_EVERY_MS = 1000;
+const ROOMS_EVERY_MS = 500;
 const CLOCK_EVERY_MS = 1000;
 const TRIM_EVERY_MS = 5000;
 const ASSERT_MAINTENANCE_EVERY_MS = 30_000;
@@ -59,7 +61,7 @@ export class Sweep {
   #trimmed = Number.NEGATIVE_INFINITY;
   #assertedMaintenance = Number.NEGATIVE_INFINITY;
 
-  constructor(stores: Stores, config: Config, log: Logger, followUps: FollowUps) {
+  constructor(stores: Stores, config: Config, log: Logger, followUps: FollowUps, rooms: RoomFollower) {
     this.#stores = stores;
     this.#followUps = followUps;
     this.#log = log;
@@ -79,6 +81,7 @@ export class Sweep {
     this.#background = [
       new Background(CHOICES_EVERY_MS, () => choices.pass(), log, 'Choices could not be checked'),
       new Background(PRIVACY_EVERY_MS, () => comparer.pass(), log, 'Who may see whom could not be compared'),
+      new Background(ROOMS_EVERY_MS, () => rooms.pass(), log, 'Lists of rooms could not be compared'),
       new Background(CLOCK_EVERY_MS, () => clockSteps.pass(), log, 'Deadlines by another clock could not be looked at'),
     ];
   }
@@ -190,6 +193,9 @@ export class Sweep {
     for (const { shard, indicators } of shards) {
       if (indicators) followUps.push(...(await this.#stores.indicators.expire(shard, INDICATORS_AT_ONCE)));
     }
+    for (const { shard, roomsOwed } of shards) {
+      if (roomsOwed) followUps.push((await this.#stores.roomLists.tellOwed(shard)).followUp);
+    }
     this.#waits.set(group, waitAfter(found));
     await queues.enqueue(...followUps);
     if (group === 0) this.#tend();
@@ -234,7 +240,7 @@ export class Sweep {
 
 /** How long (ms) the next pass may wait behind one that found this. */
 function waitAfter({ shards, nextInMs, held, moved }: Swept): number {
-  const isBusy = shards.some((shard) => shard.choiceUnknown || shard.indicators || shard.unrecorded);
+  const isBusy = shards.some((shard) => shard.choiceUnknown || shard.indicators || shard.roomsOwed || shard.unrecorded);
   if (isBusy || (nextInMs !== null && nextInMs < QUIET_EVERY_MS)) return EVERY_MS;
   return nextInMs === null && !held && !moved ? NOBODY_EVERY_MS : QUIET_EVERY_MS;
 }

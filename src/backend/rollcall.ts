@@ -182,6 +182,31 @@ export class Rollcall {
     return this.#http.call('PUT', at`/users/${userId}/settings`, { body });
   }
 
+  /** Who is in a room, by their ids. */
+  getRoom(roomId: string, query: t.PageQuery = {}): Promise<t.RoomPage> {
+    return this.#http.call('GET', at`/rooms/${roomId}`, { query });
+  }
+
+  /** How many are in each of up to 1000 rooms. */
+  countRooms(roomIds: readonly string[]): Promise<{ rooms: t.RoomCount[] }> {
+    return this.#http.call('POST', '/rooms/counts', { body: { roomIds } });
+  }
+
+  /** The rooms with the most users, fullest first; empty ones are not among them. */
+  listRooms(query: { limit?: number | undefined } = {}): Promise<{ rooms: t.RoomCount[] }> {
+    return this.#http.call('GET', '/rooms', { query });
+  }
+
+  /** The rooms a user is in, also while they appear inactive. */
+  getUserRooms(userId: string): Promise<{ rooms: t.UserRoom[] }> {
+    return this.#http.call('GET', at`/users/${userId}/rooms`);
+  }
+
+  /** Takes a user out of a room; they may come again. */
+  removeFromRoom(roomId: string, userId: string): Promise<void> {
+    return this.#http.call('DELETE', at`/rooms/${roomId}/users/${userId}`);
+  }
+
   /** Lets a user join a conversation. */
   addConversationMember(conversationId: string, userId: string): Promise<void> {
     return this.#http.call('PUT', at`/conversations/${conversationId}/members/${userId}`);

@@ -78,6 +78,36 @@ export interface UserStatusWithExtras extends UserStatus {
   why?: Why | undefined;
 }
 
+/** Somebody who is in a room. */
+export interface RoomUser {
+  userId: string;
+  /** When the first of their sessions there came. */
+  since?: string | undefined;
+  /** What they said of themselves last. */
+  data: Record<string, unknown> | null;
+  idle?: true | undefined;
+}
+
+export interface RoomPage {
+  roomId: string;
+  /** Of two answers or events about a room the greater is the newer. */
+  version: number;
+  count: number;
+  users: RoomUser[];
+  nextCursor: string | null;
+}
+
+export interface RoomCount {
+  roomId: string;
+  count: number;
+}
+
+export interface UserRoom {
+  roomId: string;
+  since: string;
+  sessionIds: string[];
+}
+
 export interface Session {
   sessionId: string;
   device: { kind: DeviceKind; name: string | null };
@@ -92,6 +122,8 @@ export interface LeaseRequest {
   ttlSeconds: number;
   kind?: DeviceKind | undefined;
   state?: SessionState | undefined;
+  /** Where it is from now on; left out, that stays. */
+  rooms?: { roomId: string; data?: Record<string, unknown> | undefined }[] | undefined;
 }
 
 export interface Lease {

@@ -34,7 +34,7 @@ export function toPresenceError(thrown: unknown, code = 'INTERNAL_ERROR'): Prese
 
 /**
  * The codes of refused handshakes that the server's table says are not to be tried again soon: true, never (with too many
- * watched the next handshake names fewer); false, slowly. Written out, for the whole table would make the package larger;
+ * watched the next handshake names fewer, and it names no rooms); false, slowly. Written out, for the whole table would make the package larger;
  * the compiler holds the two together.
  */
 export const IS_FINAL: { readonly [code: string]: boolean | undefined } = {
@@ -46,5 +46,5 @@ export const IS_FINAL: { readonly [code: string]: boolean | undefined } = {
   TOO_MANY_SESSIONS: false,
   PAYLOAD_TOO_LARGE: false,
 } satisfies { [Code in Exclude<CodeThatComesBack<'never'>, 'TOO_MANY_WATCHED'>]: true } & {
-  [Code in CodeThatComesBack<'slowly'>]: false;
+  [Code in Exclude<CodeThatComesBack<'slowly'>, 'TOO_MANY_ROOMS'>]: false;
 };

@@ -40,6 +40,13 @@ export interface Config extends RedisConfig {
   maxWatchedUsers: number;
   /** Different users whom one may ask for by name on a day (UTC); 0: any number. */
   maxLooksPerUserPerDay: number;
+  maxRoomsPerSession: number;
+  /** Above so many users a room is told as a count. */
+  roomUsersLimit: number;
+  /** What the ids of rooms begin with that everybody may join and watch, whatever their token names. */
+  roomsOpen: string[];
+  /** What the ids of rooms begin with of which backends are told when they become occupied or vacated. */
+  roomsTold: string[];
   /** How many proxies in front are believed about the address of a client; true: all of them. */
   trustProxy: number | true;
   /** Open connections of one web process, HTTP and sockets together. */
@@ -104,6 +111,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     maxSessionsPerUser: from.integer('MAX_SESSIONS_PER_USER', 20, { min: 1, max: 100_000 }),
     maxWatchedUsers: from.integer('MAX_WATCHED_USERS', 1000, { min: 1, max: 1_000_000 }),
     maxLooksPerUserPerDay: from.integer('MAX_LOOKS_PER_USER_PER_DAY', 20_000, { min: 0, max: 500_000 }),
+    maxRoomsPerSession: from.integer('MAX_ROOMS_PER_SESSION', 50, { min: 1, max: 200 }),
+    roomUsersLimit: from.integer('ROOM_USERS_LIMIT', 1000, { min: 1, max: 100_000 }),
+    roomsOpen: readRoomPrefixes(from, 'ROOMS_OPEN'),
+    roomsTold: readRoomPrefixes(from, 'ROOMS_TOLD'),
     trustProxy: readTrustProxy(from),
     maxConnections: from.integer('MAX_CONNECTIONS', 50_000, { min: 1, max: 10_000_000 }),
     maxConnectsPerIpPerSecond: from.integer('MAX_CONNECTS_PER_IP_PER_SECOND', 2000, { min: 1, max: 1_000_000 }),
@@ -205,6 +216,16 @@ function readTrustProxy(from: Environment): Config['trustProxy'] {
   if (/^\d{1,2}$/.test(value)) return Number(value);
   from.problem('TRUST_PROXY', `must be true, false or a number of proxies, got ${quote(value)}`);
   return 0;
+}
+
+/** Written with a `*` at their end, as in tokens, they mean the same; `*` alone is every room. */
+function readRoomPrefixes(from: Environment, name: string): string[] {
+  return from.list(name).map((entry) => {
+    const prefix = entry.endsWith('*') ? entry.slice(0, -1) : entry;
+    if (/^[A-Za-z0-9._\-@|+:~]{0,128}$/.test(prefix)) return prefix;
+    from.problem(name, `must list what ids of rooms begin with, such as page: or doc:42, got ${quote(entry)}`);
+    return prefix;
+  });
 }
 
 function readOrigins(from: Environment): string[] {

@@ -14,6 +14,11 @@ const SERVER_SAYS: Record<ServerEvent, string> = {
     'The token ends in 60 s, or in a third of what it had left where that is less: send `authenticate`, or the socket is closed ' +
     'within 5 s after `expiresAt`. Said once for a token.',
   friend_active: 'A friend whom the user asked to hear of has become active and stayed.',
+  room_change:
+    'What has happened in a room since the last of it; or, with `users`, a whole picture that replaces what was known; or, in a room of very ' +
+    'many, its `count` alone. Drop what is not newer than what you have.',
+  room_closed:
+    'The connection is no longer in the room, nor told of it: put out by a backend, or its token no longer names the room.',
   session_closed: 'Just before the server closes the socket: why, and whether and when to come back.',
 };
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { request } from './requests.ts';
+import { JoinRoomRequest, Room, RoomRequest, UpdateRoomRequest } from './rooms.ts';
 import { type Answer, IndicatorKind, StatusChange } from './socket.ts';
 import {
   DETAIL_SHAPE,
@@ -157,6 +158,58 @@ export const CLIENT_EVENTS = {
     cost: 'indicator',
     traced: true,
     example: [{ conversationId: 'team', kind: 'typing' }],
+  },
+  join_room: {
+    request: JoinRoomRequest,
+    answer: z.object({ room: Room }),
+    says:
+      'This session is in the room, and the client is told of it. Joining again replaces `data` where it is given. The ' +
+      'acknowledgement is a picture, with no gap before the first `room_change`.',
+    cost: 'event',
+    traced: true,
+    example: [
+      { roomId: 'doc:42', data: { page: 3 } },
+      {
+        room: {
+          roomId: 'doc:42',
+          version: 1769860800120,
+          count: 1,
+          users: [{ userId: 'ada', since: NOON, data: { page: 3 } }],
+        },
+      },
+    ],
+  },
+  update_room: {
+    request: UpdateRoomRequest,
+    answer: null,
+    says: 'Replaces what others see of this session in the room; ten times a second at most.',
+    cost: 'event',
+    traced: true,
+    example: [{ roomId: 'doc:42', data: { page: 4 } }],
+  },
+  leave_room: {
+    request: RoomRequest,
+    answer: null,
+    says: 'This session is no longer in the room, and not told of it, unless it asked to watch it.',
+    cost: 'event',
+    traced: true,
+    example: [{ roomId: 'doc:42' }],
+  },
+  watch_room: {
+    request: RoomRequest,
+    answer: z.object({ room: Room }),
+    says: 'The client is told of the room without being there. The acknowledgement is a picture of it.',
+    cost: 'event',
+    traced: false,
+    example: [{ roomId: 'doc:42' }, { room: { roomId: 'doc:42', version: 1769860800120, count: 0, users: [] } }],
+  },
+  unwatch_room: {
+    request: RoomRequest,
+    answer: null,
+    says: 'The client is no longer told of the room, unless it is there.',
+    cost: 'event',
+    traced: false,
+    example: [{ roomId: 'doc:42' }],
   },
 } as const satisfies Record<string, ClientEventRow>;
 

@@ -54,6 +54,12 @@ export const ERRORS = {
     reconnect: null,
     message: 'Too many sources say something of this user: end one first.',
   },
+  TOO_MANY_ROOMS: {
+    statusCode: 409,
+    retry: false,
+    reconnect: 'slowly',
+    message: 'This session, or this user, is in too many rooms.',
+  },
   TOO_MANY_BLOCKS: { statusCode: 409, retry: false, reconnect: null, message: 'This user blocks too many others.' },
   TOO_MANY_FRIENDS: {
     statusCode: 409,

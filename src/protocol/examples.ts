@@ -34,6 +34,15 @@ export const TOLD: { readonly [E in ServerEvent]: z.infer<(typeof SERVER_EVENTS)
   indicator_change: { conversationId: 'team', userId: 'ada', kind: 'typing', active: true },
   token_expiring: { expiresAt: NOON },
   friend_active: { userId: 'ada', at: NOON },
+  room_change: {
+    roomId: 'doc:42',
+    version: 1769860800131,
+    joined: [{ userId: 'ada', since: NOON, data: { page: 3 } }],
+    changed: [],
+    left: [{ userId: 'grace' }],
+    count: 1,
+  },
+  room_closed: { roomId: 'doc:42', reason: 'kicked' },
   session_closed: { reason: 'draining', reconnect: true, afterMs: 2150 },
 };
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { UserParams } from './http.ts';
 import { request } from './requests.ts';
+import { JoinRoomRequest } from './rooms.ts';
 import { DeviceKind, Id, LIMITS, SessionState, Time, UserId } from './vocabulary.ts';
 
 const Name = Id.max(LIMITS.leaseNameCharacters, {
@@ -18,6 +19,11 @@ export const LeaseBody = request({
     .meta({ description: 'For how long it holds unless it is renewed' }),
   kind: DeviceKind.optional(),
   state: SessionState.optional(),
+  rooms: z
+    .array(JoinRoomRequest)
+    .max(LIMITS.idsInList)
+    .optional()
+    .meta({ description: 'The rooms it is in from now on, and no others; at first none' }),
 }).meta({ examples: [{ ttlSeconds: 60, kind: 'agent', state: 'active' }, { ttlSeconds: 60 }] });
 export type LeaseBody = z.infer<typeof LeaseBody>;
 

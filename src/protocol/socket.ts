@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { greeting } from './requests.ts';
+import { NamedRoom, Room, RoomChange, RoomClosed } from './rooms.ts';
 import { Detail, DeviceKind, Id, LIMITS, line, Time, UserId, UserIdList, VersionedStatus } from './vocabulary.ts';
 
 /** The version of this protocol. It changes only when an older client would misread something. */
@@ -21,6 +22,15 @@ const CONNECT_OPTIONS = {
     .optional()
     .meta({ description: 'For how long a heartbeat of this session holds, whatever is configured' }),
   watch: UserIdList.optional().meta({ description: 'Whom to be told of; `ready` answers with a picture of them' }),
+  rooms: z
+    .array(NamedRoom)
+    .max(LIMITS.idsInList)
+    .optional()
+    .meta({
+      description:
+        'The rooms the session is in from now on, and no others; `ready` answers with a picture of each. Without it the session stays for 2 s ' +
+        'where it was before',
+    }),
   batch: z
     .boolean()
     .optional()
@@ -61,6 +71,7 @@ export const Ready = z.object({
   ttlMs: z.number().positive(),
   serverTime: Time,
   users: z.array(StatusChange).optional(),
+  rooms: z.array(Room).optional().meta({ description: 'One for each that the handshake named' }),
 });
 export type Ready = z.infer<typeof Ready>;
 
@@ -112,6 +123,8 @@ export const SERVER_EVENTS = {
   indicator_change: IndicatorChange,
   token_expiring: TokenExpiring,
   friend_active: FriendActive,
+  room_change: RoomChange,
+  room_closed: RoomClosed,
   session_closed: SessionClosed,
 } as const;
 export type ServerEvent = keyof typeof SERVER_EVENTS;

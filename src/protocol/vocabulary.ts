@@ -13,6 +13,8 @@ export const LIMITS = {
   /** Of the body of `POST /users/status`. */
   statusBytes: 4 * 1024,
   idsInList: 1000,
+  /** Of what somebody says of themselves in a room. */
+  roomDataBytes: 1024,
   textCharacters: 100,
   emojiCharacters: 16,
   deviceNameCharacters: 64,

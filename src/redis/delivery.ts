@@ -3,6 +3,7 @@ import type { TraceContext } from '../telemetry/tracing.ts';
 import { disconnected, type RedisClient } from './connect.ts';
 import type { IndicatorKind } from './indicators.ts';
 import { type Keys, SHARDS } from './keys.ts';
+import type { RoomHappening } from './room-types.ts';
 import { type Reply, runScript } from './scripts.ts';
 import { timeOf } from './time.ts';
 
@@ -18,6 +19,8 @@ export type DeliveryItem = { id: string; trace?: TraceContext } & (
   | { kind: 'indicator'; conversationId: string; userId: string; doing: IndicatorKind; active: boolean }
   | { kind: 'expelled'; conversationId: string; userId: string }
   | { kind: 'alert'; askerId: string; userId: string; at: number }
+  | ({ kind: 'room' } & RoomHappening)
+  | { kind: 'put_out'; roomId: string; userId: string; conns: string[] }
 );
 
 /** Batches kept for webs that lag behind; who falls further back takes a snapshot instead. */

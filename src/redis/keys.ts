@@ -63,6 +63,18 @@ export function createKeys(prefix: string, cluster: boolean) {
     indicators: (shard: number) => ofShard('indicators', shard),
     /** Who is typing or the like in one conversation, by the moment at which that ends. */
     doing: (conversationId: string) => `${prefix}conversation:doing:${tag(shardOf(conversationId))}${conversationId}`,
+    /** Of a room's list: who is shown there, of whom not everybody may see all, and its version; lua/lib-room.lua makes them. */
+    room: (part: 'users' | 'closed' | 'state', roomId: string) =>
+      `${prefix}room:${part}:${tag(shardOf(roomId))}${roomId}`,
+    /** The rooms that a user's sessions are in. */
+    userRooms: (userId: string) => `${prefix}user:rooms:${tag(shardOf(userId))}${userId}`,
+    /** How many are in each room of the shard, who left one a moment ago, what is to be told of them, and who said something lately. */
+    roomCounts: (shard: number) => ofShard('rooms', shard),
+    roomsLeft: (shard: number) => ofShard('rooms-left', shard),
+    roomsOwed: (shard: number) => ofShard('rooms-owed', shard),
+    roomsSaid: (shard: number) => ofShard('rooms-said', shard),
+    /** Exists while it is not known who is in rooms, for Redis has lost something. */
+    roomsUnsettled: (shard: number) => ofNode('rooms-unsettled', shard),
     /** Who PostgreSQL said to be a member of the shard's conversations, and who was removed a moment ago. */
     members: (shard: number) => ofShard('members', shard),
     removedMembers: (shard: number) => ofShard('members-removed', shard),

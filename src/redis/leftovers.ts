@@ -17,6 +17,8 @@ export interface SweptShard {
   choiceUnknown: boolean;
   /** Whether somebody is shown as typing or the like, which ends by itself. */
   indicators: boolean;
+  /** Whether something of rooms was put off that is to be told. */
+  roomsOwed: boolean;
   overdue: string[];
 }
 
@@ -26,6 +28,7 @@ const NOTHING: Omit<SweptShard, 'shard'> = {
   unrecorded: false,
   choiceUnknown: false,
   indicators: false,
+  roomsOwed: false,
   overdue: [],
 };
 
@@ -90,7 +93,7 @@ export class Leftovers {
     let moved = false;
     const found = shards.map((shard) => ({ ...NOTHING, shard }));
     for (const reply of replies) {
-      const [place, wake, unrecorded, choiceUnknown, indicators, id, ...overdue] = reply as Reply[];
+      const [place, wake, unrecorded, choiceUnknown, indicators, roomsOwed, id, ...overdue] = reply as Reply[];
       const at = Number(place) - 1;
       const shard = shards[at] ?? 0;
       if (id !== '=') {
@@ -105,6 +108,7 @@ export class Leftovers {
         unrecorded: unrecorded === 1,
         choiceUnknown: choiceUnknown === 1,
         indicators: indicators === 1,
+        roomsOwed: roomsOwed === 1,
         overdue: overdue.map(String),
       };
     }
@@ -120,7 +124,7 @@ export class Leftovers {
     const names = [keys.sweepLease(keys.slotGroupOf(first)), keys.pulse(first), keys.hold(first)];
     for (const shard of shards) {
       names.push(keys.due(shard), keys.outbox(shard), keys.wake('deliver', shard), keys.wake('record', shard));
-      names.push(keys.unrecorded(shard), keys.choiceUnknown(shard), keys.indicators(shard));
+      names.push(keys.unrecorded(shard), keys.choiceUnknown(shard), keys.indicators(shard), keys.roomsOwed(shard));
     }
     this.#names.set(shards, names);
     return names;

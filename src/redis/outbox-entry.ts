@@ -1,6 +1,7 @@
 import type { Cause, Change, Claims } from '../presence/change.ts';
 import type { TraceContext } from '../telemetry/tracing.ts';
 import type { IndicatorKind } from './indicators.ts';
+import type { RoomHappening, ToldOfRooms } from './room-types.ts';
 
 /** One entry of a shard's outbox: a change to tell, connections to close, a note for PostgreSQL alone, or something that passes. */
 export type OutboxEntry = { id: string; trace?: TraceContext } & (
@@ -19,6 +20,12 @@ export type OutboxEntry = { id: string; trace?: TraceContext } & (
   | { kind: 'expelled'; conversationId: string; userId: string }
   /** `askerId` is to hear that the user became active, at that moment (ms). */
   | { kind: 'alert'; askerId: string; userId: string; at: number }
+  /** What is true of the rooms of a user from now on; their lists follow it. */
+  | ({ kind: 'rooms' } & ToldOfRooms)
+  /** What has happened in a room, as its list has it. */
+  | ({ kind: 'room' } & RoomHappening)
+  /** Connections of a user that are not in the room any more, by somebody else's doing. */
+  | { kind: 'put_out'; roomId: string; userId: string; conns: string[] }
   /** Dropped by the cap before it was read. */
   | { kind: 'dropped' }
 );
@@ -40,4 +47,7 @@ export const ENTRY_FIELDS = {
   recording_audio: OF_INDICATOR,
   expelled: ['kind', 'user', 'conversation'],
   alert: ['kind', 'user', 'asker', 'at'],
+  rooms: ['kind', 'user', 'sequence', 'rooms'],
+  put_out: ['kind', 'user', 'room', 'conns'],
+  room: ['kind', 'user', 'room', 'what', 'version', 'counts', 'since', 'access', 'was', 'idle', 'data'],
 } as const;

@@ -3,6 +3,7 @@ import type { IndicatorKind } from './indicators.ts';
 import type { ENTRY_FIELDS, OutboxEntry } from './outbox-entry.ts';
 import { entryOfLetters } from './outbox-letters.ts';
 import { beforeOf, type PrivacyNoted } from './privacy.ts';
+import { happeningOf, toldOf } from './room-reading.ts';
 import type { Reply } from './scripts.ts';
 
 /** What few changes have, and so stands in one field. */
@@ -65,6 +66,12 @@ function entryOf(id: string, flat: readonly Reply[]): OutboxEntry {
       return { id, kind: 'expelled', conversationId: text('conversation'), userId: text('user') };
     case 'alert':
       return { id, kind: 'alert', askerId: text('asker'), userId: text('user'), at: Number(text('at')) };
+    case 'rooms':
+      return { id, kind: 'rooms', ...toldOf(text('user'), text('sequence'), text('rooms')) };
+    case 'room':
+      return { id, kind: 'room', ...happeningOf(text) };
+    case 'put_out':
+      return { id, kind: 'put_out', roomId: text('room'), userId: text('user'), conns: text('conns').split(' ') };
     default:
       throw new UnknownEntry(kind);
   }

@@ -3,7 +3,7 @@ import { isTraced, type TraceContext, type Tracing } from '../telemetry/tracing.
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
 import type { Keys } from './keys.ts';
-import type { Stored } from './presence-types.ts';
+import type { OpenRequest, Stored } from './presence-types.ts';
 import { packSources } from './record.ts';
 import { followUpOf, type Reply, runScript, type ScriptName } from './scripts.ts';
 
@@ -28,6 +28,11 @@ export function storedArgument(stored: Stored | null): string {
     revision: privacyRevision,
     isNew: unknown,
   });
+}
+
+/** The rooms that a session names, as the one argument that lua/lib-rooms.lua reads. */
+export function roomsArgument(rooms: OpenRequest['rooms']): string {
+  return rooms === undefined ? '' : ['=', ...rooms.map(({ roomId, data }) => `${roomId} ${data}`)].join('\n');
 }
 
 /** What a script that takes users of several shards is given for one of them, behind the place of the shard. */

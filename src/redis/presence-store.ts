@@ -6,7 +6,7 @@ import type { RedisClient } from './connect.ts';
 import { GatheredScript } from './gathered-script.ts';
 import { type Glanced, glance } from './glance.ts';
 import { type Keys, shardOf } from './keys.ts';
-import { PresenceScripts, storedArgument } from './presence-scripts.ts';
+import { PresenceScripts, roomsArgument, storedArgument } from './presence-scripts.ts';
 import type { Beat, Chosen, OpenCode, Opened, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
 import { packSources, parseRecord, type UserRecord } from './record.ts';
 import type { Reply, ScriptName } from './scripts.ts';
@@ -71,6 +71,7 @@ export class PresenceStore {
       request.maxSessions,
       request.mode,
       request.claims ? JSON.stringify(request.claims) : '',
+      roomsArgument(request.rooms),
       storedArgument(stored),
     ]);
     arm(followUp.arms, userId, String(reply[3]), Number(reply[4]));

@@ -22,6 +22,8 @@ export interface OpenRequest {
   maxSessions: number;
   mode: 'connect' | 'restore' | 'lease';
   claims: Claims | null;
+  /** The rooms it is in from now on, with what it says of itself there (JSON or ''); absent: it names none. */
+  rooms?: readonly { roomId: string; data: string }[] | undefined;
 }
 
 /** What came of opening a session. `endsAt`: when it is over unless something is heard of it (ms of Redis's clock). */
@@ -34,8 +36,9 @@ export interface Opened<Code extends OpenCode = OpenCode> {
 /** Why a connection is refused from now on. */
 export type Ended = 'replaced' | 'logout';
 
-/** ok; `stored`: ask PostgreSQL and call again; `full`: too many sessions; `stale`: too old to restore; or ended. */
-export type OpenCode = 'ok' | 'stored' | 'full' | 'stale' | Ended;
+/** ok; `stored`: ask PostgreSQL and call again; `full`: too many sessions; `crowded`: too many rooms; `stale`: too old to restore; or
+ * ended. */
+export type OpenCode = 'ok' | 'stored' | 'full' | 'crowded' | 'stale' | Ended;
 
 export interface Beat {
   userId: string;

@@ -115,6 +115,11 @@ export class Pulse {
     return found;
   }
 
+  /** What a shard's store is known by, as its node said last; another one holds nothing of what that held. null: not asked yet. */
+  epochOf(shard: number): string | null {
+    return this.#contacts.find(({ shards }) => shards.includes(shard))?.epoch ?? null;
+  }
+
   /**
    * How long Redis took to answer last, or has kept us waiting by now, in ms; 0 while it cannot be reached at all. In a
    * cluster that of the slowest node, a node that is away not counted.

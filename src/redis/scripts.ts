@@ -11,8 +11,11 @@ const FOLDER = new URL('./lua/', import.meta.url);
 /** What can be run: each a file in lua/. */
 export const SCRIPT_NAMES = [
   'adopt',
+  'apply-rooms',
   'backlog',
+  'change-room',
   'close-session',
+  'count-rooms',
   'count-seen',
   'delivered',
   'drop-cached',
@@ -32,6 +35,7 @@ export const SCRIPT_NAMES = [
   'publish',
   'pulse',
   'reach',
+  'read-room',
   'read-statuses',
   'relations',
   'remove-jobs',
@@ -50,6 +54,7 @@ export const SCRIPT_NAMES = [
   'time',
   'touch-plain',
   'touch-sessions',
+  'user-rooms',
   'waiting',
 ] as const;
 export type ScriptName = (typeof SCRIPT_NAMES)[number];

@@ -5,12 +5,14 @@ import type { LeaseAnswer, LeaseBody, LeaseName, RenewAnswer } from '../protocol
 import type { Stores } from '../stores.ts';
 import { iso } from './payloads.ts';
 import type { Presence } from './presence.ts';
+import { namedRooms } from './room-payloads.ts';
+import type { Rooms } from './rooms.ts';
 import { leaseSession } from './session-ids.ts';
 import { orUnavailable } from './unavailable.ts';
 
 /** What the doors do with leases. Whether the caller may has been settled by then; see rights.ts. */
 export interface LeasesApi {
-  /** Opens or renews a lease. `claims`: as for `setStatus`. Throws TOO_MANY_SESSIONS or UNAVAILABLE. */
+  /** Opens or renews a lease. `claims`: as for `setStatus`. Throws TOO_MANY_SESSIONS, TOO_MANY_ROOMS or UNAVAILABLE. */
   put(userId: string, name: string, wish: LeaseBody, claims: Claims | null): Promise<LeaseAnswer>;
   /** Renews leases that are there, and says which are not. Throws UNAVAILABLE. */
   renew(leases: readonly LeaseName[]): Promise<RenewAnswer>;
@@ -22,20 +24,27 @@ export interface LeasesApi {
 export class Leases implements LeasesApi {
   readonly #stores: Pick<Stores, 'store' | 'leases'>;
   readonly #presence: Pick<Presence, 'open' | 'followUps'>;
+  readonly #rooms: Pick<Rooms, 'tellAgain'>;
   readonly #maxSessions: number;
+  readonly #maxRooms: number;
 
   constructor(
     stores: Pick<Stores, 'store' | 'leases'>,
     presence: Pick<Presence, 'open' | 'followUps'>,
-    { maxSessionsPerUser }: { maxSessionsPerUser: number },
+    rooms: Pick<Rooms, 'tellAgain'>,
+    { maxSessionsPerUser, maxRoomsPerSession }: { maxSessionsPerUser: number; maxRoomsPerSession: number },
   ) {
     this.#stores = stores;
     this.#presence = presence;
+    this.#rooms = rooms;
     this.#maxSessions = maxSessionsPerUser;
+    this.#maxRooms = maxRoomsPerSession;
   }
 
   async put(userId: string, name: string, wish: LeaseBody, claims: Claims | null): Promise<LeaseAnswer> {
     const sessionId = leaseSession(userId, name);
+    if (new Set(wish.rooms?.map(({ roomId }) => roomId)).size > this.#maxRooms)
+      throw new RollcallError('TOO_MANY_ROOMS');
     const { code, endsAt } = await this.#presence.open({
       userId,
       sessionId,
@@ -49,11 +58,14 @@ export class Leases implements LeasesApi {
       maxSessions: this.#maxSessions,
       mode: 'lease',
       claims,
+      rooms: wish.rooms && namedRooms(wish.rooms),
     });
+    if (code === 'crowded') throw new RollcallError('TOO_MANY_ROOMS');
     if (code === 'full') {
       const message = `This user already has ${this.#maxSessions} sessions and leases; end one of them first.`;
       throw new RollcallError('TOO_MANY_SESSIONS', { message });
     }
+    if (wish.rooms) await this.#rooms.tellAgain(userId);
     return { sessionId, expiresAt: iso(endsAt) };
   }
 

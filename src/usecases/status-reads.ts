@@ -3,7 +3,7 @@ import type { Logger } from '../log.ts';
 import { lastTransition } from '../postgres/history.ts';
 import { strongest } from '../presence/detail.ts';
 import { bestFirst, explain, ruleOfEnd } from '../presence/status.ts';
-import type { Openness, Ties } from '../presence/visibility.ts';
+import type { Access, Openness, Ties } from '../presence/visibility.ts';
 import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
@@ -98,6 +98,16 @@ export class StatusReads implements StatusApi {
     if (known) return known;
     this.#mender.mend([userId]);
     return orUnavailable(() => this.#storedUsers.relations(userId, viewerIds));
+  }
+
+  /** What a viewer may see of each of these users; nothing where that cannot be known. Throws UNAVAILABLE. */
+  async accesses(userIds: readonly string[], viewerId: string): Promise<Map<string, Access>> {
+    const { replies } = await askRedis(this.#stores.store, this.#followUps, userIds, viewerId, false);
+    const unknown = replies.flatMap(({ userId, access }) => (access === 'unknown' ? userId : []));
+    this.#mender.mend(unknown);
+    const stored = await this.#storedUsers.accesses(viewerId, unknown);
+    const known = (userId: string) => (stored ? (stored.get(userId) ?? 'all') : 'nothing');
+    return new Map(replies.map(({ userId, access }) => [userId, access === 'unknown' ? known(userId) : access]));
   }
 
   /** The sessions that a user has at present, the user's own view of them. Throws USER_NOT_FOUND or UNAVAILABLE. */

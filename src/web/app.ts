@@ -18,6 +18,7 @@ import type { LeasesApi } from '../usecases/leases.ts';
 import type { PresenceApi } from '../usecases/presence-api.ts';
 import type { Profiles } from '../usecases/profiles.ts';
 import type { PushApi } from '../usecases/push.ts';
+import type { RoomsApi } from '../usecases/rooms.ts';
 import type { Social } from '../usecases/social.ts';
 import type { Origins } from './auth/origins.ts';
 import type { Tokens } from './auth/tokens.ts';
@@ -44,6 +45,7 @@ import { leaseRoutes } from './routes/leases.ts';
 import { profileRoutes } from './routes/profiles.ts';
 import { pushRoutes } from './routes/push.ts';
 import { reachRoutes } from './routes/reach.ts';
+import { roomRoutes } from './routes/rooms.ts';
 import { sessionRoutes } from './routes/sessions.ts';
 import { settingsRoutes } from './routes/settings.ts';
 import { statusRoutes } from './routes/status.ts';
@@ -56,7 +58,7 @@ const REQUEST_LIMIT_MS = 30_000;
 const CHECK_EVERY_MS = 200;
 
 export interface AppDeps {
-  config: Pick<Config, 'adminUser' | 'adminPassword' | 'boardWritable' | 'trustProxy'>;
+  config: Pick<Config, 'adminUser' | 'adminPassword' | 'boardWritable' | 'trustProxy' | 'roomsOpen'>;
   log: Logger;
   tokens: Tokens;
   limits: Limits;
@@ -64,6 +66,7 @@ export interface AppDeps {
   presence: PresenceApi;
   leases: LeasesApi;
   conversations: Pick<Conversations, 'addMember' | 'removeMember'>;
+  rooms: RoomsApi;
   social: Pick<Social, keyof Social>;
   profiles: Pick<Profiles, keyof Profiles>;
   exports: ExportApi;
@@ -91,6 +94,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     presence,
     leases,
     conversations,
+    rooms,
     social,
     profiles,
     push,
@@ -150,10 +154,11 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     known.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
     statusRoutes(known, presence, new Activations(presence));
     sessionRoutes(known, presence);
-    leaseRoutes(known, leases);
+    leaseRoutes(known, leases, config.roomsOpen);
     detailRoutes(known, presence.details);
     reachRoutes(known, presence.decisions);
     conversationRoutes(known, conversations);
+    roomRoutes(known, rooms, config.roomsOpen);
     profileRoutes(known, profiles, exports);
     friendRoutes(known, social);
     blockRoutes(known, social);

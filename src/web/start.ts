@@ -17,6 +17,7 @@ import { LookBudget } from '../usecases/looks.ts';
 import { Presence } from '../usecases/presence.ts';
 import { Profiles } from '../usecases/profiles.ts';
 import { Push } from '../usecases/push.ts';
+import { Rooms } from '../usecases/rooms.ts';
 import { Social } from '../usecases/social.ts';
 import { buildApp } from './app.ts';
 import { createAuthenticator } from './auth/auth.ts';
@@ -63,6 +64,7 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
   const metrics = new WebMetrics(stores, config);
   const presence = new Presence(stores, config.ttlMs, log);
   const conversations = new Conversations(stores, presence);
+  const rooms = new Rooms(stores, presence, config);
   const changes = new ChangeFeed(stores);
   let sockets: Gateway | undefined;
   const shared = new SharedLimits(stores.redis, stores.keys);
@@ -78,8 +80,9 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
     limits,
     origins,
     presence,
-    leases: new Leases(stores, presence, config),
+    leases: new Leases(stores, presence, rooms, config),
     conversations,
+    rooms,
     social: new Social(stores, presence),
     profiles: new Profiles(stores, presence),
     exports: new Exports(stores, presence.reads, shared),
@@ -116,6 +119,7 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
     origins,
     presence,
     conversations,
+    rooms,
     stores,
     metrics,
   });

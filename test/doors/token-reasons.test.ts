@@ -62,6 +62,7 @@ const bad: [TokenRefusalReason, () => Promise<string | null>][] = [
   ['exp_too_far', () => tokenFor('ada', { expiresInSeconds: 2 * YEAR })],
   ['not_yet_valid', () => tokenFor('ada', { nbf: Math.floor(Date.now() / 1000) + 600 })],
   ['sub_invalid', () => tokenFor('a d a')],
+  ['rooms_invalid', () => tokenFor('ada', { rooms: ['a b'] })],
   ['expired', () => tokenFor('ada', { expiresInSeconds: -60 })],
   ['too_long', () => tokenFor('ada', { name: 'x'.repeat(14_000) })],
 ];

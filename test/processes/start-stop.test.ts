@@ -34,6 +34,7 @@ import { Background } from '../../workers/background.ts';
 import { FeedKeeper } from '../../workers/change-feed.ts';
 import { metricsServer, WorkerMetrics } from '../../workers/metrics.ts';
 import { queueService } from '../../workers/queue-service.ts';
+import { RoomFollower } from '../../workers/rooms.ts';
 import { planWorker } from '../../workers/start.ts';
 import { Sweep } from '../../workers/sweep.ts';
 import { Collector } from '../support/collector.ts';
@@ -200,7 +201,10 @@ describe('what is given stores', () => {
   }
 
   part('the sweep', ['workers/sweep.ts', 'workers/postgres-upkeep.ts'], () =>
-    stress(() => new Sweep(stores, config, log, new FollowUps(stores.queues, log))),
+    stress(() => {
+      const followUps = new FollowUps(stores.queues, log);
+      return new Sweep(stores, config, log, followUps, new RoomFollower(stores, followUps));
+    }),
   );
 
   part('work beside the sweep', ['workers/background.ts'], () =>
@@ -368,6 +372,8 @@ const NOT_HERE: Record<string, string> = {
   'src/web/sockets/limits.ts': 'closes the socket of a client',
   'src/web/sockets/without-rooms.ts': 'what Socket.IO asks of an adapter, which holds nothing',
   'src/telemetry/loop-lag.ts': 'one for the whole process, for as long as somebody listens',
+  'src/usecases/rooms.ts': 'timers that the gateway ends, and that keep no process alive',
+  'src/web/sockets/room-audience.ts': 'timers that the gateway ends',
   'workers/drain.ts': 'a lease that is kept for the length of a drain',
 };
 

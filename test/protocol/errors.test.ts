@@ -19,6 +19,7 @@ describe('errors', () => {
       PAYLOAD_TOO_LARGE: 413,
       TOO_MANY_WATCHED: 400,
       TOO_MANY_SOURCES: 409,
+      TOO_MANY_ROOMS: 409,
       TOO_MANY_BLOCKS: 409,
       TOO_MANY_FRIENDS: 409,
       TOO_MANY_SESSIONS: 409,

@@ -33,6 +33,7 @@ test('no script that leaves a record alone is given what reads and writes one', 
   const withRecord = SCRIPT_NAMES.filter((name) => sourceOf(name).includes('local function load(id)'));
   expect(withRecord.sort()).toEqual([
     'adopt',
+    'change-room',
     'close-session',
     'drop-cached',
     'drop-traces',
@@ -49,6 +50,7 @@ test('no script that leaves a record alone is given what reads and writes one', 
     'set-status',
     'snapshot',
     'touch-sessions',
+    'user-rooms',
   ]);
 });
 

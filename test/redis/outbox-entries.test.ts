@@ -7,6 +7,8 @@ import { type Group, SHARDS, shardOf } from '../../src/redis/keys.ts';
 import { ENTRY_FIELDS, type OutboxEntry } from '../../src/redis/outbox-entry.ts';
 import { PresenceStore } from '../../src/redis/presence-store.ts';
 import { PrivacyCache } from '../../src/redis/privacy-cache.ts';
+import { RoomLists } from '../../src/redis/room-lists.ts';
+import { UserRooms } from '../../src/redis/user-rooms.ts';
 import { NO_TRACING, type Tracing } from '../../src/telemetry/tracing.ts';
 import { Drains } from '../../workers/drain.ts';
 import { openRoom, type Room, TTL_MS } from '../properties/room.ts';
@@ -197,6 +199,12 @@ async function everything(trace: string): Promise<void> {
   await indicators.stop({ ...indicator, kind: 'typing' });
   await indicators.start({ ...indicator, kind: 'recording_audio' });
   await indicators.expel(indicator.conversationId, userId);
+  const rooms = new UserRooms(redis, keys, clock, TTL_MS, 50, tracing);
+  const where = { redis, keys, clock, pulse: { epochOf: () => null }, ttlMs: TTL_MS, tracing };
+  const lists = new RoomLists(where, { limit: 1000, told: [] });
+  const { told } = await rooms.join({ userId, sessionId: 'd1', conn: 'web.2', roomId: conversation() }, '{"page":3}');
+  await lists.apply(told ? [told] : []);
+  await rooms.putOut(userId, conversation());
   await store.logOut(userId, null);
   await store.erase(userId);
 }
@@ -241,6 +249,17 @@ test('what is written is read as it was meant', async () => {
     { kind: 'indicator', conversationId: conversation(), userId, doing: 'recording_audio', active: true },
     { kind: 'indicator', conversationId: conversation(), userId, doing: 'recording_audio', active: false },
     { kind: 'expelled', conversationId: conversation(), userId },
+    { kind: 'rooms', userId, rooms: new Map([[conversation(), { data: '{"page":3}', idle: false }]]) },
+    {
+      kind: 'room',
+      roomId: conversation(),
+      what: 'joined',
+      counts: { all: 1, open: 0, everyone: 0 },
+      member: { userId, openness: 'closed', data: '{"page":3}' },
+      was: null,
+    },
+    { kind: 'put_out', roomId: conversation(), userId, conns: ['web.2'] },
+    { kind: 'rooms', userId, rooms: new Map([[conversation(), null]]) },
     { kind: 'close', userId, conns: ['web.2'], reason: 'logout' },
     { kind: 'note', userId, clearsHidden: true, claims: null },
   ]);

@@ -32,13 +32,14 @@ const keyNames = (): string[] => {
     limit: () => keys.limit('<limit>', '<whom>'),
     pushHost: () => keys.pushHost('<host>'),
     pushFlights: () => [keys.pushFlights('host', '<host>'), keys.pushFlights('user', '<user>')],
+    room: () => (['users', 'closed', 'state'] as const).map((part) => keys.room(part, '<room>')),
     sweepLease: () => keys.sweepLease(0),
     stagedPrivacy: () => keys.stagedPrivacy(0, '<token>'),
     queuePrefix: () => `${keys.queuePrefix('<queue>')}:<queue>:…`,
     guard: () => createKeys('', true).guard(0),
     ...Object.fromEntries(['stem', 'tag', 'slotGroupOf'].map((name) => [name, () => []])),
   };
-  const perUser = ['status', 'lastSeen', 'record', 'signedOut', 'privacy', 'doing', 'looks', 'looked'];
+  const perUser = ['status', 'lastSeen', 'record', 'signedOut', 'privacy', 'doing', 'looks', 'looked', 'userRooms'];
   return Object.entries(keys).flatMap(([name, value]) => {
     const maker = made[name];
     if (maker) return maker(value as never);

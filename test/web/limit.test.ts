@@ -100,7 +100,7 @@ describe('a limit', () => {
     const config = { maxConnectsPerIpPerSecond: 1, maxRequestsPerIpPerSecond: 1 };
     // Other processes have used up everything.
     const limits = new Limits(config, { reserve: async () => ({ total: 1_000_000, leftMs: WINDOW_MS }) });
-    const eve = { userId: 'eve', expiresAt: 0, service: null, claims: {} };
+    const eve = { userId: 'eve', expiresAt: 0, service: null, claims: {}, rooms: [] };
     for (const token of ['a.a.a', 'b.b.b']) for (let n = 0; n < 125; n++) await limits.request(eve, token);
     // From the first on the user's count is known to be full here; that of the token has to be asked for at the 126th.
     for (let n = 0; n < 130; n++) {

@@ -138,6 +138,7 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
     JWT_SECRET: SECRET,
     REDIS_URL: 'redis://127.0.0.1:1',
     DATABASE_URL: 'postgres://127.0.0.1:1/nowhere',
+    ROOMS_OPEN: '*',
     ...env,
   });
   const people = new People();
@@ -153,6 +154,7 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
     presence: people,
     leases: nobodyKnowsAny(),
     conversations: people,
+    rooms: nobodyKnowsAny(),
     social: nobodyKnowsAny(),
     push: { publicKey: () => 'none', check: () => {}, subscribe: nobodyKnows, unsubscribe: nobodyKnows },
     profiles: nobodyKnowsAny(),

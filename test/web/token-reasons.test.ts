@@ -56,6 +56,7 @@ const REFUSED: [what: string, token: string, TokenRefusalReason][] = [
   ['one without a sub', forge({ exp }), 'sub_missing'],
   ['one whose sub is no user id', forge({ sub: 'a n n', exp }), 'sub_invalid'],
   ['one whose sub is a number', forge({ sub: 42, exp }), 'sub_invalid'],
+  ['one whose rooms are no list', forge({ sub: 'ann', exp, rooms: 'doc:1' }), 'rooms_invalid'],
   ['one without an exp', forge({ sub: 'ann' }), 'exp_missing'],
   ['one whose exp is a text', forge({ sub: 'ann', exp: `${exp}` }), 'exp_missing'],
   ['one whose exp is in milliseconds', forge({ sub: 'ann', exp: exp * 1000 }), 'exp_in_milliseconds'],

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Config, readConfig } from '../../src/config/config.ts';
 import { FollowUps } from '../../src/queues/follow-ups.ts';
 import { openStores, type Stores } from '../../src/stores.ts';
+import { RoomFollower } from '../../workers/rooms.ts';
 import { Sweep } from '../../workers/sweep.ts';
 import { eventually } from '../support/eventually.ts';
 import { openTestStores, type TestStores } from '../support/stores.ts';
@@ -29,7 +30,8 @@ beforeEach(async () => {
     JWT_SECRET: 'a secret that nobody signs anything with',
   });
   stores = openStores(config, log);
-  sweep = new Sweep(stores, config, log, new FollowUps(stores.queues, log));
+  const followUps = new FollowUps(stores.queues, log);
+  sweep = new Sweep(stores, config, log, followUps, new RoomFollower(stores, followUps));
   await once(stores.redis, 'ready');
   await eventually(
     () => stores.queues.anyInHand().catch(() => null),

@@ -9,7 +9,7 @@ local userId, isRecording = ARGV[5], ARGV[6]
 local GONE_KEPT_MS = 86400000
 local u = load(userId)
 if u and (u.announced or next(u.sessions) ~= nil) then return { 0, 0 } end
-redis.call('DEL', recordKey(userId), statusKey(userId), lastSeenKey(userId))
+redis.call('DEL', recordKey(userId), statusKey(userId), lastSeenKey(userId), roomsKey(userId))
 for _, key in ipairs({ dueKey, seenKey, apartDueKey, apartActiveKey }) do redis.call('ZREM', key, userId) end
 redis.call('SREM', unrecordedKey, userId)
 forgetLooks(userId)

@@ -1,4 +1,4 @@
--- needs: settle
+-- needs: rooms
 -- Forgets a user. Watchers are told that they are gone and were never seen, sockets are closed, and the same entry makes a
 -- worker erase them from PostgreSQL, behind whatever was recorded of them before.
 -- ARGV  5 userId
@@ -13,13 +13,16 @@ tellClosed(u, conns, 'logout')
 for conn in pairs(u.refused) do conns[#conns + 1] = conn end
 refuseWithoutRecord(conns)
 
+u.sessions = {}
+saveRooms(u)
+
 -- Who could see them is told; what is still on its way from before is for nobody any more.
 local visibility, lastSeen = closeToAll(userId, u.fresh and NO_RECORD or u.mark)
 local before = { v = visibility, l = lastSeen, fa = {}, fr = {}, ba = {}, br = {} }
 local more = withMore(withMore(nil, 'before', cjson.encode(before)), 'detail', '{}')
 appendChange('restricted', newUser(userId), math.max(now, u.version + 1), 'erased', '', more)
 
-redis.call('DEL', u.key, statusKey(userId), lastSeenKey(userId), signedOutKey(userId))
+redis.call('DEL', u.key, statusKey(userId), lastSeenKey(userId), signedOutKey(userId), roomsKey(userId))
 for _, key in ipairs({ dueKey, seenKey, apartDueKey, apartActiveKey }) do redis.call('ZREM', key, userId) end
 redis.call('SREM', unrecordedKey, userId)
 forgetLooks(userId)

@@ -25,7 +25,7 @@ local function giveUp(u, sid)
   s.conn, s.standing, s.beat, s.deadline = NOBODY, 'h', now, now + handover
   u.dirty[sid] = true
   heard(u, now)
-  local heir = string.sub(sid, 1, 1) ~= 'd' and freshestLive(u)
+  local heir = string.sub(sid, 1, 1) ~= 'd' and not isInRoom(u, sid) and freshestLive(u)
   if not heir then return end
   dropSession(u, sid)
   -- The client is waited for as before, should the other one fall silent; should that one leave, nobody is.

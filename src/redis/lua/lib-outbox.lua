@@ -16,7 +16,10 @@ end
 -- What the caller has to put into the queues for a shard: 1: wake `deliver`, 2: wake `record`, and behind it, with blanks between,
 -- what became of jobs.
 local function owed()
-  local bits = appendedTo[place] and wakeBoth(wakeDeliverKey, wakeRecordKey) or 0
+  local bits = 0
+  if appendedTo[place] == 'both' then bits = wakeBoth(wakeDeliverKey, wakeRecordKey)
+  elseif appendedTo[place] then bits = wakeOnce(wakeDeliverKey)
+  end
   local gone = jobsGone[place]
   return gone and bits .. ' ' .. table.concat(gone, ' ') or bits
 end
@@ -58,7 +61,8 @@ end
 local function append(kind, u, ...)
   if trace == '' then lastAppended = redis.call('XADD', outboxKey, '*', 'kind', kind, 'user', u.id, ...)
   else lastAppended = redis.call('XADD', outboxKey, '*', 'kind', kind, 'user', u.id, 'trace', trace, ...) end
-  appendedTo[place] = true
+  -- Of rooms PostgreSQL has nothing to hear.
+  if kind ~= 'rooms' then appendedTo[place] = 'both' else appendedTo[place] = appendedTo[place] or 'deliver' end
   trimToCap()
 end
 

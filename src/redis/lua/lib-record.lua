@@ -33,7 +33,7 @@
 --   e   cause|session of a close whose transition is still to be made
 --   f   1 after a logout whose traces are gone, until there is a session again
 --   r   the mark: revision of the privacy that decides who may see this (lib-privacy.lua)
---   m, o, n  see lib-budget.lua
+--   m, o, n  see lib-budget.lua; z  see lib-rooms.lua
 --   y   the TTL (ms) that all sessions have which have no deadline of their own, or m where they differ; none: the configured one
 --   s:<session>  conn|standing|deadline|connectedAt|kind|state|ttl|name    b:<session>  last sign of life
 --   t:<conn>     tombstone: until when this connection is refused
@@ -72,6 +72,9 @@ local appendedTo, lastAppended = {}, nil
 
 -- When the user signed out everywhere last (ms): who was connected before is not let in again.
 local function signedOutKey(id) return stem .. 'user:signed_out:' .. tag .. id end
+
+-- The rooms that the user is in (lib-rooms.lua).
+local function roomsKey(id) return stem .. 'user:rooms:' .. tag .. id end
 
 local function signedOutAt(id)
   local at = tonumber(redis.call('GET', signedOutKey(id)) or '')
@@ -171,6 +174,7 @@ local function load(id)
   u.since = tonumber(known.w)
   u.tracesGone = known.f and true
   u.mark = known.r or UNMARKED
+  u.roomsState = known.z
   readBudget(u)
   -- Counted by a clock that was set back since, it would hold back what is to be told for as long.
   local countedSince = tonumber(string.match(u.spent or '', '^%d+|(%d+)|'))

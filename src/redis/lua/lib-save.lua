@@ -1,4 +1,4 @@
--- needs: settle
+-- needs: rooms
 -- The record is written back, with every key that follows from it; whoever has to be looked at again stands in `due`.
 
 -- When all sessions are gone unless something is heard (ms), or nil.
@@ -56,6 +56,7 @@ local function save(u)
   if u.job and not u.announced and next(u.sessions) == nil then
     jobGone(u)
   end
+  saveRooms(u)
   -- Only what differs from what was read is written.
   local known, set, del = u.known, {}, {}
   local function field(name, value)
@@ -90,6 +91,7 @@ local function save(u)
   field('o', u.owed and whole(u.owed) .. (u.showing and '|s' or '') or nil)
   field('n', u.gathered)
   field('y', common)
+  field('z', u.roomsState)
   -- Kept only while the transition is still to be made.
   local ending = u.announced and u.endedCause and next(u.sessions) == nil
   field('e', ending and u.endedCause .. '|' .. (u.endedSession or '') or nil)

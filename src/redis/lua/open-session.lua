@@ -1,12 +1,13 @@
 -- needs: stored
 -- Sessions of users of a node's shards open, or are made again after Redis lost them (mode `restore`); or a lease opens or is renewed.
--- ARGV  5.. in fourteens: shard, userId, sid, conn, beatAge, connAge, kind, state, ownTtl, name, maxSessions, mode, claims, storedText
+-- ARGV  5.. in fifteens: shard, userId, sid, conn, beatAge, connAge, kind, state, ownTtl, name, maxSessions, mode, claims, roomsText, storedText
 --       (shard: its place among the keys; sid: the session; beatAge: of this sign of life, connAge: of the connection, ms;
 --       kind, state (a | i): of a lease '' where it stays what it was; ownTtl: ms, '' for the configured one; mode: connect | restore |
---       lease; claims: JSON or ''; storedText: the stored user, lib-stored.lua)
+--       lease; claims: JSON or ''; roomsText: '' or the rooms that it is in, lib-rooms.lua; storedText: the stored user,
+--       lib-stored.lua)
 -- Returns { { wake of each shard }, { code, version, active 1|0, number of the timeout job to add or '', its delay (ms), when the session is
 --   over (ms), delay until the user has to be looked at where that is sooner than it was (ms) or -1 }, … }
---   code: ok | stored (ask PostgreSQL first) | full (too many sessions) | replaced, logout (this connection was ended)
+--   code: ok | stored (ask PostgreSQL first) | full (too many sessions) | crowded (too many rooms) | replaced, logout (this connection was ended)
 --         stale (restore: its last sign of life is older than a TTL)
 
 local function isKeptOut(u, conn, connAge)
@@ -14,6 +15,16 @@ local function isKeptOut(u, conn, connAge)
   if u.fresh and (tonumber(redis.call('ZSCORE', erasedKey, conn)) or 0) > now then return true end
   local signedOut = signedOutAt(u.id)
   return signedOut and now - connAge - lateness <= signedOut
+end
+
+-- The sessions that this one goes on from: its own, and of one without a device those that nobody else can claim.
+local function goesOnFrom(u, sid)
+  local before = {}
+  for other, s in pairs(u.sessions) do
+    local unclaimed = (s.standing == 'h' or s.standing == 'g') and string.sub(other, 1, 1) == 'a'
+    if other == sid or (unclaimed and string.sub(sid, 1, 1) == 'a') then before[other] = true end
+  end
+  return before
 end
 
 -- A posted session, and one that nobody can claim again, end quietly now that there is a real one, which takes their signs of
@@ -38,7 +49,7 @@ local function countOthers(u, sid)
   return counted
 end
 
-local function open(id, sid, conn, beatAge, connAge, device, maxSessions, mode, claims, storedText)
+local function open(id, sid, conn, beatAge, connAge, device, maxSessions, mode, claims, roomsText, storedText)
   local beat = now - beatAge - lateness
   local restoring, isLease = mode == 'restore', mode == 'lease'
   local tooOld = beat + (device.ttl or ttl) <= now
@@ -75,6 +86,9 @@ local function open(id, sid, conn, beatAge, connAge, device, maxSessions, mode, 
   if isRefused(u, conn) then return answer('logout') end
   if restoring and tooOld then return answer('stale') end
   if not restoring and not (isLease and previous) and countOthers(u, sid) >= maxSessions then return answer('full') end
+  if not restoring and not claimRooms(u, sid, isLease and { [sid] = roomsText ~= '' } or goesOnFrom(u, sid), roomsText) then
+    return answer('crowded')
+  end
 
   if previous and previous.conn ~= conn and previous.conn ~= NOBODY then
     refuse(u, previous.conn, previous)
@@ -98,11 +112,11 @@ local function open(id, sid, conn, beatAge, connAge, device, maxSessions, mode, 
 end
 
 local answers = {}
-for n = 5, #ARGV, 14 do
-  local shard, userId, sid, conn, beatAge, connAge, kind, state, ownTtl, name, maxSessions, mode, claims, storedText =
-    unpack(ARGV, n, n + 13)
+for n = 5, #ARGV, 15 do
+  local shard, userId, sid, conn, beatAge, connAge, kind, state, ownTtl, name, maxSessions, mode, claims, roomsText, storedText =
+    unpack(ARGV, n, n + 14)
   useShard(tonumber(shard))
   answers[#answers + 1] = open(userId, sid, conn, tonumber(beatAge), tonumber(connAge),
-    { kind = kind, state = state, ttl = tonumber(ownTtl), name = name }, tonumber(maxSessions), mode, claims, storedText)
+    { kind = kind, state = state, ttl = tonumber(ownTtl), name = name }, tonumber(maxSessions), mode, claims, roomsText, storedText)
 end
 return wakeAll(answers, math.floor(#KEYS / 12))

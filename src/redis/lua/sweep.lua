@@ -2,13 +2,13 @@
 -- Takes or keeps the lease of whoever sweeps the shards of a node, and finds what was left lying there: users past their deadline, an
 -- outbox that nobody drains. Where nothing goes on this is most of what Redis does, so it asks for all shards at once where it can.
 -- KEYS  1 leaseKey  2 pulseKey  3 holdKey
---       4.. in sevens: dueKey, outboxKey, wakeDeliverKey, wakeRecordKey, unrecordedKey, choiceUnknownKey, indicatorsKey (of a shard)
+--       4.. in eights: dueKey, outboxKey, wakeDeliverKey, wakeRecordKey, unrecordedKey, choiceUnknownKey, indicatorsKey, owedKey (of a shard)
 -- ARGV  1 token  2 leaseMs  3 most: users of a shard at most
 --       4.. through: for each shard up to which entry of its outbox nothing was left to do when it was looked at last, or '' where that
 --       is not known
 -- Returns {} where another one has the lease, else { ms until somebody is overdue (-1: nobody will be; -2: expiry is held), and for each
 --   shard of which there is something to say { its place, from 1 on, wake, 1 if some were dropped unrecorded, 1 if the choice of some
---   is unknown, 1 if somebody is typing or the like, up to which entry nothing is left to do or '' where there is, or '=' where
+--   is unknown, 1 if somebody is typing or the like, 1 if something is to be told of rooms, up to which entry nothing is left to do or '' where there is, or '=' where
 --   nothing has come since, overdue user, … } }
 local leaseKey, pulseKey, holdKey = KEYS[1], KEYS[2], KEYS[3]
 local token, leaseMs, most = ARGV[1], tonumber(ARGV[2]), ARGV[3]
@@ -20,9 +20,10 @@ local beat = tonumber(redis.call('GET', pulseKey) or '')
 local held = (beat and now - beat > 1500) or (redis.call('GET', holdKey) or 'beats') ~= 'beats'
 
 local shards, flagKeys = {}, {}
-for n = 4, #KEYS, 7 do
-  local dueKey, outboxKey, wakeDeliverKey, wakeRecordKey, unrecordedKey, choiceUnknownKey, indicatorsKey = unpack(KEYS, n, n + 6)
-  local flags = { unrecordedKey, choiceUnknownKey, indicatorsKey }
+for n = 4, #KEYS, 8 do
+  local dueKey, outboxKey, wakeDeliverKey, wakeRecordKey, unrecordedKey, choiceUnknownKey, indicatorsKey, owedKey =
+    unpack(KEYS, n, n + 7)
+  local flags = { unrecordedKey, choiceUnknownKey, indicatorsKey, owedKey }
   for _, key in ipairs(flags) do flagKeys[#flagKeys + 1] = key end
   shards[#shards + 1] = { due = dueKey, outbox = outboxKey, wake = { deliver = wakeDeliverKey, record = wakeRecordKey }, flags = flags }
 end
@@ -74,9 +75,9 @@ local toLookAt = outboxesToLookAt()
 local anyFlag = redis.call('EXISTS', unpack(flagKeys)) > 0
 local result = { held and -2 or -1 }
 for place, shard in ipairs(shards) do
-  local swept = { place, 0, 0, 0, 0, '=' }
-  if toLookAt[shard.outbox] then swept[2], swept[6] = wakeUps(shard.outbox, shard.wake) end
-  local told = swept[6] ~= '='
+  local swept = { place, 0, 0, 0, 0, 0, '=' }
+  if toLookAt[shard.outbox] then swept[2], swept[7] = wakeUps(shard.outbox, shard.wake) end
+  local told = swept[7] ~= '='
   for n, key in ipairs(anyFlag and shard.flags or {}) do
     swept[2 + n] = redis.call('EXISTS', key)
     told = told or swept[2 + n] == 1

@@ -24,6 +24,8 @@ export interface Caller {
   /** null: an end user, who acts as `userId` only. Writing includes reading. */
   service: { read: boolean; write: boolean } | null;
   claims: Claims;
+  /** The rooms it may join and watch, as the token names them: ids, with a `*` at the end what they begin with. */
+  rooms: readonly string[];
 }
 
 export interface Authenticator {
@@ -48,6 +50,9 @@ const CACHED_TOKENS = 10_000;
 const LONGEST_CACHE_MS = 300_000;
 const LONGEST_NAME = 200;
 const LONGEST_PICTURE = 2000;
+const MOST_ROOMS = 100;
+const LONGEST_ROOM = 128;
+const NO_ROOMS: readonly string[] = [];
 
 /**
  * Makes what checks tokens by the settings. `now` gives the time in ms by which they expire; `refused` hears why each
@@ -168,6 +173,8 @@ async function verifyWithAny(token: string, getKey: JWTVerifyGetKey, options: JW
 function callerOf(payload: JWTPayload, now: number, refusals: TokenRefusals): Caller {
   const { sub, exp = Number.NaN } = payload;
   if (!isValidId(sub)) throw refusals.refuse('sub_invalid');
+  const rooms = roomsOf(payload.rooms);
+  if (rooms === null) throw refusals.refuse('rooms_invalid');
   const wrong = reasonOfExpiry(exp, now + CLOCK_SKEW_MS);
   if (wrong !== null) throw refusals.refuse(wrong);
   return {
@@ -175,6 +182,7 @@ function callerOf(payload: JWTPayload, now: number, refusals: TokenRefusals): Ca
     expiresAt: Math.floor(exp * 1000),
     service: serviceRights(payload.scope),
     claims: claimsOf(payload),
+    rooms,
   };
 }
 
@@ -184,6 +192,17 @@ function serviceRights(scope: unknown): Caller['service'] {
   if (!scopes.some((entry) => entry.startsWith('presence:'))) return null;
   const write = scopes.includes('presence:write');
   return { read: write || scopes.includes('presence:read'), write };
+}
+
+/** null: they are no names of rooms. */
+function roomsOf(claim: unknown): readonly string[] | null {
+  if (claim === undefined || claim === null) return NO_ROOMS;
+  if (!Array.isArray(claim) || claim.length > MOST_ROOMS) return null;
+  const isName = (name: unknown) =>
+    typeof name === 'string' &&
+    name.length <= LONGEST_ROOM &&
+    (name === '*' || isValidId(name.endsWith('*') ? name.slice(0, -1) : name));
+  return claim.every(isName) ? claim : null;
 }
 
 function claimsOf({ name, picture }: JWTPayload): Claims {

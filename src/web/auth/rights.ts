@@ -72,3 +72,22 @@ export function actsFor(caller: Caller, named: string | undefined): string {
   requireSelf(caller, userId, 'write');
   return userId;
 }
+
+/**
+ * Whether the caller may watch a room, and an end user be there: what its token names, or what begins with one of `open`. A
+ * service that reads watches all.
+ */
+export function mayWatchRoom({ service, rooms }: Caller, roomId: string, open: readonly string[]): boolean {
+  if (service !== null) return service.read;
+  const named = (name: string) => (name.endsWith('*') ? roomId.startsWith(name.slice(0, -1)) : roomId === name);
+  return rooms.some(named) || open.some((prefix) => roomId.startsWith(prefix));
+}
+
+/** Lets those pass who may watch all of these rooms. Throws FORBIDDEN. */
+export function requireRooms(caller: Caller, roomIds: readonly string[], open: readonly string[]): void {
+  const refused = roomIds.find((roomId) => !mayWatchRoom(caller, roomId, open));
+  if (refused !== undefined) {
+    const message = caller.service === null ? `The \`rooms\` of the token do not name ${refused}.` : undefined;
+    throw new RollcallError('FORBIDDEN', { message });
+  }
+}

@@ -61,6 +61,12 @@ export const TOKEN_REFUSALS = {
     code: 'INVALID_USER_ID',
     message: 'The `sub` of the token is no user id: 1 to 128 characters out of A-Z a-z 0-9 . _ - @ | + : ~',
   },
+  rooms_invalid: {
+    code: 'UNAUTHENTICATED',
+    message:
+      'The `rooms` of the token is no list of at most 100 names of rooms: ids, or what ids begin with and a `*` behind it, ' +
+      'of at most 128 characters, or `*` alone.',
+  },
   exp_missing: {
     code: 'UNAUTHENTICATED',
     message: 'The token has no `exp`, or one that is not a number: when it ends, in seconds since 1970.',

@@ -11,6 +11,7 @@ import { withoutTimePatterns } from '../../protocol/json-schema.ts';
 import * as leases from '../../protocol/leases.ts';
 import * as push from '../../protocol/push.ts';
 import * as reach from '../../protocol/reach.ts';
+import * as rooms from '../../protocol/rooms.ts';
 import * as social from '../../protocol/social.ts';
 import * as words from '../../protocol/vocabulary.ts';
 
@@ -26,6 +27,8 @@ const REQUESTS = {
   UpdateProfileRequest: social.ProfileBody,
   SetFriendAlertRequest: social.AlertBody,
   UpdateSettingsRequest: social.SettingsBody,
+  JoinRoomRequest: rooms.JoinRoomRequest,
+  CountRoomsRequest: rooms.CountRoomsRequest,
   PushSubscription: push.PushSubscriptionBody,
   PushEndpoint: push.PushEndpointBody,
 };
@@ -72,6 +75,12 @@ const ANSWERS = {
   AuditEntry: audit.AuditEntry,
   AuditEntryList: audit.AuditAnswer,
   UserExport: exported.UserExport,
+  RoomUser: rooms.RoomUser,
+  RoomPage: rooms.RoomAnswer,
+  RoomCount: rooms.RoomCount,
+  RoomCountList: rooms.RoomCountsAnswer,
+  UserRoom: rooms.UserRoom,
+  UserRoomList: rooms.UserRoomsAnswer,
   Change: changes.FeedChange,
   ChangeList: changes.ChangesAnswer,
   WebhookDelivery: changes.WebhookDelivery,

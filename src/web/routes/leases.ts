@@ -3,11 +3,14 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { NoContent } from '../../protocol/http.ts';
 import { LeaseAnswer, LeaseBody, LeaseParams, RenewAnswer, RenewBody } from '../../protocol/leases.ts';
 import type { LeasesApi } from '../../usecases/leases.ts';
-import { callerOf, requireSelf, requireService } from '../auth/rights.ts';
+import { callerOf, requireRooms, requireSelf, requireService } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 
-/** Routes of leases: presence without a socket, for agents, bots, devices and servers. */
-export function leaseRoutes(app: FastifyInstance, leases: LeasesApi): void {
+/**
+ * Routes of leases: presence without a socket, for agents, bots, devices and servers. `roomsOpen`: what the ids of rooms begin with in which
+ * everybody may be.
+ */
+export function leaseRoutes(app: FastifyInstance, leases: LeasesApi, roomsOpen: readonly string[]): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.put(
@@ -27,6 +30,10 @@ export function leaseRoutes(app: FastifyInstance, leases: LeasesApi): void {
       const caller = callerOf(request);
       const { id, name } = request.params;
       requireSelf(caller, id, 'write');
+      if (caller.service === null) {
+        const named = request.body.rooms?.map(({ roomId }) => roomId) ?? [];
+        requireRooms(caller, named, roomsOpen);
+      }
       return await leases.put(id, name, request.body, caller.service === null ? caller.claims : null);
     },
   );

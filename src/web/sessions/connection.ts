@@ -16,6 +16,10 @@ export interface Connection {
   /** The beat whose deadline somebody is going to look at. */
   lookedAfter: number;
   state: SessionState;
+  /** The rooms it is in: since when its user is there (ms), and what it said of itself there (JSON, '' nothing); null: none yet. */
+  rooms: Map<string, { since: number; data: string }> | null;
+  /** When what it said in rooms was taken, within the last second. */
+  roomUpdates: number[];
   /** False once the session is nobody's or another's: nothing it does counts any more. */
   holds: boolean;
   /** Why it was ended from here, once it was. */

@@ -6,7 +6,7 @@ import type { Claims } from '../../presence/change.ts';
 import type { DeviceKind, SessionState } from '../../presence/session.ts';
 import type { CloseReason } from '../../protocol/socket.ts';
 import { shardOf } from '../../redis/keys.ts';
-import type { OpenCode } from '../../redis/presence-types.ts';
+import type { OpenCode, OpenRequest } from '../../redis/presence-types.ts';
 import type { Stores } from '../../stores.ts';
 import type { Presence } from '../../usecases/presence.ts';
 import type { Connection } from './connection.ts';
@@ -32,6 +32,8 @@ export interface ConnectionRequest {
   /** Left out: the configured ones. */
   times?: SessionTimes | undefined;
   claims: Claims;
+  /** The rooms it is in from now on, with what it says of itself there (JSON or ''); absent: it names none. */
+  rooms?: OpenRequest['rooms'];
   end(reason: CloseReason): void;
 }
 
@@ -50,6 +52,7 @@ export class Connections {
   readonly #times: SessionTimes;
   readonly #silence: Silence;
   readonly #opening = new Set<Promise<unknown>>();
+  #onRestored: (connection: Connection) => Promise<void> = async () => {};
 
   constructor(presence: Presence, stores: Stores, config: Config, log: Logger, stretch: () => number) {
     this.#presence = presence;
@@ -71,6 +74,11 @@ export class Connections {
     stores.pulse.restWhile(() => this.#held.size === 0);
     stores.pulse.onBack((shards) => this.#onBack(shards));
     stores.pulse.onLost((shards) => void this.#onLost(shards));
+  }
+
+  /** Calls `listener` whenever a session was told to a Redis that had lost it. */
+  onRestored(listener: (connection: Connection) => Promise<void>): void {
+    this.#onRestored = listener;
   }
 
   /** How many sessions this process holds. */
@@ -98,12 +106,19 @@ export class Connections {
       lastBeat: now,
       lookedAfter: 0,
       state: 'active',
+      rooms: null,
+      roomUpdates: [],
       holds: true,
       endedWith: null,
     };
     let code: OpenCode;
     try {
-      const opening = { ...this.#request(connection), mode: 'connect' as const, claims: request.claims };
+      const opening = {
+        ...this.#request(connection),
+        mode: 'connect' as const,
+        claims: request.claims,
+        rooms: request.rooms,
+      };
       ({ code } = await this.#presence.open(opening));
     } catch (error) {
       // It may have been opened without our hearing of it: nobody must stay active for a connection that was refused.
@@ -115,6 +130,7 @@ export class Connections {
         message: `This user already has ${this.#config.maxSessionsPerUser} sessions; end one of them first.`,
       });
     }
+    if (code === 'crowded') throw new RollcallError('TOO_MANY_ROOMS');
     // A hello that arrives after its own goodbye is refused as ended; so is one while this process lets go.
     if (code !== 'ok' || this.#draining) {
       this.leave(connection);
@@ -248,6 +264,7 @@ export class Connections {
       if (code === 'replaced' || code === 'logout') this.#drop(connection, code);
       // Gone while it was being restored: the goodbye found nothing to end then.
       else if (!connection.holds) this.#goodbyeAgain(connection);
+      else if (connection.rooms !== null) await this.#onRestored(connection);
     } catch (error) {
       // The beat is still owed: it comes with the next flush.
       if (connection.holds) this.#heartbeats.owe(connection);

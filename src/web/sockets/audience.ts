@@ -13,6 +13,7 @@ import { BlurredVersions } from './blurred-versions.ts';
 import type { ConversationRooms } from './conversation-rooms.ts';
 import { eachOnce, lookedAt, snapshotOfActive, ToldActive } from './everyone.ts';
 import { Pictures } from './pictures.ts';
+import { type RoomMembers, watchedRooms } from './room-members.ts';
 import type { Rooms } from './rooms.ts';
 import { SnapshotFloors } from './snapshot-floors.ts';
 import { ToldVersions } from './told-versions.ts';
@@ -26,6 +27,7 @@ export interface AudienceDeps {
   reads: StatusReads;
   connections: Connections;
   conversationRooms: ConversationRooms;
+  roomMembers: RoomMembers;
   everyone: boolean;
   maxWatched: number;
   /** Up to which outbox entry of a shard everything has been handed to `onBatch`. */
@@ -147,7 +149,8 @@ export class Audience implements DeliveryListener {
     this.#accesses = accesses;
     const restricted = items.flatMap((item) => (item.kind === 'change' && item.change.restricted ? [item.change] : []));
     const indicators = items.filter((item) => item.kind === 'indicator');
-    if (restricted.length + indicators.length === 0) return;
+    const ofRooms = this.#deps.roomMembers.audience.wanted(items.filter((item) => item.kind === 'room'));
+    if (restricted.length + indicators.length + ofRooms.size === 0) return;
     await accesses.learn(() => {
       const wanted = this.#concernedBy(restricted);
       for (const { conversationId, userId } of indicators) {
@@ -155,6 +158,8 @@ export class Audience implements DeliveryListener {
         for (const viewerId of this.#deps.conversationRooms.listeners(conversationId)) viewerIds.add(viewerId);
         wanted.set(userId, viewerIds);
       }
+      const inRooms = this.#deps.roomMembers.audience.wanted(items.filter((item) => item.kind === 'room'));
+      for (const [userId, viewerIds] of inRooms) wanted.set(userId, viewerIds.union(wanted.get(userId) ?? NOBODY));
       return wanted;
     });
     // Those who may see them are told once it is known who that is.
@@ -174,18 +179,23 @@ export class Audience implements DeliveryListener {
   }
 
   onBatch({ shard, items }: DeliveryBatch): void {
-    const { connections, conversationRooms } = this.#deps;
+    const { connections, conversationRooms, roomMembers } = this.#deps;
     const accesses = this.#accesses;
     for (const item of items) {
       if (item.kind === 'close') connections.close(item.conns, item.reason);
       else if (item.kind === 'indicator') conversationRooms.tell(item, accesses);
       else if (item.kind === 'expelled') conversationRooms.expel(item.conversationId, item.userId);
       else if (item.kind === 'alert') this.#deps.rooms.alert(item.askerId, item);
+      else if (item.kind === 'put_out') roomMembers.putOut(item);
       else if (item.kind === 'change') {
         this.#tell(shard, item.id, changeOf(item.change), wordingOf(item.change, accesses, this.#blur()));
         conversationRooms.onChange(item.change, accesses);
       }
     }
+    roomMembers.audience.tell(
+      items.filter((item) => item.kind === 'room'),
+      accesses,
+    );
     this.#floors.pass(shard, items.at(-1)?.id ?? '0-0');
   }
 
@@ -203,13 +213,14 @@ export class Audience implements DeliveryListener {
     }
     const all = [...ids];
     for (let n = 0; n < all.length; n += RESYNC_AT_ONCE) await this.#retell(all.slice(n, n + RESYNC_AT_ONCE));
+    await this.#deps.roomMembers.audience.resync();
   }
 
   /** Counts before anything is read: a watch is taken whole or not at all. */
   #admit(viewer: Viewer, wanted: Set<string>): void {
     const watching = viewer.watching ?? NOBODY;
     const further = new Set([...this.#pictures.askedFor(viewer), ...wanted]).difference(watching);
-    if (watching.size + further.size > this.#deps.maxWatched) {
+    if (watching.size + further.size + watchedRooms(viewer.socket) > this.#deps.maxWatched) {
       throw new RollcallError('TOO_MANY_WATCHED', {
         message: `At most ${this.#deps.maxWatched} users can be watched by one connection; unwatch some first.`,
       });

@@ -13,6 +13,7 @@ import type { Stores } from '../../stores.ts';
 import { Activations } from '../../usecases/activations.ts';
 import type { Conversations } from '../../usecases/conversations.ts';
 import type { Presence } from '../../usecases/presence.ts';
+import type { Rooms as RoomsOfUsers } from '../../usecases/rooms.ts';
 import type { Origins } from '../auth/origins.ts';
 import type { Tokens } from '../auth/tokens.ts';
 import { clientAddress } from '../limits/client-address.ts';
@@ -35,6 +36,7 @@ import { Intake } from './intake.ts';
 import { reportPermanentRefusals, type Unconnected } from './permanent-refusals.ts';
 import { Pings } from './pings.ts';
 import { Resync } from './resync.ts';
+import { RoomMembers } from './room-members.ts';
 import { Rooms } from './rooms.ts';
 import { dropUpgradeResponses, slim } from './slimming.ts';
 import { SlowReaders } from './slow-readers.ts';
@@ -59,6 +61,7 @@ export interface GatewayDeps {
   origins: Origins;
   presence: Presence;
   conversations: Conversations;
+  rooms: RoomsOfUsers;
   stores: Stores;
   metrics: WebMetrics;
 }
@@ -98,6 +101,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     adapter: withoutRooms((socket) => {
       rooms.leave(socket.data.viewer);
       conversationRooms.left(socket);
+      roomMembers.left(socket);
     }),
     allowRequest: admission.allowRequest,
     ...(origins.any ? { cors: { origin: origins.cors } } : {}),
@@ -112,9 +116,12 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   dropUpgradeResponses(io);
   Intake.watch(io);
   const connections = new Connections(presence, stores, config, log, () => pressure.stretch);
+  const socketsOf = (userId: string) => rooms.socketsOf(userId);
+  const roomMembers = new RoomMembers({ rooms: deps.rooms, connections, config, log, socketsOf });
   const audience = new Audience({
     rooms,
     conversationRooms,
+    roomMembers,
     reads: presence.reads,
     connections,
     everyone: config.audience === 'everyone',
@@ -124,7 +131,14 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     now: () => stores.clock.now(),
     missed: () => resync.in(RESYNC_MARGIN_MS),
   });
-  const listen = createListener({ ...deps, activations, connections, audience, conversationRooms });
+  const listen = createListener({
+    ...deps,
+    activations,
+    connections,
+    audience,
+    conversationRooms,
+    roomMembers,
+  });
   const timed = metrics.timing(audience, () => stores.clock.now());
   const listener = tracedDelivery(timed, stores.tracing);
   const reader = new DeliveryReader(stores.connectRedis('reading'), stores.redis, stores.keys, listener);
@@ -198,6 +212,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       addressOf,
       connections,
       audience,
+      roomMembers,
       tellStrange,
       isCrowded: () => pressure.level === 2,
     };
@@ -223,6 +238,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     slim(socket);
     together(socket, () => socket.emit('ready', welcome.ready));
     audience.show(welcome.picture ?? nothingFor(viewer));
+    for (const look of welcome.looks) roomMembers.audience.show(look);
     // Ended while it was still shaking hands.
     if (drained) closeSocket(socket, 'draining', jitter());
     else if (connection?.endedWith) closeSocket(socket, connection.endedWith);
@@ -275,6 +291,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       pings.stop();
       await reader.stop();
       await resync.settled();
+      roomMembers.audience.stop();
       await audience.stop();
       await conversationRooms.stopChecking();
       await connections.stop();

@@ -32,6 +32,7 @@ import { HeartbeatLimit, type HeartbeatVerdict } from './heartbeat-limit.ts';
 import { Intake, TOO_LARGE } from './intake.ts';
 import { EventLimits } from './limits.ts';
 import { answerOf } from './pictures.ts';
+import type { RoomMembers } from './room-members.ts';
 import { LEAST_LEFT_MS, type TokenBearer, unwatchToken, watchToken } from './token-watch.ts';
 import type { PresenceSocket } from './types.ts';
 
@@ -45,6 +46,7 @@ export interface HandlerDeps {
   connections: Connections;
   audience: Audience;
   conversationRooms: ConversationRooms;
+  roomMembers: RoomMembers;
   metrics: WebMetrics;
   stores: Pick<Stores, 'tracing'>;
 }
@@ -57,6 +59,8 @@ interface Speaker extends TokenBearer {
   detailsInOrder: InOrder | null;
   /** What is said of conversations is done one after the other, so that who starts to type right behind a join is in. */
   conversationsInOrder: InOrder | null;
+  /** So is what is said of rooms. */
+  roomsInOrder: InOrder | null;
 }
 
 type InOrder = ReturnType<typeof inOrder>;
@@ -110,6 +114,7 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
       tokenTimer: undefined,
       detailsInOrder: null,
       conversationsInOrder: null,
+      roomsInOrder: null,
     };
     watchToken(from, socket.data.caller.expiresAt);
     // `on`, as it comes once: of what is heard only once Node keeps twice as much.
@@ -159,10 +164,14 @@ function createBeat({ connections, metrics }: HandlerDeps) {
 }
 
 function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
-  const { config, tokens, activations, presence, connections, audience, conversationRooms } = deps;
+  const { config, tokens, activations, presence, connections, audience, conversationRooms, roomMembers } = deps;
   const talking = (from: Speaker) => {
     from.conversationsInOrder ??= inOrder();
     return from.conversationsInOrder;
+  };
+  const inRooms = (from: Speaker) => {
+    from.roomsInOrder ??= inOrder();
+    return from.roomsInOrder;
   };
   return {
     heartbeat: (from, request, acknowledged) => {
@@ -232,6 +241,30 @@ function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
       await talking(from)(() => conversationRooms.stop(from.socket, conversationId, kind));
       return undefined;
     },
+    join_room: async (from, { roomId, data }) => {
+      const look = await inRooms(from)(() => roomMembers.join(from.socket, roomId, data));
+      return { answer: { room: look.room }, after: () => roomMembers.audience.show(look) };
+    },
+    update_room: async (from, { roomId, data }) => {
+      const takeBack = roomMembers.admitUpdate(from.socket);
+      await inRooms(from)(() => roomMembers.update(from.socket, roomId, data)).catch((error) => {
+        takeBack();
+        throw error;
+      });
+      return undefined;
+    },
+    leave_room: async (from, { roomId }) => {
+      await inRooms(from)(() => roomMembers.leave(from.socket, roomId));
+      return undefined;
+    },
+    watch_room: async (from, { roomId }) => {
+      const look = await inRooms(from)(() => roomMembers.watch(from.socket, roomId));
+      return { answer: { room: look.room }, after: () => roomMembers.audience.show(look) };
+    },
+    unwatch_room: async (from, { roomId }) => {
+      await inRooms(from)(async () => roomMembers.unwatch(from.socket, roomId));
+      return undefined;
+    },
     authenticate: async (from, { token }) => {
       const { socket } = from;
       const { caller, address } = socket.data;
@@ -249,6 +282,7 @@ function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
       requireReader(fresh);
       socket.data.caller = fresh;
       watchToken(from, fresh.expiresAt);
+      if (socket.data.rooms !== null) await inRooms(from)(() => roomMembers.recheck(socket));
       return undefined;
     },
   };

@@ -3,6 +3,7 @@ import { RollcallError, socketErrorBody, toRollcallError } from '../../errors.ts
 import { ConnectOptions, PROTOCOL, type Ready } from '../../protocol/socket.ts';
 import type { Stores } from '../../stores.ts';
 import { iso } from '../../usecases/payloads.ts';
+import { namedRooms } from '../../usecases/room-payloads.ts';
 import { anonymousSession, deviceSession } from '../../usecases/session-ids.ts';
 import { nothingSeen } from '../../usecases/status-reads.ts';
 import { viewerOf } from '../auth/rights.ts';
@@ -16,6 +17,7 @@ import { ownTimes, type SessionTimes } from '../sessions/session-times.ts';
 import { parse } from '../validation.ts';
 import type { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
+import type { RoomMembers } from './room-members.ts';
 import { LEAST_LEFT_MS } from './token-watch.ts';
 import { NOBODY, type Picture, type PresenceSocket, type SocketData, type Viewer } from './types.ts';
 
@@ -28,6 +30,7 @@ export interface AdmitDeps {
   addressOf: ReturnType<typeof clientAddress>;
   connections: Connections;
   audience: Audience;
+  roomMembers: RoomMembers;
   metrics: WebMetrics;
   stores: Pick<Stores, 'deadlines'>;
   /** Hears what each handshake says beside its token. */
@@ -60,6 +63,8 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
   }
   if (options.watch) await limits.lookByName(caller, options.watch);
 
+  if (options.rooms) deps.roomMembers.requireNamed(caller, options.rooms);
+
   const viewer: Viewer = {
     socket,
     userId: viewerOf(caller),
@@ -67,17 +72,21 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
     batch: options.batch ?? false,
     gathered: null,
   };
-  const data: SocketData = { caller, address, viewer, joined: null, connection: null, welcome: null };
+  const data: SocketData = { caller, address, viewer, joined: null, rooms: null, connection: null, welcome: null };
   socket.data = data;
   leaveWhenClosed(socket, audience, connections);
   if (!caller.service) await openSession(socket, caller, options, deps);
   try {
     const everyone = config.audience === 'everyone';
     const picture = options.watch || everyone ? await audience.look(viewer, options.watch ?? null) : null;
-    data.welcome = { ready: welcomeOf(data.connection, caller.userId, config, picture), picture };
+    const looks = options.rooms ? await deps.roomMembers.enter(socket, options.rooms) : [];
+    const ready = welcomeOf(data.connection, caller.userId, config, picture);
+    if (options.rooms) ready.rooms = looks.map(({ room }) => room);
+    data.welcome = { ready, picture, looks };
     if (socket.conn.readyState !== 'open') throw wentAway();
   } catch (error) {
     audience.drop(viewer);
+    deps.roomMembers.left(socket);
     if (data.connection) {
       // Who is asked to come again has not left.
       if (toRollcallError(error).code === 'UNAVAILABLE') connections.sendAway(data.connection);
@@ -119,6 +128,7 @@ async function openSession(
     name: options.device?.name ?? '',
     times: timesOf(options, config),
     claims,
+    rooms: options.rooms && namedRooms(options.rooms),
     end: (reason) => {
       // A client that is not let in yet is told after it has been.
       if (socket.connected) closeSocket(socket, reason);

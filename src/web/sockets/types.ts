@@ -1,5 +1,7 @@
 import type { DefaultEventsMap, Server, Socket } from 'socket.io';
+import type { Access } from '../../presence/visibility.ts';
 import type { IncomingEvents } from '../../protocol/client-events.ts';
+import type { Room } from '../../protocol/rooms.ts';
 import type { Ready, ServerToClientEvents, StatusChange } from '../../protocol/socket.ts';
 import type { IndicatorKind } from '../../redis/indicators.ts';
 import type { Snapshot } from '../../usecases/status-reads.ts';
@@ -7,6 +9,7 @@ import type { Caller } from '../auth/auth.ts';
 import type { Connection } from '../sessions/connection.ts';
 import type { StreamOutlet } from './frames.ts';
 import type { Gathered } from './gathered.ts';
+import type { Seen } from './room-news.ts';
 
 export interface SocketData {
   caller: Caller;
@@ -17,8 +20,10 @@ export interface SocketData {
   viewer: Viewer;
   /** The conversations it has joined, and when it last said what it is doing there (performance.now()); null: none yet. */
   joined: Map<string, Map<IndicatorKind, number>> | null;
+  /** The rooms it is told of; null: none yet. */
+  rooms: Map<string, RoomViewer> | null;
   /** What the handshake found out, told first thing after connecting; null from then on. */
-  welcome: { ready: Ready; picture: Picture | null } | null;
+  welcome: { ready: Ready; picture: Picture | null; looks: readonly RoomLook[] } | null;
 }
 
 export type PresenceServer = Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>;
@@ -54,4 +59,31 @@ export interface Picture {
   covered: ReadonlySet<string>;
   held: { id: string; shard: number; change: StatusChange }[];
   snapshot: Snapshot;
+}
+
+/** What a viewer is about to be shown of a room. */
+export interface RoomLook {
+  viewer: RoomViewer;
+  reading: object;
+  room: Room;
+  shown: Map<string, Access>;
+}
+
+/** One connection that is told of one room. */
+export interface RoomViewer {
+  readonly roomId: string;
+  readonly socket: PresenceSocket;
+  /** null: a service, which sees everything. */
+  readonly viewerId: string | null;
+  /** Its session is there. */
+  there: boolean;
+  /** It asked to be told, there or not. */
+  watching: boolean;
+  /** Whom it sees of those who do not show everything to everybody. */
+  shown: Map<string, Access>;
+  /** Of the picture that it was shown; null while one is read, and what happens is held back for it. */
+  version: number | null;
+  held: Seen[];
+  /** The last picture that was begun for it. */
+  reading: object | null;
 }

@@ -1,0 +1,160 @@
+-- needs: picture
+-- Brings lists of the rooms of a shard up to what was told of users, tells what is new by it, and what was put off and is due. What
+-- was applied already, or is older than what was, does nothing: so it may be said by whoever made it and by the drain.
+-- KEYS and the first of ARGV: lib-room.lua
+-- ARGV  6 epoch: by which the caller knows this store, or ''  7 pictured: of which room a picture is wanted, or ''  8 most: users in it  9 trace: W3C's `traceparent`, or ''
+--       10.. in eights: name, user, sequence, since, access, idle, data, fed (of a room; since: '' where they left; idle: i or '';
+--       fed: 1 where backends are told when the room becomes occupied or vacated)
+-- Returns { wake, ms until something is owed (-1: nothing is), the picture (lib-picture.lua) }
+local epoch, pictured, most, trace = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
+local appended, forRecord = false, false
+
+-- Fields of an entry: outbox-entry.ts.
+local function append(room, what, member, was)
+  room.version = math.max(now, room.version + 1)
+  local fields = { 'what', what, 'version', whole(room.version), 'counts', countsOf(room), 'since', member and member.since or '',
+    'access', member and member.access or '', 'was', was or '', 'idle', member and member.idle or '', 'data', member and member.data or '' }
+  local user = member and member.user or ''
+  if trace == '' then redis.call('XADD', outboxKey, '*', 'kind', 'room', 'user', user, 'room', room.name, unpack(fields))
+  else redis.call('XADD', outboxKey, '*', 'kind', 'room', 'user', user, 'trace', trace, 'room', room.name, unpack(fields)) end
+  appended = true
+end
+
+local function owe(what, at) redis.call('ZADD', owedKey, 'NX', whole(at), what) end
+
+local function tellCount(room)
+  if now - room.countedAt < COUNT_MS and now >= room.countedAt then return owe('c ' .. room.name, room.countedAt + COUNT_MS) end
+  room.countedAt = now
+  append(room, 'count')
+end
+
+local function tell(room, what, member, was)
+  if room.big then tellCount(room) else append(room, what, member, was) end
+end
+
+-- What somebody says is told at most so often, the newest in the end.
+local function tellSaid(room, member)
+  if room.big then return end
+  local pair = room.name .. ' ' .. member.user
+  local every = room.all > SMALL and SAID_IN_LARGE_MS or SAID_MS
+  local last = tonumber(redis.call('ZSCORE', saidKey, pair) or '')
+  if last and last <= now and now - last < every then return owe('s ' .. pair, last + every) end
+  redis.call('ZADD', saidKey, whole(now), pair)
+  redis.call('PEXPIRE', saidKey, 2 * SAID_IN_LARGE_MS)
+  append(room, 'changed', member)
+end
+
+local function noteAccess(room, was, member)
+  local before, after = was and was.access or '0', member and member.access or '0'
+  if before == after then return end
+  local user = (was or member).user
+  if string.sub(before, 1, 1) == 'e' then room.everyone = room.everyone - 1 end
+  if string.sub(after, 1, 1) == 'e' then room.everyone = room.everyone + 1 end
+  if before ~= '0' and after == '0' then
+    redis.call('HDEL', closedKey(room.name), user)
+    room.closed = room.closed - 1
+  elseif after ~= '0' then
+    redis.call('HSET', closedKey(room.name), user, after)
+    if before == '0' then room.closed = room.closed + 1 end
+  end
+end
+
+-- Above the limit the count alone is told, until it is below nine tenths of that.
+local function noteSize(room)
+  if not room.big and room.all > limit then
+    room.big = true
+    room.countedAt = now
+    append(room, 'count')
+  elseif room.big and room.all < 0.9 * limit then
+    room.big = false
+    append(room, 'full')
+  end
+end
+
+local function noteOccupied(room, fed)
+  if room.all > 0 and not room.occupied and fed then
+    room.occupied, forRecord = true, true
+    append(room, 'occupied')
+  elseif room.all == 0 and room.occupied then owe('v ' .. room.name, now + VACANT_MS)
+  end
+end
+
+local function apply(name, user, sequence, since, access, idle, data, fed)
+  local pair = name .. ' ' .. user
+  local was = memberOf(name, user)
+  local latest = math.max(was and was.sequence or 0, tonumber(redis.call('ZSCORE', leftKey, pair) or 0))
+  if latest >= sequence then return end
+  local room = roomOf(name)
+  room.touched = true
+  if was then redis.call('ZREM', usersKey(name), was.text) end
+  if since == '' then
+    redis.call('ZADD', leftKey, whole(sequence), pair)
+    redis.call('PEXPIRE', leftKey, 2 * LEFT_MS)
+    if not was then return end
+    room.all = room.all - 1
+    noteAccess(room, was, nil)
+    tell(room, 'left', was)
+    noteSize(room)
+    return noteOccupied(room, fed)
+  end
+  redis.call('ZREM', leftKey, pair)
+  local member = readMember(table.concat({ user, whole(sequence), since, access, idle == '' and '-' or idle, data }, ' '))
+  redis.call('ZADD', usersKey(name), 0, member.text)
+  noteAccess(room, was, member)
+  if not was then
+    room.all = room.all + 1
+    -- The one with whom the room becomes too large is in the count.
+    if room.all > limit and not room.big then noteSize(room) else tell(room, 'joined', member) end
+    return noteOccupied(room, fed)
+  end
+  if was.since ~= member.since then tell(room, 'joined', member, was.access)
+  elseif was.access ~= member.access then tell(room, 'sight', member, was.access)
+  elseif was.data ~= member.data or was.idle ~= member.idle then tellSaid(room, member)
+  end
+end
+
+local function tellOwed(what)
+  redis.call('ZREM', owedKey, what)
+  local kind, name, user = string.match(what, '^(%a) (%S+) ?(%S*)$')
+  local room = roomOf(name)
+  room.touched = true
+  if kind == 'c' and room.big then tellCount(room)
+  elseif kind == 's' then
+    local member = memberOf(name, user)
+    if member then tellSaid(room, member) end
+  elseif kind == 'v' and room.all == 0 and room.occupied then
+    room.occupied, forRecord = false, true
+    append(room, 'vacated')
+  end
+end
+
+local function finish(room)
+  local key = stateKey(room.name)
+  redis.call('HSET', key, 'v', whole(room.version), 'e', room.everyone, 'c', whole(room.countedAt), 'b', room.big and '1' or '0', 'o',
+    room.occupied and '1' or '0')
+  if room.all > 0 then
+    redis.call('PERSIST', key)
+    redis.call('ZADD', countsKey, room.all, room.name)
+  else
+    redis.call('PEXPIRE', key, EMPTY_MS)
+    redis.call('ZREM', countsKey, room.name)
+  end
+end
+
+-- What is owed later than that is of a clock that was set back since.
+for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '(' .. whole(now + VACANT_MS), '+inf', 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
+for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '-inf', whole(now), 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
+for n = 10, #ARGV, 8 do
+  local name, user, sequence, since, access, idle, data, fed = unpack(ARGV, n, n + 7)
+  apply(name, user, tonumber(sequence), since, access, idle, data, fed == '1')
+end
+for _, room in pairs(seen) do
+  if room.touched then finish(room) end
+end
+redis.call('ZREMRANGEBYSCORE', leftKey, '-inf', whole(now - LEFT_MS))
+redis.call('ZREMRANGEBYSCORE', saidKey, '-inf', whole(now - SAID_IN_LARGE_MS))
+
+local wakes = 0
+if forRecord then wakes = wakeBoth(wakeDeliverKey, wakeRecordKey) elseif appended then wakes = wakeOnce(wakeDeliverKey) end
+local first = redis.call('ZRANGE', owedKey, 0, 0, 'WITHSCORES')[2]
+return { wakes, first and math.max(0, first - now) or -1, pictured ~= '' and pictureOf(pictured, '', most, epoch) or 0 }

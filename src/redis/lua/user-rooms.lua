@@ -1,0 +1,23 @@
+-- needs: save
+-- The rooms that some users are in, settled first: what is to stand in the rooms' own lists, and which sessions are there.
+-- ARGV  5.. userId
+-- Returns { wake, { sequence of what was told last of the user's rooms ('0': of none), 1 where they are told of, access, 1 where
+--   told as idle, { room, since (ms), data or '', sessions there with blanks between, … } } for each user }
+local result = { 0 }
+for n = 5, #ARGV do
+  local userId = ARGV[n]
+  local u = load(userId)
+  local flat = {}
+  if u then
+    settle(u)
+    save(u)
+    for name, room in pairs(roomsOf(u)) do
+      local sids = {}
+      for _, own in ipairs(room.sessions) do sids[#sids + 1] = own.sid end
+      for _, value in ipairs({ name, whole(room.since), dataIn(room), table.concat(sids, ' ') }) do flat[#flat + 1] = value end
+    end
+  end
+  local sequence, told, idle = string.match(u and u.known.z or '', '^(%d+)|?([01]?)|?[^|]*|?(i?)')
+  result[#result + 1] = { sequence or '0', told == '1' and 1 or 0, u and roomAccess(u) or '0', idle == 'i' and 1 or 0, flat }
+end
+return wake(result)

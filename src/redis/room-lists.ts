@@ -1,0 +1,173 @@
+import type { FollowUp } from '../presence/follow-up.ts';
+import { isTraced, NO_TRACING, type Tracing } from '../telemetry/tracing.ts';
+import type { RedisClock } from './clock.ts';
+import type { RedisClient } from './connect.ts';
+import { type Keys, shardOf } from './keys.ts';
+import type { Pulse } from './pulse.ts';
+import { countsOf, pictureOf } from './room-reading.ts';
+import type { RoomCounts, RoomPicture, ToldOfRooms } from './room-types.ts';
+import { followUpOf, type Reply, runScript, type ScriptName } from './scripts.ts';
+
+/** Users in a picture: the first of them, by their ids. */
+export const PICTURED = 100;
+const APPLIED_AT_ONCE = 200;
+
+export interface RoomLimits {
+  /** Above so many users a room is told as a count. */
+  limit: number;
+  /** Of which rooms backends are told when they become occupied or vacated: what their ids begin with. */
+  told: readonly string[];
+}
+
+/** `owedInMs`: when there is something to tell that was put off; null: nothing is. */
+export interface Applied {
+  shard: number;
+  owedInMs: number | null;
+  picture: RoomPicture | null;
+  followUp: FollowUp;
+}
+
+interface Where {
+  redis: RedisClient;
+  keys: Keys;
+  clock: RedisClock;
+  pulse: Pick<Pulse, 'epochOf'>;
+  ttlMs: number;
+  tracing?: Tracing;
+}
+
+/** One line of what is applied, as the script is given it. */
+type Line = (string | number)[];
+
+/**
+ * The lists of who is in which room: they follow what is told of users, each in the shard of the room. Errors are those of ioredis where
+ * Redis is away.
+ */
+export class RoomLists {
+  readonly #where: Where;
+  readonly #limits: RoomLimits;
+
+  constructor(where: Where, limits: RoomLimits) {
+    this.#where = where;
+    this.#limits = limits;
+  }
+
+  /**
+   * Brings the lists up to what is told of users; what they know already does nothing. Where one of the rooms is `pictured`, its
+   * picture is taken in the same step. Callers owe the follow-ups to the queues.
+   */
+  async apply(all: readonly ToldOfRooms[], pictured: string | null = null): Promise<Applied[]> {
+    const lines = new Map<number, Line[]>();
+    if (pictured !== null) lines.set(shardOf(pictured), []);
+    for (const { userId, sequence, rooms } of all) {
+      for (const [roomId, room] of rooms) {
+        const shard = shardOf(roomId);
+        const fed = this.#limits.told.some((prefix) => roomId.startsWith(prefix)) ? 1 : 0;
+        const said = room ? [room.since, room.access, room.idle ? 'i' : '', room.data] : ['', '', '', ''];
+        const some = lines.get(shard) ?? [];
+        some.push([roomId, userId, sequence, ...said, fed]);
+        lines.set(shard, some);
+      }
+    }
+    const applied = [...lines].map(async ([shard, some]) => {
+      const name = pictured !== null && shardOf(pictured) === shard ? pictured : '';
+      const results: Applied[] = [];
+      for (let n = 0; n === 0 || n < some.length; n += APPLIED_AT_ONCE) {
+        const isLast = n + APPLIED_AT_ONCE >= some.length;
+        results.push(await this.#apply(shard, some.slice(n, n + APPLIED_AT_ONCE), isLast ? name : ''));
+      }
+      return results;
+    });
+    return (await Promise.all(applied)).flat();
+  }
+
+  /** Tells what was put off in a shard and is due. */
+  tellOwed(shard: number): Promise<Applied> {
+    return this.#apply(shard, [], '');
+  }
+
+  /** Who is in a room, by their ids from behind one of them on. */
+  async read(roomId: string, after: string, most: number): Promise<RoomPicture> {
+    const shard = shardOf(roomId);
+    return pictureOf(roomId, await this.#run('read-room', shard, [this.#epoch(shard), roomId, after, most]));
+  }
+
+  /** How many are in rooms, and all in them of whom not everybody may see all. */
+  async counts(
+    roomIds: readonly string[],
+  ): Promise<{ unsettled: boolean; rooms: Map<string, { counts: RoomCounts; closed: string[] }> }> {
+    const rooms = new Map<string, { counts: RoomCounts; closed: string[] }>();
+    const asked = [...Map.groupBy(roomIds, shardOf)].map(async ([shard, ids]) => {
+      const [unsettled, , ...found] = await this.#run('count-rooms', shard, [this.#epoch(shard), 0, ...ids]);
+      for (const [n, roomId] of ids.entries()) {
+        const [counts, closed] = found[n] as [string, string[]];
+        rooms.set(roomId, { counts: countsOf(counts), closed });
+      }
+      return unsettled === 1;
+    });
+    const answers = await Promise.all(asked);
+    return { unsettled: answers.includes(true), rooms };
+  }
+
+  /** The rooms with the most users, fullest first. */
+  async fullest(limit: number): Promise<{ unsettled: boolean; rooms: { roomId: string; count: number }[] }> {
+    const { keys } = this.#where;
+    const replies = await Promise.all(
+      keys.slotGroups.flat().map((shard) => this.#run('count-rooms', shard, [this.#epoch(shard), limit])),
+    );
+    const rooms = replies.flatMap(([, flat]) => {
+      const texts = (flat as Reply[]).map(String);
+      return texts.flatMap((roomId, n) => (n % 2 === 0 ? [{ roomId, count: Number(texts[n + 1]) }] : []));
+    });
+    rooms.sort((a, b) => b.count - a.count || (a.roomId < b.roomId ? -1 : 1));
+    return { unsettled: replies.some(([unsettled]) => unsettled === 1), rooms: rooms.slice(0, limit) };
+  }
+
+  /** Some rooms of a shard that somebody is in, page by page: `cursor` '0' begins, and is answered where nothing is left. */
+  async page(shard: number, cursor: string, count: number): Promise<{ cursor: string; roomIds: string[] }> {
+    const { redis, keys } = this.#where;
+    const [next, flat] = await redis.zscan(keys.roomCounts(shard), cursor, 'COUNT', count);
+    return { cursor: next, roomIds: flat.filter((_, n) => n % 2 === 0) };
+  }
+
+  /** Has lists and counts count as not known for so long: Redis has lost who is in rooms. */
+  async unsettle(ms: number): Promise<void> {
+    const { redis, keys } = this.#where;
+    const names = new Set(keys.pulseShards.map((shard) => keys.roomsUnsettled(shard)));
+    await Promise.allSettled([...names].map((name) => redis.set(name, '1', 'PX', Math.max(1, Math.round(ms)))));
+  }
+
+  async #apply(shard: number, lines: Line[], pictured: string): Promise<Applied> {
+    const trace = (this.#where.tracing ?? NO_TRACING).current();
+    const args = [this.#epoch(shard), pictured, PICTURED, isTraced(trace) ? trace : '', ...lines.flat()];
+    const [wake, owed, picture] = await this.#run('apply-rooms', shard, args);
+    return {
+      shard,
+      owedInMs: Number(owed) < 0 ? null : Number(owed),
+      picture: pictured === '' ? null : pictureOf(pictured, picture as Reply[]),
+      followUp: followUpOf(shard, wake, trace),
+    };
+  }
+
+  #epoch(shard: number): string {
+    return this.#where.pulse.epochOf(shard) ?? '';
+  }
+
+  #run(script: ScriptName, shard: number, args: (string | number)[]): Promise<Reply[]> {
+    const { redis, keys, clock, ttlMs } = this.#where;
+    const names = [
+      keys.outbox(shard),
+      keys.wake('deliver', shard),
+      keys.wake('record', shard),
+      keys.roomCounts(shard),
+      keys.roomsLeft(shard),
+      keys.roomsOwed(shard),
+      keys.roomsSaid(shard),
+      keys.epoch(shard),
+      keys.roomsUnsettled(shard),
+      ...keys.guard(shard),
+    ];
+    const head = [keys.stem, keys.tag(shard), ttlMs, clock.now(shard), this.#limits.limit];
+    return runScript(redis, script, names, [...head, ...args]);
+  }
+}

@@ -1,0 +1,221 @@
+import { RollcallError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import type { Access } from '../../presence/visibility.ts';
+import type { Rooms } from '../../usecases/rooms.ts';
+import type { Accesses } from './accesses.ts';
+import { Frame } from './frames.ts';
+import { changeOfRoom, isNothing, isOpenToAll, newsOf, type RoomItem, type Seen } from './room-news.ts';
+import type { PresenceSocket, RoomLook, RoomViewer } from './types.ts';
+
+/** A room whose viewers could not all be told, or who may see it could not be known, is read anew after this. */
+const AGAIN_MS = 1000;
+
+/** Tells this process's sockets of the rooms that they watch or are in. */
+export class RoomAudience {
+  readonly #rooms: Rooms;
+  readonly #log: Logger;
+  readonly #limit: number;
+  readonly #viewers = new Map<string, Set<RoomViewer>>();
+  readonly #again = new Map<string, NodeJS.Timeout>();
+  #stopped = false;
+
+  /** `limit`: above so many users a room is told as a count. */
+  constructor(rooms: Rooms, log: Logger, limit: number) {
+    this.#rooms = rooms;
+    this.#log = log;
+    this.#limit = limit;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const timer of this.#again.values()) clearTimeout(timer);
+    this.#again.clear();
+    this.#rooms.stop();
+  }
+
+  /** The connection as a viewer of a room, which from now on is about to be shown a picture of it. */
+  begin(socket: PresenceSocket, roomId: string): { viewer: RoomViewer; reading: object } {
+    const { caller, viewer: whole } = socket.data;
+    socket.data.rooms ??= new Map();
+    let viewer = socket.data.rooms.get(roomId);
+    if (!viewer) {
+      viewer = {
+        roomId,
+        socket,
+        viewerId: caller.service ? null : whole.userId,
+        there: false,
+        watching: false,
+        ...nothingYet(),
+      };
+      socket.data.rooms.set(roomId, viewer);
+      const viewers = this.#viewers.get(roomId) ?? new Set();
+      viewers.add(viewer);
+      this.#viewers.set(roomId, viewers);
+    }
+    return { viewer, reading: this.#hold(viewer) };
+  }
+
+  /** The picture was sent: what happens from now on is told, and what has happened since it was taken. */
+  show({ viewer, reading, room, shown }: RoomLook): void {
+    if (viewer.reading !== reading) return;
+    const { held } = viewer;
+    Object.assign(viewer, { ...nothingYet(), reading: null, shown, version: room.version });
+    this.#tell(viewer, held);
+  }
+
+  /** The picture could not be had: who was not told of the room before is not. */
+  fail({ viewer, reading }: { viewer: RoomViewer; reading: object }): void {
+    if (!viewer.there && !viewer.watching) this.drop(viewer);
+    else if (viewer.reading === reading) this.#refreshLater(viewer.roomId);
+  }
+
+  /** The connection is not told of the room any more. */
+  drop(viewer: RoomViewer): void {
+    const { socket, roomId } = viewer;
+    if (socket.data.rooms?.get(roomId) === viewer) socket.data.rooms.delete(roomId);
+    viewer.reading = null;
+    const viewers = this.#viewers.get(roomId);
+    if (viewers?.delete(viewer) && viewers.size === 0) this.#viewers.delete(roomId);
+  }
+
+  /** Those here who are to hear of what has happened, by whom it is about; of what all may see nobody. */
+  wanted(items: readonly RoomItem[]): Map<string, Set<string>> {
+    const wanted = new Map<string, Set<string>>();
+    for (const { member, what, roomId } of items) {
+      if (!member || member.openness === 'open' || what === 'left') continue;
+      const viewerIds = wanted.get(member.userId) ?? new Set<string>();
+      for (const { viewerId } of this.#viewers.get(roomId) ?? []) if (viewerId !== null) viewerIds.add(viewerId);
+      if (viewerIds.size > 0) wanted.set(member.userId, viewerIds);
+    }
+    return wanted;
+  }
+
+  /** Tells what has happened in rooms, all of a tick at once. */
+  tell(items: readonly RoomItem[], accesses: Accesses): void {
+    for (const [roomId, some] of Map.groupBy(items, (item) => item.roomId)) {
+      const viewers = this.#viewers.get(roomId);
+      if (viewers) this.#tellRoom(roomId, viewers, some, accesses);
+    }
+  }
+
+  /** Shows everybody here their rooms anew, for something may have been missed. */
+  async resync(): Promise<void> {
+    for (const roomId of [...this.#viewers.keys()]) await this.#refresh(roomId);
+  }
+
+  #tellRoom(roomId: string, viewers: ReadonlySet<RoomViewer>, items: readonly RoomItem[], accesses: Accesses): void {
+    if (items.some(({ what }) => what === 'full')) {
+      void this.#refresh(roomId);
+      return;
+    }
+    // Of whom some may see less than all, or could: each is told what is true for them.
+    const apart = new Set(items.flatMap((item) => (isOpenToAll(item) ? [] : (item.member?.userId ?? []))));
+    if ([...apart].some((userId) => accesses.unknown.has(userId))) this.#refreshLater(roomId);
+    const isApart = ({ member }: RoomItem) => member !== null && apart.has(member.userId);
+    const seen =
+      (viewerId: string | null) =>
+      (item: RoomItem): Seen => ({
+        item,
+        access: item.member === null ? 'all' : accesses.of(item.member.userId, viewerId),
+      });
+    const last = items.at(-1) as RoomItem;
+    const count = items.findLast(({ what }) => what === 'count');
+    const together = newsOf(items.filter((item) => !isApart(item)).map(seen(null)), new Map());
+    const frames = new Map<string, Frame>();
+    for (const viewer of viewers) {
+      const { viewerId, version } = viewer;
+      if (version === null) {
+        viewer.held.push(...items.map(seen(viewerId)));
+      } else if (count || (items[0]?.version ?? 0) <= version) {
+        this.#tell(viewer, items.map(seen(viewerId)));
+      } else {
+        const beside = newsOf(items.filter(isApart).map(seen(viewerId)), viewer.shown);
+        if (isNothing(together) && isNothing(beside)) continue;
+        const change = changeOfRoom(last, this.#countOf(viewer, last), together, beside);
+        const key = apart.size === 0 ? `${change.count}` : JSON.stringify(change);
+        const frame = frames.get(key) ?? Frame.of('room_change', change);
+        frames.set(key, frame);
+        frame.sendTo(viewer.socket);
+      }
+    }
+  }
+
+  /** Tells one viewer what it has not been told, all of it apart. */
+  #tell(viewer: RoomViewer, all: readonly Seen[]): void {
+    const fresh = all.filter(({ item }) => item.version > (viewer.version ?? 0));
+    const last = fresh.at(-1)?.item;
+    if (!last) return;
+    if (fresh.some(({ item }) => item.what === 'full')) {
+      void this.#refresh(viewer.roomId);
+      return;
+    }
+    const counted = fresh.findLast(({ item }) => item.what === 'count')?.item;
+    if (counted) {
+      viewer.shown.clear();
+      this.#tellCount(viewer, counted);
+      return;
+    }
+    const news = newsOf(fresh, viewer.shown);
+    if (isNothing(news)) return;
+    const change = changeOfRoom(last, this.#countOf(viewer, last), news, {
+      joined: new Map(),
+      changed: new Map(),
+      left: new Set(),
+    });
+    Frame.of('room_change', change).sendTo(viewer.socket);
+  }
+
+  #tellCount(viewer: RoomViewer, { roomId, version, counts }: RoomItem): void {
+    const { viewerId, socket } = viewer;
+    const tell = (count: number) => Frame.of('room_change', { roomId, version, count }).sendTo(socket);
+    if (viewerId === null) tell(counts.all);
+    else if (counts.all > this.#limit || counts.all === counts.open) tell(counts.everyone);
+    else
+      this.#rooms.counts(viewerId, [roomId]).then(
+        ([room]) => room && tell(room.count),
+        () => {},
+      );
+  }
+
+  #countOf({ viewerId, shown }: RoomViewer, { counts }: RoomItem): number {
+    return viewerId === null ? counts.all : counts.open + shown.size;
+  }
+
+  #hold(viewer: RoomViewer): object {
+    const reading = {};
+    Object.assign(viewer, { version: null, reading });
+    return reading;
+  }
+
+  #refreshLater(roomId: string): void {
+    if (this.#stopped || this.#again.has(roomId)) return;
+    const timer = setTimeout(() => {
+      this.#again.delete(roomId);
+      void this.#refresh(roomId);
+    }, AGAIN_MS);
+    this.#again.set(roomId, timer);
+  }
+
+  /** Sends every viewer here a whole picture of the room. Never throws. */
+  async #refresh(roomId: string): Promise<void> {
+    const looks = Array.from(this.#viewers.get(roomId) ?? [], (viewer) => ({ viewer, reading: this.#hold(viewer) }));
+    if (looks.length === 0 || this.#stopped) return;
+    try {
+      const picture = await this.#rooms.read(roomId);
+      for (const [viewerId, some] of Map.groupBy(looks, ({ viewer }) => viewer.viewerId)) {
+        const { room, shown } = await this.#rooms.see(viewerId, picture, { anyway: true });
+        const frame = Frame.of('room_change', room);
+        for (const look of some) {
+          if (look.viewer.reading !== look.reading) continue;
+          frame.sendTo(look.viewer.socket);
+          this.show({ ...look, room, shown: new Map(shown) });
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof RollcallError)) this.#log.error({ err: error, roomId }, 'A room could not be shown anew');
+      this.#refreshLater(roomId);
+    }
+  }
+}
+
+const nothingYet = () => ({ shown: new Map<string, Access>(), version: null, held: [], reading: null });

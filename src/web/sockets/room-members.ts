@@ -1,0 +1,253 @@
+import type { Config } from '../../config/config.ts';
+import { RollcallError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import type { NamedRoom } from '../../protocol/rooms.ts';
+import type { RoomChangeCode, RoomSession } from '../../redis/user-rooms.ts';
+import type { Rooms } from '../../usecases/rooms.ts';
+import { unavailable } from '../../usecases/unavailable.ts';
+import type { Caller } from '../auth/auth.ts';
+import { mayWatchRoom, requireRooms } from '../auth/rights.ts';
+import type { Connection } from '../sessions/connection.ts';
+import type { Connections } from '../sessions/connections.ts';
+import { RoomAudience } from './room-audience.ts';
+import type { PresenceSocket, RoomLook, RoomViewer, Viewer } from './types.ts';
+
+/** Of what one session says of itself in rooms so many are taken in a second. */
+const UPDATES = 10;
+/** Clients that say something every tenth of a second are not on the dot. */
+const UPDATES_MS = 950;
+
+export interface RoomMembersDeps {
+  rooms: Rooms;
+  connections: Connections;
+  config: Pick<Config, 'roomsOpen' | 'roomUsersLimit' | 'maxRoomsPerSession' | 'maxWatchedUsers'>;
+  log: Logger;
+  socketsOf(userId: string): PresenceSocket[];
+}
+
+/** What sockets say of rooms: they come, say something of themselves, and leave; or only watch. */
+export class RoomMembers {
+  /** Those who are told of rooms. */
+  readonly audience: RoomAudience;
+  readonly #deps: RoomMembersDeps;
+
+  constructor(deps: RoomMembersDeps) {
+    this.#deps = deps;
+    this.audience = new RoomAudience(deps.rooms, deps.log, deps.config.roomUsersLimit);
+    deps.connections.onRestored((connection) => this.#tellAgain(connection));
+  }
+
+  /**
+   * The session comes to a room, or says something new there. Returns what the client is shown; call `RoomAudience.show` once that
+   * was sent. Throws FORBIDDEN, TOO_MANY_ROOMS or UNAVAILABLE.
+   */
+  async join(socket: PresenceSocket, roomId: string, data: object | undefined): Promise<RoomLook> {
+    const { audience } = this;
+    const { rooms } = this.#deps;
+    const connection = this.#mayJoin(socket, roomId);
+    const begun = audience.begin(socket, roomId);
+    try {
+      const session = sessionIn(connection, roomId);
+      const said = data === undefined ? '' : JSON.stringify(data);
+      const { picture, since } = await this.#held(connection, () => rooms.join(session, said));
+      if (!picture) throw unavailable();
+      connection.rooms ??= new Map();
+      const mine = connection.rooms.get(roomId);
+      connection.rooms.set(roomId, { since: since ?? 0, data: said || (mine?.data ?? '') });
+      begun.viewer.there = true;
+      const { room, shown } = await rooms.see(begun.viewer.viewerId, picture, { anyway: true });
+      return { ...begun, room, shown };
+    } catch (error) {
+      audience.fail(begun);
+      throw error;
+    }
+  }
+
+  /**
+   * Counts what a session is about to say of itself, at the moment at which it asks. Returns what takes that back, for only what is taken
+   * counts. Throws RATE_LIMITED.
+   */
+  admitUpdate({ data: { connection } }: PresenceSocket): () => void {
+    if (!connection) throw notThere();
+    const now = performance.now();
+    const recent = connection.roomUpdates.filter((at) => now - at < UPDATES_MS);
+    const [first] = recent;
+    if (first !== undefined && recent.length >= UPDATES) {
+      const message = `At most ${UPDATES} updates a second.`;
+      throw new RollcallError('RATE_LIMITED', { message, retryAfterMs: first + UPDATES_MS - now });
+    }
+    connection.roomUpdates = [...recent, now];
+    return () => {
+      connection.roomUpdates = connection.roomUpdates.filter((at) => at !== now);
+    };
+  }
+
+  /** The session says something new of itself. Throws FORBIDDEN where it is not in the room, or UNAVAILABLE. */
+  async update(socket: PresenceSocket, roomId: string, data: object): Promise<void> {
+    const { connection } = socket.data;
+    const mine = connection?.rooms?.get(roomId);
+    if (!connection || !mine) throw notThere();
+    const said = JSON.stringify(data);
+    await this.#held(connection, async () => ({
+      code: await this.#deps.rooms.update(sessionIn(connection, roomId), said),
+    }));
+    mine.data = said;
+  }
+
+  /** The session leaves a room; nothing happens where it is not there. Throws UNAVAILABLE. */
+  async leave(socket: PresenceSocket, roomId: string): Promise<void> {
+    const { connection, rooms } = socket.data;
+    if (connection?.rooms?.has(roomId)) {
+      await this.#deps.rooms.leave(sessionIn(connection, roomId));
+      connection.rooms.delete(roomId);
+    }
+    const viewer = rooms?.get(roomId);
+    if (!viewer) return;
+    viewer.there = false;
+    if (!viewer.watching) this.audience.drop(viewer);
+  }
+
+  /** The client is told of a room. Returns what it is shown, as `join` does. Throws FORBIDDEN, TOO_MANY_WATCHED or UNAVAILABLE. */
+  async watch(socket: PresenceSocket, roomId: string): Promise<RoomLook> {
+    const { audience } = this;
+    const { rooms, config } = this.#deps;
+    requireRooms(socket.data.caller, [roomId], config.roomsOpen);
+    const watched = (socket.data.viewer.watching?.size ?? 0) + watchedRooms(socket);
+    if (!socket.data.rooms?.get(roomId)?.watching && watched >= config.maxWatchedUsers) {
+      const message = `At most ${config.maxWatchedUsers} users and rooms can be watched by one connection; unwatch some first.`;
+      throw new RollcallError('TOO_MANY_WATCHED', { message });
+    }
+    const begun = audience.begin(socket, roomId);
+    try {
+      const { room, shown } = await rooms.see(begun.viewer.viewerId, await rooms.read(roomId));
+      begun.viewer.watching = true;
+      return { ...begun, room, shown };
+    } catch (error) {
+      audience.fail(begun);
+      throw error;
+    }
+  }
+
+  /** The client is no longer told of a room, unless it is there. */
+  unwatch(socket: PresenceSocket, roomId: string): void {
+    const viewer = socket.data.rooms?.get(roomId);
+    if (!viewer) return;
+    viewer.watching = false;
+    if (!viewer.there) this.audience.drop(viewer);
+  }
+
+  /** The client has another token: what that does not name is taken away. */
+  async recheck(socket: PresenceSocket): Promise<void> {
+    const { caller, rooms } = socket.data;
+    const refused = [...(rooms?.values() ?? [])].filter(
+      ({ roomId }) => !mayWatchRoom(caller, roomId, this.#deps.config.roomsOpen),
+    );
+    for (const viewer of refused) {
+      viewer.watching = false;
+      await this.leave(socket, viewer.roomId).finally(() => this.#close(viewer, 'forbidden'));
+    }
+  }
+
+  /** What a handshake names may be joined. Throws FORBIDDEN or TOO_MANY_ROOMS. */
+  requireNamed(caller: Caller, named: readonly NamedRoom[]): void {
+    const { roomsOpen, maxRoomsPerSession } = this.#deps.config;
+    if (caller.service !== null && named.length > 0) throw serviceInRoom();
+    requireRooms(
+      caller,
+      named.map(({ roomId }) => roomId),
+      roomsOpen,
+    );
+    if (new Set(named.map(({ roomId }) => roomId)).size > maxRoomsPerSession) throw new RollcallError('TOO_MANY_ROOMS');
+  }
+
+  /** The client has come with a session that is in these rooms. Returns what it is shown of each; as `join` does. */
+  async enter(socket: PresenceSocket, named: readonly NamedRoom[]): Promise<RoomLook[]> {
+    const { connection } = socket.data;
+    if (!connection) return [];
+    const { rooms } = this.#deps;
+    const inThem = await rooms.tellAgain(connection.userId);
+    connection.rooms = new Map();
+    for (const { roomId, data } of named) {
+      const mine = connection.rooms.get(roomId)?.data ?? '';
+      connection.rooms.set(roomId, {
+        since: inThem.get(roomId) ?? 0,
+        data: data === undefined ? mine : JSON.stringify(data),
+      });
+    }
+    return Promise.all(
+      named.map(async ({ roomId }) => {
+        const begun = this.audience.begin(socket, roomId);
+        begun.viewer.there = true;
+        const { room, shown } = await rooms.see(begun.viewer.viewerId, await rooms.read(roomId), { anyway: true });
+        return { ...begun, room, shown };
+      }),
+    );
+  }
+
+  /** The client is gone, and is told nothing more. What it was in ends with its session. */
+  left(socket: PresenceSocket): void {
+    for (const viewer of [...(socket.data.rooms?.values() ?? [])]) this.audience.drop(viewer);
+  }
+
+  /** These connections of a user are no longer in the room, by a backend's doing. */
+  putOut({ roomId, userId, conns }: { roomId: string; userId: string; conns: readonly string[] }): void {
+    for (const socket of this.#deps.socketsOf(userId)) {
+      const { connection } = socket.data;
+      if (!connection || !conns.includes(connection.conn)) continue;
+      connection.rooms?.delete(roomId);
+      const viewer = socket.data.rooms?.get(roomId);
+      if (viewer) this.#close(viewer, 'kicked');
+    }
+  }
+
+  #close(viewer: RoomViewer, reason: 'kicked' | 'forbidden'): void {
+    this.audience.drop(viewer);
+    viewer.socket.emit('room_closed', { roomId: viewer.roomId, reason });
+  }
+
+  #mayJoin({ data: { caller, connection } }: PresenceSocket, roomId: string): Connection {
+    if (!connection) throw serviceInRoom();
+    requireRooms(caller, [roomId], this.#deps.config.roomsOpen);
+    return connection;
+  }
+
+  /** Does what needs the session, which is brought back first where Redis has lost it. */
+  async #held<T extends { code: RoomChangeCode }>(connection: Connection, work: () => Promise<T>): Promise<T> {
+    let done = await work();
+    if (done.code === 'missing') {
+      await this.#deps.connections.restore(connection);
+      done = await work();
+    }
+    if (done.code === 'absent') throw notThere();
+    if (done.code === 'full') throw new RollcallError('TOO_MANY_ROOMS');
+    if (done.code === 'missing') throw unavailable();
+    return done;
+  }
+
+  /** Redis had lost the session: it is in the rooms where it was. */
+  async #tellAgain(connection: Connection): Promise<void> {
+    for (const [roomId, { since, data }] of [...(connection.rooms ?? [])]) {
+      if (connection.holds) await this.#deps.rooms.join(sessionIn(connection, roomId), data, since);
+    }
+  }
+}
+
+/** How many rooms a connection has asked to be told of. */
+export function watchedRooms({ data }: Viewer['socket']): number {
+  let count = 0;
+  const rooms = 'rooms' in data ? data.rooms : null;
+  for (const { watching } of rooms?.values() ?? []) if (watching) count++;
+  return count;
+}
+
+function sessionIn({ userId, sessionId, conn }: Connection, roomId: string): RoomSession {
+  return { userId, sessionId, conn, roomId };
+}
+
+function serviceInRoom(): RollcallError {
+  return new RollcallError('FORBIDDEN', { message: 'A service is in no room; it may watch them all.' });
+}
+
+function notThere(): RollcallError {
+  return new RollcallError('FORBIDDEN', { message: 'Join the room first.' });
+}

@@ -1,0 +1,132 @@
+import type { FollowUps } from '../src/queues/follow-ups.ts';
+import { isRedisAway } from '../src/redis/absence.ts';
+import { SHARDS, shardOf } from '../src/redis/keys.ts';
+import type { OutboxEntry } from '../src/redis/outbox-entry.ts';
+import type { ToldOfRooms } from '../src/redis/room-types.ts';
+import type { Stores } from '../src/stores.ts';
+import { Backoff } from './backoff.ts';
+
+const AT_ONCE = 200;
+/** What changed while it was compared is seen to by those who changed it; a failover may have lost what they did. */
+const ANYWAY_EVERY_MS = 600_000;
+
+type RoomStores = Pick<Stores, 'roomLists' | 'userRooms' | 'deadlines' | 'pulse' | 'keys'>;
+
+/**
+ * The lists of rooms follow what is told of users, in its order, before that is acknowledged. In a cluster the node of a room may be away
+ * while that of the user is here: nobody else has to wait for it, and all lists are compared with the truth once it is back.
+ */
+export class RoomFollower {
+  readonly #stores: RoomStores;
+  readonly #followUps: FollowUps;
+  readonly #backoff = new Backoff();
+  #comparison: object | null = {};
+  #comparedAt = performance.now();
+
+  /** Compares once a worker has started, and after every return of Redis, which may have come back with less or older. */
+  constructor(stores: RoomStores, followUps: FollowUps) {
+    this.#stores = stores;
+    this.#followUps = followUps;
+    stores.pulse.onBack(() => this.#compareAnew());
+  }
+
+  /** Brings the lists up to these entries. Rejects where Redis is away. */
+  async follow(entries: readonly OutboxEntry[]): Promise<void> {
+    const told = entries.flatMap((entry) => (entry.kind === 'rooms' ? [entry] : []));
+    if (told.length === 0) return;
+    try {
+      await this.#apply(newest(told));
+    } catch (error) {
+      if (this.#stores.keys.slotGroups.length === 1 || !isRedisAway(error)) throw error;
+      this.#compareAnew();
+    }
+  }
+
+  /** Compares the lists with the truth where that is due; what failed is done again, at first after a second and then ever more seldom. */
+  async pass(): Promise<void> {
+    if (performance.now() - this.#comparedAt > ANYWAY_EVERY_MS) this.#comparison ??= {};
+    const comparison = this.#comparison;
+    if (comparison === null || this.#backoff.isWaiting) return;
+    try {
+      await this.compare();
+    } catch (error) {
+      if (this.#comparison === comparison) this.#backoff.failed();
+      throw error;
+    }
+    this.#comparedAt = performance.now();
+    if (this.#comparison !== comparison) return;
+    this.#comparison = null;
+    this.#backoff.reset();
+  }
+
+  /** Tells the lists what all users are in, and drops those from them who are not there. Rejects where Redis is away. */
+  async compare(): Promise<void> {
+    for (let shard = 0; shard < SHARDS; shard++) {
+      for (let cursor = ''; cursor !== '0'; ) {
+        const page = await this.#stores.roomLists.page(shard, cursor || '0', AT_ONCE);
+        for (const roomId of page.roomIds) await this.#compareRoom(roomId);
+        cursor = page.cursor;
+      }
+    }
+    for (let shard = 0; shard < SHARDS; shard++) {
+      for (let cursor = ''; cursor !== '0'; ) {
+        const page = await this.#stores.deadlines.page(shard, cursor || '0', AT_ONCE);
+        const users = await this.#truths(shard, await this.#stores.userRooms.whoAreInRooms(page.userIds));
+        await this.#apply(users);
+        cursor = page.cursor;
+      }
+    }
+  }
+
+  async #compareRoom(roomId: string): Promise<void> {
+    for (let after = ''; ; ) {
+      const { members, more } = await this.#stores.roomLists.read(roomId, after, AT_ONCE);
+      const truths = new Map<string, ToldOfRooms>();
+      for (const [shard, some] of Map.groupBy(members, ({ userId }) => shardOf(userId))) {
+        const users = await this.#truths(
+          shard,
+          some.map(({ userId }) => userId),
+        );
+        for (const user of users) truths.set(user.userId, user);
+      }
+      await this.#apply(
+        members.flatMap(({ userId, sequence }) => {
+          const truth = truths.get(userId);
+          if (truth?.rooms.has(roomId)) return [];
+          // Newer than what stands there, and older than whatever they do next.
+          return [{ userId, sequence: Math.max(truth?.sequence ?? 0, sequence + 1), rooms: new Map([[roomId, null]]) }];
+        }),
+      );
+      const last = members.at(-1);
+      if (!more || !last) return;
+      after = last.userId;
+    }
+  }
+
+  async #truths(shard: number, userIds: readonly string[]): Promise<ToldOfRooms[]> {
+    if (userIds.length === 0) return [];
+    const { users, followUp } = await this.#stores.userRooms.ofUsers(shard, userIds);
+    this.#followUps.add(followUp);
+    return users.map(({ told }) => told);
+  }
+
+  async #apply(told: readonly ToldOfRooms[]): Promise<void> {
+    if (told.length === 0) return;
+    for (const { followUp } of await this.#stores.roomLists.apply(told)) this.#followUps.add(followUp);
+  }
+
+  #compareAnew(): void {
+    this.#comparison = {};
+    this.#backoff.reset();
+  }
+}
+
+/** Of each user and room the last, for what came between is nobody's news any more. */
+function newest(told: readonly ToldOfRooms[]): ToldOfRooms[] {
+  const last = new Map<string, ToldOfRooms>();
+  for (const one of told) for (const roomId of one.rooms.keys()) last.set(`${one.userId} ${roomId}`, one);
+  return told.flatMap((one) => {
+    const rooms = [...one.rooms].filter(([roomId]) => last.get(`${one.userId} ${roomId}`) === one);
+    return rooms.length > 0 ? [{ ...one, rooms: new Map(rooms) }] : [];
+  });
+}
