@@ -28,7 +28,8 @@ end
 
 local result = { 0 }
 for n = 6, #ARGV do
-  local userId, at = ARGV[n], #result
+  local userId = ARGV[n]
+  local at = #result
   local u = load(userId)
   local lastSeen = u and u.lastSeen
   if u then
