@@ -60,6 +60,7 @@ describe('settings', () => {
       maxSessionsPerUser: 20,
       maxWatchedUsers: 1000,
       maxLooksPerUserPerDay: 20_000,
+      detailOrder: ['call', 'manual', 'calendar'],
       maxRoomsPerSession: 50,
       roomUsersLimit: 1000,
       roomsOpen: [],

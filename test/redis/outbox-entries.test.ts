@@ -52,6 +52,7 @@ const before = { v: 'f', l: 'n', fa: ['ann'], fr: [], ba: [], br: {}, s: false, 
 const beforeRead = {
   visibility: 'friends',
   lastSeenVisibility: 'nobody',
+  lastSeenPrecision: 'exact',
   friends: { added: ['ann'], removed: [] },
   blocks: { added: [], removed: [] },
   onlyLists: false,
