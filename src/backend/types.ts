@@ -57,7 +57,7 @@ export interface DetailSource {
 }
 
 export interface ReachOptions {
-  /** Also those who want to be left alone. */
+  /** True: whoever wants to be left alone is reached, too. */
   urgent?: boolean | undefined;
   /** How recently a device has to have been heard of; else 120. */
   withinSeconds?: number | undefined;
