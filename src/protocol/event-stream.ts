@@ -32,9 +32,14 @@ export const EventSnapshot = z
 export type EventSnapshot = z.infer<typeof EventSnapshot>;
 
 /** The body of an answer that is a stream of events: lines of text, which an `EventSource` reads. */
-export const EventStream = z.string().meta({
-  description:
-    'Server-sent events. `snapshot`: `{ "users", "pending", "reset" }`; `user_status_change`: one user, as in it; `token_expiring`: `{ "expiresAt" }`; ' +
-    '`session_closed`: `{ "reason", "reconnect", "afterMs" }`, with `retry`',
-  examples: [`event: snapshot\nid: 42-1769860800120-0-0a1b2c3d4e5f\ndata: {"users":[${JSON.stringify(EXAMPLE)}]}\n\n`],
-});
+export const EventStream = z
+  .string()
+  .regex(/^(event|id|retry)?:/)
+  .meta({
+    description:
+      'Server-sent events. `snapshot`: `{ "users", "pending", "reset" }`; `user_status_change`: one user, as in it; `token_expiring`: `{ "expiresAt" }`; ' +
+      '`session_closed`: `{ "reason", "reconnect", "afterMs" }`, with `retry`',
+    examples: [
+      `event: snapshot\nid: 42-1769860800120-0-0a1b2c3d4e5f\ndata: {"users":[${JSON.stringify(EXAMPLE)}]}\n\n`,
+    ],
+  });

@@ -1,0 +1,61 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Rollcall, type WatchedChange } from '../../src/backend/index.ts';
+import { isActive, TestClient, tokenFor } from '../support/client.ts';
+import { CALM, Deployment, eventually, JWT_SECRET } from '../support/deployment.ts';
+import { EventReader } from '../support/event-reader.ts';
+
+let rollcall: Deployment;
+beforeAll(async () => {
+  rollcall = await Deployment.start('event streams of processes that go', { env: CALM });
+});
+afterAll(() => rollcall?.stop());
+
+test('a backend follows them in a loop, which goes on when a process goes away', async () => {
+  const web = await rollcall.addWeb();
+  const ended = new AbortController();
+  const backend = new Rollcall({ url: web.url, key: JWT_SECRET });
+  const news: string[] = [];
+  const following = (async () => {
+    for await (const one of backend.watchEvents(['eve'], { signal: ended.signal })) {
+      for (const { userId, status } of one.snapshot ?? [one as WatchedChange]) news.push(`${userId} ${status}`);
+    }
+  })();
+  await eventually(
+    () => news,
+    (all) => all.length === 1,
+  );
+  const eve = await TestClient.connect(rollcall.url, 'eve');
+  await eventually(
+    () => news,
+    (all) => all.includes('eve active'),
+  );
+  await web.end();
+  eve.leave();
+  await rollcall.addWeb({ PORT: new URL(web.url).port });
+  await eventually(
+    () => news,
+    (all) => all.at(-1) === 'eve inactive',
+  );
+  ended.abort();
+  await following;
+  expect(news.filter((one, n) => one !== news[n - 1])).toEqual(['eve inactive', 'eve active', 'eve inactive']);
+  const stranger = new Rollcall({ url: rollcall.url, token: 'garbled' });
+  await expect(stranger.watchEvents(['eve']).next()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+});
+
+test('a process that goes away says so, and when to come again', async () => {
+  const web = await rollcall.addWeb();
+  const reader = await EventReader.open(web.url, await tokenFor('last'), ['ada']);
+  const { id } = await reader.hears('snapshot');
+  web.kill('SIGTERM');
+  const { data } = await reader.hears('session_closed');
+  expect(data).toMatchObject({ reason: 'draining', reconnect: true, afterMs: reader.retry });
+  await reader.ends();
+  // Another process knows the place, too.
+  const back = await EventReader.open(rollcall.url, await tokenFor('last'), ['ada'], id);
+  const ada = await TestClient.connect(rollcall.url, 'ada');
+  await back.hears('user_status_change', isActive);
+  expect(back.events.map(({ event }) => event)).not.toContain('snapshot');
+  ada.leave();
+  back.leave();
+});
