@@ -4,6 +4,8 @@ import { isActive, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually, JWT_SECRET } from '../support/deployment.ts';
 import { EventReader } from '../support/event-reader.ts';
 
+const LONG_MS = 40_000;
+
 let rollcall: Deployment;
 beforeAll(async () => {
   rollcall = await Deployment.start('event streams of processes that go', { env: CALM });
@@ -23,11 +25,13 @@ test('a backend follows them in a loop, which goes on when a process goes away',
   await eventually(
     () => news,
     (all) => all.length === 1,
+    LONG_MS,
   );
   const eve = await TestClient.connect(rollcall.url, 'eve');
   await eventually(
     () => news,
     (all) => all.includes('eve active'),
+    LONG_MS,
   );
   await web.end();
   eve.leave();
@@ -35,6 +39,7 @@ test('a backend follows them in a loop, which goes on when a process goes away',
   await eventually(
     () => news,
     (all) => all.at(-1) === 'eve inactive',
+    LONG_MS,
   );
   ended.abort();
   await following;
@@ -48,7 +53,7 @@ test('a process that goes away says so, and when to come again', async () => {
   const reader = await EventReader.open(web.url, await tokenFor('last'), ['ada']);
   const { id } = await reader.hears('snapshot');
   web.kill('SIGTERM');
-  const { data } = await reader.hears('session_closed');
+  const { data } = await reader.hears('session_closed', () => true, LONG_MS);
   expect(data).toMatchObject({ reason: 'draining', reconnect: true, afterMs: reader.retry });
   await reader.ends();
   // Another process knows the place, too.

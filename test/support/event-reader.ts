@@ -47,9 +47,13 @@ export class EventReader {
       .map(({ data }) => data.status);
   }
 
-  async hears(event: string, fits: (data: StreamEvent['data']) => boolean = () => true): Promise<StreamEvent> {
+  async hears(
+    event: string,
+    fits: (data: StreamEvent['data']) => boolean = () => true,
+    withinMs = 5000,
+  ): Promise<StreamEvent> {
     const found = () => this.events.find((one) => one.event === event && fits(one.data));
-    await eventually(found, (one) => one !== undefined);
+    await eventually(found, (one) => one !== undefined, withinMs);
     return found() as StreamEvent;
   }
 
