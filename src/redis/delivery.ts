@@ -186,6 +186,8 @@ export class DeliveryReader {
   }
 
   async #takePosition(): Promise<void> {
+    // Asked first: of a stream that was trimmed to nothing it is all that is left to begin from.
+    this.#count = Number(await this.#redis.get(this.#keys.deliveryCount));
     const [entry] = await this.#redis.xrevrange(this.#keys.delivery, '+', '-', 'COUNT', 1);
     if (entry) {
       this.#position = entry[0];
