@@ -61,6 +61,7 @@ export function eventRoutes(
       await limits.connectFrom(addressOf(request.raw));
       await limits.connect(caller, token);
       await limits.look(caller, tokenId(token), userIds.length);
+      await limits.lookByName(caller, userIds);
       const given = request.headers['last-event-id'];
       const lastEventId = typeof given === 'string' && given !== '' ? given : undefined;
       // Whatever becomes of it, the connection was counted as one that stays.
