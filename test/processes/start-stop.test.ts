@@ -361,6 +361,10 @@ describe('what is a process', () => {
 /** Those that are none, or that are tried elsewhere. */
 const NOT_HERE: Record<string, string> = {
   'src/backend/lease.ts': 'what a backend holds is tried in test/backend/agents.long.test.ts',
+  'src/cli/commands/dev.ts': 'a command, which ends with its process',
+  'src/cli/orphaned.ts': 'a timer that keeps no process alive, for as long as a command runs',
+  'src/testing/service-process.ts': 'the service in processes of its own, tried in test/cli and test/testing',
+  'src/testing/start-rollcall.ts': 'the service in processes of its own, tried in test/cli and test/testing',
   'src/client/connection.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/client/heartbeat.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/client/indicators.ts': 'the client is tried in test/client/start-stop.test.ts',

@@ -106,6 +106,11 @@ const DESCRIBED = [
   'get /changes',
   'put /conversations/{id}/members/{userId}',
   'delete /conversations/{id}/members/{userId}',
+  'get /rooms',
+  'get /rooms/{id}',
+  'post /rooms/counts',
+  'get /users/{id}/rooms',
+  'delete /rooms/{id}/users/{userId}',
   'get /healthz',
   'get /readyz',
 ];

@@ -62,7 +62,7 @@ export async function openSocialWorld(name: string): Promise<SocialWorld> {
       answer(await service('presence:write'), { method, url, ...(payload && { payload }) }),
     askWith: async (scopes, request) => world.ask(scopes === null ? null : await service(scopes), request),
     comes: async (userId) => {
-      const code = await presence.open({
+      const { code } = await presence.open({
         userId,
         sessionId: `${userId}-phone`,
         conn: `${userId}-conn`,
