@@ -50,6 +50,7 @@ describe('a token names its bearer', () => {
       expiresAt: start + 60_000,
       service: null,
       claims: {},
+      rooms: [],
     });
   });
 
