@@ -20,8 +20,11 @@ async function takenOver(dead: ClusterNode, slot: number): Promise<void> {
   );
 }
 
+/** As a service sees it: whom a user looks at is counted where that user is kept, which may be the master that was killed. */
 const statusOf = async (userId: string) =>
-  rest(world.rollcall.url, 'GET', `/users/${userId}/status`, { token: await tokenFor('somebody') });
+  rest(world.rollcall.url, 'GET', `/users/${userId}/status`, {
+    token: await tokenFor('host', { scope: 'presence:read' }),
+  });
 
 /** Kills the master; whoever is on it comes through, and whoever is not hears nothing of it. */
 async function killMaster(dead: ClusterNode, label: string, { tellsMeanwhile }: { tellsMeanwhile: boolean }) {

@@ -19,7 +19,7 @@ const CODES = {
   401: ['UNAUTHENTICATED', 'TOKEN_EXPIRED'],
   403: ['FORBIDDEN'],
   404: ['USER_NOT_FOUND', 'SESSION_NOT_FOUND', 'NOT_FOUND'],
-  409: ['TOO_MANY_BLOCKS', 'TOO_MANY_FRIENDS', 'TOO_MANY_SESSIONS', 'TOO_MANY_ROOMS'],
+  409: ['TOO_MANY_BLOCKS', 'TOO_MANY_FRIENDS', 'TOO_MANY_SESSIONS', 'TOO_MANY_SOURCES', 'TOO_MANY_ROOMS'],
   410: ['CURSOR_TOO_OLD'],
   413: ['PAYLOAD_TOO_LARGE'],
   429: ['RATE_LIMITED'],
@@ -86,11 +86,11 @@ export function access(who: RouteAccess['who'], right: RouteAccess['right'] = 'r
 }
 
 const TAGS = {
-  rooms: 'Who is here: on this page, in this document, in this channel',
   status: 'Who is active, and choosing to appear inactive',
   sessions: 'The devices of a user',
   leases: 'Presence without a socket, for agents, bots, devices and servers',
   detail: 'What others see beside the status, from the user, a call, a calendar',
+  rooms: 'Who is here: on this page, in this document, in this channel',
   profiles: 'Names and pictures; erasing a user',
   friends: 'Who is whose friend, and who is told of whom',
   blocks: 'Who may not see whom at all',
