@@ -178,7 +178,11 @@ async function problemOf(redis: Redis, key: string, restricted: Set<string>): Pr
   if (key.startsWith('user:last_seen:')) return null;
   const [, userId] = /^user:privacy:(.*)$/.exec(key) ?? [];
   if (userId !== undefined && restricted.has(userId)) return null;
-  if (/^(user:privacy|privacy:staged|conversation:\w+|presence:(limit|members|members-removed)):/.test(key))
+  if (
+    /^(user:(privacy|looks|looked)|presence:looking|privacy:staged|conversation:\w+|presence:(limit|members|members-removed)):/.test(
+      key,
+    )
+  )
     return (await redis.ttl(key)) > 0 ? null : `${key}, which never ends`;
   if (/^(user:(sessions|signed_out)|presence:erased):/.test(key))
     return (await redis.ttl(key)) > 0 ? null : `${key}, which never ends`;
