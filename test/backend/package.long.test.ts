@@ -131,7 +131,9 @@ test('the package says what it is, of which licence, from where, and what is in 
   }
   const files = (await readdir(installed, { recursive: true })).toSorted();
   expect(files).toEqual(expect.arrayContaining(['LICENSE', 'README.md', 'CHANGELOG.md', 'server.js']));
-  expect(files.filter((name) => !/(\.js|\.d\.ts|\.md|^LICENSE|^package\.json|^server|^testing)$/.test(name))).toEqual([]);
+  expect(files.filter((name) => !/(\.js|\.d\.ts|\.md|^LICENSE|^package\.json|^server|^testing)$/.test(name))).toEqual(
+    [],
+  );
 });
 
 test('installed for a backend it brings nothing along, neither Socket.IO nor React', async () => {
