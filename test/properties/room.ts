@@ -15,11 +15,13 @@ export async function openRoom(name: string) {
   const stores = await openTestStores(name);
   const redis = new Redis(stores.redisUrl);
   const keys = createKeys(stores.redisPrefix, false);
-  const store = new PresenceStore(redis, keys, new RedisClock(), TTL_MS);
+  const clock = new RedisClock();
+  const store = new PresenceStore(redis, keys, clock, TTL_MS);
   let serial = 0;
   return {
     redis,
     keys,
+    clock,
     store,
     outbox: new Outbox(redis, keys),
     deadlines: new DeadlineIndex(redis, keys),

@@ -5,6 +5,8 @@
 -- By shard: when the users have to be looked at next, and when they were last seen; of those who are noted apart, the first and
 -- until when they are active. Written in one go.
 local moved, heardAt, apartDue, apartActive = {}, {}, {}, {}
+-- Whole numbers are handed to commands as they are: unlike `..`, that keeps all their digits.
+local expires = now + ttl
 
 local function note(lists, shard, id, score)
   local scores = lists[shard]
@@ -12,22 +14,24 @@ local function note(lists, shard, id, score)
   scores[id] = score
 end
 
--- Beats that were taken, of which only the status is written yet.
-local taken, lastSeenKeys = {}, {}
+-- Beats that were taken, of which only the status is written yet; by their numbers the TTLs of those that have one of their own.
+local taken, lastSeenKeys, ownTtls = {}, {}, {}
 
 -- True where it was all that there is to do. `holder`: how the session begins where it is who beats.
 local function takePlainly(shard, id, sid, holder, age, state)
   if age > 1000 then return false end
   local key = recordKey(id)
-  local known = redis.call('HMGET', key, 's:' .. sid, 'b:' .. sid, 'x', 'o', 'y')
+  local known = redis.call('HMGET', key, 's:' .. sid, 'b:' .. sid, 'x', 'y')
   local value, heardBefore, detailUntil = known[1], tonumber(known[2] or ''), tonumber(known[3] or '')
-  local own = known[5] and (tonumber(known[5]) or 0)
-  local life = own or ttl
-  local plain = value and not known[4] and (heardBefore or 0) + life > now and string.sub(value, 1, #holder) == holder
+  local ownText = known[4]
+  if ownText == 'm' then return false end
+  local own = ownText and tonumber(ownText)
+  local plain = value and (heardBefore or 0) + (own or ttl) > now and string.sub(value, 1, #holder) == holder
     and (state == '' or string.match(value, '^[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|([^|]*)|') == state)
   -- `XX` fails where the user's deadline has passed or they appear inactive.
-  if not plain or not redis.call('SET', statusKey(id), 'active', 'PX', own and known[5] or ttlText, 'XX') then return false end
-  taken[#taken + 1] = { shard, id, key, 'b:' .. sid, now - age, heardBefore, detailUntil, own }
+  if not plain or not redis.call('SET', statusKey(id), 'active', 'PX', ownText or ttlText, 'XX') then return false end
+  taken[#taken + 1] = { shard, id, key, 'b:' .. sid, now - age, heardBefore, detailUntil }
+  ownTtls[#taken] = own or nil
   lastSeenKeys[#lastSeenKeys + 1] = lastSeenKey(id)
   return true
 end
@@ -37,7 +41,8 @@ local function writeTaken()
   if #taken == 0 then return end
   local before, after = redis.call('MGET', unpack(lastSeenKeys)), {}
   for n, beat in ipairs(taken) do
-    local shard, id, key, field, at, heardBefore, detailUntil, own = unpack(beat, 1, 8)
+    local shard, id, key, field, at, heardBefore, detailUntil = unpack(beat, 1, 7)
+    local own = ownTtls[n]
     local text = iso(at)
     local lists = heardAt[shard]
     local latest = lists and lists[id] and iso(lists[id]) or before[n]
@@ -51,17 +56,17 @@ local function writeTaken()
       note(heardAt, shard, id, at)
     end
     redis.call('HSET', key, field, at)
-    -- Whole numbers are handed to commands as they are: unlike `..`, that keeps all their digits.
-    local expires = now + (own or ttl)
-    local dueAt = detailUntil and math.min(expires, detailUntil) or expires
+    local dueAt = expires
     if detailUntil or own then
+      local activeUntil = own and now + own or expires
+      dueAt = detailUntil and math.min(activeUntil, detailUntil) or activeUntil
       note(apartDue, shard, id, dueAt)
-      note(apartActive, shard, id, expires)
+      note(apartActive, shard, id, activeUntil)
     end
     note(moved, shard, id, dueAt)
   end
   if #after > 0 then redis.call('MSET', unpack(after)) end
-  taken, lastSeenKeys = {}, {}
+  taken, lastSeenKeys, ownTtls = {}, {}, {}
 end
 
 -- Somebody of whom more was written since `writeTaken`.

@@ -34,7 +34,8 @@
 --   f   1 after a logout whose traces are gone, until there is a session again
 --   r   the mark: revision of the privacy that decides who may see this (lib-privacy.lua)
 --   m, o, n  see lib-budget.lua; z  see lib-rooms.lua
---   y   the TTL (ms) that all sessions have which have no deadline of their own, or m where they differ; none: the configured one
+--   y   what a plain heartbeat (lib-plain.lua) goes by: the TTL (ms) that all sessions have; m where they differ, or where there is more to
+--       do (`o`); none: the configured one
 --   s:<session>  conn|standing|deadline|connectedAt|kind|state|ttl|name    b:<session>  last sign of life
 --   t:<conn>     tombstone: until when this connection is refused
 -- `standing` is l (live: a connection holds it), p (made by a POST), e (a lease), g (closed, in its grace) or h (handed over by a

@@ -11,8 +11,8 @@ local function lastDeadline(u)
   return latest
 end
 
--- What field `y` has to say: the TTL by which a heartbeat moves the user's deadline without a look at the other sessions, 'm' where
--- there is no such TTL, nil where it is the configured one. A deadline of a session's own is nearer than that.
+-- The TTL by which a heartbeat moves the user's deadline without a look at the other sessions, 'm' where there is no such TTL, nil where
+-- it is the configured one. A deadline of a session's own is nearer than that.
 local function commonTtl(u)
   local common
   for _, s in pairs(u.sessions) do
@@ -90,7 +90,7 @@ local function save(u)
   field('m', budgetKept(u))
   field('o', u.owed and whole(u.owed) .. (u.showing and '|s' or '') or nil)
   field('n', u.gathered)
-  field('y', common)
+  field('y', u.owed and 'm' or common)
   field('z', u.roomsState)
   -- Kept only while the transition is still to be made.
   local ending = u.announced and u.endedCause and next(u.sessions) == nil

@@ -68,14 +68,13 @@ local function open(id, sid, conn, beatAge, connAge, device, maxSessions, mode, 
   settle(u)
 
   local cause = restoring and 'heartbeat' or 'connect'
-  local dueBefore = lastDeadline(u)
+  local dueBefore = isLease and lastDeadline(u)
   local function answer(code, job)
     -- Also for a refusal, where it is with this that the stored user was read.
     if u.toldBeforeLoss or isVisible(u) then tell(u, next(u.sessions) and cause or 'timeout') end
     local at = save(u)
-    local due = lastDeadline(u)
     -- Of a socket that falls silent its web takes care.
-    local sooner = isLease and due and dueBefore and due < dueBefore and at - now or -1
+    local sooner = dueBefore and lastDeadline(u) < dueBefore and at - now or -1
     return { code, u.version, isVisible(u) and 1 or 0, job or '', at and jobDelay(u, at) or 0,
       code == 'ok' and deadlineOf(u.sessions[sid]) or 0, sooner }
   end

@@ -84,7 +84,7 @@ function ghosts(scene: Scene): Finding[] {
       const obstacles: Span[] = [...disturbances.of('redis'), ...withoutWorker, ...disturbances.of(watcher.web.name)];
       /** When the promised time begins to run. */
       const startOf = (due: number) => {
-        const losses = lasting.filter((loss) => loss.from - TTL_MS - HANDOVER_MS <= due && loss.to >= due);
+        const losses = lasting.filter((loss) => loss.from - person.longestTtlMs - HANDOVER_MS <= due && loss.to >= due);
         return Disturbances.pushed(due, WITHIN_MS, [...obstacles, ...losses]) - WITHIN_MS;
       };
       // What the machine took in between does not count.
@@ -137,7 +137,8 @@ function falseActives(scene: Scene): Finding[] {
       seen.add(name);
       if (spans.some(({ from, to }) => change.version >= from - SLACK_MS && change.version <= to + SLACK_MS)) continue;
       // What was lost comes back as it was, and goes when its time is up.
-      if (lossIn(world, { from: change.version - WITHIN_MS - TTL_MS, to: change.version })) continue;
+      const longestMs = people.find(({ userId }) => userId === change.userId)?.longestTtlMs ?? TTL_MS;
+      if (lossIn(world, { from: change.version - WITHIN_MS - longestMs, to: change.version })) continue;
       const text = `${watcher.label} was told at ${seconds(scene, at)} that ${change.userId} is active since ${seconds(scene, change.version)}, without a sign of life`;
       found.push({ kind: 'ghost', text });
     }
@@ -223,7 +224,7 @@ function absences(scene: Scene, rows: Recorded[]): Finding[] {
     for (const [n, span] of spans.entries()) {
       const next = spans[n + 1];
       if (!next || next.from - span.to < 300) continue;
-      const around = { from: span.from - TTL_MS, to: next.from + WITHIN_MS };
+      const around = { from: span.from - person.longestTtlMs, to: next.from + WITHIN_MS };
       const everybody = world.disturbances
         .together(members)
         .some((one) => one.from <= around.to && one.to >= around.from);
@@ -236,7 +237,10 @@ function absences(scene: Scene, rows: Recorded[]): Finding[] {
       if (!lived) continue;
       const told = rows.some(({ userId, status, at }) => {
         return (
-          userId === person.userId && status === 'inactive' && at >= span.to - TTL_MS && at <= next.from + WITHIN_MS
+          userId === person.userId &&
+          status === 'inactive' &&
+          at >= span.to - person.longestTtlMs &&
+          at <= next.from + WITHIN_MS
         );
       });
       if (told) continue;

@@ -2,7 +2,7 @@ import { TestClient, tokenFor } from '../../support/client.ts';
 import { Link } from '../../support/link.ts';
 import type { Member } from './member.ts';
 import type { End, Life } from './spans.ts';
-import type { World } from './world.ts';
+import { TTL_MS, type World } from './world.ts';
 
 /** One connection over a link of its own. */
 interface Line {
@@ -27,6 +27,9 @@ let lines = 0;
 export class Device {
   readonly userId: string;
   readonly deviceId: string;
+  /** For how long a sign of life of it holds. */
+  readonly ttlMs: number;
+  readonly #ownTtl: { ttlSeconds?: number };
   readonly lives: Life[] = [];
   readonly ends: End[] = [];
   /** Whether it wants to be connected. */
@@ -40,8 +43,11 @@ export class Device {
   #busy: Promise<void> | null = null;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(world: World, userId: string, deviceId: string) {
+  /** `ownTtlMs` null: as configured. */
+  constructor(world: World, userId: string, deviceId: string, ownTtlMs: number | null) {
     this.#world = world;
+    this.ttlMs = ownTtlMs ?? TTL_MS;
+    this.#ownTtl = ownTtlMs === null ? {} : { ttlSeconds: ownTtlMs / 1000 };
     this.userId = userId;
     this.deviceId = deviceId;
   }
@@ -178,7 +184,7 @@ export class Device {
     const web = open[this.#preferred % Math.max(1, open.length)];
     if (!web) return;
     const link = await Link.to(web.port);
-    const auth = { token: await tokenFor(this.userId), deviceId: this.deviceId };
+    const auth = { token: await tokenFor(this.userId), deviceId: this.deviceId, ...this.#ownTtl };
     const client = new TestClient(`http://127.0.0.1:${link.port}`, auth);
     const line: Line = {
       ...{ number: ++lines, web, link, client },

@@ -1,6 +1,6 @@
 import type { Device } from './device.ts';
 import type { Person } from './person.ts';
-import type { End, Life, Span } from './spans.ts';
+import type { End, LeaseLife, Life, Span } from './spans.ts';
 import { HANDOVER_MS, TTL_MS, type World } from './world.ts';
 
 /** Late words in buffers are heard about this long after what held them up is over. */
@@ -30,12 +30,33 @@ export function possiblyActive(world: World, person: Person): Span[] {
   for (const device of person.devices) {
     for (const life of device.lives) spans.push({ from: life.from, to: possibleEnd(world, device, life) });
   }
+  for (const life of person.leases) spans.push({ from: life.from, to: possibleEndOfLease(world, person, life) });
   return merged(spans);
+}
+
+/** Until when any of those may be active who have no device here; 0: nobody may. */
+export function lastOfTheGone(world: World, people: readonly Person[]): number {
+  const gone = people.filter(({ devices }) => !devices.some(({ alive }) => alive));
+  return Math.max(0, ...gone.map((person) => possiblyActive(world, person).at(-1)?.to ?? 0));
+}
+
+/** A lease is ended by a `DELETE` or a logout that was certain to be heard, else by its TTL. */
+function possibleEndOfLease(world: World, person: Person, life: LeaseLife): number {
+  const heard = heardBy(world, life);
+  let until = heard + life.ttlMs;
+  const ends = [...person.leaseEnds.filter(({ name }) => name === life.name), ...person.choices.filter(isEverywhere)];
+  for (const end of ends) {
+    if (!end.sure || end.from < heard) continue;
+    const around = { from: end.from - SLACK_MS, to: end.to + 2000 };
+    if (world.disturbances.touched(['redis'], around) || lossIn(world, around)) continue;
+    until = Math.min(until, end.to);
+  }
+  return until;
 }
 
 function possibleEnd(world: World, device: Device, life: Life): number {
   const heard = heardBy(world, life);
-  let until = heard + TTL_MS;
+  let until = heard + device.ttlMs;
   for (const end of device.ends) {
     if (end.to < life.from) continue;
     if (end.kind === 'drain') {
@@ -80,9 +101,28 @@ export function surelyAlive(world: World, person: Person, moment: number): Life 
   if (mayHide(person, moment)) return null;
   for (const device of person.devices) {
     const life = device.lives.findLast(({ sure, to }) => sure && to <= moment);
-    if (life && life.from > moment - TTL_MS + SLACK_MS && !mayHaveEnded(world, device, life, moment)) return life;
+    if (life && life.from > moment - device.ttlMs + SLACK_MS && !mayHaveEnded(world, device, life, moment)) return life;
   }
-  return null;
+  return person.leases.find((life) => leaseHolds(world, person, life, moment)) ?? null;
+}
+
+/** Whether a lease was certainly there: no web makes good what Redis has lost of it. */
+function leaseHolds(world: World, person: Person, life: LeaseLife, moment: number): boolean {
+  if (!life.sure || life.to > moment || life.from + life.ttlMs - SLACK_MS < moment) return false;
+  const since = { from: life.from - SLACK_MS, to: moment };
+  if (lossIn(world, since) || world.disturbances.touched(['redis', life.web, `redis@${life.web}`], since)) return false;
+  // Put again with a shorter TTL it may be over sooner.
+  const isPutAgain = person.leases.some((other) => other !== life && other.name === life.name && other.to >= life.from);
+  const ends = [...person.leaseEnds.filter(({ name }) => name === life.name), ...person.choices.filter(isLogout)];
+  return !isPutAgain && !ends.some(({ from, to }) => to >= life.from && from <= moment + SLACK_MS);
+}
+
+function isEverywhere({ everywhere }: Person['choices'][number]): boolean {
+  return everywhere === true;
+}
+
+function isLogout({ kind }: Person['choices'][number]): boolean {
+  return kind === 'logout';
 }
 
 function mayHaveEnded(world: World, device: Device, life: Life, moment: number): boolean {
@@ -112,8 +152,9 @@ function mayHaveEnded(world: World, device: Device, life: Life, moment: number):
 export function mayHide(person: Person, moment: number): boolean {
   return person.choices.some((choice, n) => {
     if (choice.kind === 'show' || choice.from > moment + SLACK_MS) return false;
-    if (choice.kind === 'logout') return choice.from > moment - TTL_MS;
-    if (choice.sure && choice.lastsMs !== null && choice.to + choice.lastsMs + SLACK_MS < moment - TTL_MS) return false;
+    if (choice.kind === 'logout') return choice.from > moment - person.longestTtlMs;
+    if (choice.sure && choice.lastsMs !== null && choice.to + choice.lastsMs + SLACK_MS < moment - person.longestTtlMs)
+      return false;
     const later = person.choices.slice(n + 1);
     return !later.some((one) => one.sure && one.kind === 'show' && one.to <= moment && !person.isLost(one));
   });
@@ -124,16 +165,16 @@ export function lossIn(world: World, span: Span): boolean {
   return world.redis.losses.some((loss) => loss.from <= span.to && loss.to >= span.from);
 }
 
-function wasHere({ lives, ends }: Device, end: End): boolean {
+function wasHere({ lives, ends, ttlMs }: Device, end: End): boolean {
   const life = lives.findLast(({ sure, from }) => sure && from <= end.from);
-  if (!life || life.from < end.from - TTL_MS) return false;
+  if (!life || life.from < end.from - ttlMs) return false;
   return !ends.some((other) => other !== end && other.from >= life.from && other.from <= end.from);
 }
 
 /** Between what the last sign of life lies, where that is certain: who hid, or was lost with Redis, is left out. */
 export function lastSeenOf(world: World, person: Person): Span | null {
-  const ends = person.devices.flatMap((device) => device.ends);
-  const lives = [...person.devices.flatMap((device) => device.lives), ...person.posts];
+  const ends = [...person.devices.flatMap((device) => device.ends), ...person.leaseEnds];
+  const lives = [...person.devices.flatMap((device) => device.lives), ...person.posts, ...person.leases];
   const latest = Math.max(...lives.map((life) => heardBy(world, life)), ...ends.map(({ to }) => to));
   // Whoever was gone already is not seen again by signing out.
   const logouts = person.devices.flatMap((device) =>
@@ -141,7 +182,7 @@ export function lastSeenOf(world: World, person: Person): Span | null {
   );
   const from = Math.max(...[...lives, ...logouts].filter(({ sure }) => sure).map((one) => one.from));
   if (!Number.isFinite(from) || person.choices.some(({ kind }) => kind === 'hide')) return null;
-  const around = { from: from - TTL_MS, to: latest + 2000 };
+  const around = { from: from - person.longestTtlMs, to: latest + 2000 };
   if (lossIn(world, around) || world.disturbances.touched(['redis'], around)) return null;
   return { from, to: latest + world.machine.taken(latest, latest + 1000) };
 }

@@ -5,7 +5,7 @@ import { judgeCircle } from './circle-checks.ts';
 import { differingInCircle } from './circle-now.ts';
 import type { CircleSize } from './circle-schedule.ts';
 import { within } from './device.ts';
-import { lastSeenOf, mayHide } from './evidence.ts';
+import { lastOfTheGone, lastSeenOf, mayHide } from './evidence.ts';
 import { Person } from './person.ts';
 import { LastSeenWatch, leftovers, maintain, readPostgres, withoutJob } from './stores.ts';
 import { judgeErasures } from './traces.ts';
@@ -18,6 +18,8 @@ export interface LaboratoryOptions extends WorldOptions {
   people?: number;
   /** Users who allow each other this and that; none where nothing is said. */
   circle?: CircleSize;
+  /** TTLs of the people's first devices, one after the other, and then from the first again; null: the configured one. */
+  ownTtlsMs?: readonly (number | null)[];
   /** Before every id, so that people of different runs are different people. */
   prefix?: string;
 }
@@ -61,10 +63,14 @@ export class Laboratory {
     people = 8,
     prefix = 'p',
     circle: size,
+    ownTtlsMs = [null],
     ...options
   }: LaboratoryOptions = {}): Promise<Laboratory> {
     const world = options.world ?? (await World.start(options));
-    const crowd = Array.from({ length: people }, (_, n) => new Person(world, `${prefix}${n}`, 1 + (n % 2)));
+    const crowd = Array.from(
+      { length: people },
+      (_, n) => new Person(world, `${prefix}${n}`, 1 + (n % 2), ownTtlsMs[n % ownTtlsMs.length] ?? null),
+    );
     const ids = crowd.map(({ userId }) => userId);
     const watchers = world.webs.map((web, n) => new Watcher(web, `watcher ${n}`, ids, n % 2 === 1));
     const [first] = world.webs;
@@ -120,6 +126,8 @@ export class Laboratory {
     let due = Math.max(healed, Date.now() - BACK_IN_MS) + TTL_MS + WITHIN_MS;
     // Processes notice a return within a second or two of it, and from then on the losses have their time to be made good.
     const settled = (lost?.to ?? 0) + TTL_MS + HANDOVER_MS + SETTLE_MARGIN_MS + 2000;
+    // Who has fallen silent, or was here by a lease, may have a TTL of their own.
+    due = Math.max(due, lastOfTheGone(this.world, this.people) + WITHIN_MS);
     if (lost) due = Math.max(due, settled + WITHIN_MS, healed + TTL_MS + HANDOVER_MS + WITHIN_MS);
     await this.circle?.compareRestored();
     const started = Date.now();

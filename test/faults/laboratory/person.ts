@@ -1,7 +1,8 @@
 import { rest, tokenFor } from '../../support/client.ts';
 import { Device, within } from './device.ts';
-import type { End, Life, Span } from './spans.ts';
-import type { World } from './world.ts';
+import type { Member } from './member.ts';
+import type { End, LeaseLife, Life, Span } from './spans.ts';
+import { TTL_MS, type World } from './world.ts';
 
 const PATIENCE_MS = 3000;
 
@@ -11,6 +12,8 @@ export interface Choice extends Span {
   sure: boolean;
   /** Of a hiding that ends by itself. */
   lastsMs: number | null;
+  /** Of a logout that ends leases, too. */
+  everywhere?: boolean;
 }
 
 /** A user with one or more devices, and what they did. */
@@ -20,12 +23,51 @@ export class Person {
   readonly choices: Choice[] = [];
   /** Signs of life by a POST, without a socket. */
   readonly posts: Life[] = [];
+  /** Signs of life by leases, which nobody renews by themselves, and how these were ended. */
+  readonly leases: LeaseLife[] = [];
+  readonly leaseEnds: (End & { name: string })[] = [];
   readonly #world: World;
 
-  constructor(world: World, userId: string, devices: number) {
+  /** `ownTtlMs`: of the devices' sessions; null: as configured. */
+  constructor(world: World, userId: string, devices: number, ownTtlMs: number | null = null) {
     this.#world = world;
     this.userId = userId;
-    this.devices = Array.from({ length: devices }, (_, n) => new Device(world, userId, `${userId}-device${n}`));
+    this.devices = Array.from(
+      { length: devices },
+      (_, n) => new Device(world, userId, `${userId}-device${n}`, n === 0 ? ownTtlMs : null),
+    );
+  }
+
+  /** The longest time (ms) for which a sign of life of theirs holds. */
+  get longestTtlMs(): number {
+    return Math.max(TTL_MS, ...[...this.devices, ...this.leases].map(({ ttlMs }) => ttlMs));
+  }
+
+  /** Puts a lease, by this web where it runs. */
+  async lease(name: string, ttlMs: number, preferred: number): Promise<void> {
+    const web = this.#web(preferred);
+    if (!web) return;
+    const life: LeaseLife = {
+      ...{ from: Date.now(), to: Number.POSITIVE_INFINITY, sure: false },
+      ...{ web: web.name, line: 0, name, ttlMs },
+    };
+    this.leases.push(life);
+    const answer = await this.#ask(web.port, 'PUT', `/users/${this.userId}/leases/${name}`, {
+      ttlSeconds: ttlMs / 1000,
+    });
+    life.to = Date.now();
+    life.sure = answer === 200;
+  }
+
+  /** Ends a lease, by this web where it runs. */
+  async endLease(name: string, preferred: number): Promise<void> {
+    const web = this.#web(preferred);
+    if (!web) return;
+    const end = { kind: 'close' as const, from: Date.now(), to: Number.POSITIVE_INFINITY, sure: false, name };
+    this.leaseEnds.push(end);
+    const answer = await this.#ask(web.port, 'DELETE', `/users/${this.userId}/leases/${name}`);
+    end.to = Date.now();
+    end.sure = answer === 204;
   }
 
   device(n: number): Device {
@@ -58,13 +100,14 @@ export class Person {
     return this.#signOut([device], { sessionId: device.sessionId }, web);
   }
 
-  async #signOut(devices: readonly Device[], body: object, web: number): Promise<void> {
+  async #signOut(devices: readonly Device[], body: { sessionId?: string | null }, web: number): Promise<void> {
     const choice: Choice = {
       kind: 'logout',
       from: Date.now(),
       to: Number.POSITIVE_INFINITY,
       sure: false,
       lastsMs: null,
+      everywhere: body.sessionId == null,
     };
     this.choices.push(choice);
     const end: End = { kind: 'logout', from: choice.from, to: Number.POSITIVE_INFINITY, sure: false };
@@ -135,11 +178,18 @@ export class Person {
   }
 
   async #post(path: string, body: object, preferred: number): Promise<number | null> {
+    const web = this.#web(preferred);
+    return web ? this.#ask(web.port, 'POST', path, body) : null;
+  }
+
+  #web(preferred: number): Member | undefined {
     const open = this.#world.webs.filter((web) => web.running);
-    const web = open[preferred % Math.max(1, open.length)];
-    if (!web) return null;
+    return open[preferred % Math.max(1, open.length)];
+  }
+
+  async #ask(port: number, method: string, path: string, body?: object): Promise<number | null> {
     const token = await tokenFor(this.userId);
-    const answer = await within(rest(`http://127.0.0.1:${web.port}`, 'POST', path, { token, body }), PATIENCE_MS);
+    const answer = await within(rest(`http://127.0.0.1:${port}`, method, path, { token, body }), PATIENCE_MS);
     return answer?.status ?? null;
   }
 }

@@ -21,13 +21,18 @@ export interface RunResult {
   report: string;
 }
 
+/** Of sessions, one after the other; null: the configured one. The longest are waited for only where there is time. */
+const SHORT_TTLS_MS = [null, null, 4000, null, 9000];
+const LONG_TTLS_MS = [null, null, 4000, null, 10_000, null, null, 3000, null, 30_000];
+
 export const SIZE = { people: 10, webs: 3, workers: 2, circle: { subjects: 5, passing: 2, viewers: 3 } };
 
 /** One run of the laboratory: storms and quiet points, all from the seed. */
 export async function runSeed({ seed, storms = 2, stormMs = 6000, world }: RunOptions): Promise<RunResult> {
   const from = performance.now();
   const schedule = scheduleOf(seed, { ...SIZE, storms, stormMs });
-  const laboratory = await Laboratory.open({ ...SIZE, prefix: `s${seed}-`, ...(world ? { world } : {}) });
+  const ownTtlsMs = storms > 1 ? LONG_TTLS_MS : SHORT_TTLS_MS;
+  const laboratory = await Laboratory.open({ ...SIZE, ownTtlsMs, prefix: `s${seed}-`, ...(world ? { world } : {}) });
   let findings: Finding[];
   try {
     for (const storm of schedule.storms) {
@@ -111,6 +116,10 @@ async function act(laboratory: Laboratory, step: Doing): Promise<void> {
       return person.logOutOneDevice(device);
     case 'log out everywhere':
       return person.logOutEverywhere(step.web);
+    case 'lease':
+      return person.lease(`lease${step.device}`, step.ttlMs, step.web);
+    case 'end lease':
+      return person.endLease(`lease${step.device}`, step.web);
   }
 }
 

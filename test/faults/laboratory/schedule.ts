@@ -7,6 +7,8 @@ export type Doing = { who: number; device: number } & (
   | { do: 'leave' | 'go silent' | 'break' | 'log out' | 'idle' | 'beat' | 'hide' | 'show' }
   | { do: 'hide for'; ms: number }
   | { do: 'log out everywhere'; web: number }
+  | { do: 'lease'; web: number; ttlMs: number }
+  | { do: 'end lease'; web: number }
 );
 
 /** What befalls a process, one of its links or a store, and for how long. */
@@ -40,6 +42,7 @@ export interface ScheduleSize {
   circle: CircleSize;
 }
 
+const LEASE_TTLS_MS = [3000, 3500, 5000, 8000] as const;
 const MEMBER_FAULTS = [
   'kill',
   'freeze',
@@ -57,9 +60,11 @@ export function scheduleOf(seed: number, size: ScheduleSize): Schedule {
   const chance = new Chance(seed);
   // Apart, so that neither moves when the other gets something more to choose from.
   const ofCircle = new Chance(seed ^ 0x5eed);
+  const ofLeases = new Chance(seed ^ 0x1ea5e);
   const storms = Array.from({ length: size.storms }, (_, n) => {
     const first = n === 0;
     const steps: Step[] = [...people(chance, size, first), ...faults(chance, size)];
+    steps.push(...leases(ofLeases, size));
     steps.push(...circleSteps(ofCircle, { ...size, ...size.circle }, first));
     return { lasts: size.stormMs, steps: steps.sort((a, b) => a.at - b.at) };
   });
@@ -93,6 +98,17 @@ function doing(chance: Chance, who: { who: number; device: number }, web: () => 
   if (kind < 0.89) return { ...who, do: 'hide' };
   if (kind < 0.93) return { ...who, do: 'hide for', ms: chance.whole(500, 2500) };
   return { ...who, do: 'show' };
+}
+
+/** Who has no socket to be here by, or beside it. The `device` is the lease's name. */
+function leases(chance: Chance, { people, webs, stormMs }: ScheduleSize): Step[] {
+  const steps: Step[] = [];
+  for (let at = chance.whole(0, 500); at < stormMs; at += chance.whole(200, 900)) {
+    const who = { at, who: chance.whole(0, people - 1), device: chance.whole(0, 1), web: chance.whole(0, webs - 1) };
+    if (chance.happens(0.25)) steps.push({ ...who, do: 'end lease' });
+    else steps.push({ ...who, do: 'lease', ttlMs: chance.pick(LEASE_TTLS_MS) });
+  }
+  return steps;
 }
 
 function faults(chance: Chance, { webs, workers, stormMs }: ScheduleSize): Step[] {

@@ -11,6 +11,12 @@ export interface Life extends Span {
   line: number;
 }
 
+/** A lease was put, and holds for so long (ms) from when it was. */
+export interface LeaseLife extends Life {
+  ttlMs: number;
+  name: string;
+}
+
 /** The session was ended on purpose, or given up by a web that drains. */
 export interface End extends Span {
   kind: 'close' | 'logout' | 'drain';
