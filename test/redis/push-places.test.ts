@@ -174,5 +174,5 @@ test('nothing of it stays, and nothing of it names anybody', async () => {
   for (const key of keys) expect(await redis.pttl(key), key).toBeGreaterThan(0);
   const fields = await Promise.all(keys.filter((key) => key.includes(':host:')).map((key) => redis.hgetall(key)));
   const text = JSON.stringify([keys, fields]);
-  for (const name of ['ada', 'silent.example', 'open.example']) expect(text).not.toContain(name);
+  for (const name of ['lovelace', 'silent.example', 'open.example']) expect(text).not.toContain(name);
 });
