@@ -4,6 +4,7 @@ import type { Logger } from '../src/log.ts';
 import { markLoss } from '../src/postgres/change-feed.ts';
 import { isConnectionError } from '../src/postgres/errors.ts';
 import { type RecordedEntry, recordChanges } from '../src/postgres/history.ts';
+import { recordRooms } from '../src/postgres/rooms-told.ts';
 import { touchLastSeen } from '../src/postgres/users.ts';
 import { type Cause, NO_TRANSITION } from '../src/presence/change.ts';
 import type { DrainJob, RejectedJob } from '../src/queues/jobs.ts';
@@ -79,9 +80,15 @@ async function record(
     if (clearsHidden) loggedOut.push({ userId: entry.userId, version: entry.change.version });
   }
   await recordOrReject(stores, log, batch);
+  await recordRooms(stores.db, entries.flatMap(ofRoom));
   for (const [shard, users] of Map.groupBy(loggedOut, ({ userId }) => shardOf(userId))) {
     await stores.store.dropCached(shard, users);
   }
+}
+
+function ofRoom(entry: OutboxEntry): { roomId: string; occupied: boolean; version: number }[] {
+  if (entry.kind !== 'room' || (entry.what !== 'occupied' && entry.what !== 'vacated')) return [];
+  return [{ roomId: entry.roomId, occupied: entry.what === 'occupied', version: entry.version }];
 }
 
 /** A batch that PostgreSQL refuses for its data is halved until the refused row stands alone; that one is put aside. */

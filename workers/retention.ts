@@ -7,6 +7,7 @@ import { dropErasures } from '../src/postgres/erasure.ts';
 import { isBusy, isUnpermitted } from '../src/postgres/errors.ts';
 import { dropPartitions, makePartitions } from '../src/postgres/partitions.ts';
 import { dropMinutes, dropTransitions } from '../src/postgres/retention.ts';
+import { dropVacatedRooms } from '../src/postgres/rooms-told.ts';
 import { postgresNow } from '../src/postgres/time.ts';
 import { dropReceivers } from '../src/postgres/webhooks.ts';
 import type { Stores } from '../src/stores.ts';
@@ -46,9 +47,10 @@ export async function dropOld(
   const feed = { days: Math.min(FEED_DAYS, historyRetentionDays), rows: FEED_ROWS };
   const changes = await inPortions((limit) => dropChangesOfFeed(db, feed, limit));
   const acts = await inPortions((limit) => dropActs(db, historyRetentionDays, limit));
+  const rooms = await inPortions((limit) => dropVacatedRooms(db, limit));
   const receivers = await dropReceivers(db, webhooks.map(receiverOf), feed.days);
   await dropErasures(db);
-  return { partitions, transitions, minutes, changes, acts, receivers };
+  return { partitions, transitions, minutes, changes, acts, rooms, receivers };
 }
 
 /** History goes by days at a time: one clock that is wrong must not be enough for that. */

@@ -5,12 +5,17 @@ import type { OutboxEntry } from '../src/redis/outbox-entry.ts';
 import type { ToldOfRooms } from '../src/redis/room-types.ts';
 import type { Stores } from '../src/stores.ts';
 import { Backoff } from './backoff.ts';
+import { vacateForgotten } from './rooms-told.ts';
 
 const AT_ONCE = 200;
 /** What changed while it was compared is seen to by those who changed it; a failover may have lost what they did. */
 const ANYWAY_EVERY_MS = 600_000;
+/** Time for the webs to say again where their sessions are, before anybody is taken for gone. */
+const RETURN_MS = 5000;
+/** Of what was told longer ago it is not known any more what came after it (`LEFT_MS` in lua/lib-room.lua): the users are asked. */
+const LATE_MS = 15_000;
 
-type RoomStores = Pick<Stores, 'roomLists' | 'userRooms' | 'deadlines' | 'pulse' | 'keys'>;
+type RoomStores = Pick<Stores, 'roomLists' | 'userRooms' | 'deadlines' | 'pulse' | 'keys' | 'clock' | 'db'>;
 
 /**
  * The lists of rooms follow what is told of users, in its order, before that is acknowledged. In a cluster the node of a room may be away
@@ -20,22 +25,36 @@ export class RoomFollower {
   readonly #stores: RoomStores;
   readonly #followUps: FollowUps;
   readonly #backoff = new Backoff();
-  #comparison: object | null = {};
-  #comparedAt = performance.now();
+  /** When (performance.now()) the lists are to be told where everybody is, and when those who are not there are to be dropped from them. */
+  #tellAt = 0;
+  #dropAt = performance.now() + RETURN_MS;
+  #unsettling: Promise<void> = Promise.resolve();
 
-  /** Compares once a worker has started, and after every return of Redis, which may have come back with less or older. */
-  constructor(stores: RoomStores, followUps: FollowUps) {
+  /**
+   * Compares once a worker has started, and after every return of Redis, which may have come back with less or older. `timeToReturnMs`: who
+   * lives is back within so long after a loss.
+   */
+  constructor(stores: RoomStores, followUps: FollowUps, timeToReturnMs: number) {
     this.#stores = stores;
     this.#followUps = followUps;
     stores.pulse.onBack(() => this.#compareAnew());
+    stores.pulse.onLost(() => {
+      this.#unsettling = stores.roomLists.unsettle(timeToReturnMs);
+      this.#compareAnew();
+    });
   }
 
   /** Brings the lists up to these entries. Rejects where Redis is away. */
   async follow(entries: readonly OutboxEntry[]): Promise<void> {
     const told = entries.flatMap((entry) => (entry.kind === 'rooms' ? [entry] : []));
     if (told.length === 0) return;
+    const since = this.#stores.clock.now() - LATE_MS;
     try {
-      await this.#apply(newest(told));
+      const { late = [], fresh = [] } = Object.groupBy(newest(told), ({ sequence }) =>
+        sequence < since ? 'late' : 'fresh',
+      );
+      await this.#apply(fresh);
+      await this.#apply(await this.#asTheyAre(late));
     } catch (error) {
       if (this.#stores.keys.slotGroups.length === 1 || !isRedisAway(error)) throw error;
       this.#compareAnew();
@@ -44,30 +63,29 @@ export class RoomFollower {
 
   /** Compares the lists with the truth where that is due; what failed is done again, at first after a second and then ever more seldom. */
   async pass(): Promise<void> {
-    if (performance.now() - this.#comparedAt > ANYWAY_EVERY_MS) this.#comparison ??= {};
-    const comparison = this.#comparison;
-    if (comparison === null || this.#backoff.isWaiting) return;
+    const now = performance.now();
+    const due = { tell: this.#tellAt, drop: this.#dropAt };
+    if (Math.min(due.tell, due.drop) > now || this.#backoff.isWaiting) return;
     try {
-      await this.compare();
+      await this.#unsettling;
+      if (due.tell <= now) {
+        await this.tellAll();
+        if (this.#tellAt === due.tell) this.#tellAt = now + ANYWAY_EVERY_MS;
+      }
+      if (due.drop <= now) {
+        const waitMs = await this.#stores.roomLists.unsettledMs();
+        if (waitMs === 0) await this.dropGone();
+        if (this.#dropAt === due.drop) this.#dropAt = now + (waitMs || ANYWAY_EVERY_MS);
+      }
     } catch (error) {
-      if (this.#comparison === comparison) this.#backoff.failed();
+      this.#backoff.failed();
       throw error;
     }
-    this.#comparedAt = performance.now();
-    if (this.#comparison !== comparison) return;
-    this.#comparison = null;
     this.#backoff.reset();
   }
 
-  /** Tells the lists what all users are in, and drops those from them who are not there. Rejects where Redis is away. */
-  async compare(): Promise<void> {
-    for (let shard = 0; shard < SHARDS; shard++) {
-      for (let cursor = ''; cursor !== '0'; ) {
-        const page = await this.#stores.roomLists.page(shard, cursor || '0', AT_ONCE);
-        for (const roomId of page.roomIds) await this.#compareRoom(roomId);
-        cursor = page.cursor;
-      }
-    }
+  /** Tells the lists what all users are in. Rejects where Redis is away. */
+  async tellAll(): Promise<void> {
     for (let shard = 0; shard < SHARDS; shard++) {
       for (let cursor = ''; cursor !== '0'; ) {
         const page = await this.#stores.deadlines.page(shard, cursor || '0', AT_ONCE);
@@ -76,6 +94,38 @@ export class RoomFollower {
         cursor = page.cursor;
       }
     }
+  }
+
+  /** Drops those from the lists who are not there, and tells of rooms that were left while Redis had forgotten them. Rejects where a store is away. */
+  async dropGone(): Promise<void> {
+    for (let shard = 0; shard < SHARDS; shard++) {
+      for (let cursor = ''; cursor !== '0'; ) {
+        const page = await this.#stores.roomLists.page(shard, cursor || '0', AT_ONCE);
+        for (const roomId of page.roomIds) await this.#compareRoom(roomId);
+        cursor = page.cursor;
+      }
+    }
+    await vacateForgotten(this.#stores);
+  }
+
+  /** Where these users are by now, as far as these entries say something of it. */
+  async #asTheyAre(late: readonly ToldOfRooms[]): Promise<ToldOfRooms[]> {
+    const found: ToldOfRooms[] = [];
+    for (const [shard, some] of Map.groupBy(late, ({ userId }) => shardOf(userId))) {
+      const truths = new Map(
+        (await this.#truths(shard, [...new Set(some.map(({ userId }) => userId))])).map((told) => [told.userId, told]),
+      );
+      for (const { userId, sequence, rooms } of some) {
+        const truth = truths.get(userId);
+        const now = [...rooms.keys()].map((roomId) => [roomId, null] as const);
+        found.push({
+          userId,
+          sequence: Math.max(sequence, truth?.sequence ?? 0),
+          rooms: new Map([...now, ...(truth?.rooms ?? [])]),
+        });
+      }
+    }
+    return found;
   }
 
   async #compareRoom(roomId: string): Promise<void> {
@@ -116,7 +166,9 @@ export class RoomFollower {
   }
 
   #compareAnew(): void {
-    this.#comparison = {};
+    const now = performance.now();
+    this.#tellAt = now;
+    this.#dropAt = now + RETURN_MS;
     this.#backoff.reset();
   }
 }

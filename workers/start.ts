@@ -37,7 +37,7 @@ export async function planWorker(env: NodeJS.ProcessEnv): Promise<ProcessPlan> {
   const stores = openStores(config, log, tracing);
   const connection = stores.connectRedis('blocking');
   const followUps = new FollowUps(stores.queues, log);
-  const rooms = new RoomFollower(stores, followUps);
+  const rooms = new RoomFollower(stores, followUps, config.ttlMs + config.handoverMs);
   const sweep = new Sweep(stores, config, log, followUps, rooms);
   stores.pulse.restWhile(() => sweep.findsNobody);
   const metrics = new WorkerMetrics(stores, config);

@@ -1,4 +1,4 @@
-import type { WebhookSettings } from '../src/config/webhook-settings.ts';
+import { FEED_TYPES, type WebhookSettings } from '../src/config/webhook-settings.ts';
 import { changesAfter, changesLeft, type FedChange, type FeedCursor, feedState } from '../src/postgres/change-feed.ts';
 import { feedChange, type WebhookDelivery, writeFeedCursor } from '../src/protocol/changes.ts';
 import type { DeliverJob, WebhookBatch } from '../src/queues/jobs.ts';
@@ -11,7 +11,7 @@ const LOOKED_THROUGH = 1000;
 const GROWS_BY = 1 / 10;
 
 /** Which part of the change feed a webhook is told, and under which name its deliveries go; none for that of `WEBHOOK_URL`. */
-export interface Told extends Pick<WebhookSettings, 'types' | 'users'> {
+export interface Told extends Pick<WebhookSettings, 'types' | 'users' | 'rooms'> {
   webhook: string | undefined;
 }
 
@@ -34,7 +34,7 @@ export async function nextBatch(
   if (from === null) return reset(told, (await feedState(db)).now);
   const again = underWay?.feed === from.feed && underWay.after === from.position;
   const most = again ? MOST_CHANGES : mostOf(job);
-  const looked = told.users === null ? most : LOOKED_THROUGH;
+  const looked = isAll(told) ? most : LOOKED_THROUGH;
   const page = await changesAfter(db, from, looked, again ? underWay.through : undefined);
   if (page.gone) return reset(told, page.next);
   const wanted = page.changes.filter((change) => isTold(told, change));
@@ -69,8 +69,14 @@ export function grownAfter(job: DeliverJob): Partial<DeliverJob> | null {
 
 const mostOf = ({ most = MOST_CHANGES }: DeliverJob) => Math.min(most, MOST_CHANGES);
 
-function isTold({ types, users }: Told, { userId }: FedChange): boolean {
-  return types.includes('status') && (users === null || users.some((beginning) => userId.startsWith(beginning)));
+function isAll({ types, users, rooms }: Told): boolean {
+  return users === null && rooms === null && FEED_TYPES.every((type) => types.includes(type));
+}
+
+function isTold({ types, users, rooms }: Told, change: FedChange): boolean {
+  const [type, id, beginnings] =
+    'roomId' in change ? (['rooms', change.roomId, rooms] as const) : (['status', change.userId, users] as const);
+  return types.includes(type) && (beginnings === null || beginnings.some((beginning) => id.startsWith(beginning)));
 }
 
 /** The receiver is to take a snapshot, and then goes on from now. */

@@ -1,6 +1,6 @@
 import { backOff, type Http, wait } from './http.ts';
 import { RollcallError } from './rollcall-error.ts';
-import type { Change } from './types.ts';
+import type { Change, RoomTold } from './types.ts';
 
 export interface ChangesOptions {
   /** The cursor that was kept last; without one the feed begins now, with a reset. */
@@ -15,11 +15,8 @@ export interface ChangesOptions {
   onRetry?: ((error: RollcallError) => void) | undefined;
 }
 
-/** A change, with the cursor to keep once it is dealt with. */
-export interface FedChange extends Change {
-  cursor: string;
-  reset?: undefined;
-}
+/** A change of a user, or what has become of a room (it has a `type`), with the cursor to keep once it is dealt with. */
+export type FedChange = (Change | RoomTold) & { cursor: string; reset?: undefined };
 
 /** Here the feed begins anew: take a snapshot of whom you know, then keep the cursor. */
 export interface FedReset {
@@ -33,7 +30,7 @@ const GRACE_MS = 15_000;
 const LEAST_MS = 1000;
 
 interface Page {
-  changes: Change[];
+  changes: (Change | RoomTold)[];
   nextCursor: string;
 }
 

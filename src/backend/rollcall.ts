@@ -282,7 +282,7 @@ export class Rollcall {
   /** One page of the change feed. `changes` goes from page to page by itself. */
   listChanges(
     query: { after?: string | undefined; limit?: number | undefined; wait?: number | undefined } = {},
-  ): Promise<{ changes: t.Change[]; nextCursor: string }> {
+  ): Promise<{ changes: (t.Change | t.RoomTold)[]; nextCursor: string }> {
     const timeoutMs = ((query.wait ?? 0) + 15) * 1000;
     return this.#http.call('GET', '/changes', { query, timeoutMs });
   }

@@ -232,13 +232,21 @@ export interface Change {
   at: string;
   /** `erased`: the user was deleted; forget them, too. */
   cause: Cause;
+  type?: undefined;
+}
+
+/** A room that somebody is in again, or that nobody has been in for three seconds. */
+export interface RoomTold {
+  type: 'room_occupied' | 'room_vacated';
+  roomId: string;
+  at: string;
 }
 
 /** The body of a webhook. */
 export interface WebhookDelivery {
   /** Names the delivery; when it is sent again it has this id again. */
   id: string;
-  changes: Change[];
+  changes: (Change | RoomTold)[];
   nextCursor: string;
   /** What came before is not known any more: take a fresh snapshot, then answer 2xx. */
   reset?: true | undefined;

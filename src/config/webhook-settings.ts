@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { isPrivateHost } from '../outbound-address.ts';
 import { type Environment, isUrl, quote } from './environment.ts';
 
-/** What the change feed tells of, as webhooks choose it: `status` is who became active or inactive. */
-export const FEED_TYPES = ['status'] as const;
+/** What the change feed tells of, as webhooks choose it: `status` is who became active or inactive, `rooms` those of `ROOMS_TOLD`. */
+export const FEED_TYPES = ['status', 'rooms'] as const;
 export type FeedType = (typeof FEED_TYPES)[number];
 
 /** A receiver of webhooks, and which part of the change feed it is told. */
@@ -16,6 +16,8 @@ export interface WebhookSettings {
   types: readonly FeedType[];
   /** Only users whose ids begin with one of these; null: all. */
   users: readonly string[] | null;
+  /** Only rooms whose ids begin with one of these; null: all of which anything is told. */
+  rooms: readonly string[] | null;
 }
 
 /** What stands for the webhook of `WEBHOOK_URL` where others have a name. */
@@ -35,7 +37,7 @@ const MOST_SECRETS = 8;
 const MOST_PREFIXES = 1000;
 /** Never as long as a digest. */
 const NAME = /^[a-z0-9][a-z0-9_-]{0,31}$/;
-const USER_PREFIX = /^[A-Za-z0-9._@|+:~-]{1,128}$/;
+const ID_PREFIX = /^[A-Za-z0-9._@|+:~-]{1,128}$/;
 /** As Standard Webhooks writes a secret. */
 const STANDARD_SECRET = /^whsec_(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 /** Names that lead nowhere but into a private network: of one word (a neighbour in compose), and those kept for it. */
@@ -60,7 +62,7 @@ function readFirst(from: Environment): WebhookSettings | null {
   const bytes = Buffer.byteLength(secret ?? '');
   if (secret === undefined) from.problem('WEBHOOK_SECRET', 'is required where WEBHOOK_URL is set');
   else if (bytes < LEAST_BYTES) from.problem('WEBHOOK_SECRET', `must have at least ${LEAST_BYTES} bytes, got ${bytes}`);
-  return { name: DEFAULT_WEBHOOK, url, secrets: [secret ?? ''], types: FEED_TYPES, users: null };
+  return { name: DEFAULT_WEBHOOK, url, secrets: [secret ?? ''], types: FEED_TYPES, users: null, rooms: null };
 }
 
 /** What is wrong with where a webhook is to go, as a sentence; null where nothing is. */
@@ -74,7 +76,7 @@ function addressProblem(url: string, secret: string): string | null {
 }
 
 const EXAMPLE = '[{ "name": "billing", "url": "https://…", "secret": "…" }]';
-const KEYS = ['name', 'url', 'secret', 'types', 'users'];
+const KEYS = ['name', 'url', 'secret', 'types', 'users', 'rooms'];
 
 function readList(from: Environment): WebhookSettings[] {
   const text = from.text('WEBHOOKS');
@@ -109,7 +111,8 @@ function readEntry(entry: unknown, problem: (sentence: string) => void): Webhook
     url: urlOf(given.url, problem),
     secrets: secretsOf(given.secret, problem),
     types: typesOf(given.types, problem),
-    users: prefixesOf(given.users, problem),
+    users: prefixesOf('users', given.users, problem),
+    rooms: prefixesOf('rooms', given.rooms, problem),
   };
 }
 
@@ -154,12 +157,13 @@ function typesOf(types: unknown, problem: (sentence: string) => void): FeedType[
   return known;
 }
 
-function prefixesOf(prefixes: unknown, problem: (sentence: string) => void): string[] | null {
+function prefixesOf(key: 'users' | 'rooms', prefixes: unknown, problem: (sentence: string) => void): string[] | null {
   if (prefixes === undefined || prefixes === null) return null;
-  const sound = [prefixes].flat().filter((one) => typeof one === 'string' && USER_PREFIX.test(one)) as string[];
+  const sound = [prefixes].flat().filter((one) => typeof one === 'string' && ID_PREFIX.test(one)) as string[];
   if (!Array.isArray(prefixes) || sound.length === 0 || sound.length < prefixes.length) {
-    problem('users must be a list of beginnings of user ids, such as ["acme:"]');
-  } else if (sound.length > MOST_PREFIXES) problem(`users may list at most ${MOST_PREFIXES}, got ${sound.length}`);
+    const such = key === 'users' ? 'user ids, such as ["acme:"]' : 'ids of rooms, such as ["doc:"]';
+    problem(`${key} must be a list of beginnings of ${such}`);
+  } else if (sound.length > MOST_PREFIXES) problem(`${key} may list at most ${MOST_PREFIXES}, got ${sound.length}`);
   return sound;
 }
 

@@ -19,7 +19,7 @@ export interface FeedCursor {
   position: number;
 }
 
-export interface FedChange {
+interface FedUserChange {
   position: number;
   userId: string;
   status: Status;
@@ -28,6 +28,16 @@ export interface FedChange {
   at: number;
   cause: Cause;
 }
+
+interface FedRoomChange {
+  position: number;
+  roomId: string;
+  occupied: boolean;
+  at: number;
+}
+
+/** One step of one user, or of one room (it has a `roomId`). */
+export type FedChange = FedUserChange | FedRoomChange;
 
 /** Gives positions to what has arrived, at most `limit` of it, where nobody else is doing so; returns to how many. */
 export function positionChanges(db: Knex, limit: number): Promise<number> {
@@ -49,9 +59,9 @@ const POSITION = `
      WHERE EXISTS (SELECT FROM taken)
     RETURNING last_position
   ), given AS (
-    INSERT INTO changes (position, user_id, version, at, status, cause, last_seen)
+    INSERT INTO changes (position, user_id, version, at, status, cause, last_seen, room_id)
     SELECT last_position - count(*) OVER () + row_number() OVER (ORDER BY taken.id),
-           user_id, version, at, status, cause, last_seen
+           user_id, version, at, status, cause, last_seen, room_id
       FROM taken CROSS JOIN counted
      ORDER BY 1
     RETURNING 1
@@ -83,6 +93,7 @@ interface FeedRow {
   status: Status;
   cause: Cause;
   last_seen: Date | null;
+  room_id: string | null;
 }
 
 /** `gone`: something after the cursor is not kept any more, or it is one of another database; `next` is then of now. */
@@ -119,7 +130,7 @@ async function read(db: Knex, after: FeedCursor, limit: number, through: number 
     db,
     `SELECT id, last_position AS last, dropped_through AS dropped, next.*
        FROM change_feed LEFT JOIN LATERAL (
-              SELECT position, user_id, version, at, status, cause, last_seen FROM changes
+              SELECT position, user_id, version, at, status, cause, last_seen, room_id FROM changes
                WHERE position > GREATEST(?::bigint, dropped_through)
                ORDER BY position LIMIT ?
             ) AS next ON true
@@ -138,7 +149,10 @@ async function read(db: Knex, after: FeedCursor, limit: number, through: number 
   };
 }
 
-function fedChange({ position, user_id, version, at, status, cause, last_seen }: FeedRow): FedChange {
+function fedChange({ position, user_id, version, at, status, cause, last_seen, room_id }: FeedRow): FedChange {
+  if (room_id !== null) {
+    return { position: Number(position), roomId: room_id, occupied: status === 'active', at: at.getTime() };
+  }
   return {
     position: Number(position),
     userId: user_id,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CAUSES, type Change, NO_TRANSITION } from '../presence/change.ts';
-import { Status, Time, UserId, Version } from './vocabulary.ts';
+import { Id, Status, Time, UserId, Version } from './vocabulary.ts';
 
 const EXAMPLE = {
   userId: 'ada',
@@ -29,10 +29,30 @@ export const FeedChange = z
   .meta({ examples: [EXAMPLE] });
 export type FeedChange = z.infer<typeof FeedChange>;
 
-/** A transition as the feed tells it. */
-export function feedChange(change: Pick<Change, 'userId' | 'status' | 'lastSeen' | 'version' | 'at' | 'cause'>) {
-  const { userId, status, lastSeen, version, at, cause } = change;
+const EXAMPLE_OF_ROOM = { type: 'room_occupied', roomId: 'doc:42', at: '2026-01-31T12:00:00.120Z' };
+
+/** A room that somebody is in again, or that nobody has been in for three seconds. */
+export const FeedRoomChange = z
+  .object({
+    type: z.enum(['room_occupied', 'room_vacated']).meta({ description: 'What tells it from a change of a user' }),
+    roomId: Id,
+    at: Time.meta({ description: 'When it became so; vacated is a room once it was empty for three seconds' }),
+  })
+  .meta({ examples: [EXAMPLE_OF_ROOM] });
+export type FeedRoomChange = z.infer<typeof FeedRoomChange>;
+
+type Told =
+  | Pick<Change, 'userId' | 'status' | 'lastSeen' | 'version' | 'at' | 'cause'>
+  | { roomId: string; occupied: boolean; at: number };
+
+/** A transition, or what has become of a room, as the feed tells it. */
+export function feedChange(change: Told): FeedChange | FeedRoomChange {
   const iso = (ms: number) => new Date(ms).toISOString();
+  if ('roomId' in change) {
+    const { roomId, occupied } = change;
+    return { type: occupied ? 'room_occupied' : 'room_vacated', roomId, at: iso(change.at) };
+  }
+  const { userId, status, lastSeen, version, at, cause } = change;
   // The feed is filled from the history, which takes in transitions alone.
   const told = cause as FeedChange['cause'];
   return { userId, status, lastSeen: lastSeen === null ? null : iso(lastSeen), version, at: iso(at), cause: told };
@@ -67,7 +87,9 @@ export const ChangesQuery = z.object({
 export type ChangesQuery = z.infer<typeof ChangesQuery>;
 
 const AnswerShape = z.object({
-  changes: z.array(FeedChange).meta({ description: 'Oldest first; of one user, in the order of versions' }),
+  changes: z.array(z.union([FeedRoomChange, FeedChange])).meta({
+    description: 'Oldest first; of one user, in the order of versions. Of rooms too, where `ROOMS_TOLD` says so',
+  }),
   nextCursor: z.string().meta({ description: 'For `after` in the next question; says nothing to anybody else' }),
 });
 export const ChangesAnswer = AnswerShape.meta({

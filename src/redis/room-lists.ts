@@ -137,6 +137,22 @@ export class RoomLists {
     await Promise.allSettled([...names].map((name) => redis.set(name, '1', 'PX', Math.max(1, Math.round(ms)))));
   }
 
+  /** For how long lists and counts still count as not known (ms); 0: they are known. */
+  async unsettledMs(): Promise<number> {
+    const { redis, keys } = this.#where;
+    const names = new Set(keys.pulseShards.map((shard) => keys.roomsUnsettled(shard)));
+    return Math.max(0, ...(await Promise.all([...names].map((name) => redis.pttl(name)))));
+  }
+
+  /** Those of these rooms that nobody is in, and of which Redis will not say so by itself, for it has forgotten that somebody was. */
+  async forgotten(roomIds: readonly string[]): Promise<string[]> {
+    const { redis, keys } = this.#where;
+    const { rooms } = await this.counts(roomIds);
+    const empty = roomIds.filter((roomId) => (rooms.get(roomId)?.counts.all ?? 0) === 0);
+    const known = await Promise.all(empty.map((roomId) => redis.hget(keys.room('state', roomId), 'o')));
+    return empty.filter((_, n) => known[n] !== '1');
+  }
+
   async #apply(shard: number, lines: Line[], pictured: string): Promise<Applied> {
     const trace = (this.#where.tracing ?? NO_TRACING).current();
     const args = [this.#epoch(shard), pictured, PICTURED, isTraced(trace) ? trace : '', ...lines.flat()];

@@ -80,6 +80,7 @@ const YOURS = `declare const secrets: { jwt: string; webhook: string };
 declare const yours: {
   userIds: string[];
   show(user: { userId: string; status: string; lastSeen: string | null }): Promise<void>;
+  showRoom(room: { roomId: string; type: 'room_occupied' | 'room_vacated' }): Promise<void>;
   cursor(): Promise<string | undefined>;
   keep(cursor: string): Promise<void>;
 };
@@ -92,7 +93,7 @@ export async function follow(after: string | undefined, signal: AbortSignal): Pr
   const rollcall = new Rollcall({ url: 'https://presence.example.com', key: 'k', fetch: (url, init) => fetch(url, init) });
   for await (const change of rollcall.changes({ after, signal })) {
     if (change.reset) for (const user of (await rollcall.queryStatuses(['ada'])).users) console.log(user.lastSeen);
-    else seen.set(change.userId, change);
+    else if (!change.type) seen.set(change.userId, change);
     after = change.cursor;
   }
   return after;

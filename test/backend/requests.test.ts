@@ -96,7 +96,8 @@ test('a feed whose cursor is too old begins anew with a reset, and waits out wha
   const retried: string[] = [];
   const loop = async () => {
     const options = { after: 'old', onRetry: ({ code }: RollcallError) => void retried.push(code) };
-    for await (const one of server.client().changes(options)) told.push([one.reset ?? one.version, one.cursor]);
+    for await (const one of server.client().changes(options))
+      told.push([one.reset ?? (one.type || one.version), one.cursor]);
   };
   expect(await codeOf(loop())).toBe('UNAUTHENTICATED');
   // Until the last change of a page is dealt with, the cursor is that of the page before.

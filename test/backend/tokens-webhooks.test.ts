@@ -135,7 +135,8 @@ test('what the package for backends shows is what the protocol says', () => {
   expectTypeOf<told.ActiveCounts>().toEqualTypeOf<analytics.ActiveAnswer>();
   expectTypeOf<told.TimelinePoint>().toEqualTypeOf<typeof analytics.TimelinePoint._output>();
   expectTypeOf<told.Transition>().toEqualTypeOf<typeof analytics.Transition._output>();
-  expectTypeOf<told.Change>().toEqualTypeOf<changes.FeedChange>();
+  expectTypeOf<Omit<told.Change, 'type'>>().toEqualTypeOf<changes.FeedChange>();
+  expectTypeOf<told.RoomTold>().toEqualTypeOf<changes.FeedRoomChange>();
   expectTypeOf<changes.WebhookDelivery>().toExtend<told.WebhookDelivery>();
   expectTypeOf<http.ReadyAnswer>().toExtend<told.Readiness>();
 });

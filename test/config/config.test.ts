@@ -460,7 +460,14 @@ describe('stores, doors and transports', () => {
   test('webhooks need an address that can be trusted and a secret', () => {
     const hook = { WEBHOOK_URL: 'https://app.example.com/hooks/presence?team=1', WEBHOOK_SECRET: secret };
     expect(read(hook).webhooks).toEqual([
-      { name: 'default', url: hook.WEBHOOK_URL, secrets: [secret], types: ['status'], users: null },
+      {
+        name: 'default',
+        url: hook.WEBHOOK_URL,
+        secrets: [secret],
+        types: ['status', 'rooms'],
+        users: null,
+        rooms: null,
+      },
     ]);
     for (const host of ['127.0.0.1:8080', 'localhost', '[::1]', '10.1.2.3', 'app:8080', 'app.shop.svc', 'app.local']) {
       expect(read({ ...hook, WEBHOOK_URL: `http://${host}/hook` }).webhooks).toHaveLength(1);
@@ -493,12 +500,21 @@ describe('stores, doors and transports', () => {
     const entries = [
       { name: 'billing', url, secret },
       { name: 'crm-2', url: 'http://crm:8080/', secret: [standard, secret], types: ['status'], users: ['acme:', 'b'] },
+      { name: 'docs', url, secret, types: ['rooms'], rooms: ['doc:'] },
     ];
     const hook = { WEBHOOK_URL: url, WEBHOOK_SECRET: secret, WEBHOOKS: JSON.stringify(entries) };
     expect(read(hook).webhooks).toEqual([
-      { name: 'default', url, secrets: [secret], types: ['status'], users: null },
-      { name: 'billing', url, secrets: [secret], types: ['status'], users: null },
-      { name: 'crm-2', url: 'http://crm:8080/', secrets: [standard, secret], types: ['status'], users: ['acme:', 'b'] },
+      { name: 'default', url, secrets: [secret], types: ['status', 'rooms'], users: null, rooms: null },
+      { name: 'billing', url, secrets: [secret], types: ['status', 'rooms'], users: null, rooms: null },
+      {
+        name: 'crm-2',
+        url: 'http://crm:8080/',
+        secrets: [standard, secret],
+        types: ['status'],
+        users: ['acme:', 'b'],
+        rooms: null,
+      },
+      { name: 'docs', url, secrets: [secret], types: ['rooms'], users: null, rooms: ['doc:'] },
     ]);
     const good = { name: 'billing', url, secret };
     const refused: [unknown, string][] = [
@@ -530,10 +546,11 @@ describe('stores, doors and transports', () => {
         [{ ...good, secret: `whsec_${'!'.repeat(32)}` }],
         '(billing): secret begins with whsec_, so that base64 must follow',
       ],
-      [[{ ...good, types: ['typing'] }], '(billing): types must be a list of one or more of: status'],
+      [[{ ...good, types: ['typing'] }], '(billing): types must be a list of one or more of: status, rooms'],
       [[{ ...good, users: 'acme:' }], '(billing): users must be a list of beginnings of user ids, such as ["acme:"]'],
       [[{ ...good, users: ['a b'] }], '(billing): users must be a list of beginnings of user ids, such as ["acme:"]'],
-      [[{ ...good, secrets: [secret] }], '(billing): "secrets" is none of name, url, secret, types, users'],
+      [[{ ...good, secrets: [secret] }], '(billing): "secrets" is none of name, url, secret, types, users, rooms'],
+      [[{ ...good, rooms: [] }], '(billing): rooms must be a list of beginnings of ids of rooms, such as ["doc:"]'],
       [Array.from({ length: 33 }, (_, n) => ({ ...good, name: `hook-${n}` })), 'may list at most 32, got 33'],
     ];
     for (const [given, sentence] of refused) {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ChangesAnswer, FeedChange } from '../../src/protocol/changes.ts';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
+import { isOfUser } from '../support/webhook-receiver.ts';
 
 /** Nobody has to beat. */
 const LASTING = { PRESENCE_TTL_SECONDS: '600', HEARTBEAT_INTERVAL_SECONDS: '300', HEARTBEAT_MIN_INTERVAL_SECONDS: '0' };
@@ -37,7 +38,7 @@ async function readUntil(after: string, enough: (changes: FeedChange[]) => boole
   for (let cursor = after; !enough(changes); ) {
     if (performance.now() > until) throw new Error(`Only ${JSON.stringify(changes)}`);
     const page = await read({ after: cursor, limit, wait: WAIT_SECONDS }, url);
-    changes.push(...page.changes);
+    changes.push(...page.changes.filter(isOfUser));
     cursor = page.nextCursor;
   }
   return changes;

@@ -108,11 +108,16 @@ test('old history goes in portions, and the timeline after it; so do webhooks th
   await db.raw(`
     INSERT INTO webhooks (receiver, feed, position, taken_at)
     SELECT name, 'f', 1, now() - days * interval '1 day' FROM (VALUES ('kept', 8), ('away', 6), ('gone', 8)) AS had (name, days)`);
-  const kept = { name: 'kept', url: 'http://localhost', secrets: [], types: [], users: null };
+  await stores.db('rooms_told').insert([
+    { room_id: 'doc:1', occupied: false, version: 1 },
+    { room_id: 'doc:2', occupied: true, version: 1 },
+  ]);
+  const kept = { name: 'kept', url: 'http://localhost', secrets: [], types: [], users: null, rooms: null };
   const quarter = { historyRetentionDays: 90, webhooks: [kept] };
   expect(await dropOld(stores, quarter)).toEqual({
     partitions,
     transitions: 5600,
+    rooms: 1,
     minutes: 1,
     changes: 0,
     acts: 0,
@@ -124,6 +129,7 @@ test('old history goes in portions, and the timeline after it; so do webhooks th
   expect(await dropOld(stores, ever)).toEqual({
     partitions,
     transitions: 0,
+    rooms: 0,
     minutes: 0,
     changes: 0,
     acts: 0,

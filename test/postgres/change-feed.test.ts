@@ -15,6 +15,7 @@ import { feedFigures } from '../../src/postgres/change-feed-figures.ts';
 import { connectPostgres } from '../../src/postgres/connect.ts';
 import { eraseUser } from '../../src/postgres/erasure.ts';
 import { type RecordedEntry, recordChanges } from '../../src/postgres/history.ts';
+import { dropVacatedRooms, recordRooms, roomsToldOccupied } from '../../src/postgres/rooms-told.ts';
 import { noteTakenUpTo, takenUpTo } from '../../src/postgres/webhooks.ts';
 import { openTestStores, type TestStores } from '../support/stores.ts';
 
@@ -53,7 +54,8 @@ function entry(userId: string, version: number, rest: Partial<RecordedEntry['cha
   return { change, clearsHidden: false, transition: true };
 }
 
-const named = (changes: FedChange[]) => changes.map(({ userId, version }) => `${userId} ${version - NOW}`);
+const ofUsers = (changes: readonly FedChange[]) => changes.flatMap((change) => ('userId' in change ? [change] : []));
+const named = (changes: FedChange[]) => ofUsers(changes).map(({ userId, version }) => `${userId} ${version - NOW}`);
 async function readOn(after = begin, limit = 100) {
   const page = await changesAfter(db, after, limit);
   return page.gone ? 'gone' : named(page.changes);
@@ -151,7 +153,8 @@ describe('a feed', () => {
     await others[2];
     expect(seen).toHaveLength(users * rounds);
     for (let user = 0; user < users; user++) {
-      const versions = seen.filter((change) => change.userId === `busy-${user}`).map((change) => change.version - NOW);
+      const mine = ofUsers(seen).filter((change) => change.userId === `busy-${user}`);
+      const versions = mine.map((change) => change.version - NOW);
       expect(versions).toEqual(Array.from({ length: rounds }, (_, n) => n + 1));
     }
     expect(seen.map((change) => change.position)).toEqual(seen.map((_, n) => begin.position + 1 + n));
@@ -168,6 +171,35 @@ describe('a feed', () => {
     }
     expect(await positionChanges(db, 1000)).toBe(1);
   });
+});
+
+test('a room is told of once for each time that it became occupied or was vacated, however often that is said, and however Redis forgot', async () => {
+  const say = (...told: [number, boolean][]) =>
+    recordRooms(
+      db,
+      told.map(([n, occupied]) => ({ roomId: 'doc:1', occupied, version: NOW + n })),
+    );
+  await say([1, true]);
+  await say([1, true], [5, false]);
+  await say([1, true], [5, false]);
+  await say([7, true]);
+  // Redis was emptied, and who was there came back to it; or did not.
+  await say([9, true]);
+  expect(await roomsToldOccupied(db, '', 10)).toEqual(['doc:1']);
+  expect(await roomsToldOccupied(db, 'doc:1', 10)).toEqual([]);
+  await say([12, false]);
+  await positionChanges(db, 1000);
+  const page = await changesAfter(db, begin, 100);
+  const told = page.changes.map((change) => ('roomId' in change ? [change.at - NOW, change.occupied] : change));
+  expect(told).toEqual([
+    [1, true],
+    [5, false],
+    [7, true],
+    [12, false],
+  ]);
+  expect(await roomsToldOccupied(db, '', 10)).toEqual([]);
+  await db('rooms_told').update({ version: Date.now() - 25 * 3_600_000 });
+  expect(await dropVacatedRooms(db, 10)).toBe(1);
 });
 
 describe('an erased user', () => {
@@ -189,7 +221,7 @@ describe('an erased user', () => {
     for (const table of ['changes', 'changes_arriving']) {
       expect(await db(table).where({ user_id: 'gone' })).toEqual([]);
     }
-    expect((await changesLeft(db, begin, page.next.position)).map((change) => change.userId)).toEqual([]);
+    expect(named(await changesLeft(db, begin, page.next.position))).toEqual([]);
   });
 
   test('makes no news where nobody knew them', async () => {

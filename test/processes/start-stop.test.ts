@@ -203,7 +203,7 @@ describe('what is given stores', () => {
   part('the sweep', ['workers/sweep.ts', 'workers/postgres-upkeep.ts'], () =>
     stress(() => {
       const followUps = new FollowUps(stores.queues, log);
-      return new Sweep(stores, config, log, followUps, new RoomFollower(stores, followUps));
+      return new Sweep(stores, config, log, followUps, new RoomFollower(stores, followUps, 1000));
     }),
   );
 

@@ -9,7 +9,7 @@ import {
 } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { freePort } from '../../scripts/embedded/free-port.ts';
-import { type FeedChange, WebhookDelivery } from '../../src/protocol/changes.ts';
+import { type FeedChange, type FeedRoomChange, WebhookDelivery } from '../../src/protocol/changes.ts';
 
 export const WEBHOOK_SECRET = 'a webhook secret that only the tests know of';
 /** How a receiver makes certain who sent it what; throws where it is not. */
@@ -86,7 +86,12 @@ export class WebhookReceiver {
 
   /** What it was told of, in the order in which it took it. */
   get changes(): FeedChange[] {
-    return this.taken.flatMap(({ delivery }) => delivery.changes);
+    return this.taken.flatMap(({ delivery }) => delivery.changes.filter(isOfUser));
+  }
+
+  /** What it was told of rooms. */
+  get rooms(): FeedRoomChange[] {
+    return this.taken.flatMap(({ delivery }) => delivery.changes.filter((change) => 'type' in change));
   }
 
   of(userId: string): FeedChange[] {
@@ -111,11 +116,16 @@ export class WebhookReceiver {
   }
 
   #apply({ changes }: WebhookDelivery): void {
-    for (const change of changes) {
+    for (const change of changes.filter(isOfUser)) {
       const known = this.view.get(change.userId);
       if (!known || change.version > known.version) this.view.set(change.userId, change);
     }
   }
+}
+
+/** Whether an entry of the change feed is of a user; else it is of a room. */
+export function isOfUser(change: FeedChange | FeedRoomChange): change is FeedChange {
+  return !('type' in change);
 }
 
 /** The body, once it is certain who sent it and when. */

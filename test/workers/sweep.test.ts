@@ -31,7 +31,7 @@ beforeEach(async () => {
   });
   stores = openStores(config, log);
   const followUps = new FollowUps(stores.queues, log);
-  sweep = new Sweep(stores, config, log, followUps, new RoomFollower(stores, followUps));
+  sweep = new Sweep(stores, config, log, followUps, new RoomFollower(stores, followUps, 1000));
   await once(stores.redis, 'ready');
   await eventually(
     () => stores.queues.anyInHand().catch(() => null),

@@ -59,9 +59,8 @@ export const tail: Command = {
 
 function fed({ paint }: Context, change: FedChange | FedReset): string {
   if (change.reset) return paint('yellow', 'the feed begins anew: what was before is not known any more');
-  const entry: { type?: unknown; roomId?: unknown } = change as object;
   const at = paint('dim', clockTime(change.at));
-  if (typeof entry.type === 'string') return `${at}  ${String(entry.roomId)} ${entry.type}`;
+  if (change.type) return `${at}  ${change.roomId} ${change.type}`;
   const status = change.status === 'active' ? paint('green', 'online') : paint('dim', 'offline');
   return `${at}  ${change.userId} is ${status} (${change.cause})`;
 }

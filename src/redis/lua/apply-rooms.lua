@@ -76,6 +76,7 @@ local function noteOccupied(room, fed)
     room.occupied, forRecord = true, true
     append(room, 'occupied')
   elseif room.all == 0 and room.occupied then owe('v ' .. room.name, now + VACANT_MS)
+  elseif room.all == 1 and room.occupied then redis.call('ZREM', owedKey, 'v ' .. room.name)
   end
 end
 
@@ -123,6 +124,8 @@ local function tellOwed(what)
     local member = memberOf(name, user)
     if member then tellSaid(room, member) end
   elseif kind == 'v' and room.all == 0 and room.occupied then
+    -- Who was there may be about to come back.
+    if isUnsettled(epoch) then return owe(what, now + VACANT_MS) end
     room.occupied, forRecord = false, true
     append(room, 'vacated')
   end

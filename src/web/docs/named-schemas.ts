@@ -82,6 +82,7 @@ const ANSWERS = {
   UserRoom: rooms.UserRoom,
   UserRoomList: rooms.UserRoomsAnswer,
   Change: changes.FeedChange,
+  RoomTold: changes.FeedRoomChange,
   ChangeList: changes.ChangesAnswer,
   WebhookDelivery: changes.WebhookDelivery,
   EventStream,
