@@ -8,18 +8,18 @@ import { writeSbom } from './sbom.ts';
 
 /**
  * `npm run build`: makes dist/client, a package folder ready for `npm publish`: ES modules (`rollcall`, which is also
- * `rollcall/client`, `rollcall/react`, `rollcall/server` and `rollcall/testing`) with their types, the command `rollcall`, and
+ * `rollcall/client`, `rollcall/client/social`, `rollcall/react`, `rollcall/server` and `rollcall/testing`) with their types, the command `rollcall`, and
  * nothing of the service; and beside it dist/sbom.cdx.json, which is of the service.
  */
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** What each entry may have at most, gzipped, in KiB. */
-export const MOST_KIB = { client: 6.5, react: 1, server: 8, testing: 8, cli: 12 };
+export const MOST_KIB = { client: 6.5, social: 1.5, react: 1, server: 8, testing: 8, cli: 12 };
 type Entry = keyof typeof MOST_KIB;
 
 export interface BuiltClient {
   folder: string;
   /**
-   * Of each entry, gzipped: `client` without socket.io-client, `react` without React, `server`, which needs nothing else, `testing`
+   * Of each entry, gzipped: `client` without socket.io-client, `social` without that, `react` without React, `server`, which needs nothing else, `testing`
    * without the two that stand beside it, and `cli`, the command.
    */
   bytes: Record<Entry, number>;
@@ -33,6 +33,7 @@ export async function buildClient(folder = join(root, 'dist', 'client')): Promis
   await rm(folder, { recursive: true, force: true });
   await bundle(folder, { client: CLIENT, react: join(root, 'src/client/react.tsx'), server: SERVER });
   // Errors are known by their class: the application's and those of the fake are to be of one.
+  await bundle(folder, { social: join(root, 'src/client/social.ts') }, { [CLIENT]: 'client' });
   await bundle(folder, { testing: join(root, 'src/testing/index.ts') }, { [CLIENT]: 'client', [SERVER]: 'server' });
   await bundle(folder, { cli: join(root, 'src/cli/main.ts') }, { [CLIENT]: 'client' });
   await emitTypes(folder);
@@ -102,9 +103,15 @@ async function emitTypes(folder: string): Promise<void> {
   };
   const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  const entries = ['src/client/index.ts', 'src/client/react.tsx', 'src/backend/index.ts', 'src/testing/index.ts'];
+  const entries = [
+    'client/index.ts',
+    'client/social.ts',
+    'client/react.tsx',
+    'backend/index.ts',
+    'testing/index.ts',
+  ].map((name) => join('src', name));
   execFileSync(process.execPath, [tsc, '--ignoreConfig', ...flags, ...entries], { cwd: root, stdio: 'inherit' });
-  const reachable = await declarations(join(types, 'client'), ['index.d.ts', 'react.d.ts']);
+  const reachable = await declarations(join(types, 'client'), ['index.d.ts', 'social.d.ts', 'react.d.ts']);
   const ofServer = await declarations(join(types, 'backend'), ['index.d.ts']);
   const ofTesting = await declarations(join(types, 'testing'), ['index.d.ts'], BESIDE);
   await rm(types, { recursive: true });
@@ -158,6 +165,7 @@ async function manifest(): Promise<object> {
     exports: {
       '.': { types: './client.d.ts', default: './client.js' },
       './client': { types: './client.d.ts', default: './client.js' },
+      './client/social': { types: './social.d.ts', default: './social.js' },
       './react': { types: './react.d.ts', default: './react.js' },
       './server': { types: './server/index.d.ts', default: './server.js' },
       './testing': { types: './testing/index.d.ts', default: './testing.js' },

@@ -21,14 +21,17 @@ export class Rollcall {
     this.#http = new Http(options);
   }
 
-  /** Whether a user is active, and when they were last seen; `include`: `devices,detail,why` or some of these. */
+  /** Whether a user is active, and when they were last seen; `include`: `devices,detail,version,why` or some of these. */
   getStatus(userId: string, query: { include?: string | undefined } = {}): Promise<t.UserStatusWithExtras> {
     return this.#http.call('GET', at`/users/${userId}/status`, { query });
   }
 
-  /** The status of up to 1000 users, in the order asked. */
-  queryStatuses(userIds: readonly string[]): Promise<{ users: t.UserStatus[] }> {
-    return this.#http.call('POST', '/users/status/query', { body: { userIds } });
+  /** The status of up to 1000 users, in the order asked, with what `include` names. */
+  queryStatuses(
+    userIds: readonly string[],
+    query: { include?: string | undefined } = {},
+  ): Promise<{ users: t.UserStatusWithExtras[] }> {
+    return this.#http.call('POST', '/users/status/query', { query, body: { userIds } });
   }
 
   /** Has a user appear inactive (for so long, else until further notice), or ends that. */

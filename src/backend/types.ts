@@ -16,11 +16,14 @@ export interface UserStatus {
   lastSeenWithin?: 'day' | 'week' | 'month' | 'long_ago' | undefined;
 }
 
-/** What a user shows beside the status. */
+/** What a user shows beside the status, and whether they are idle. */
 export interface Detail {
   availability?: 'available' | 'busy' | 'away' | 'dnd' | undefined;
   text?: string | undefined;
   emoji?: string | undefined;
+  /** Here, and for a while without input on any device. */
+  idle?: true | undefined;
+  idleSince?: string | undefined;
 }
 
 export interface Device {
@@ -75,6 +78,8 @@ export interface UserStatusWithExtras extends UserStatus {
   /** The best first: the user is idle where the first one is. */
   devices?: Device[] | undefined;
   detail?: Detail | undefined;
+  /** Grows with every change of the user. */
+  version?: number | undefined;
   why?: Why | undefined;
 }
 

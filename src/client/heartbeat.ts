@@ -57,10 +57,10 @@ export function createHeartbeat(send: (activity: Activity) => Promise<unknown>) 
       connection += 1;
       intervalMs = everyMs;
       allowedAt = 0;
-      told = 'active';
       clearTimers();
       standIn = setTimeout(beat, intervalMs * 1.25);
-      if (wanted !== told) whenAllowed();
+      // A session that goes on is as it was said last; one that was lost meanwhile begins as active.
+      if (wanted !== told || told !== 'active') whenAllowed();
     },
     stop(): void {
       connection += 1;

@@ -3,7 +3,13 @@ import type { Activity } from './types.ts';
 
 /** A page that still runs so long after it was said to go has stayed. */
 const STAYED_MS = 1000;
-const INPUT_EVENTS = ['pointerdown', 'pointermove', 'keydown', 'wheel', 'touchstart'] as const;
+const INPUT_EVENTS = ['pointerdown', 'pointermove', 'keydown', 'wheel'] as const;
+
+interface IdleDetector {
+  readonly userState: 'active' | 'idle' | null;
+  onchange: () => void;
+  start(options: { threshold: number; signal: AbortSignal }): Promise<void>;
+}
 
 interface PageHooks {
   activity(activity: Activity): void;
@@ -19,36 +25,27 @@ interface PageHooks {
  * Watches whether the page is seen and used, until the function that it returns is called. Outside a browser (Node,
  * React Native) there is no page, and nothing is watched.
  */
-export function watchPage(idleAfterMs: number | false, hooks: PageHooks): () => void {
-  if (typeof document === 'undefined' || typeof window === 'undefined' || !document.addEventListener) return () => {};
+export function watchPage(idleAfterMs: number, hooks: PageHooks): () => void {
+  if (!globalThis.window?.document?.addEventListener) return () => {};
+  /** What the browser says of the whole device, where the user has allowed that. */
+  let detector: IdleDetector | undefined;
   let lastInputAt = monotonicMs();
-  let isIdle = false;
+  let activity: Activity = 'active';
   let timer: ReturnType<typeof setTimeout> | undefined;
   let leaving: ReturnType<typeof setTimeout> | undefined;
 
   function look(): void {
     clearTimeout(timer);
-    const quietMs = monotonicMs() - lastInputAt;
-    const idle = document.visibilityState === 'hidden' || (idleAfterMs !== false && quietMs >= idleAfterMs);
-    if (idle !== isIdle) {
-      isIdle = idle;
-      hooks.activity(idle ? 'idle' : 'active');
-    }
-    if (!idle && idleAfterMs !== false) timer = setTimeout(look, Math.max(idleAfterMs - quietMs, 0) + 50);
+    const leftMs = lastInputAt + idleAfterMs - monotonicMs();
+    activity = detector?.userState ?? (leftMs > 0 ? 'active' : 'idle');
+    hooks.activity(activity);
+    if (leftMs > 0) timer = setTimeout(look, leftMs + 50);
   }
 
   // Called for every pixel a pointer moves, so it does next to nothing.
   function onInput(): void {
     lastInputAt = monotonicMs();
-    if (isIdle) look();
-  }
-
-  function onVisibility(): void {
-    if (document.visibilityState === 'visible') {
-      lastInputAt = monotonicMs();
-      hooks.woke();
-    }
-    look();
+    if (activity === 'idle') look();
   }
 
   const stop = new AbortController();
@@ -56,7 +53,12 @@ export function watchPage(idleAfterMs: number | false, hooks: PageHooks): () => 
   const on = (target: EventTarget, name: string, listener: (event: Event) => void) =>
     target.addEventListener(name, listener, { signal, passive: true, capture: true });
   for (const name of INPUT_EVENTS) on(window, name, onInput);
-  on(document, 'visibilitychange', onVisibility);
+  on(document, 'visibilitychange', () => {
+    // A hidden page says nothing of the person; whoever looks at it again is there.
+    if (document.hidden) return;
+    onInput();
+    hooks.woke();
+  });
   on(document, 'resume', hooks.woke);
   on(window, 'online', hooks.woke);
   on(window, 'pagehide', () => {
@@ -68,6 +70,13 @@ export function watchPage(idleAfterMs: number | false, hooks: PageHooks): () => 
     hooks.stayed();
   });
   look();
+  const { IdleDetector: Detector } = window as { IdleDetector?: new () => IdleDetector };
+  if (Detector) {
+    detector = new Detector();
+    detector.onchange = look;
+    // Refused for less than a minute, and where the user was not asked, which is for the application to do, on a click.
+    detector.start({ threshold: idleAfterMs, signal }).catch(() => {});
+  }
   return () => {
     clearTimeout(timer);
     clearTimeout(leaving);

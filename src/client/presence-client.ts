@@ -32,11 +32,13 @@ export interface PresenceClientOptions {
   device?: { kind: DeviceKind; name?: string | undefined } | undefined;
   /** For how long the server takes this client for present after a heartbeat: 3 to 600 seconds. Default: as the server is set up. */
   ttlSeconds?: number | undefined;
+  /** Appear inactive from the first moment, so that nobody hears of the coming; ended by `setStatus('active')`. */
+  appear?: 'inactive' | undefined;
   /** Several changes in one message where many come at once. Default true. */
   batch?: boolean | undefined;
   /** `watched` (default): told of the users passed to `watch`. `everyone`: of all whom the server lets us see, in `everyone`; for small deployments with `AUDIENCE=everyone`. */
   audience?: 'watched' | 'everyone' | undefined;
-  /** In a browser: no input for so long, or a hidden page, means idle. Default 5 minutes; false: only a hidden page. */
+  /** In a browser: no input for so long means idle. Default 5 minutes; false: never. Where the user has allowed `IdleDetector` it is input to any program that counts. */
   idleAfterMs?: number | false | undefined;
   /** Another build of socket.io-client's `io`. */
   io?: typeof io | undefined;
@@ -81,6 +83,8 @@ export interface PresenceClient {
 }
 
 const DEFAULT_IDLE_AFTER_MS = 300_000;
+/** As long as a timer can be. */
+const NEVER_MS = 2e9;
 
 /**
  * Makes a client. Nothing is connected before `connect()`, so it may be called anywhere, also while rendering on a
@@ -102,14 +106,16 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
 
   const report = (error: PresenceError) => {
     if (errors.size > 0) errors.emit(error);
-    else console.error(`rollcall: ${error.code}: ${error.message}`);
+    else console.error('rollcall:', error);
   };
   const connection = createConnection(options, {
     handshake() {
       asked = watching.forHandshake();
       const { device, ttlSeconds, batch = true } = options;
       const protocol: typeof PROTOCOL = 1;
-      return { protocol, deviceId, device, ttlSeconds, batch, watch: tellsEveryone ? undefined : asked };
+      // Chosen once: to come back is to go on.
+      const appear = userId ? undefined : options.appear;
+      return { protocol, deviceId, device, ttlSeconds, batch, appear, watch: tellsEveryone ? undefined : asked };
     },
     ready(ready, socket) {
       userId = ready.userId;
@@ -156,7 +162,7 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
   }
 
   function start(): void {
-    leavePage ??= watchPage(options.idleAfterMs ?? DEFAULT_IDLE_AFTER_MS, {
+    leavePage ??= watchPage((options.idleAfterMs ?? DEFAULT_IDLE_AFTER_MS) || NEVER_MS, {
       activity(activity) {
         noticed = activity;
         applyActivity();
@@ -224,7 +230,7 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
     onError: errors.subscribe,
     async setStatus(status, { expiresInSeconds } = {}) {
       const { userId, lastSeen } = await request('set_status', { status, expiresInSeconds });
-      return { ...(people.get(userId) ?? { detail: {} }), userId, status, lastSeen };
+      return { detail: {}, idle: false, idleSince: null, ...people.get(userId), userId, status, lastSeen };
     },
     async setDetail(detail) {
       await request('set_detail', detail);

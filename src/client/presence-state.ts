@@ -1,4 +1,3 @@
-import { DETAIL_FIELDS } from '../presence/change.ts';
 import type { Detail, Presence } from './types.ts';
 
 /** A user as the server tells it, in a snapshot or in an event. */
@@ -8,23 +7,31 @@ export interface Told {
   lastSeen: string | null;
   lastSeenWithin?: Presence['lastSeenWithin'];
   version: number;
-  detail?: Detail | undefined;
+  detail?: ToldDetail | undefined;
+}
+
+/** What a user says of themselves, and whether they are idle. */
+interface ToldDetail extends Detail {
+  idle?: true | undefined;
+  idleSince?: string | undefined;
 }
 
 /** A user as this client knows it. `presence` is replaced only when something a person could see has changed. */
 export interface Known {
   readonly presence: Presence;
   readonly version: number;
+  /** What was told last of the detail, which holds until something else is. */
+  readonly said: ToldDetail;
+  /** All that a person could see, to tell whether it has changed. */
+  readonly text: string;
 }
-
-const NO_DETAIL: Readonly<Detail> = Object.freeze({});
 
 /**
  * What is known of a user after a snapshot, which is the truth of its moment: it replaces what was known, whatever the
  * versions.
  */
 export function applySnapshot(known: Known | undefined, told: Told): Known {
-  return keepIfSame(known, told, told.detail ?? NO_DETAIL);
+  return keepIfSame(known, told, told.detail);
 }
 
 /**
@@ -32,8 +39,7 @@ export function applySnapshot(known: Known | undefined, told: Told): Known {
  * it is.
  */
 export function applyChange(known: Known | undefined, told: Told): Known {
-  if (known && told.version <= known.version) return known;
-  return keepIfSame(known, told, told.detail ?? known?.presence.detail ?? NO_DETAIL);
+  return known && told.version <= known.version ? known : keepIfSame(known, told, told.detail ?? known?.said);
 }
 
 /**
@@ -46,20 +52,17 @@ export function applyAbsence(known: Known): Known {
 
 /** What is known of a user who was not answered for yet after a gap: it stays on show, but any answer is newer. */
 export function awaitAnswer(known: Known): Known {
-  return { presence: known.presence, version: -1 };
+  return { ...known, version: -1 };
 }
 
-function keepIfSame(known: Known | undefined, told: Told, detail: Readonly<Detail>): Known {
-  const { version, detail: _, ...seen } = told;
-  const presence: Presence = { ...seen, detail };
-  return { presence: known && isSame(known.presence, presence) ? known.presence : presence, version };
-}
-
-function isSame(a: Presence, b: Presence): boolean {
-  return (
-    a.status === b.status &&
-    a.lastSeen === b.lastSeen &&
-    a.lastSeenWithin === b.lastSeenWithin &&
-    DETAIL_FIELDS.every((field) => a.detail[field] === b.detail[field])
-  );
+function keepIfSame(
+  known: Known | undefined,
+  { userId, status, lastSeen, lastSeenWithin, version }: Told,
+  said: ToldDetail = {},
+): Known {
+  const { idle = false, idleSince = null, ...detail } = said;
+  // Two stores name the fields of a detail in orders of their own.
+  const text = JSON.stringify([status, lastSeen, lastSeenWithin, Object.entries(said).sort()]);
+  const seen = { userId, status, lastSeen, ...(lastSeenWithin && { lastSeenWithin }), detail, idle, idleSince };
+  return { presence: known?.text === text ? known.presence : seen, version, said, text };
 }

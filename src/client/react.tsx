@@ -1,12 +1,20 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useSyncExternalStore } from 'react';
 import type { PresenceClient } from './presence-client.ts';
+import type { Privacy, SocialClient } from './social.ts';
 import type { ConnectionState, Indicator, Presence } from './types.ts';
 
 const ClientContext = createContext<PresenceClient | undefined>(undefined);
 const ON_SERVER: ConnectionState = { status: 'connecting' };
 const NO_INDICATORS: readonly Indicator[] = [];
 const NO_DETAIL = Object.freeze({});
-const unknownUser = (userId: string): Presence => ({ userId, status: 'unknown', lastSeen: null, detail: NO_DETAIL });
+const unknownUser = (userId: string): Presence => ({
+  userId,
+  status: 'unknown',
+  lastSeen: null,
+  detail: NO_DETAIL,
+  idle: false,
+  idleSince: null,
+});
 
 /** Keeps the client connected for as long as it is mounted. The last provider to go closes it. */
 export function PresenceProvider({ client, children }: { client: PresenceClient; children?: ReactNode }) {
@@ -85,4 +93,18 @@ export function useIndicators(conversationId: string): readonly Indicator[] {
     [client, conversationId],
   );
   return useSyncExternalStore(store.subscribe, store.get, () => NO_INDICATORS);
+}
+
+/**
+ * What the signed-in user shows to whom, undefined until the server has said, and what changes it. For clients made with `withSocial`
+ * of `rollcall/client/social`.
+ */
+export function usePrivacy(): Partial<Privacy> &
+  Pick<SocialClient['social'], 'block' | 'unblock'> &
+  Pick<SocialClient['settings'], 'change'> {
+  const { privacy, social, settings } = usePresenceClient() as Partial<SocialClient>;
+  if (!privacy || !social || !settings) throw new Error('usePrivacy needs a client made with withSocial().');
+  const known = useSyncExternalStore(privacy.subscribe, privacy.get, () => undefined);
+  const { block, unblock } = social;
+  return { ...known, block, unblock, change: settings.change };
 }

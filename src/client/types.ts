@@ -6,7 +6,7 @@ import type { PresenceError } from './presence-error.ts';
 
 /** Where a user stands; `unknown` until the server has said. */
 export type PresenceStatus = 'active' | 'inactive' | 'unknown';
-/** Whether a person is at the device: `idle` after a time without input, or while the page is hidden. */
+/** Whether a person is at the device: `idle` after a time without input. */
 export type Activity = 'active' | 'idle';
 export type DeviceKind = 'web' | 'mobile' | 'desktop' | 'agent' | 'bot' | 'device' | 'other';
 export type IndicatorKind = 'typing' | 'recording_audio';
@@ -27,6 +27,10 @@ export interface Presence {
   /** Of an inactive user who lets others know the last seen coarsely: in whole days of UTC, before today. */
   readonly lastSeenWithin?: 'day' | 'week' | 'month' | 'long_ago' | undefined;
   readonly detail: Readonly<Detail>;
+  /** Active, and for a while without input on any device. */
+  readonly idle: boolean;
+  /** Since when, ISO-8601, UTC. Null where they are not, or nobody may know when they were last seen. */
+  readonly idleSince: string | null;
 }
 
 export interface PresenceChange {

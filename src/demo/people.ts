@@ -24,7 +24,7 @@ export function usePeople(me: string, rest: Rest, { friends, blocks }: Social): 
     const people = new Map<string, Person>();
     const hidden = [...blocks].map((userId) => ({ userId, status: 'inactive' as const, lastSeen: null }));
     for (const { userId, status, lastSeen } of [...away, ...friends.values(), ...hidden]) {
-      people.set(userId, { userId, status, lastSeen, detail: {}, devices: NO_DEVICES });
+      people.set(userId, { userId, status, lastSeen, detail: {}, idle: false, idleSince: null, devices: NO_DEVICES });
     }
     for (const presence of told) {
       const seen = people.get(presence.userId)?.lastSeen ?? null;

@@ -129,12 +129,16 @@ const PersonCard = memo(function PersonCard({ person, now, alert, blocked, onOpe
 });
 
 /** In a word and in a sentence. */
-function shownAs({ status, lastSeen, detail, devices }: Person, blocked: boolean, now: number) {
+function shownAs({ status, lastSeen, detail, idle, idleSince }: Person, blocked: boolean, now: number) {
   if (blocked) return { look: 'inactive', sentence: 'blocked by you' };
   if (status !== 'active') return { look: 'inactive', sentence: sinceWhen(lastSeen, now) };
   if (detail.availability === 'busy') return { look: 'busy', sentence: 'busy' };
-  const isIdle = devices.length > 0 && devices.every((device) => device.state === 'idle');
-  return isIdle ? { look: 'idle', sentence: 'idle' } : { look: 'active', sentence: 'active now' };
+  return idle ? { look: 'idle', sentence: idleFor(idleSince, now) } : { look: 'active', sentence: 'active now' };
+}
+
+function idleFor(idleSince: string | null, now: number): string {
+  const isNew = idleSince === null || now - Date.parse(idleSince) < 60_000;
+  return isNew ? 'idle' : `idle since ${formatLastSeen(idleSince, now, 'en')}`;
 }
 
 function sinceWhen(lastSeen: string | null, now: number): string {

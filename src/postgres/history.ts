@@ -131,10 +131,24 @@ export interface Transition {
   lastSeen: number | null;
 }
 
+/** The newest transition in the history of each of these users, by id; of whom there is none is missing. */
+export async function lastTransitions(db: Knex, userIds: readonly string[]): Promise<Map<string, Transition>> {
+  if (userIds.length === 0) return new Map();
+  const rows = await query<TransitionRow & { id: string }>(
+    db,
+    `SELECT asked.id, last.* FROM unnest(?::text[]) AS asked (id)
+      CROSS JOIN LATERAL (
+        SELECT version, at, status, cause, last_seen FROM status_transitions
+         WHERE user_id = asked.id ORDER BY version DESC LIMIT 1
+      ) AS last`,
+    [[...userIds]],
+  );
+  return new Map(rows.map(({ id, ...row }) => [id, transitionOf(row)]));
+}
+
 /** The newest transition in the history of a user; null where there is none. */
 export async function lastTransition(db: Knex, userId: string): Promise<Transition | null> {
-  const [last] = await transitionsBefore(db, userId, { from: null, to: null, version: null, limit: 1 });
-  return last ?? null;
+  return (await lastTransitions(db, [userId])).get(userId) ?? null;
 }
 
 export interface Stretch {
@@ -165,14 +179,11 @@ export async function transitionsBefore(db: Knex, userId: string, { from, to, ve
       ORDER BY version DESC LIMIT ?`,
     [userId, from ?? 0, version ?? Number.MAX_SAFE_INTEGER, from ?? 0, end, end, limit],
   );
-  return rows.map(
-    ({ last_seen, at, ...row }): Transition => ({
-      ...row,
-      version: Number(row.version),
-      at: at.getTime(),
-      lastSeen: msOf(last_seen),
-    }),
-  );
+  return rows.map(transitionOf);
+}
+
+function transitionOf({ last_seen, at, ...row }: TransitionRow): Transition {
+  return { ...row, version: Number(row.version), at: at.getTime(), lastSeen: msOf(last_seen) };
 }
 
 /** Whether there is a row for this user. */

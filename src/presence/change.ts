@@ -36,6 +36,13 @@ export interface Detail {
   emoji?: string | undefined;
 }
 
+/** A detail as others see it: what the strongest source says, and whether they are idle. */
+export interface ShownDetail extends Detail {
+  idle?: true | undefined;
+  /** ISO-8601; for those who may know exactly when the user was last seen. */
+  idleSince?: string | undefined;
+}
+
 /** What one source says of a user. */
 export interface StoredSource {
   source: string;
@@ -55,7 +62,7 @@ export interface Change {
   at: number;
   cause: Cause;
   /** What the user shows beside the status, in a change in which that changed for others, or may have without their being told. */
-  detail?: Detail;
+  detail?: ShownDetail;
   /** Of somebody who became active: last seen before that (ms); null: never. */
   awaySince?: number | null;
   /** Not everybody may see this change. */

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { request } from './requests.ts';
 import { JoinRoomRequest, Room, RoomRequest, UpdateRoomRequest } from './rooms.ts';
-import { type Answer, IndicatorKind, StatusChange } from './socket.ts';
+import { type Answer, IndicatorKind, WatchedUser } from './socket.ts';
 import {
   DETAIL_SHAPE,
   Detail,
@@ -61,7 +61,7 @@ export const CLIENT_EVENTS = {
   watch: {
     request: UserIds,
     answer: z.object({
-      users: z.array(StatusChange),
+      users: z.array(WatchedUser),
       pending: UserIdList.optional().meta({ description: 'Cannot be known right now; they follow as events' }),
     }),
     says: 'From now on the client is told of these users. The acknowledgement is a snapshot, with no gap before the first event.',

@@ -1,6 +1,16 @@
 import { z } from 'zod';
 import { request } from './requests.ts';
-import { Detail, DeviceKind, Id, LIMITS, SessionState, StatusPayload, Time, UserId } from './vocabulary.ts';
+import {
+  DeviceKind,
+  Id,
+  LIMITS,
+  SessionState,
+  ShownDetail,
+  StatusPayload,
+  Time,
+  UserId,
+  Version,
+} from './vocabulary.ts';
 
 export const ErrorBody = z.object({ statusCode: z.int(), code: z.string(), error: z.string(), message: z.string() });
 export type ErrorBody = z.infer<typeof ErrorBody>;
@@ -9,14 +19,16 @@ export const UserParams = z.object({ id: UserId });
 export const MemberParams = z.object({ id: Id, userId: UserId });
 export const SessionParams = UserParams.extend({ sessionId: Id });
 
-const EXTRAS = ['devices', 'detail', 'why'] as const;
+const EXTRAS = ['devices', 'detail', 'version', 'why'] as const;
 export type Extra = (typeof EXTRAS)[number];
 
-/** `devices,detail,why` in any order. As one string, for that is what stands in the address. */
+/** `devices,detail,version,why` in any order. As one string, for that is what stands in the address. */
 export const StatusQuery = z.object({
   include: z
     .string()
-    .regex(/^(devices|detail|why)(,(devices|detail|why))*$/, { error: `A list out of ${EXTRAS.join(', ')}` })
+    .regex(new RegExp(`^(${EXTRAS.join('|')})(,(${EXTRAS.join('|')}))*$`), {
+      error: `A list out of ${EXTRAS.join(', ')}`,
+    })
     .optional()
     .meta({ description: 'Adds these keys; `why` for the user itself and services', examples: ['devices,detail'] }),
 });
@@ -45,7 +57,8 @@ export type Why = z.infer<typeof Why>;
 
 export const StatusAnswer = StatusPayload.extend({
   devices: z.array(Device).optional().meta({ description: 'The best first: the user is idle where the first one is' }),
-  detail: Detail.optional(),
+  detail: ShownDetail.optional(),
+  version: Version.optional(),
   why: Why.optional(),
 }).meta({
   examples: [
@@ -76,7 +89,7 @@ export const StatusesRequest = request({ userIds: z.array(UserId).min(1).max(LIM
 });
 export type StatusesRequest = z.infer<typeof StatusesRequest>;
 
-export const StatusesAnswer = z.object({ users: z.array(StatusPayload) }).meta({
+export const StatusesAnswer = z.object({ users: z.array(StatusAnswer) }).meta({
   examples: [
     {
       users: [

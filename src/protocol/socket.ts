@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import { CAUSES } from '../presence/change.ts';
 import { greeting } from './requests.ts';
 import { NamedRoom, Room, RoomChange, RoomClosed } from './rooms.ts';
-import { Detail, DeviceKind, Id, LIMITS, line, Time, UserId, UserIdList, VersionedStatus } from './vocabulary.ts';
+import { DeviceKind, Id, LIMITS, line, ShownDetail, Time, UserId, UserIdList, VersionedStatus } from './vocabulary.ts';
 
 /** The version of this protocol. It changes only when an older client would misread something. */
 export const PROTOCOL = 1;
@@ -31,6 +32,10 @@ const CONNECT_OPTIONS = {
         'The rooms the session is in from now on, and no others; `ready` answers with a picture of each. Without it the session stays for 2 s ' +
         'where it was before',
     }),
+  appear: z.literal('inactive').optional().meta({
+    description:
+      'Appear inactive from the first moment, as by `set_status`; passed over where the user has a session already',
+  }),
   batch: z
     .boolean()
     .optional()
@@ -54,10 +59,17 @@ export type HandshakeAuth = z.infer<typeof HandshakeAuth>;
 
 export const IndicatorKind = z.enum(['typing', 'recording_audio']);
 
-/** A status as a watcher gets it; `detail` where it changed, and in snapshots where there is one. */
-export const StatusChange = VersionedStatus.extend({ detail: Detail.optional() });
+/** A status as a snapshot has it; `detail` where there is one. */
+export const WatchedUser = VersionedStatus.extend({ detail: ShownDetail.optional() });
+export type WatchedUser = z.infer<typeof WatchedUser>;
+
+/** A status as an event tells it; `detail` where it changed. */
+export const StatusChange = WatchedUser.extend({
+  cause: z.enum(CAUSES).exclude(['privacy']).optional().meta({
+    description: 'Why, for the user itself and for services; not where what is true is told anew',
+  }),
+});
 export type StatusChange = z.infer<typeof StatusChange>;
-export type WatchedUser = StatusChange;
 
 export const StatusChanges = z.object({ changes: z.array(StatusChange).min(1) });
 export type StatusChanges = z.infer<typeof StatusChanges>;
@@ -70,7 +82,7 @@ export const Ready = z.object({
   heartbeatIntervalMs: z.number().positive(),
   ttlMs: z.number().positive(),
   serverTime: Time,
-  users: z.array(StatusChange).optional(),
+  users: z.array(WatchedUser).optional(),
   rooms: z.array(Room).optional().meta({ description: 'One for each that the handshake named' }),
 });
 export type Ready = z.infer<typeof Ready>;

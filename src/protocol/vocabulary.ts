@@ -90,6 +90,15 @@ export const DETAIL_SHAPE = {
 export const Detail = z.object(DETAIL_SHAPE);
 export type Detail = z.infer<typeof Detail>;
 
+/** A detail as others see it. */
+export const ShownDetail = Detail.extend({
+  idle: z.literal(true).optional().meta({ description: 'The user is here, and for a while has done nothing' }),
+  idleSince: Time.optional().meta({
+    description: 'Since when; for those who may know exactly when they were last seen',
+  }),
+});
+export type ShownDetail = z.infer<typeof ShownDetail>;
+
 /** How long ago a user was seen, for those who may know no more. */
 export const LastSeenWithin = z.enum(WITHIN).meta({
   description:

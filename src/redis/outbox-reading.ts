@@ -1,4 +1,4 @@
-import type { Cause, Change, Claims, Detail } from '../presence/change.ts';
+import type { Cause, Change, Claims, ShownDetail } from '../presence/change.ts';
 import type { IndicatorKind } from './indicators.ts';
 import type { ENTRY_FIELDS, OutboxEntry } from './outbox-entry.ts';
 import { entryOfLetters } from './outbox-letters.ts';
@@ -10,7 +10,7 @@ import type { Reply } from './scripts.ts';
 interface More {
   at?: number;
   claims?: Claims;
-  detail?: Detail;
+  detail?: ShownDetail;
   before?: PrivacyNoted;
   falselyAway?: Cause;
 }

@@ -6,12 +6,13 @@ import type { RedisClient } from './connect.ts';
 import { GatheredScript } from './gathered-script.ts';
 import { type Glanced, glance } from './glance.ts';
 import { type Keys, shardOf } from './keys.ts';
-import { PresenceScripts, roomsArgument, storedArgument } from './presence-scripts.ts';
-import type { Beat, Chosen, OpenCode, Opened, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
+import { openArguments, openedOf } from './opening.ts';
+import { PresenceScripts, storedArgument } from './presence-scripts.ts';
+import type { Beat, Chosen, Opened, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
 import { packSources, parseRecord, type UserRecord } from './record.ts';
 import type { Reply, ScriptName } from './scripts.ts';
 import { PER_STATUS, statusesIn, toMs, UNSETTLED } from './status-replies.ts';
-import { stateCode, type Touched, touch } from './touch.ts';
+import { type Touched, touch } from './touch.ts';
 
 /**
  * A user whose time had come. `nextMs`: when to look again; null: not needed. `job`: number of the job that is the user's own by
@@ -56,28 +57,14 @@ export class PresenceStore {
 
   /** Opens or restores a session, or puts a lease. `stored`: what PostgreSQL has of the user; null: ask it where the code is `stored`. */
   async open(request: OpenRequest, stored: Stored | null): Promise<Opened & { followUp: FollowUp }> {
-    const { userId, beatAgeMs, connectedAgeMs } = request;
+    const { userId } = request;
     const opening = stored === null ? this.#opening : this.#openingStored;
-    const { reply, followUp } = await opening.ask(shardOf(userId), (waitedMs) => [
-      userId,
-      request.sessionId,
-      request.conn,
-      Math.round(beatAgeMs + waitedMs),
-      Math.round(connectedAgeMs + waitedMs),
-      request.kind ?? '',
-      stateCode(request.state),
-      request.ttlMs ?? '',
-      request.name,
-      request.maxSessions,
-      request.mode,
-      request.claims ? JSON.stringify(request.claims) : '',
-      roomsArgument(request.rooms),
-      storedArgument(stored),
-    ]);
+    const asked = (waitedMs: number) => openArguments(request, stored, waitedMs);
+    const { reply, followUp } = await opening.ask(shardOf(userId), asked);
     arm(followUp.arms, userId, String(reply[3]), Number(reply[4]));
     const sooner = Number(reply[6]);
     if (sooner >= 0) followUp.arms.push({ kind: 'once', userId, why: 'silent', delayMs: sooner });
-    return { code: reply[0] as OpenCode, version: Number(reply[1]), endsAt: Number(reply[5]), followUp };
+    return { ...openedOf(reply), followUp };
   }
 
   /**
@@ -260,9 +247,20 @@ export class PresenceStore {
 
   /** Reads one user's record, settled; null where there is none. `now` is Redis's time (ms). */
   async inspect(userId: string): Promise<{ now: number; record: UserRecord | null; followUp: FollowUp }> {
-    const { reply, followUp } = await this.#scripts.run('inspect', shardOf(userId), [userId]);
-    const flat = reply.slice(2).map(String);
-    return { now: Number(reply[1]), record: flat.length > 0 ? parseRecord(flat) : null, followUp };
+    const { now, records, followUp } = await this.inspectAll(shardOf(userId), [userId]);
+    return { now, record: records[0] ?? null, followUp };
+  }
+
+  /** What `inspect` does, for users of one shard, in their order. */
+  async inspectAll(
+    shard: number,
+    userIds: string[],
+  ): Promise<{ now: number; records: (UserRecord | null)[]; followUp: FollowUp }> {
+    const { reply, followUp } = await this.#scripts.run('inspect', shard, userIds);
+    const records = (reply.slice(2) as Reply[][]).map((flat) =>
+      flat.length > 0 ? parseRecord(flat.map(String)) : null,
+    );
+    return { now: Number(reply[1]), records, followUp };
   }
 
   /** Tells Redis what PostgreSQL has of users of a shard: those made without it, and those it lost while they were active. */

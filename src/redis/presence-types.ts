@@ -1,4 +1,4 @@
-import type { Claims, Detail, Status, StoredUser } from '../presence/change.ts';
+import type { Claims, ShownDetail, Status, StoredUser } from '../presence/change.ts';
 import type { FollowUp } from '../presence/follow-up.ts';
 import type { DeviceKind, SessionState } from '../presence/session.ts';
 import type { Access } from '../presence/visibility.ts';
@@ -24,6 +24,8 @@ export interface OpenRequest {
   claims: Claims | null;
   /** The rooms it is in from now on, with what it says of itself there (JSON or ''); absent: it names none. */
   rooms?: readonly { roomId: string; data: string }[] | undefined;
+  /** Whether they ask to appear inactive from the first moment; `saved`: and PostgreSQL has it. */
+  appear?: 'ask' | 'saved' | undefined;
 }
 
 /** What came of opening a session. `endsAt`: when it is over unless something is heard of it (ms of Redis's clock). */
@@ -31,14 +33,18 @@ export interface Opened<Code extends OpenCode = OpenCode> {
   code: Code;
   version: number;
   endsAt: number;
+  /** Of the session; null where there is none. */
+  state: SessionState | null;
+  /** Whether they appear inactive. */
+  hidden: { remainingMs: number | null } | null;
 }
 
 /** Why a connection is refused from now on. */
 export type Ended = 'replaced' | 'logout';
 
-/** ok; `stored`: ask PostgreSQL and call again; `full`: too many sessions; `crowded`: too many rooms; `stale`: too old to restore; or
- * ended. */
-export type OpenCode = 'ok' | 'stored' | 'full' | 'crowded' | 'stale' | Ended;
+/** ok; `stored`: ask PostgreSQL and call again; `hide`: have it keep the choice and call again; `full`: too many sessions; `crowded`: too
+ * many rooms; `stale`: too old to restore; or ended. */
+export type OpenCode = 'ok' | 'stored' | 'hide' | 'full' | 'crowded' | 'stale' | Ended;
 
 export interface Beat {
   userId: string;
@@ -62,7 +68,7 @@ export interface StatusReply {
   known: boolean;
   choiceUnknown: boolean;
   /** What others may see of it, where Redis has a record. */
-  detail: Detail | null;
+  detail: ShownDetail | null;
   /**
    * How much of this the viewer that was named may see; `unknown`: PostgreSQL has to be asked, and nothing is shown until
    * then. The rest is the truth all the same.

@@ -1,4 +1,4 @@
-import { type Cause, DETAIL_FIELDS, type Detail, type StoredSource } from '../presence/change.ts';
+import { type Cause, DETAIL_FIELDS, type Detail, type ShownDetail, type StoredSource } from '../presence/change.ts';
 import { MANUAL } from '../presence/detail.ts';
 import type { DeviceKind, Session, SessionState, Standing } from '../presence/session.ts';
 
@@ -19,6 +19,8 @@ export interface UserRecord {
   hiddenSince: number | null;
   /** Who says something beside the status, the strongest first; `until` ms, null: until further notice. */
   sources: KnownSource[];
+  /** Since when no session has been active, where all are idle (ms); ahead: from then on, unless one is before. */
+  idleSince: number | null;
   /** The user's choice is unknown, because PostgreSQL was away. */
   choiceUnknown: boolean;
   cause: Cause | null;
@@ -68,6 +70,7 @@ export function parseRecord(flat: string[]): UserRecord {
     hiddenUntil: number('h'),
     hiddenSince: number('g'),
     sources: parseSources(fields),
+    idleSince: number('is'),
     choiceUnknown: fields.get('p') === '1',
     cause: (fields.get('c') as Cause | undefined) ?? null,
     causeSession: fields.get('i') || null,
@@ -103,7 +106,7 @@ export function detailText(detail: Detail): string {
   return json === '{}' ? '' : json;
 }
 
-/** Reads a detail as `detailText` writes it; null where nothing is said. */
-export function parseDetail(text: string | undefined): Detail | null {
-  return text ? (JSON.parse(text) as Detail) : null;
+/** Reads a detail as `detailText` and the scripts write it; null where nothing is said. */
+export function parseDetail(text: string | undefined): ShownDetail | null {
+  return text ? (JSON.parse(text) as ShownDetail) : null;
 }

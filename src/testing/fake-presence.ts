@@ -191,7 +191,7 @@ export function createFakePresence(options: FakePresenceOptions = {}): FakePrese
         endStatus = clock.after(expiresInSeconds * 1000, () => world.appear(me, false));
       }
       const { lastSeen } = world.told(me);
-      return { ...(people.get(me) ?? { detail: {} }), userId: me, status, lastSeen };
+      return { detail: {}, idle: false, idleSince: null, ...people.get(me), userId: me, status, lastSeen };
     },
     async setDetail({ expiresInSeconds, ...detail }: Detail & { expiresInSeconds?: number | undefined }) {
       refuseOrGoOn();

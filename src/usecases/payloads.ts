@@ -1,12 +1,12 @@
-import type { Detail, StoredUser } from '../presence/change.ts';
+import type { Detail, ShownDetail, StoredUser } from '../presence/change.ts';
 import { strongest } from '../presence/detail.ts';
 import { within } from '../presence/last-seen-within.ts';
 import type { Why } from '../presence/status.ts';
 import type { Access } from '../presence/visibility.ts';
+import type { Why as WhyTold } from '../protocol/http.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import type { StatusReply } from '../redis/presence-types.ts';
-import type { StatusExtras } from './presence-api.ts';
 
 /** The payloads of the protocol, made of what the stores know. */
 
@@ -36,15 +36,22 @@ export function versioned({ userId, status, lastSeen, detail }: StatusReply, ver
 export function visibleTo(access: Access, user: WatchedUser, now: number): WatchedUser {
   if (access === 'all') return user;
   if (access === 'coarse') return { ...coarsely(user, now), version: 0 };
-  if (access === 'status') return { ...user, lastSeen: null, version: 0 };
+  if (access === 'status') return withoutMoments({ ...user, version: 0 });
   return { userId: user.userId, status: 'inactive', lastSeen: null, version: 0 };
+}
+
+/** What is left of a user, or of a change, for who may not know exactly when they were last seen. */
+export function withoutMoments<Told extends StatusPayload & { detail?: ShownDetail | undefined }>(user: Told): Told {
+  const { idleSince, ...detail } = user.detail ?? {};
+  return { ...user, lastSeen: null, ...(idleSince === undefined ? {} : { detail }) };
 }
 
 /** A user without the moment at which they were last seen: of who is not here, about how long ago that was at `now` (ms). */
 export function coarsely<Told extends StatusPayload>(user: Told, now: number): Told {
   const { status, lastSeen } = user;
-  if (status === 'active' || lastSeen === null) return { ...user, lastSeen: null };
-  return { ...user, lastSeen: null, lastSeenWithin: within(Date.parse(lastSeen), now) };
+  const told = withoutMoments(user);
+  if (status === 'active' || lastSeen === null) return told;
+  return { ...told, lastSeenWithin: within(Date.parse(lastSeen), now) };
 }
 
 /** A user as REST tells of them: without version and detail. */
@@ -53,7 +60,7 @@ export function payloadOf({ userId, status, lastSeen, lastSeenWithin }: WatchedU
 }
 
 /** A reason as REST tells it, with its moments as times; `source`: of the detail that is shown. */
-export function whyOf({ rule, sessionId, since, nextChangeAt }: Why, source: string | null): StatusExtras['why'] {
+export function whyOf({ rule, sessionId, since, nextChangeAt }: Why, source: string | null): WhyTold {
   return { rule, sessionId, since: isoOrNull(since), nextChangeAt: isoOrNull(nextChangeAt), source };
 }
 

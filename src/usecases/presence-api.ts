@@ -4,9 +4,6 @@ import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
 import type { Reached, ReachRequest } from '../protocol/reach.ts';
 import type { SetStatusRequest, StatusPayload } from '../protocol/vocabulary.ts';
 
-/** What `include` adds to a status. */
-export type StatusExtras = Required<Pick<StatusAnswer, 'devices' | 'detail' | 'why'>>;
-
 export interface Choice {
   status: SetStatusRequest['status'];
   /** null: until further notice. */
@@ -28,8 +25,11 @@ export function expiryMs(status: SetStatusRequest['status'], seconds: number | u
 export interface StatusApi {
   /** The status of a user as the viewer may know it, with these keys added. Throws USER_NOT_FOUND or UNAVAILABLE. */
   status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer>;
-  /** The statuses of users as the viewer may know them, in the order asked, unknown ids included. Throws UNAVAILABLE. */
-  statuses(viewerId: string | null, userIds: string[]): Promise<StatusPayload[]>;
+  /**
+   * The statuses of users as the viewer may know them, with these keys added, in the order asked, unknown ids included. Throws
+   * UNAVAILABLE.
+   */
+  statuses(viewerId: string | null, userIds: string[], extras?: ReadonlySet<Extra>): Promise<StatusAnswer[]>;
   /** The sessions that the user has at present. Throws USER_NOT_FOUND or UNAVAILABLE. */
   sessions(userId: string): Promise<SessionView[]>;
 }

@@ -4,12 +4,13 @@ import { clearHidden, saveHidden } from '../postgres/users.ts';
 import type { Claims, StoredUser } from '../presence/change.ts';
 import type { StatusPayload } from '../protocol/vocabulary.ts';
 import { FollowUps } from '../queues/follow-ups.ts';
-import type { Chosen, OpenCode, Opened, OpenRequest } from '../redis/presence-types.ts';
+import type { Chosen, OpenRequest } from '../redis/presence-types.ts';
 import { timeOf } from '../redis/time.ts';
 import type { Stores } from '../stores.ts';
 import { AuditLog } from './audit.ts';
 import { Details } from './details.ts';
 import { Logouts } from './logouts.ts';
+import { type Opening, Opens } from './opens.ts';
 import { isoOrNull } from './payloads.ts';
 import type { Choice, PresenceApi } from './presence-api.ts';
 import { ReachDecisions } from './reach.ts';
@@ -27,6 +28,7 @@ export class Presence implements PresenceApi {
   readonly #storedUsers: StoredUsers;
   readonly #logouts: Logouts;
   readonly #audit: AuditLog;
+  readonly #opens: Opens;
 
   /** `ttlMs`: how long a session lives without another heartbeat. */
   constructor(stores: Stores, ttlMs: number, log: Logger) {
@@ -38,32 +40,12 @@ export class Presence implements PresenceApi {
     this.details = new Details(stores, this.#storedUsers, this.followUps);
     this.#logouts = new Logouts(stores, this.followUps, log);
     this.#audit = new AuditLog(stores);
+    this.#opens = new Opens(stores, this.#storedUsers, this.followUps);
   }
 
   /** Opens (or restores) a session, or puts a lease; the code says whether it is open, or why not. Throws UNAVAILABLE. */
-  async open(request: OpenRequest): Promise<Opened<Exclude<OpenCode, 'stored'>>> {
-    const { store } = this.#stores;
-    const openWith = async (stored: StoredUser | 'new' | 'away' | null, waitedMs: number) => {
-      // PostgreSQL may have taken its time, and the sign of life is older by that.
-      const { beatAgeMs, connectedAgeMs } = request;
-      const aged = { ...request, beatAgeMs: beatAgeMs + waitedMs, connectedAgeMs: connectedAgeMs + waitedMs };
-      const opened = await store.open(aged, stored);
-      this.followUps.add(opened.followUp);
-      return opened;
-    };
-    return orUnavailable(async () => {
-      const from = performance.now();
-      const opened = await openWith(null, 0);
-      if (opened.code !== 'stored') return opened as Opened<Exclude<OpenCode, 'stored'>>;
-      const stored = await this.#storedUsers.stored(request.userId);
-      const waitedMs = performance.now() - from;
-      // Nothing is made of an erased user by a connection of theirs, also where Redis has lost that it was ended.
-      const erasedAgoMs = typeof stored === 'object' ? stored.erasedAgoMs : undefined;
-      if (request.mode === 'restore' && erasedAgoMs !== undefined && request.connectedAgeMs + waitedMs >= erasedAgoMs) {
-        return { code: 'logout', version: 0, endsAt: 0 };
-      }
-      return (await openWith(stored, performance.now() - from)) as Opened<Exclude<OpenCode, 'stored'>>;
-    });
+  open(request: OpenRequest): Promise<Opening> {
+    return this.#opens.open(request);
   }
 
   async setStatus(userId: string, choice: Choice, claims: Claims | null): Promise<StatusPayload> {

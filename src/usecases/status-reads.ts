@@ -1,17 +1,14 @@
 import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
-import { lastTransition } from '../postgres/history.ts';
-import { strongest } from '../presence/detail.ts';
-import { bestFirst, explain, ruleOfEnd } from '../presence/status.ts';
 import type { Access, Openness, Ties } from '../presence/visibility.ts';
 import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
-import type { StatusPayload } from '../protocol/vocabulary.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
 import type { Stores } from '../stores.ts';
-import { iso, isoOrNull, payloadOf, whyOf } from './payloads.ts';
-import type { StatusApi, StatusExtras } from './presence-api.ts';
+import { iso, payloadOf } from './payloads.ts';
+import type { StatusApi } from './presence-api.ts';
 import { PrivacyMender } from './privacy.ts';
+import { StatusExtras } from './status-extras.ts';
 import { applyAccess, askPostgres, askRedis, type FromRedis, type Seen } from './status-steps.ts';
 import type { StoredUsers } from './stored-users.ts';
 import { orUnavailable, postgresUnavailable } from './unavailable.ts';
@@ -33,9 +30,6 @@ export function nothingSeen(): Snapshot {
   return { users: [], pending: [], positions: new Map(), restricted: new Set(), unsure: new Set() };
 }
 
-/** An id that nobody can have. */
-const NOBODYS_ID = ' ';
-
 /**
  * Looks at people for the doors: through Redis, and through PostgreSQL where Redis does not know. A viewer of null sees
  * everything.
@@ -43,7 +37,7 @@ const NOBODYS_ID = ' ';
 export class StatusReads implements StatusApi {
   readonly #stores: Stores;
   readonly #storedUsers: StoredUsers;
-  readonly #ttlMs: number;
+  readonly #extras: StatusExtras;
   readonly #followUps: FollowUps;
   readonly #mender: PrivacyMender;
 
@@ -51,28 +45,22 @@ export class StatusReads implements StatusApi {
   constructor(stores: Stores, storedUsers: StoredUsers, followUps: FollowUps, ttlMs: number, log: Logger) {
     this.#stores = stores;
     this.#storedUsers = storedUsers;
-    this.#ttlMs = ttlMs;
+    this.#extras = new StatusExtras(stores, storedUsers, followUps, ttlMs);
     this.#followUps = followUps;
     this.#mender = new PrivacyMender(stores, followUps, log);
   }
 
   async status(viewerId: string | null, userId: string, extras?: ReadonlySet<Extra>): Promise<StatusAnswer> {
-    const { users, unknown, pending, blind } = await this.#see([userId], viewerId);
+    const { users, unknown, pending } = await this.#see([userId], viewerId);
     if (pending.length > 0) throw postgresUnavailable();
     const [user] = users;
     if (!user || unknown.has(userId)) throw new RollcallError('USER_NOT_FOUND');
-    const answer: StatusAnswer = payloadOf(user);
-    if (!extras?.size) return answer;
-    const seesHidden = viewerId === null || viewerId === userId;
-    const { devices, detail, why } = await this.#extras(userId, blind.has(userId), seesHidden);
-    // Whoever is told "inactive", for whatever reason, must not read the opposite from the devices.
-    if (extras.has('devices')) answer.devices = answer.status === 'active' ? devices : [];
-    if (extras.has('detail')) answer.detail = blind.has(userId) ? {} : detail;
-    if (extras.has('why')) answer.why = why;
-    return answer;
+    const answer = payloadOf(user);
+    return extras?.size ? ((await this.#extras.add(viewerId, [user], extras)).get(userId) ?? answer) : answer;
   }
 
-  async statuses(viewerId: string | null, userIds: string[]): Promise<StatusPayload[]> {
+  async statuses(viewerId: string | null, userIds: string[], extras?: ReadonlySet<Extra>): Promise<StatusAnswer[]> {
+    if (extras?.size) return this.#withExtras(viewerId, userIds, extras);
     // Of most there is nothing more to know, and in one answer for all it costs a third.
     const glanced = await orUnavailable(() => this.#stores.store.glance(userIds, viewerId === null));
     const others = new Set(userIds.filter((_, n) => glanced[n] === null));
@@ -81,6 +69,13 @@ export class StatusReads implements StatusApi {
     if (pending.length > 0) throw postgresUnavailable();
     const byId = new Map(users.map((user) => [user.userId, payloadOf(user)]));
     return userIds.map((userId, n) => glanced[n] ?? byId.get(userId) ?? { userId, status: 'inactive', lastSeen: null });
+  }
+
+  async #withExtras(viewerId: string | null, userIds: string[], extras: ReadonlySet<Extra>): Promise<StatusAnswer[]> {
+    const { users, pending } = await this.#see([...new Set(userIds)], viewerId);
+    if (pending.length > 0) throw postgresUnavailable();
+    const answers = await this.#extras.add(viewerId, users, extras);
+    return userIds.flatMap((userId) => answers.get(userId) ?? []);
   }
 
   /** A picture for watchers: the users with versions, and the positions from which on events count. Throws UNAVAILABLE. */
@@ -112,7 +107,11 @@ export class StatusReads implements StatusApi {
 
   /** The sessions that a user has at present, the user's own view of them. Throws USER_NOT_FOUND or UNAVAILABLE. */
   async sessions(userId: string): Promise<SessionView[]> {
-    const { record } = await this.#inspect(userId);
+    const record = await orUnavailable(async () => {
+      const { record, followUp } = await this.#stores.store.inspect(userId);
+      this.#followUps.add(followUp);
+      return record;
+    });
     if (!record) {
       await this.requireKnown(userId);
       return [];
@@ -141,45 +140,5 @@ export class StatusReads implements StatusApi {
     const seen = applyAccess(fromRedis.replies, fromPostgres);
     this.#mender.mend(seen.lost);
     return { ...seen, ...fromRedis };
-  }
-
-  async #extras(userId: string, blind: boolean, seesHidden: boolean): Promise<StatusExtras> {
-    // Who sees nothing waits as long as for somebody who never came: the same questions are asked, and find as little.
-    const { record, now } = await this.#inspect(blind ? NOBODYS_ID : userId);
-    if (!record) return this.#storedExtras(userId, now, seesHidden);
-    const hidden = record.hiddenUntil !== null || record.choiceUnknown;
-    const said = record.sources.find(({ until }) => until === null || until > now);
-    return {
-      devices: hidden ? [] : bestFirst(record.sessions).map(({ kind, state }) => ({ kind, state })),
-      detail: ((!hidden || seesHidden) && said?.detail) || {},
-      why: whyOf(explain(record, this.#ttlMs), said?.source ?? null),
-    };
-  }
-
-  async #inspect(userId: string) {
-    return orUnavailable(async () => {
-      const { record, now, followUp } = await this.#stores.store.inspect(userId);
-      this.#followUps.add(followUp);
-      return { record, now };
-    });
-  }
-
-  /** For a user Redis has no record of: what PostgreSQL remembers. */
-  async #storedExtras(userId: string, now: number, seesHidden: boolean): Promise<StatusExtras> {
-    const storedUsers = await this.#storedUsers.load([userId]);
-    if (storedUsers === null) throw postgresUnavailable();
-    const stored = storedUsers.get(userId);
-    if (!stored) throw new RollcallError('USER_NOT_FOUND');
-    const last = await orUnavailable(() => lastTransition(this.#stores.db, userId));
-    const { hidden } = stored;
-    const said = strongest(stored.sources);
-    const detail = ((!hidden || seesHidden) && said?.detail) || {};
-    const why = { sessionId: null, source: said?.source ?? null };
-    if (hidden) {
-      const nextChangeAt = hidden.remainingMs === null ? null : iso(now + hidden.remainingMs);
-      return { devices: [], detail, why: { rule: 'manual', since: null, nextChangeAt, ...why } };
-    }
-    const since = isoOrNull(last?.at ?? null);
-    return { devices: [], detail, why: { rule: ruleOfEnd(last?.cause ?? null), since, nextChangeAt: null, ...why } };
   }
 }

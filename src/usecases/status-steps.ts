@@ -38,8 +38,6 @@ export interface Seen {
   restricted: Set<string>;
   /** Whom Redis does not know and PostgreSQL, asked a moment later, has as active: lost by the one, or come meanwhile. */
   unsure: Set<string>;
-  /** Of whom the viewer may see nothing. */
-  blind: Set<string>;
   /** Redis has lost who may see them, and is to be told again. */
   lost: string[];
 }
@@ -92,17 +90,9 @@ export function applyAccess(
 ): Seen {
   const users: WatchedUser[] = [];
   const pending: string[] = [];
-  const [unknown, restricted, unsure, blind] = [
-    new Set<string>(),
-    new Set<string>(),
-    new Set<string>(),
-    new Set<string>(),
-  ];
+  const [unknown, restricted, unsure] = [new Set<string>(), new Set<string>(), new Set<string>()];
   const lost: string[] = [];
-  const show = (user: WatchedUser, access: Access) => {
-    if (access === 'nothing') blind.add(user.userId);
-    users.push(visibleTo(access, user, now));
-  };
+  const show = (user: WatchedUser, access: Access) => users.push(visibleTo(access, user, now));
   for (const reply of replies) {
     if (reply.restricted) restricted.add(reply.userId);
     if (reply.choiceUnknown) pending.push(reply.userId);
@@ -125,7 +115,7 @@ export function applyAccess(
     const isRecorded = version !== null && seen !== 'nothing';
     show(isRecorded ? versioned(reply, version) : recalled(reply, stored), seen);
   }
-  return { users, pending, unknown, restricted, unsure, blind, lost };
+  return { users, pending, unknown, restricted, unsure, lost };
 }
 
 type Decided = StatusReply & { version: number; access: 'all' | 'coarse' | 'status' };

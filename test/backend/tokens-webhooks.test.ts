@@ -116,8 +116,8 @@ test('what the package for backends shows is what the protocol says', () => {
   expectTypeOf<told.Visibility>().toEqualTypeOf<typeof social.Visibility._output>();
   expectTypeOf<told.FriendAlert>().toEqualTypeOf<typeof social.Alert._output>();
   expectTypeOf<told.UserStatus>().toEqualTypeOf<words.StatusPayload>();
-  expectTypeOf<words.Detail>().toExtend<told.Detail>();
-  expectTypeOf<keyof told.Detail>().toEqualTypeOf<keyof words.Detail>();
+  expectTypeOf<words.ShownDetail>().toExtend<told.Detail>();
+  expectTypeOf<keyof told.Detail>().toEqualTypeOf<keyof words.ShownDetail>();
   expectTypeOf<told.Device>().toEqualTypeOf<typeof http.Device._output>();
   expectTypeOf<told.Why>().toEqualTypeOf<http.Why>();
   expectTypeOf<http.StatusAnswer>().toExtend<told.UserStatusWithExtras>();

@@ -43,6 +43,8 @@ test('nothing of the server is in the package, neither in its code nor in its ty
   for (const name of [
     'client.js',
     'react.js',
+    'social.js',
+    'social.d.ts',
     'server.js',
     'client.d.ts',
     'presence-client.d.ts',

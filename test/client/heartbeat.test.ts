@@ -101,6 +101,19 @@ test('what was said on one connection is said again on the next', async () => {
   expect(beats.map(({ activity }) => activity)).toEqual(['idle', 'idle']);
 });
 
+test('who was idle and has been back since the connection was lost says so on the next', async () => {
+  const { beats, heartbeat } = world();
+  heartbeat.start(INTERVAL_MS);
+  heartbeat.setActivity('idle');
+  await vi.advanceTimersByTimeAsync(1000);
+  heartbeat.stop();
+  heartbeat.setActivity('active');
+  await vi.advanceTimersByTimeAsync(60_000);
+  heartbeat.start(INTERVAL_MS);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(beats.map(({ activity }) => activity)).toEqual(['idle', 'active']);
+});
+
 test('after a stop nothing is sent, whatever was planned', async () => {
   const { beats, heartbeat } = world();
   heartbeat.start(INTERVAL_MS);

@@ -65,6 +65,27 @@ test('an event without a detail keeps the detail, a snapshot without one clears 
   expect(applySnapshot(known, told(6)).presence.detail).toEqual({});
 });
 
+test('who is idle is so until told otherwise, whatever else is told meanwhile, and is not once they are away', () => {
+  const since = '2026-01-01T00:05:00.000Z';
+  const idle = applySnapshot(undefined, told(5, { detail: { text: 'hi', idle: true, idleSince: since } }));
+  expect(idle.presence).toMatchObject({ idle: true, idleSince: since, detail: { text: 'hi' } });
+  // What the user says can be said again as it stands.
+  expect(idle.presence.detail).toEqual({ text: 'hi' });
+  expect(applyChange(idle, told(6)).presence).toBe(idle.presence);
+  expect(applyChange(idle, told(6, { lastSeen: since })).presence).toMatchObject({ idle: true, idleSince: since });
+  expect(applyChange(idle, told(6, { detail: { text: 'hi' } })).presence).toMatchObject({
+    idle: false,
+    idleSince: null,
+  });
+  // Since when is not for everybody.
+  expect(applyChange(idle, told(6, { detail: { idle: true } })).presence).toMatchObject({
+    idle: true,
+    idleSince: null,
+  });
+  expect(applySnapshot(idle, told(7)).presence).toMatchObject({ idle: false, idleSince: null });
+  expect(applyAbsence(idle).presence).toMatchObject({ idle: false, idleSince: null, detail: { text: 'hi' } });
+});
+
 test('whoever a snapshot of all does not name is away, with the last seen as far as it is known', () => {
   const gone = applyAbsence(applySnapshot(undefined, told(5)));
   expect(gone.presence).toMatchObject({ status: 'inactive', lastSeen: '2026-01-01T00:00:00.000Z' });

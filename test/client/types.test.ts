@@ -5,7 +5,7 @@ import type { Request } from '../../src/client/wire.ts';
 import type { DETAIL_FIELDS, Detail as StoredDetail } from '../../src/presence/change.ts';
 import type { ClientAnswer, ClientEvent, ClientRequest } from '../../src/protocol/client-events.ts';
 import type { Device } from '../../src/protocol/http.ts';
-import type { IndicatorChange, StatusChange } from '../../src/protocol/socket.ts';
+import type { IndicatorChange, StatusChange, WatchedUser } from '../../src/protocol/socket.ts';
 import type { Detail as WireDetail } from '../../src/protocol/vocabulary.ts';
 
 type WireDevice = typeof Device._output;
@@ -26,7 +26,7 @@ test('what the client shows is what the protocol says', () => {
 test('the client knows what an event takes, and what it is answered', () => {
   const ask: Request = async (_event, _payload) => ({}) as never;
   const watch = ask('watch', { userIds: ['ada'] });
-  expectTypeOf(watch).resolves.toHaveProperty('users').toEqualTypeOf<StatusChange[]>();
+  expectTypeOf(watch).resolves.toHaveProperty('users').toEqualTypeOf<WatchedUser[]>();
   expectTypeOf(ask('unwatch', { userIds: ['ada'] })).resolves.not.toHaveProperty('users');
   // @ts-expect-error: no such event
   void ask('watched', { userIds: ['ada'] });

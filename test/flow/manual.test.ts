@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
+import { isActive, isInactive, Refused, rest, TestClient, tokenFor } from '../support/client.ts';
 import { BRISK, Deployment, eventually } from '../support/deployment.ts';
 
 const TTL_MS = 3000;
 let rollcall: Deployment;
 
 beforeAll(async () => {
-  rollcall = await Deployment.start('manual', { env: { ...BRISK, HEARTBEAT_MIN_INTERVAL_SECONDS: '0.5' } });
+  rollcall = await Deployment.start('manual', {
+    env: { ...BRISK, HEARTBEAT_MIN_INTERVAL_SECONDS: '0.5', MAX_WATCHED_USERS: '4' },
+  });
 });
 afterAll(() => rollcall?.stop());
 
@@ -203,5 +205,93 @@ describe.concurrent('posting active without a socket', () => {
     await watcher.hears('hal', isInactive, { withinMs: 2000 });
     expect(watcher.statuses('hal')).toEqual(['active', 'inactive']);
     watcher.leave();
+  });
+});
+
+const coming = (userId: string, auth: Record<string, unknown> = {}) => staying(userId, { appear: 'inactive', ...auth });
+/** Resolves when the watcher has been told of something later: whatever was to be told before has been. */
+async function isAhead(watcher: TestClient, userId: string): Promise<void> {
+  const marker = await TestClient.connect(rollcall.url, `marker-of-${userId}`);
+  await watcher.watch(`marker-of-${userId}`);
+  const text = `${Math.random()}`;
+  await marker.socket.emitWithAck('set_detail', { text });
+  await watcher.hears(`marker-of-${userId}`, ({ detail }) => detail?.text === text);
+  marker.leave();
+}
+
+describe.concurrent('appearing inactive from the first moment', () => {
+  test('who comes hidden is announced to nobody, services included, and moves no last seen', async () => {
+    const watcher = await watching('una');
+    const token = await tokenFor('host', { scope: 'presence:read' });
+    const observer = await TestClient.connect(rollcall.url, 'host', { token, watch: ['una'] });
+    const una = await coming('una', { watch: ['una'] });
+    expect(una.ready?.users).toEqual([{ userId: 'una', status: 'inactive', lastSeen: null, version: 0 }]);
+    expect(await look('una')).toMatchObject({
+      status: 'inactive',
+      lastSeen: null,
+      devices: [],
+      why: { rule: 'manual' },
+    });
+    expect(await redisValue('user:status:una')).toBeNull();
+    expect(await row('una')).toMatchObject({ hidden: true, hidden_until: null, last_seen: null });
+    await una.beat();
+    await isAhead(watcher, 'una');
+    await isAhead(observer, 'una');
+    for (const client of [watcher, observer, una]) expect(client.of('una')).toEqual([]);
+    await una.socket.emitWithAck('set_status', { status: 'active' });
+    expect(await observer.hears('una', isActive)).toMatchObject({ cause: 'manual', lastSeen: expect.any(String) });
+    await watcher.hears('una', isActive);
+    for (const client of [watcher, observer, una]) client.leave();
+  });
+
+  test('outlives all that Redis knew, and the connection', async () => {
+    const ulf = await coming('ulf', { deviceId: 'phone' });
+    await rollcall.redis.del(rollcall.key('user:sessions:ulf'));
+    await ulf.beat();
+    await eventually(
+      () => look('ulf'),
+      ({ why }) => why.rule === 'manual',
+    );
+    ulf.leave();
+    const later = await staying('ulf');
+    expect((await look('ulf')).status).toBe('inactive');
+    later.leave();
+    const token = await tokenFor('ulf');
+    expect((await rest(rollcall.url, 'POST', '/users/logout', { token, body: {} })).status).toBe(204);
+    const back = await staying('ulf');
+    expect((await look('ulf')).status).toBe('active');
+    back.leave();
+  });
+
+  test('a connection that goes on with a session chooses nothing anew', async () => {
+    const watcher = await watching('uma');
+    const uma = await staying('uma', { deviceId: 'phone' });
+    await watcher.hears('uma', isActive);
+    const again = await coming('uma', { deviceId: 'phone' });
+    await uma.isClosed();
+    await isAhead(watcher, 'uma');
+    expect(watcher.statuses('uma')).toEqual(['active']);
+    expect((await row('uma'))?.hidden ?? false).toBe(false);
+    again.leave();
+    const hidden = await watcher.hears('uma', isInactive);
+    // Of somebody who was seen before, the last seen stays where it was.
+    const come = await coming('uma');
+    expect(await look('uma')).toMatchObject({ status: 'inactive', lastSeen: hidden.lastSeen });
+    for (const client of [watcher, come]) client.leave();
+  });
+
+  test('a handshake that is refused leaves no choice behind', async () => {
+    const refused = (auth: Record<string, unknown>) =>
+      coming('udo', auth).then(
+        () => 'let in',
+        (error) => (error instanceof Refused ? error.code : error),
+      );
+    expect(await refused({ appear: 'active' })).toBe('INVALID_REQUEST');
+    expect(await refused({ appear: true })).toBe('INVALID_REQUEST');
+    expect(await refused({ watch: ['u1', 'u2', 'u3', 'u4', 'u5'] })).toBe('TOO_MANY_WATCHED');
+    const here = await staying('udo');
+    expect((await look('udo')).status).toBe('active');
+    expect((await row('udo'))?.hidden ?? false).toBe(false);
+    here.leave();
   });
 });

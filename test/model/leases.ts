@@ -65,5 +65,6 @@ export function renewLease(
   if (lease?.standing !== 'lease') return finish(turn, 'missing');
   lease.lastBeat = Math.max(lease.lastBeat, now - ageMs);
   heard(person, lease.lastBeat);
+  tell(turn, { active: 'heartbeat', inactive: 'heartbeat' });
   return finish(turn, 'ok');
 }

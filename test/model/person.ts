@@ -20,6 +20,7 @@ import {
   type Change,
   DETAIL_FIELDS,
   type Detail,
+  type ShownDetail,
   type Status,
   type StoredSource,
   type StoredUser,
@@ -58,7 +59,13 @@ export interface Person {
   /** Of the sources: the greater is the newer; 0: none ever said anything. */
   detailRevision: number;
   /** What others were told of it last; null: not known, for the store had lost it. */
-  toldDetail: Detail | null;
+  toldDetail: ShownDetail | null;
+  /** Since when no session has been active, where all are idle; ahead: from then on, unless one is before. */
+  idleSince: number | null;
+  /** When somebody has to look whether they are idle by then. */
+  idleLook: number | null;
+  /** When others were last told that they are idle, or no more, and nothing else with it. */
+  idleTold: number | null;
   /** What others were told by the user's own choices, lately; null: nothing. */
   spent: { count: number; since: number; last: number } | null;
   /** When what was too much to tell has to be told; null: nothing waits. */
@@ -94,6 +101,8 @@ export interface Turn extends Circumstances {
   closed: Outcome['closed'];
   /** Last seen when others were told last that the person is inactive. */
   awaySince: number | null;
+  /** Until when there was an active session that is none any more. */
+  activeUntil: number | null;
 }
 
 export function begin(person: Person, circumstances: Circumstances): Turn {
@@ -105,10 +114,14 @@ export function begin(person: Person, circumstances: Circumstances): Turn {
     changes: [],
     closed: [],
     awaySince: recalled ? recalled.lastSeen : person.lastSeen,
+    activeUntil: null,
   };
 }
 
-export function finish<Code extends string>({ person, changes, closed }: Turn, code: Code): Outcome<Code> {
+export function finish<Code extends string>(turn: Turn, code: Code): Outcome<Code> {
+  const { person, changes, closed } = turn;
+  person.idleLook = idleLook(turn);
+  if ((person.idleTold ?? 0) + IDLE_APART_MS <= turn.now) person.idleTold = null;
   if (person.told === 'inactive' || person.sessions.length > 0) person.end = null;
   return { person, code, changes, closed };
 }
@@ -128,6 +141,9 @@ export function stranger(userId: string, lastSeen: number | null = null): Person
     sources: [],
     detailRevision: 0,
     toldDetail: {},
+    idleSince: null,
+    idleLook: null,
+    idleTold: null,
     spent: null,
     owed: null,
     showing: false,
@@ -151,11 +167,10 @@ export function applyStored(before: Person, stored: StoredUser | 'away', now: nu
     person.toldBeforeLoss = true;
   }
   person.detailRevision = stored.detailRevision;
-  if (stored.sources.length > 0) {
-    person.sources = dated(stored.sources, now);
-    // Told or not: others are told what is true, be it once more. Who appears inactive tells nothing.
-    if (person.appearInactive === 'no') person.toldDetail = null;
-  }
+  if (stored.sources.length > 0) person.sources = dated(stored.sources, now);
+  // Told or not, or told to be idle: others are told what is true, be it once more. Who appears inactive tells nothing.
+  const mayDiffer = stored.sources.length > 0 || stored.status === 'active';
+  if (mayDiffer && person.appearInactive === 'no') person.toldDetail = null;
   person.recalled = { lastSeen: person.lastSeen };
   if (before.heardMeanwhile !== null) heard(person, before.heardMeanwhile);
   return person;
@@ -173,9 +188,45 @@ export function statusOf({ sessions, appearInactive }: Person): Status {
   return appearInactive === 'no' && sessions.length > 0 ? 'active' : 'inactive';
 }
 
-/** What others may know of the detail. */
-export function detailOf({ sources: [strongest], appearInactive }: Person): Detail {
-  return appearInactive === 'no' && strongest ? strongest.shown : {};
+/** What others may know of the detail, and whether they are idle. */
+export function detailOf({ person, ...turn }: Pick<Turn, 'person' | 'now' | 'activeUntil'>): ShownDetail {
+  if (person.appearInactive !== 'no') return {};
+  const since = idleFrom({ person, ...turn });
+  const idle =
+    since !== null && since <= turn.now ? { idle: true as const, idleSince: new Date(since).toISOString() } : {};
+  return { ...person.sources[0]?.shown, ...idle };
+}
+
+/** Since when no session has been active, where all are idle: an end that is known, else now. */
+function idleFrom({ person, now, activeUntil }: Pick<Turn, 'person' | 'now' | 'activeUntil'>): number | null {
+  const { sessions } = person;
+  const isIdle = sessions.length > 0 && sessions.every(({ state }) => state === 'idle');
+  person.idleSince = isIdle ? (person.idleSince ?? activeUntil ?? now) : null;
+  return person.idleSince;
+}
+
+/** There was an active session until then. */
+export function wasActiveUntil(turn: Turn, at: number): void {
+  turn.activeUntil = Math.max(at, turn.activeUntil ?? 0);
+}
+
+/** Who appeared inactive is shown again. What they did meanwhile is nobody's business. */
+export function endHiding({ person, now }: Turn): void {
+  const { appearInactive, idleSince } = person;
+  if (typeof appearInactive === 'object' && idleSince !== null && idleSince > appearInactive.since)
+    person.idleSince = now;
+  person.appearInactive = 'no';
+}
+
+/** When they will be idle unless something is heard: some sessions are idle, and all others gone by then. */
+function idleLook(turn: Turn): number | null {
+  const { person, now, ttlMs } = turn;
+  const since = idleFrom(turn);
+  if (person.appearInactive !== 'no') return null;
+  if (since !== null) return since > now ? since : null;
+  const active = person.sessions.filter(({ state }) => state === 'active');
+  if (active.length === person.sessions.length) return null;
+  return Math.max(...active.map((session) => deadlineOf(session, ttlMs)));
 }
 
 /** When all sessions are gone unless something is heard; null: there are none. */
@@ -191,7 +242,7 @@ export function nextDue(person: Person, { now, ttlMs }: Circumstances): number |
   // A choice that ends shows who is here, and what is said of them.
   const concerned = deadline !== null || strongest !== undefined;
   const shownAt = typeof appearInactive === 'object' && concerned ? appearInactive.until : null;
-  const all = [deadline, shownAt, strongest?.until ?? null, person.owed].filter((at) => at !== null);
+  const all = [deadline, shownAt, strongest?.until ?? null, person.owed, person.idleLook].filter((at) => at !== null);
   return all.length === 0 ? null : Math.min(...all);
 }
 
@@ -227,6 +278,8 @@ export function tell(turn: Turn, causes: { active: Cause; inactive: Cause }): vo
   const { person } = turn;
   person.owed = null;
   tellStatus(turn, causes);
+  if (isIdleNews(turn))
+    person.owed = Math.min(person.owed ?? Number.POSITIVE_INFINITY, (person.idleTold ?? 0) + IDLE_APART_MS);
   person.showing = statusOf(person) === 'active' && person.told === 'inactive';
 }
 
@@ -235,8 +288,7 @@ function tellStatus(turn: Turn, causes: { active: Cause; inactive: Cause }): voi
   if (person.appearInactive === 'unknown') return;
   const status = statusOf(person);
   if (status === person.told && !person.toldBeforeLoss) {
-    if (isSame(detailOf(person), person.toldDetail)) return;
-    if (person.toldDetail === null || mayTell(turn)) announce(turn, 'detail');
+    tellDetail(turn);
     return;
   }
   let cause = causes[status];
@@ -251,6 +303,32 @@ function tellStatus(turn: Turn, causes: { active: Cause; inactive: Cause }): voi
   announce(turn, cause, status === 'active' ? { awaySince: turn.awaySince } : {});
 }
 
+/** How long after the other people are told, at least, that somebody is idle or no more, where nothing else is to be told. */
+const IDLE_APART_MS = 2000;
+
+/** Whether others would hear that they are idle, or no more or since another time, and of nothing else. */
+function isIdleNews(turn: Turn): boolean {
+  const { person } = turn;
+  const detail = detailOf(turn);
+  if (person.appearInactive === 'unknown' || person.toldDetail === null || isSame(detail, person.toldDetail))
+    return false;
+  return (
+    person.told === statusOf(person) && DETAIL_FIELDS.every((field) => detail[field] === person.toldDetail?.[field])
+  );
+}
+
+function tellDetail(turn: Turn): void {
+  const { person, now } = turn;
+  if (isSame(detailOf(turn), person.toldDetail)) return;
+  if (!isIdleNews(turn)) {
+    if (person.toldDetail === null || mayTell(turn)) announce(turn, 'detail');
+  } else if (now - (person.idleTold ?? 0) >= IDLE_APART_MS) {
+    const { spent } = person;
+    announce(turn, 'detail');
+    Object.assign(person, { spent, idleTold: now });
+  }
+}
+
 /** Everything that is told has a version of its own, and carries the detail where that is new to others. */
 export function announce(turn: Turn, cause: Cause, more: Pick<Change, 'awaySince'> = {}): void {
   const { person, now, changes } = turn;
@@ -260,14 +338,14 @@ export function announce(turn: Turn, cause: Cause, more: Pick<Change, 'awaySince
   }
   person.version = Math.max(now, person.version + 1);
   const { userId, told: status, lastSeen, version } = person;
-  const detail = detailOf(person);
+  const detail = detailOf(turn);
   const isNew = !isSame(detail, person.toldDetail);
   person.toldDetail = detail;
   changes.push({ userId, status, lastSeen, version, at: now, cause, ...(isNew ? { detail } : {}), ...more });
 }
 
-function isSame(a: Detail, b: Detail | null): boolean {
-  return b !== null && DETAIL_FIELDS.every((field) => a[field] === b[field]);
+function isSame(a: ShownDetail, b: ShownDetail | null): boolean {
+  return b !== null && ([...DETAIL_FIELDS, 'idleSince'] as const).every((field) => a[field] === b[field]);
 }
 
 const END: Record<Standing, Cause> = {
@@ -284,14 +362,14 @@ export function settle(turn: Turn): void {
   if (held) return;
   const choice = person.appearInactive;
   const over = typeof choice === 'object' && choice.until !== null && choice.until <= now ? choice.until : null;
-  if (over !== null) person.appearInactive = 'no';
+  if (over !== null) endHiding(turn);
   // When the one that is shown is over, what it displaced is shown.
   if (isOver(person.sources[0], now)) person.sources = person.sources.filter((said) => !isOver(said, now));
   for (const session of person.sessions.toSorted((a, b) => deadlineOf(a, ttlMs) - deadlineOf(b, ttlMs))) {
     // Who was gone before their choice was over left unseen.
     if (over === null || deadlineOf(session, ttlMs) > over) heard(person, session.lastBeat);
     if (isLive(session, now, ttlMs)) continue;
-    drop(person, session);
+    drop(turn, session);
     person.end = END[session.standing];
   }
   // What has just been read from PostgreSQL is told with what happens now.
@@ -303,7 +381,10 @@ function isOver(said: Said | undefined, now: number): boolean {
   return (said?.until ?? Number.POSITIVE_INFINITY) <= now;
 }
 
-export function drop(person: Person, session: Session): void {
+/** `at`: until when it counted; else until now, or until it was overdue. */
+export function drop(turn: Turn, session: Session, at = Math.min(turn.now, deadlineOf(session, turn.ttlMs))): void {
+  const { person } = turn;
+  if (session.state === 'active') wasActiveUntil(turn, at);
   person.sessions = person.sessions.filter((other) => other !== session);
 }
 

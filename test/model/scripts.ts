@@ -10,6 +10,7 @@ import {
   dated,
   detailOf,
   drop,
+  endHiding,
   finish,
   heard,
   isRefused,
@@ -20,6 +21,7 @@ import {
   statusOf,
   type Turn,
   tell,
+  wasActiveUntil,
 } from './person.ts';
 
 /**
@@ -57,18 +59,22 @@ export function open(
   const turn = begin(before, circumstances);
   settle(turn);
   const { person, now } = turn;
-  const { sessionId, conn, kind, name, state, ttlMs } = hello;
+  const { sessionId, conn, kind, name, ttlMs } = hello;
   const previous = find(person, sessionId);
   const others = person.sessions.filter((session) => session !== previous);
   const code = judge(turn, hello, previous, others);
   if (code === 'ok') {
     if (previous && previous.conn !== conn) end(turn, [previous], 'replaced');
-    const left = [previous, ...others.filter(endsQuietly)];
+    const quiet = others.filter(endsQuietly);
+    const left = [previous, ...quiet];
+    for (const session of quiet) drop(turn, session);
     // The new session takes their signs of life over.
     const lastBeat = Math.max(now - hello.beatAgeMs, ...left.map((session) => session?.lastBeat ?? 0));
     const connectedAt = now - hello.connectedAgeMs;
+    // A device that comes back is as it said last, until it says so anew.
+    const state = hello.mode === 'connect' && previous ? previous.state : hello.state;
     const opened = { sessionId, conn, kind, name, state, ttlMs, connectedAt, lastBeat, deadline: null };
-    person.sessions = [...others.filter((session) => !endsQuietly(session)), { ...opened, standing: 'live' }];
+    person.sessions = [...person.sessions.filter((session) => session !== previous), { ...opened, standing: 'live' }];
     heard(person, lastBeat);
   }
   // A hello that is refused tells nothing, unless what PostgreSQL remembers has just been read with it.
@@ -107,9 +113,11 @@ export function touch(
   if (session && session.conn !== beat.conn) return finish(turn, 'replaced');
   if (isRefused(turn, beat.conn)) return finish(turn, 'logout');
   if (!session) return finish(turn, 'missing');
+  if (session.state === 'active' && beat.state === 'idle') wasActiveUntil(turn, now - beat.ageMs);
   session.state = beat.state ?? session.state;
   session.lastBeat = Math.max(session.lastBeat, now - beat.ageMs);
   heard(person, session.lastBeat);
+  tell(turn, { active: 'heartbeat', inactive: 'heartbeat' });
   return finish(turn, 'ok');
 }
 
@@ -135,9 +143,11 @@ export function close(
   if (goodbye.graceMs > 0) {
     Object.assign(session, { conn: NO_CONNECTION, standing: 'grace', deadline: moment + goodbye.graceMs });
   } else {
-    drop(person, session);
+    drop(turn, session, session.lastBeat);
     person.end = 'disconnect';
   }
+  // Who is left may be idle.
+  if (person.sessions.length > 0) tell(turn, { active: 'connect', inactive: 'timeout' });
   return finish(turn, 'ok');
 }
 
@@ -170,8 +180,10 @@ export function handOver(
     const heir = canReturn(session.sessionId) ? null : freshest(person.sessions.filter(isSocket));
     if (!heir) continue;
     heir.lastBeat = Math.max(heir.lastBeat, Math.min(now, now + given.handoverMs - (heir.ttlMs ?? ttlMs)));
-    drop(person, session);
+    // For as long as the client is waited for, the user is no more idle than before.
+    drop(turn, session, now + given.handoverMs);
   }
+  if (person.sessions.length > 0) tell(turn, { active: 'connect', inactive: 'timeout' });
   return finish(turn, 'ok');
 }
 
@@ -201,7 +213,7 @@ export function chooseActive(before: Person, cleared: boolean, circumstances: Ci
     tell(turn, { active: 'connect', inactive: 'manual' });
     return finish(turn, 'clear');
   }
-  person.appearInactive = 'no';
+  endHiding(turn);
   const session = freshest(person.sessions.filter(({ standing }) => standing === 'live' || standing === 'posted'));
   if (session) session.lastBeat = now;
   else person.sessions.push(posted(now));
@@ -237,7 +249,9 @@ export function changePrivacy(before: Person, circumstances: Circumstances): Out
   const { person } = turn;
   tell(turn, { active: 'connect', inactive: person.end ?? 'timeout' });
   if (person.appearInactive === 'unknown') return finish(turn, 'ok');
-  if (Object.keys(detailOf(person)).length > 0) person.toldDetail = null;
+  // All there is to tell is told with it.
+  person.owed = null;
+  if (Object.keys(detailOf(turn)).length > 0) person.toldDetail = null;
   announce(turn, 'privacy');
   return finish(turn, 'ok');
 }
@@ -274,7 +288,7 @@ export function logOut(
     if (person.appearInactive !== 'unknown') person.appearInactive = 'no';
     tell(turn, { active: 'connect', inactive: 'logout' });
     person.loggedOut = true;
-  }
+  } else tell(turn, { active: 'connect', inactive: 'timeout' });
   return finish(turn, 'ok');
 }
 
@@ -303,7 +317,7 @@ function find(person: Person, sessionId: string): Session | undefined {
 function end(turn: Turn, sessions: Session[], reason: CloseReason): void {
   const held = sessions.filter(({ conn }) => conn !== NO_CONNECTION);
   for (const session of held) refuse(turn, session.conn, session);
-  for (const session of sessions) drop(turn.person, session);
+  for (const session of sessions) drop(turn, session);
   const conns = held.map(({ conn }) => conn);
   if (conns.length > 0) turn.closed.push({ conns, reason });
 }

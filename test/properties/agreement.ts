@@ -125,6 +125,7 @@ function recordAgrees(person: Person, flat: string[]): void {
     hiddenUntil: record.hiddenUntil,
     hiddenSince: record.hiddenSince,
     sources: record.sources,
+    idleSince: record.idleSince,
   }).toEqual({
     told: person.told,
     version: person.version,
@@ -132,6 +133,7 @@ function recordAgrees(person: Person, flat: string[]): void {
     hiddenUntil: typeof appearInactive === 'object' ? (appearInactive.until ?? -1) : null,
     hiddenSince: typeof appearInactive === 'object' ? appearInactive.since : null,
     sources: person.sources.map(({ source, shown, until }) => ({ source, detail: shown, until })),
+    idleSince: person.idleSince,
   });
   expect(bySession(record.sessions)).toEqual(bySession(person.sessions));
 }

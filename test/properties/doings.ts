@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { DETAIL_FIELDS, Detail } from '../../src/presence/change.ts';
+import type { SessionState } from '../../src/presence/session.ts';
 import { NO_DIFFERENCE } from '../../src/presence/visibility.ts';
 import type { Chosen, OpenRequest, Stored } from '../../src/redis/presence-types.ts';
 import type { Staged } from '../../src/redis/privacy-cache.ts';
@@ -37,8 +38,10 @@ export async function doStep(world: World, step: Step): Promise<void> {
     case 'open again':
       return forConnection(world, step.conn, (connection) => hello(world, connection, { mode: 'connect' }));
     case 'restore': {
-      const { ageMs } = step;
-      return forConnection(world, step.conn, (connection) => hello(world, connection, { mode: 'restore', ageMs }));
+      const { ageMs, state } = step;
+      return forConnection(world, step.conn, (connection) =>
+        hello(world, connection, { mode: 'restore', ageMs, state }),
+      );
     }
     case 'beat':
       return beat(world, step);
@@ -103,15 +106,16 @@ async function comes(world: World, { user, device, ttlMs, ...how }: Of<'open'>):
 interface How {
   mode: 'connect' | 'restore';
   ageMs?: number;
+  state?: SessionState;
   lateMs?: number | null;
   seedAnyway?: boolean;
 }
 
 async function hello(world: World, { userId, sessionId, conn, ttlMs, openedAt }: Connection, how: How): Promise<void> {
-  const { mode, ageMs = 0, lateMs = null, seedAnyway = false } = how;
+  const { mode, ageMs = 0, state = 'active', lateMs = null, seedAnyway = false } = how;
   const lateness = world.late(lateMs);
   const connectedAgeMs = world.now - openedAt;
-  const device = { kind: 'web' as const, name: 'a|b', state: 'idle' as const, ttlMs };
+  const device = { kind: 'web' as const, name: 'a|b', state, ttlMs };
   const hello = { sessionId, conn, ...device, beatAgeMs: ageMs, connectedAgeMs, maxSessions: MAX_SESSIONS, mode };
   const request: OpenRequest = { ...hello, userId, claims: null };
   const before = world.person(userId);

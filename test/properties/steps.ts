@@ -19,6 +19,7 @@ export type Step =
       ageMs: number;
       lateMs: number | null;
       seedAnyway: boolean;
+      state: SessionState;
     }
   | {
       do: 'lease';
@@ -33,7 +34,7 @@ export type Step =
   | { do: 'end lease'; user: number; name: number }
   /** The same hello once more, or one that arrives after its own goodbye. */
   | { do: 'open again'; conn: number }
-  | { do: 'restore'; conn: number; ageMs: number }
+  | { do: 'restore'; conn: number; ageMs: number; state: SessionState }
   | {
       do: 'beat';
       beats: { conn: number; ageMs: number; state: SessionState | null }[];
@@ -85,8 +86,9 @@ const duration = fc.oneof(
   { weight: 2, arbitrary: fc.integer({ min: TTL_MS - 30, max: TTL_MS + 30 }) },
   { weight: 1, arbitrary: fc.nat(4 * TTL_MS) },
 );
-const state = fc.constantFrom<SessionState | null>(null, null, 'active', 'idle');
-const beats = fc.array(record({ conn, ageMs, state }), { minLength: 1, maxLength: 4 });
+const state = fc.constantFrom<SessionState>('active', 'idle');
+const maybeState = fc.option(state, { freq: 1 });
+const beats = fc.array(record({ conn, ageMs, state: maybeState }), { minLength: 1, maxLength: 4 });
 const name = fc.nat(1);
 const lease = record({ user, name });
 const leaseTtlMs = fc.constantFrom(3000, TTL_MS, 3_600_000);
@@ -97,12 +99,12 @@ const device = fc.option(fc.nat(2), { freq: 2 });
 const ttlMs = fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, fc.constantFrom(3000, 90_000, 600_000));
 
 const weighted: [number, fc.Arbitrary<Step>][] = [
-  [10, record({ do: fc.constant('open'), user, device, ttlMs, ageMs, lateMs, seedAnyway: fc.boolean() })],
-  [5, record({ do: fc.constant('lease'), user, name, ttlMs: leaseTtlMs, kind, state, lateMs })],
+  [10, record({ do: fc.constant('open'), user, device, ttlMs, ageMs, lateMs, seedAnyway: fc.boolean(), state })],
+  [5, record({ do: fc.constant('lease'), user, name, ttlMs: leaseTtlMs, kind, state: maybeState, lateMs })],
   [4, record({ do: fc.constant('renew'), leases: fc.array(lease, { minLength: 1, maxLength: 4 }), lateMs })],
   [2, record({ do: fc.constant('end lease'), user, name })],
   [1, record({ do: fc.constant('open again'), conn })],
-  [3, record({ do: fc.constant('restore'), conn, ageMs })],
+  [3, record({ do: fc.constant('restore'), conn, ageMs, state })],
   [10, record({ do: fc.constant('beat'), beats, lateMs, kept: fc.boolean() })],
   [8, record({ do: fc.constant('close'), conn, ageMs, graceMs: fc.constantFrom(0, 0, GRACE_MS), lateMs })],
   [3, record({ do: fc.constant('hand over'), conns: fc.array(conn, { minLength: 1, maxLength: 3 }) })],

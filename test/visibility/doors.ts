@@ -42,15 +42,22 @@ export const PICTURES: Record<string, Door> = {
         userIds.map(async (userId) => (await world.call('GET', `/users/${userId}/status`, undefined, token)) as Shown),
       ),
   },
-  'GET status with devices and detail': {
+  'GET status with all there is': {
     covers: ['GET /users/{id}/status'],
     look: (world, { token }, userIds) =>
       Promise.all(
         userIds.map(async (userId) => {
-          const path = `/users/${userId}/status?include=devices,detail`;
+          const path = `/users/${userId}/status?include=version,detail,devices`;
           return (await world.call('GET', path, undefined, token)) as Shown;
         }),
       ),
+  },
+  'POST query with all there is': {
+    covers: ['POST /users/status/query'],
+    look: async (world, { token }, userIds) => {
+      const path = '/users/status/query?include=version,detail,devices';
+      return ((await world.call('POST', path, { userIds }, token)) as { users: Shown[] }).users;
+    },
   },
   'POST query': {
     covers: ['POST /users/status/query'],

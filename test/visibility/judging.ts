@@ -48,6 +48,29 @@ export function judge(shown: Shown | undefined, each: JudgedCase, status: 'activ
   if (shown && 'version' in shown) expect(shown.version, name).toBe(0);
 }
 
+/** What is told and shown of somebody idle: since when, for those alone who may know the last seen. */
+export function judgeIdle(detail: Shown['detail'], each: JudgedCase, name: string): void {
+  expect(detail, name).toMatchObject({ text: 'here', idle: true });
+  expect(Object.keys(detail ?? {}).includes('idleSince'), name).toBe(each.sees === 'all');
+}
+
+/** Every viewer looks by every door at users who are idle. */
+export async function idlePictures(world: World): Promise<void> {
+  const userIds = TARGETS.map((target) => target.userId);
+  for (const [door, { look }] of Object.entries(PICTURES)) {
+    if (door === 'GET status' || door === 'POST query') continue;
+    for (const viewer of world.viewers) {
+      const shown = await look(world, viewer, userIds);
+      for (const each of casesOf(world, (other) => other === viewer)) {
+        const found = shown[userIds.indexOf(each.userId)];
+        const name = `${door}: ${each.name}`;
+        if (each.sees === 'nothing') expect(JSON.stringify(found ?? {}), name).not.toContain('idle');
+        else judgeIdle(found?.detail, each, name);
+      }
+    }
+  }
+}
+
 /** Every viewer looks by every door; `before` each look something may befall the world. */
 export async function pictures(
   world: World,

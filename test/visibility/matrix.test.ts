@@ -6,9 +6,12 @@ import {
   casesOf,
   friendsLists,
   heardSince,
+  idlePictures,
   judgeHeard,
+  judgeIdle,
   judgeLeaving,
   judgeVersions,
+  LIVE,
   pictures,
   remember,
   typing,
@@ -74,6 +77,22 @@ describe.sequential('who may see whom', () => {
 
   test('typing is shown to members who may see the user, when it begins, to whoever joins, and when it ends', async () => {
     await typing(world);
+  });
+
+  test('who is idle is told so live to those who may see them, and since when to those who may know the last seen', async () => {
+    const heard = heardSince(remember(world));
+    await world.idle();
+    judgeHeard(world, heard, (told, each, name) => judgeIdle(told.at(-1)?.detail, each, name));
+    for (const { viewer, userId, name } of casesOf(world)) {
+      const causes = LIVE.flatMap((way) => heard(viewer, way, userId).map(({ cause }) => cause));
+      expect(new Set(causes), name).toEqual(
+        new Set(causes.length === 0 ? [] : viewer.relation === 'service' ? ['detail'] : [undefined]),
+      );
+    }
+  });
+
+  test('every picture of somebody idle says so to those who may see them, and since when to those who may know it', async () => {
+    await idlePictures(world);
   });
 
   test('who leaves is told live to those who may see it, with the last seen only where they may know it', async () => {

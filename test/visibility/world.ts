@@ -93,6 +93,14 @@ export class World {
     await this.mark();
   }
 
+  /** No target has any input. Resolves when everybody has been told. */
+  async idle(): Promise<void> {
+    const isTold = this.#sinceNow();
+    for (const client of this.targets.values()) expect(await client.beat('idle')).toMatchObject({ ok: true });
+    await isTold((told) => told.detail?.idle === true);
+    await this.mark();
+  }
+
   async leave(before: () => Promise<unknown> = async () => {}): Promise<void> {
     await before();
     const isTold = this.#sinceNow();

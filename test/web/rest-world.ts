@@ -61,10 +61,10 @@ export class People implements PresenceApi, StatusApi, DetailApi, ReachApi {
     const { status, lastSeen } = this.#find(userId);
     const devices = status === 'active' ? [{ kind: 'mobile' as const, state: 'active' as const }] : [];
     const why = { rule: 'heartbeat' as const, sessionId: 'phone', since: NOON, nextChangeAt: null, source: null };
-    const all = { devices, detail: {}, why };
+    const all = { devices, detail: {}, version: 17, why };
     const asked = Object.fromEntries([...extras].map((extra) => [extra, all[extra]]));
     // More than a payload, to see whether the door lets it out.
-    return { userId, status, lastSeen, version: 17, ...asked };
+    return { userId, status, lastSeen, sessions: 17, ...asked };
   }
 
   async statuses(_viewer: unknown, userIds: string[]) {

@@ -21,9 +21,11 @@ local function close(id, sid, conn, age, grace)
     s.conn, s.standing, s.deadline = NOBODY, 'g', moment + grace
     u.dirty[sid] = true
   else
-    dropSession(u, sid)
+    dropSession(u, sid, s.beat)
     u.endedCause, u.endedSession = 'disconnect', sid
   end
+  -- Who is left may be idle.
+  if next(u.sessions) then tell(u, 'connect') end
   local at = save(u)
   return { 'ok', at and at - now or 0, next(u.sessions) == nil and 1 or 0 }
 end

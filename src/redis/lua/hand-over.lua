@@ -27,7 +27,8 @@ local function giveUp(u, sid)
   heard(u, now)
   local heir = string.sub(sid, 1, 1) ~= 'd' and not isInRoom(u, sid) and freshestLive(u)
   if not heir then return end
-  dropSession(u, sid)
+  -- For as long as the client is waited for, the user is no more idle than before.
+  dropSession(u, sid, now + handover)
   -- The client is waited for as before, should the other one fall silent; should that one leave, nobody is.
   local kept = u.sessions[heir]
   kept.beat = math.max(kept.beat, math.min(now, now + handover - (kept.ttl or ttl)))
@@ -51,6 +52,7 @@ for _, id in ipairs(userIds) do
     -- The freshest last: where all of them go, it is the one that stays.
     table.sort(leaving, function(a, b) return isFresher(u.sessions, b, a) end)
     for _, sid in ipairs(leaving) do giveUp(u, sid) end
+    if next(u.sessions) then tell(u, 'connect') end
     local at = save(u)
     if at then
       result[#result + 1] = u.id

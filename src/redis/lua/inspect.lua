@@ -1,13 +1,15 @@
 -- needs: save
--- One user's whole record, settled, for the user's own eyes and for services.
--- ARGV  5 userId
--- Returns { wake, now (ms), field, value, … }; nothing after `now` where there is no record
-local userId = ARGV[5]
+-- Users' whole records, settled, for their own eyes and for services.
+-- ARGV  5.. userId
+-- Returns { wake, now (ms), { field, value, … }, … } for each user; nothing in it where there is no record
 local result = { 0, now }
-local u = load(userId)
-if u then
-  settle(u)
-  save(u)
-  for _, part in ipairs(redis.call('HGETALL', u.key)) do result[#result + 1] = part end
+for n = 5, #ARGV do
+  local userId = ARGV[n]
+  local u = load(userId)
+  if u then
+    settle(u)
+    save(u)
+  end
+  result[#result + 1] = u and redis.call('HGETALL', u.key) or {}
 end
 return wake(result)

@@ -14,8 +14,18 @@ local function note(lists, shard, id, score)
   scores[id] = score
 end
 
--- Beats that were taken, of which only the status is written yet; by their numbers the TTLs of those that have one of their own.
-local taken, lastSeenKeys, ownTtls = {}, {}, {}
+-- Beats that were taken, of which only the status is written yet; by their numbers the TTLs of those that have one of their own, and what
+-- is to be known of those whose user has idle sessions.
+local taken, lastSeenKeys, ownTtls, idles = {}, {}, {}, {}
+
+local STATE = '^[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|([^|]*)|'
+
+-- Where others of the user's sessions are idle, one that is active moves the moment on (ms) from which the user is.
+local function moveIdle(key, idle, deadline)
+  if not idle.isMoved or deadline <= idle.at then return idle.at end
+  redis.call('HSET', key, 'y', idle.ownText .. '|' .. whole(deadline))
+  return deadline
+end
 
 -- True where it was all that there is to do. `holder`: how the session begins where it is who beats.
 local function takePlainly(shard, id, sid, holder, age, state)
@@ -23,15 +33,22 @@ local function takePlainly(shard, id, sid, holder, age, state)
   local key = recordKey(id)
   local known = redis.call('HMGET', key, 's:' .. sid, 'b:' .. sid, 'x', 'y')
   local value, heardBefore, detailUntil = known[1], tonumber(known[2] or ''), tonumber(known[3] or '')
-  local ownText = known[4]
+  local ownText, idle = known[4], nil
   if ownText == 'm' then return false end
   local own = ownText and tonumber(ownText)
+  if ownText and not own then
+    local before, at = string.match(ownText, '^(%d*)|(%d+)$')
+    idle = { ownText = before, at = tonumber(at), isMoved = string.match(value or '', STATE) == 'a' }
+    if idle.at <= now then return false end
+    own = tonumber(before)
+    ownText = own and before
+  end
   local plain = value and (heardBefore or 0) + (own or ttl) > now and string.sub(value, 1, #holder) == holder
-    and (state == '' or string.match(value, '^[^|]*|[^|]*|[^|]*|[^|]*|[^|]*|([^|]*)|') == state)
+    and (state == '' or string.match(value, STATE) == state)
   -- `XX` fails where the user's deadline has passed or they appear inactive.
   if not plain or not redis.call('SET', statusKey(id), 'active', 'PX', ownText or ttlText, 'XX') then return false end
   taken[#taken + 1] = { shard, id, key, 'b:' .. sid, now - age, heardBefore, detailUntil }
-  ownTtls[#taken] = own or nil
+  ownTtls[#taken], idles[#taken] = own or nil, idle
   lastSeenKeys[#lastSeenKeys + 1] = lastSeenKey(id)
   return true
 end
@@ -42,7 +59,7 @@ local function writeTaken()
   local before, after = redis.call('MGET', unpack(lastSeenKeys)), {}
   for n, beat in ipairs(taken) do
     local shard, id, key, field, at, heardBefore, detailUntil = unpack(beat, 1, 7)
-    local own = ownTtls[n]
+    local own, idle = ownTtls[n], idles[n]
     local text = iso(at)
     local lists = heardAt[shard]
     local latest = lists and lists[id] and iso(lists[id]) or before[n]
@@ -57,16 +74,17 @@ local function writeTaken()
     end
     redis.call('HSET', key, field, at)
     local dueAt = expires
-    if detailUntil or own then
+    if detailUntil or own or idle then
       local activeUntil = own and now + own or expires
       dueAt = detailUntil and math.min(activeUntil, detailUntil) or activeUntil
+      if idle then dueAt = math.min(dueAt, moveIdle(key, idle, at + (own or ttl))) end
       note(apartDue, shard, id, dueAt)
       note(apartActive, shard, id, activeUntil)
     end
     note(moved, shard, id, dueAt)
   end
   if #after > 0 then redis.call('MSET', unpack(after)) end
-  taken, lastSeenKeys, ownTtls = {}, {}, {}
+  taken, lastSeenKeys, ownTtls, idles = {}, {}, {}, {}
 end
 
 -- Somebody of whom more was written since `writeTaken`.

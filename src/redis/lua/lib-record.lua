@@ -1,4 +1,4 @@
--- needs: time privacy budget
+-- needs: time privacy budget idle
 -- A user's record, as it is read and as scripts work with it; and what every script that has one is given.
 --
 -- KEYS  1 dueKey: sorted set, user → the moment (ms) this user has to be looked at again
@@ -27,7 +27,9 @@
 --   h   appear inactive until (ms, -1: until further notice); g: since when
 --   d, x  detail (JSON) of the strongest source and until when (ms; none: until further notice)
 --   u   all sources of a detail (JSON; see sourcesOf)   ur  their revision: the greater is the newer
---   k   the detail that was told last, none: nothing; ?: not known, for Redis had lost it
+--   k   the detail that was told last, with whether they are idle, none: nothing; ?: not known, for Redis had lost it
+--   is  idle: since when no session has been active, where all are idle (ms; ahead: from then on, unless one is before)
+--   it  when they were last told to be idle, or no more, and nothing else with it (ms)
 --   p   1 while PostgreSQL could not be asked  q   last sign of life meanwhile
 --   j   number of the waiting timeout job
 --   e   cause|session of a close whose transition is still to be made
@@ -35,7 +37,8 @@
 --   r   the mark: revision of the privacy that decides who may see this (lib-privacy.lua)
 --   m, o, n  see lib-budget.lua; z  see lib-rooms.lua
 --   y   what a plain heartbeat (lib-plain.lua) goes by: the TTL (ms) that all sessions have; m where they differ, or where there is more to
---       do (`o`); none: the configured one
+--       do (`o`); none: the configured one. Behind it, where some are idle, |when all others will have fallen silent, or `is` where that
+--       lies ahead (ms)
 --   s:<session>  conn|standing|deadline|connectedAt|kind|state|ttl|name    b:<session>  last sign of life
 --   t:<conn>     tombstone: until when this connection is refused
 -- `standing` is l (live: a connection holds it), p (made by a POST), e (a lease), g (closed, in its grace) or h (handed over by a
@@ -127,6 +130,11 @@ local function deadlineOf(s)
   return s.deadline or s.beat + (s.ttl or ttl)
 end
 
+-- The user had an active session until then (ms): what is told as the beginning of being idle, should no other be.
+local function wasActiveUntil(u, at)
+  u.activeUntil = math.max(at, u.activeUntil or 0)
+end
+
 local function newUser(id)
   -- `known`: the record as it was read.
   return { id = id, key = recordKey(id), version = 0, announced = false, sessions = {}, refused = {}, dirty = {}, gone = {},
@@ -176,11 +184,15 @@ local function load(id)
   u.tracesGone = known.f and true
   u.mark = known.r or UNMARKED
   u.roomsState = known.z
+  u.idleSince = tonumber(known.is)
+  u.idleTold = tonumber(known.it)
   readBudget(u)
   -- Counted by a clock that was set back since, it would hold back what is to be told for as long.
   local countedSince = tonumber(string.match(u.spent or '', '^%d+|(%d+)|'))
   if countedSince and countedSince > now then u.spent = nil end
-  if u.owed then u.owed = math.min(u.owed, now + GATHERED_FOR) end
+  if u.owed then u.owed = math.min(u.owed, now + math.max(GATHERED_FOR, IDLE_APART)) end
+  if u.idleTold and u.idleTold > now then u.idleTold = nil end
+  if u.idleSince and u.idleSince > now + ttl then u.idleSince = now end
   if known.e then u.endedCause, u.endedSession = string.match(known.e, '^(%a+)|(.*)$') end
   u.before = u.lastSeen
   u.hadSession = next(u.sessions) ~= nil
@@ -205,10 +217,26 @@ local function putSession(u, sid, s)
   u.tracesGone = nil
 end
 
-local function dropSession(u, sid)
+-- `at`: until when it counted (ms); none: until now, or until it was overdue.
+local function dropSession(u, sid, at)
+  local s = u.sessions[sid]
+  if s.state ~= 'i' then wasActiveUntil(u, at or math.min(now, deadlineOf(s))) end
   u.sessions[sid] = nil
   u.dirty[sid] = nil
   u.gone[sid] = true
+end
+
+-- Since when none of the user's sessions has been active (ms), which may lie ahead; nil where one is, or there is none.
+local function idleFrom(u)
+  local idle = next(u.sessions) ~= nil
+  for _, s in pairs(u.sessions) do idle = idle and s.state == 'i' end
+  u.idleSince = idle and (u.idleSince or u.activeUntil or now) or nil
+  return u.idleSince
+end
+
+local function idleSince(u)
+  local since = idleFrom(u)
+  return since and since <= now and since or nil
 end
 
 -- Refuses a connection, which held the session `s` if any, from now on: what it still sends comes too late. Two TTLs outlive every
@@ -262,7 +290,8 @@ local function shownDetail(u)
   return u.detail or ''
 end
 
--- The detail that others may know, '' for nothing.
+-- The detail that others may know, '' for nothing: what the strongest source says, and since when the user has been idle.
 local function detailOf(u)
-  return not u.hiddenUntil and not u.choiceUnknown and shownDetail(u) or ''
+  if u.hiddenUntil or u.choiceUnknown then return '' end
+  return withIdle(shownDetail(u), idleSince(u))
 end

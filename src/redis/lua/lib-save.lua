@@ -23,9 +23,23 @@ local function commonTtl(u)
   return common and common ~= ttl and whole(common) or nil
 end
 
+-- When a user will be idle unless something is heard (ms): once those sessions are gone that are active while others are not. nil
+-- where that is not so.
+local function idleLook(u)
+  local since = idleFrom(u)
+  if u.hiddenUntil or u.choiceUnknown then return nil end
+  if since then return since > now and since or nil end
+  local active, anyIdle
+  for _, s in pairs(u.sessions) do
+    if s.state == 'i' then anyIdle = true else active = math.max(active or 0, deadlineOf(s)) end
+  end
+  return anyIdle and active
+end
+
 -- When this user has to be looked at next (ms), or nil.
 local function nextDue(u)
   local at = lastDeadline(u)
+  if u.idleLook then at = math.min(at or u.idleLook, u.idleLook) end
   -- Announced active without a session: a close that is waiting for its transition.
   if not at and u.announced then at = now end
   -- A choice that ends shows who is here, and what they say of themselves.
@@ -69,6 +83,8 @@ local function save(u)
   -- As they stand, or as heartbeats in the meantime had reason to write them.
   local wasApart, wasChoiceUnknown = known.h or known.x or known.p or known.o or known.y, known.p
   local common = commonTtl(u)
+  u.idleLook = idleLook(u)
+  local idleTold = u.idleTold and u.idleTold + IDLE_APART > now and u.idleTold
   field('v', whole(u.version))
   field('a', u.announced and '1' or '0')
   field('l', lastSeen)
@@ -90,8 +106,10 @@ local function save(u)
   field('m', budgetKept(u))
   field('o', u.owed and whole(u.owed) .. (u.showing and '|s' or '') or nil)
   field('n', u.gathered)
-  field('y', u.owed and 'm' or common)
+  field('y', (u.owed or common == 'm') and 'm' or u.idleLook and (common or '') .. '|' .. whole(u.idleLook) or common)
   field('z', u.roomsState)
+  field('is', u.idleSince and whole(u.idleSince) or nil)
+  field('it', idleTold and whole(idleTold) or nil)
   -- Kept only while the transition is still to be made.
   local ending = u.announced and u.endedCause and next(u.sessions) == nil
   field('e', ending and u.endedCause .. '|' .. (u.endedSession or '') or nil)
@@ -129,7 +147,7 @@ local function save(u)
   local at = nextDue(u)
   -- Overdue, and not to be taken for silent: the sweep looks again in a while.
   if at and at <= now and next(u.sessions) and hold() == 'beats' then at = now + 1000 end
-  if wasApart or u.hiddenUntil or u.detailUntil or u.choiceUnknown or u.owed or common then
+  if wasApart or u.hiddenUntil or u.detailUntil or u.choiceUnknown or u.owed or common or u.idleLook then
     noteCount(u, isVisible(u) and latest, at, common)
   end
   if at then

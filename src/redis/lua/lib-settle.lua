@@ -29,6 +29,40 @@ local function tellRecord(u, clearsHidden)
   u.claims, u.untold = nil, nil
 end
 
+-- Whether others would hear that the user is idle, or no more or since another time, and of nothing else.
+local function isIdleNews(u)
+  local detail = detailOf(u)
+  return detail ~= u.toldDetail and u.announced == isVisible(u) and withoutIdle(detail) == withoutIdle(u.toldDetail)
+end
+
+-- Tells a detail that is another than the one told last. Whoever is idle now and then is told so at most once in a while, the
+-- newest in the end; that takes nothing from what they choose.
+local function tellDetail(u)
+  if u.toldDetail == '?' or not isIdleNews(u) then
+    if u.toldDetail == '?' or mayTell(u) then announce(u, 'detail') end
+  elseif now - (u.idleTold or 0) >= IDLE_APART then
+    local spent = u.spent
+    announce(u, 'detail')
+    u.spent, u.idleTold = spent, now
+  end
+end
+
+-- Has a user appear inactive until then (ms, -1: until further notice). What others know of them ends with this moment.
+local function beginHiding(u, untilMs)
+  u.choiceUnknown = nil
+  if not u.hiddenUntil then
+    if next(u.sessions) then heard(u, now) end
+    u.hiddenSince = now
+  end
+  u.hiddenUntil = untilMs
+end
+
+-- Shows a user again who appeared inactive. What they did meanwhile is nobody's business: it is no more than not idle until now.
+local function endHiding(u)
+  if u.idleSince and u.hiddenSince and u.idleSince > u.hiddenSince then u.idleSince = now end
+  u.hiddenUntil, u.hiddenSince = nil, nil
+end
+
 -- Tells what is true now where it differs from what was announced last.
 local function tell(u, cause, sid)
   local visible = isVisible(u)
@@ -39,9 +73,10 @@ local function tell(u, cause, sid)
     if u.toldBeforeLoss or cause ~= 'manual' or mayTell(u) then announceStatus(u, true, u.toldBeforeLoss and 'restored' or cause, sid) end
   elseif not visible and (u.announced or (u.toldBeforeLoss and not u.choiceUnknown)) then
     announceStatus(u, false, u.hiddenUntil and 'manual' or cause, sid)
-  elseif not u.choiceUnknown and detailOf(u) ~= u.toldDetail and (u.toldDetail == '?' or mayTell(u)) then announce(u, 'detail')
+  elseif not u.choiceUnknown and detailOf(u) ~= u.toldDetail then tellDetail(u)
   end
   if u.gathered and not u.choiceUnknown and mayTell(u) then tellPrivacy(u, nothingChanged(u), true) end
+  if not u.choiceUnknown and isIdleNews(u) then u.owed = math.min(u.owed or math.huge, u.idleTold + IDLE_APART) end
   u.showing = isVisible(u) and not u.announced
   if not u.choiceUnknown then u.toldBeforeLoss = nil end
 end
@@ -53,7 +88,7 @@ local function settle(u)
   if held() then return end
   local hiddenUntil = u.hiddenUntil
   if hiddenUntil and hiddenUntil >= 0 and hiddenUntil <= now then
-    u.hiddenUntil, u.hiddenSince = nil, nil
+    endHiding(u)
   else
     hiddenUntil = nil
   end

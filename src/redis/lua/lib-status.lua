@@ -1,16 +1,20 @@
--- needs: time privacy
+-- needs: time privacy idle
 -- What others may know of a user, for as long as nothing has to be settled first.
 
 -- Returns status (1|0, -1 where Redis knows nothing, -2 where the user's choice is unknown; nil where the user has to be
 -- settled), last seen (ms, ISO text or ''), version ('' where Redis has none), detail (JSON or ''), and behind them the mark
 -- that says who may see it.
 local function readStatus(id)
-  local version, announced, recorded, hiddenUntil, choiceUnknown, detail, detailUntil, told, mark =
-    unpack(redis.call('HMGET', recordKey(id), 'v', 'a', 'l', 'h', 'p', 'd', 'x', 'k', 'r'))
+  local version, announced, recorded, hiddenUntil, choiceUnknown, detail, detailUntil, told, mark, idleText =
+    unpack(redis.call('HMGET', recordKey(id), 'v', 'a', 'l', 'h', 'p', 'd', 'x', 'k', 'r', 'is'))
   local lastSeen, active = unpack(redis.call('MGET', lastSeenKey(id), statusKey(id)))
   if hiddenUntil or choiceUnknown or not detail then detail = '' end
   if not version then return lastSeen and 0 or -1, lastSeen or '', '', detail, NO_RECORD end
   announced, mark = announced == '1', mark or UNMARKED
+  if announced and idleText and not choiceUnknown then
+    local since = tonumber(idleText)
+    if since <= now then detail = withIdle(detail, since) end
+  end
   local settled = announced == (active ~= false)
     and (not hiddenUntil or tonumber(hiddenUntil) < 0 or tonumber(hiddenUntil) > now)
     and (not detailUntil or tonumber(detailUntil) > now)

@@ -44,11 +44,9 @@ local function applyStored(u, stored)
     u.hiddenSince = u.hiddenSince or now
   end
   u.detailRevision = stored.sourcesRevision
-  if stored.sources then
-    setSources(u, dated(stored.sources))
-    -- Told or not, and perhaps over by now: others are told what is true, be it once more. The hidden tell nothing.
-    if not u.hiddenUntil then u.toldDetail = '?' end
-  end
+  if stored.sources then setSources(u, dated(stored.sources)) end
+  -- Told or not, and perhaps over by now, or told to be idle: others are told what is true, be it once more. The hidden tell nothing.
+  if (stored.sources or stored.active) and not u.hiddenUntil then u.toldDetail = '?' end
   u.before = u.lastSeen
   if u.heardMeanwhile then heard(u, u.heardMeanwhile) end
   if u.lastSeen ~= u.before then u.untold = true end

@@ -34,7 +34,7 @@ if again then
     end
   end
   tellClosed(u, conns, 'logout')
-  if #conns + leases > 0 and next(u.sessions) == nil then tell(u, 'logout', u.endedSession) end
+  if #conns + leases > 0 then tell(u, 'logout', u.endedSession) end
   local at = save(u)
   return wake({ 0, 'ok', at and math.max(at - now, 0) or 0, table.concat(conns, ' ') })
 end
@@ -78,5 +78,7 @@ if next(u.sessions) == nil then
   save(u)
   return wake({ 0, 'ok', 0, table.concat(conns, ' ') })
 end
+-- Who is left may be idle.
+tell(u, 'connect')
 local at = save(u)
 return wake({ 0, 'ok', at and math.max(at - now, 0) or 0, table.concat(conns, ' ') })

@@ -17,12 +17,7 @@ if u.fresh and claims ~= '' then u.claims = claims end
 
 local ends = -1
 if status == 'inactive' then
-  u.choiceUnknown = nil
-  if not u.hiddenUntil then
-    if next(u.sessions) then heard(u, now) end
-    u.hiddenSince = now
-  end
-  u.hiddenUntil = delay < 0 and -1 or now + delay
+  beginHiding(u, delay < 0 and -1 or now + delay)
   ends = delay
   tell(u, 'manual')
 else
@@ -32,7 +27,8 @@ else
     save(u)
     return wake({ 0, 'clear', 0, '', 0, '', 0, -1 })
   end
-  u.hiddenUntil, u.hiddenSince, u.choiceUnknown = nil, nil, nil
+  endHiding(u)
+  u.choiceUnknown = nil
   -- Counts as a heartbeat of the freshest session that somebody holds; where there is none, one is made.
   local freshest
   for sid, s in pairs(u.sessions) do

@@ -17,7 +17,7 @@ for n = 7, #ARGV do
     local active = u.announced or (watches ~= '1' and u.showing)
     status, version = active and 1 or u.choiceUnknown and -2 or 0, whole(u.version)
     told = u.lastSeen and whole(u.lastSeen) or ''
-    detail = u.toldDetail == '?' and detailOf(u) or u.toldDetail
+    detail = (u.toldDetail == '?' or watches ~= '1') and detailOf(u) or u.toldDetail
   end
   show(result, viewer, userId, mark, status, told, version, detail)
 end

@@ -26,6 +26,7 @@ local function take(n, id, sid, conn, beat, state)
   elseif isRefused(u, conn) then reject('logout')
   elseif not s then reject('missing')
   else
+    if state == 'i' and s.state ~= 'i' then wasActiveUntil(u, beat) end
     if state ~= '' then s.state = state end
     if beat > s.beat or s.ahead then s.beat = beat end
     u.dirty[sid] = true

@@ -44,7 +44,7 @@ const ANSWERS = {
   UserStatus: words.StatusPayload,
   UserStatusWithExtras: http.StatusAnswer,
   UserStatusList: http.StatusesAnswer,
-  Detail: words.Detail,
+  Detail: words.ShownDetail,
   DetailSource: detail.DetailSource,
   DetailSourceList: detail.DetailSourcesAnswer,
   Reached: reach.Reached,

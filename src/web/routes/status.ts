@@ -83,14 +83,20 @@ function manyStatuses(app: FastifyInstance, presence: PresenceApi): void {
         tags: ['status'],
         summary: 'The status of many users at once, in the order asked',
         ...access('anyone'),
+        querystring: StatusQuery,
         body: StatusesRequest,
         response: { 200: StatusesAnswer, ...refusals(400, 401, 403, 413, 503) },
       },
     },
     async (request) => {
       const caller = callerOf(request);
+      const { userIds } = request.body;
+      const extras = extrasOf(request.query);
       requireReader(caller);
-      return { users: await presence.reads.statuses(viewerOf(caller), request.body.userIds) };
+      if (extras.has('why') && !userIds.every((userId) => isSelfOrReader(caller, userId))) {
+        throw new RollcallError('FORBIDDEN');
+      }
+      return { users: await presence.reads.statuses(viewerOf(caller), userIds, extras) };
     },
   );
 }

@@ -2,14 +2,12 @@ import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import { RollcallError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
-import type { Claims } from '../../presence/change.ts';
-import type { DeviceKind, SessionState } from '../../presence/session.ts';
+import type { SessionState } from '../../presence/session.ts';
 import type { CloseReason } from '../../protocol/socket.ts';
-import { shardOf } from '../../redis/keys.ts';
-import type { OpenCode, OpenRequest } from '../../redis/presence-types.ts';
 import type { Stores } from '../../stores.ts';
+import type { Opening } from '../../usecases/opens.ts';
 import type { Presence } from '../../usecases/presence.ts';
-import type { Connection } from './connection.ts';
+import { type Connection, type ConnectionRequest, connectionOf, openRequestOf } from './connection.ts';
 import { Goodbyes } from './goodbyes.ts';
 import { type HeartbeatListener, Heartbeats } from './heartbeats.ts';
 import { configuredTimes, type SessionTimes } from './session-times.ts';
@@ -23,19 +21,6 @@ const HANDOVERS_AT_ONCE = 200;
  * must not stay active for as long as Redis cannot cope, and to tell of thousands takes a busy one some seconds.
  */
 const LEAST_PATIENCE_MS = 10_000;
-
-export interface ConnectionRequest {
-  userId: string;
-  sessionId: string;
-  kind: DeviceKind;
-  name: string;
-  /** Left out: the configured ones. */
-  times?: SessionTimes | undefined;
-  claims: Claims;
-  /** The rooms it is in from now on, with what it says of itself there (JSON or ''); absent: it names none. */
-  rooms?: OpenRequest['rooms'];
-  end(reason: CloseReason): void;
-}
 
 /** Holds the sessions of this process: opens them, keeps them alive, restores them, hands them over. */
 export class Connections {
@@ -95,36 +80,20 @@ export class Connections {
   }
 
   async #open(request: ConnectionRequest): Promise<Connection> {
-    const now = performance.now();
+    const { claims, appear } = request;
     this.#serial++;
-    const connection: Connection = {
-      ...request,
-      times: request.times ?? this.#times,
-      conn: `${this.#process}.${this.#serial.toString(36)}`,
-      shard: shardOf(request.userId),
-      openedAt: now,
-      lastBeat: now,
-      lookedAfter: 0,
-      state: 'active',
-      rooms: null,
-      roomUpdates: [],
-      holds: true,
-      endedWith: null,
-    };
-    let code: OpenCode;
+    const connection = connectionOf(request, this.#times, `${this.#process}.${this.#serial.toString(36)}`);
+    let opening: Opening;
     try {
-      const opening = {
-        ...this.#request(connection),
-        mode: 'connect' as const,
-        claims: request.claims,
-        rooms: request.rooms,
-      };
-      ({ code } = await this.#presence.open(opening));
+      const asked = openRequestOf(connection, this.#times, this.#config.maxSessionsPerUser);
+      opening = await this.#presence.open({ ...asked, mode: 'connect', claims, appear, rooms: request.rooms });
     } catch (error) {
       // It may have been opened without our hearing of it: nobody must stay active for a connection that was refused.
       this.leave(connection);
       throw error;
     }
+    const { code, state, chosen } = opening;
+    connection.cameHidden = chosen;
     if (code === 'full') {
       throw new RollcallError('TOO_MANY_SESSIONS', {
         message: `This user already has ${this.#config.maxSessionsPerUser} sessions; end one of them first.`,
@@ -133,11 +102,21 @@ export class Connections {
     if (code === 'crowded') throw new RollcallError('TOO_MANY_ROOMS');
     // A hello that arrives after its own goodbye is refused as ended; so is one while this process lets go.
     if (code !== 'ok' || this.#draining) {
-      this.leave(connection);
+      this.takeBack(connection);
       throw new RollcallError('UNAVAILABLE', { message: 'Ended while it was being opened.', retryAfterMs: 1000 });
     }
+    connection.state = state ?? connection.state;
     this.#held.set(connection.conn, connection);
     return connection;
+  }
+
+  /** Ends the session of a client that was not let in after all, and what it chose by coming. */
+  takeBack(connection: Connection): void {
+    const { userId, sessionId, conn, cameHidden, holds } = connection;
+    this.leave(connection, cameHidden);
+    // The end of a user's last session by a logout ends their choice, too.
+    if (cameHidden && holds)
+      this.#presence.endSession(userId, sessionId, conn).catch(() => this.#goodbyes.add(connection, 0));
   }
 
   /** Takes a sign of life, which counts from now. `told` is called once Redis has it; while Redis is away it is kept. */
@@ -168,12 +147,6 @@ export class Connections {
     connection.holds = false;
     this.#heartbeats.drop(connection);
     if (graceMs !== null) this.#goodbyes.add(connection, graceMs);
-  }
-
-  /** Signs this connection's own session out. */
-  async logOut(connection: Connection): Promise<void> {
-    await this.#presence.endSession(connection.userId, connection.sessionId, connection.conn);
-    this.#drop(connection, 'logout');
   }
 
   /** Closes connections whose sessions were ended elsewhere. */
@@ -230,23 +203,6 @@ export class Connections {
     await this.#presence.followUps.stop();
   }
 
-  #request(connection: Connection) {
-    const { userId, sessionId, conn, kind, name, state, times } = connection;
-    const now = performance.now();
-    return {
-      userId,
-      sessionId,
-      conn,
-      kind,
-      name,
-      state,
-      ttlMs: times.ttlMs === this.#times.ttlMs ? null : times.ttlMs,
-      beatAgeMs: now - connection.lastBeat,
-      connectedAgeMs: now - connection.openedAt,
-      maxSessions: this.#config.maxSessionsPerUser,
-    };
-  }
-
   #drop(connection: Connection, reason: CloseReason): void {
     this.#held.delete(connection.conn);
     this.#heartbeats.drop(connection);
@@ -260,7 +216,8 @@ export class Connections {
   async restore(connection: Connection): Promise<void> {
     if (!connection.holds) return;
     try {
-      const { code } = await this.#presence.open({ ...this.#request(connection), mode: 'restore', claims: null });
+      const asked = openRequestOf(connection, this.#times, this.#config.maxSessionsPerUser);
+      const { code } = await this.#presence.open({ ...asked, mode: 'restore', claims: null });
       if (code === 'replaced' || code === 'logout') this.#drop(connection, code);
       // Gone while it was being restored: the goodbye found nothing to end then.
       else if (!connection.holds) this.#goodbyeAgain(connection);

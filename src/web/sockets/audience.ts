@@ -1,6 +1,5 @@
 import { RollcallError } from '../../errors.ts';
 import type { Change } from '../../presence/change.ts';
-import type { StatusChange } from '../../protocol/socket.ts';
 import type { VersionedStatus } from '../../protocol/vocabulary.ts';
 import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
 import { shardOf } from '../../redis/keys.ts';
@@ -17,8 +16,16 @@ import { type RoomMembers, watchedRooms } from './room-members.ts';
 import type { Rooms } from './rooms.ts';
 import { SnapshotFloors } from './snapshot-floors.ts';
 import { ToldVersions } from './told-versions.ts';
-import { NOBODY, type Picture, type Viewer } from './types.ts';
-import { changeOf, onlyConcerned, resyncVersion, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
+import { NOBODY, type Picture, type Told, type Viewer } from './types.ts';
+import {
+  changeOf,
+  insiderWording,
+  onlyConcerned,
+  resyncVersion,
+  type Wording,
+  wordingOf,
+  wordingOfTruth,
+} from './wording.ts';
 
 const RESYNC_AT_ONCE = 500;
 
@@ -188,7 +195,9 @@ export class Audience implements DeliveryListener {
       else if (item.kind === 'alert') this.#deps.rooms.alert(item.askerId, item);
       else if (item.kind === 'put_out') roomMembers.putOut(item);
       else if (item.kind === 'change') {
-        this.#tell(shard, item.id, changeOf(item.change), wordingOf(item.change, accesses, this.#blur()));
+        const change = changeOf(item.change);
+        const told = { id: item.id, shard, change, insider: insiderWording(item.change, change) };
+        this.#tell(told, wordingOf(item.change, accesses, this.#blur()));
         conversationRooms.onChange(item.change, accesses);
       }
     }
@@ -237,21 +246,23 @@ export class Audience implements DeliveryListener {
     return found;
   }
 
-  #tell(shard: number, id: string, change: StatusChange, wording: Wording | null): void {
+  #tell(told: Told, wording: Wording | null): void {
+    const { id, shard, change } = told;
     // Who does not hear of it may have an older picture, of before Redis lost who sees whom: the next resync tells all of them.
     this.#noteTold(change, wording !== null && change.status === 'inactive');
     const shown = this.#floors.sawIt(shard, id, change.userId);
     if (shown === 'everybody') return;
     for (const reading of this.#readings) reading.set(change.userId, id);
-    this.#spread({ id, shard, change }, wording, shown);
+    this.#spread(told, wording, shown);
   }
 
   /** To all who are to hear of it; `wording` where not everybody hears the same. */
-  #spread(item: Picture['held'][number], wording: Wording | null, shown: Viewer[]): void {
+  #spread(told: Told, wording: Wording | null, shown: Viewer[]): void {
     const { rooms } = this.#deps;
-    const skipped = [...shown, ...this.#pictures.hold(item, wording)];
-    if (wording) rooms.tellEach(item.change.userId, wording, skipped);
-    else rooms.tell(item.change, skipped);
+    const { change, insider } = told;
+    const skipped = [...shown, ...this.#pictures.hold(told, wording)];
+    if (wording) rooms.tellEach(change.userId, wording, skipped);
+    else rooms.tell(change, skipped, insider);
   }
 
   /** Reads some users anew and tells their watchers, except of whom something newer was told meanwhile. */
@@ -294,7 +305,7 @@ export class Audience implements DeliveryListener {
       const isRestricted = restricted.has(userId);
       const wording = isRestricted ? wordingOfTruth(change, accesses, this.#blur()) : null;
       this.#noteTold({ ...user, version: isRestricted ? resyncVersion(version, now) : version });
-      this.#spread({ id: position, shard, change }, wording, []);
+      this.#spread({ id: position, shard, change, insider: change }, wording, []);
     }
     this.#askAgain.add(pending);
   }

@@ -75,10 +75,16 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
   const data: SocketData = { caller, address, viewer, joined: null, rooms: null, connection: null, welcome: null };
   socket.data = data;
   leaveWhenClosed(socket, audience, connections);
-  if (!caller.service) await openSession(socket, caller, options, deps);
+  const open = async () => {
+    if (!caller.service) await openSession(socket, caller, options, deps);
+  };
+  // What is refused leaves no choice behind: where one comes with the session, that is opened last.
+  const isOpenedLast = options.appear !== undefined;
+  if (!isOpenedLast) await open();
   try {
     const everyone = config.audience === 'everyone';
     const picture = options.watch || everyone ? await audience.look(viewer, options.watch ?? null) : null;
+    if (isOpenedLast) await open();
     const looks = options.rooms ? await deps.roomMembers.enter(socket, options.rooms) : [];
     const ready = welcomeOf(data.connection, caller.userId, config, picture);
     if (options.rooms) ready.rooms = looks.map(({ room }) => room);
@@ -89,7 +95,8 @@ export async function admit(socket: PresenceSocket, deps: AdmitDeps): Promise<vo
     deps.roomMembers.left(socket);
     if (data.connection) {
       // Who is asked to come again has not left.
-      if (toRollcallError(error).code === 'UNAVAILABLE') connections.sendAway(data.connection);
+      if (data.connection.cameHidden) connections.takeBack(data.connection);
+      else if (toRollcallError(error).code === 'UNAVAILABLE') connections.sendAway(data.connection);
       else connections.leave(data.connection);
     }
     throw error;
@@ -129,6 +136,7 @@ async function openSession(
     times: timesOf(options, config),
     claims,
     rooms: options.rooms && namedRooms(options.rooms),
+    appear: options.appear && 'ask',
     end: (reason) => {
       // A client that is not let in yet is told after it has been.
       if (socket.connected) closeSocket(socket, reason);
@@ -142,7 +150,7 @@ async function openSession(
     });
   }
   if (socket.conn.readyState !== 'open') {
-    connections.leave(connection);
+    connections.takeBack(connection);
     throw wentAway();
   }
 }

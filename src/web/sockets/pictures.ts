@@ -1,9 +1,7 @@
 import type { ClientSays } from '../../protocol/client-events.ts';
 import { compareIds } from '../../redis/delivery.ts';
-import type { Picture, Viewer } from './types.ts';
-import type { Wording } from './wording.ts';
-
-type Held = Picture['held'][number];
+import type { Picture, Told, Viewer } from './types.ts';
+import { isInsider, type Wording } from './wording.ts';
 
 /**
  * Keeps the pictures that are being read: what is told meanwhile is held back for them, and told behind them where it
@@ -45,14 +43,15 @@ export class Pictures {
   }
 
   /** Keeps a change for those who are about to be shown a picture of the user, and returns who they are. */
-  hold(item: Held, wording: Wording | null): Viewer[] {
+  hold(item: Told, wording: Wording | null): Viewer[] {
     // One for all pictures of a viewer: that is how a change is told once although several of them hold it.
-    const held = new Map<Viewer, Held | null>();
+    const held = new Map<Viewer, Told | null>();
     for (const picture of this.#open) {
       const { viewer, userIds } = picture;
       if (userIds && !userIds.has(item.change.userId)) continue;
       if (!held.has(viewer)) {
-        const change = wording ? wording(viewer) : item.change;
+        const heard = isInsider(viewer, item.change.userId) ? item.insider : item.change;
+        const change = wording ? wording(viewer) : heard;
         held.set(viewer, change && { ...item, change });
       }
       const own = held.get(viewer);
@@ -65,7 +64,7 @@ export class Pictures {
    * Changes that were held back for a picture and are newer than it; those that another picture of the viewer holds too
    * are for that one to tell.
    */
-  newerThan({ viewer, held, covered, snapshot }: Picture): Held[] {
+  newerThan({ viewer, held, covered, snapshot }: Picture): Told[] {
     const others = this.#of(viewer);
     return held.filter((item) => {
       if (others.some((other) => other.held.includes(item))) return false;

@@ -4,6 +4,7 @@ import { Batches } from './batches.ts';
 import { Frame } from './frames.ts';
 import { Groups } from './groups.ts';
 import type { PresenceSocket, Viewer } from './types.ts';
+import { isInsider } from './wording.ts';
 
 /**
  * Keeps who of this process's sockets watches whom, and tells them. A change is encoded once for all who are told the
@@ -91,9 +92,13 @@ export class Rooms {
     }
   }
 
-  /** Tells all who are to hear of the user, but for those skipped. */
-  tell(change: StatusChange, skipped: readonly Viewer[]): void {
-    this.#send(this.#viewersBut(change.userId, skipped), change);
+  /** Tells all who are to hear of the user, but for those skipped; `insider`: what the user and services are told instead. */
+  tell(change: StatusChange, skipped: readonly Viewer[], insider: StatusChange): void {
+    const viewers = this.#viewersBut(change.userId, skipped);
+    const isInside = (viewer: Viewer) => isInsider(viewer, change.userId);
+    const inside = insider === change ? [] : viewers.filter(isInside);
+    this.#send(inside, insider);
+    this.#send(inside.length === 0 ? viewers : viewers.filter((viewer) => !isInside(viewer)), change);
   }
 
   /** Tells one viewer what it missed while its picture was being made. */

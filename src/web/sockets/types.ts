@@ -50,6 +50,14 @@ export interface Viewer {
   gathered: Gathered | null;
 }
 
+/** Something to tell, and where it stands in which outbox; `insider`: what the user and services are told instead. */
+export interface Told {
+  id: string;
+  shard: number;
+  change: StatusChange;
+  insider: StatusChange;
+}
+
 /** What a viewer is about to be shown. Changes of these users are held back until it has been. */
 export interface Picture {
   viewer: Viewer;
@@ -57,7 +65,7 @@ export interface Picture {
   userIds: Set<string> | null;
   /** Of whom the snapshot says something: of everyone, those who were here when it was begun. */
   covered: ReadonlySet<string>;
-  held: { id: string; shard: number; change: StatusChange }[];
+  held: Told[];
   snapshot: Snapshot;
 }
 

@@ -1,7 +1,7 @@
 import type { Change } from '../../presence/change.ts';
 import type { Access } from '../../presence/visibility.ts';
 import type { StatusChange } from '../../protocol/socket.ts';
-import { coarsely, isoOrNull } from '../../usecases/payloads.ts';
+import { coarsely, isoOrNull, withoutMoments } from '../../usecases/payloads.ts';
 import type { Accesses } from './accesses.ts';
 import type { BlurredVersions } from './blurred-versions.ts';
 import type { Viewer } from './types.ts';
@@ -17,6 +17,16 @@ export interface Blur {
 
 /** How much later than a change a resync says it was, to those who may not know when it was. */
 const RESYNC_BLUR_MS = 1000;
+
+/** What services and the user themselves are told of a change beside what others are: why it was made. */
+export function insiderWording({ cause }: Change, told: StatusChange): StatusChange {
+  return cause === 'privacy' ? told : { ...told, cause };
+}
+
+/** Whether a viewer is told the causes of what happens to a user: to anybody else they would tell who only appears inactive. */
+export function isInsider({ userId }: Viewer, ofUserId: string): boolean {
+  return userId === null || userId === ofUserId;
+}
 
 /** A change as watchers are told of it who may see everything. */
 export function changeOf({ userId, status, lastSeen, version, detail }: Change): StatusChange {
@@ -49,9 +59,11 @@ function concernedBy({ cause, before, restricted }: Change): string[] | null {
 export function wordingOf(change: Change, accesses: Accesses, { blurred, now }: Blur): Wording | null {
   if (!change.restricted) return null;
   const { userId, before } = change;
-  const wordings = wordingsOf(changeOf(change));
-  const coarse = coarseWording(changeOf(change), { blurred, now });
-  return (viewer) => {
+  const told = changeOf(change);
+  const wordings = wordingsOf(told);
+  const coarse = coarseWording(told, { blurred, now });
+  const insider = insiderWording(change, told);
+  const outsider: Wording = (viewer) => {
     // Nobody knows what could be seen until now: everybody is told what is true for them.
     if (before === 'unknown') {
       const sees = accesses.of(userId, viewer.userId);
@@ -73,6 +85,10 @@ export function wordingOf(change: Change, accesses: Accesses, { blurred, now }: 
     const hears = access !== saw || isOvertaken || (before.gathered && saw !== 'nothing');
     if (!hears) return null;
     return access === 'coarse' ? coarse(viewer, saw !== 'coarse') : wordings[access];
+  };
+  return (viewer) => {
+    const wording = outsider(viewer);
+    return wording !== null && isInsider(viewer, userId) ? insider : wording;
   };
 }
 
@@ -126,7 +142,7 @@ function wordingsOf(told: StatusChange): Record<Exclude<Access, 'coarse'>, Statu
   const gone = { userId, status: 'inactive' as const, lastSeen: null, version };
   return {
     all: told,
-    status: { ...told, lastSeen: null },
+    status: withoutMoments(told),
     nothing: detail === undefined ? gone : { ...gone, detail: {} },
   };
 }

@@ -1,0 +1,187 @@
+import { PresenceError } from './index.ts';
+import type { PresenceClient, PresenceClientOptions } from './presence-client.ts';
+import type { Observable, Presence } from './types.ts';
+
+/** Who may see something of a user. */
+export type Visibility = 'everyone' | 'friends' | 'nobody';
+/** Whether a user is told when a friend becomes active; `once` falls back to `never` when sent. */
+export type FriendAlert = 'never' | 'once' | 'always';
+
+export interface Friend {
+  userId: string;
+  status: 'active' | 'inactive';
+  /** ISO-8601, UTC. */
+  lastSeen: string | null;
+  /** Of an inactive friend who lets others know the last seen coarsely: in whole days of UTC, before today. */
+  lastSeenWithin?: Presence['lastSeenWithin'];
+  alert: FriendAlert;
+}
+
+export interface Settings {
+  /** Who may see whether the user is active. */
+  visibility: Visibility;
+  /** Who of these may see when they were last seen. */
+  lastSeenVisibility: Visibility;
+  /** Whether they see it to the moment, or in whole days. */
+  lastSeenPrecision: 'exact' | 'coarse';
+  /** Whether friends who asked for it may be told. */
+  alertFriends: boolean;
+}
+
+/** What the signed-in user has chosen to show, and whom they block. */
+export interface Privacy {
+  readonly settings: Settings;
+  readonly blocks: readonly string[];
+}
+
+/** What the signed-in user may ask for and change by HTTP. Promises reject with an error that has the server's `code`. */
+export interface Social {
+  friends(): Promise<Friend[]>;
+  /** Ends a friendship, for both. To make one is the host application's. */
+  unfriend(userId: string): Promise<void>;
+  setAlert(userId: string, alert: FriendAlert): Promise<void>;
+  blocks(): Promise<string[]>;
+  block(userId: string): Promise<void>;
+  unblock(userId: string): Promise<void>;
+}
+
+export interface SocialClient extends PresenceClient {
+  readonly social: Social;
+  readonly settings: {
+    get(): Promise<Settings>;
+    /** Changes those that are named. */
+    change(settings: Partial<Settings>): Promise<Settings>;
+  };
+  readonly push: {
+    /** Has this browser told of alerts while no page of the user is open. The user is asked, so call it on a click. */
+    subscribe(registration: ServiceWorkerRegistration): Promise<void>;
+    unsubscribe(registration: ServiceWorkerRegistration): Promise<void>;
+  };
+  /** Undefined until the server has said. Asked for when somebody begins to listen, and after each change from here. */
+  readonly privacy: Observable<Privacy | undefined>;
+}
+
+/** Adds friends, blocks, settings and Web Push to a client; `options` are those that the client was made with. */
+export function withSocial(
+  client: PresenceClient,
+  { url, getToken }: Pick<PresenceClientOptions, 'url' | 'getToken'>,
+): SocialClient {
+  const base = url
+    .replace(/^ws/, 'http')
+    .replace(/[?#].*$/, '')
+    .replace(/\/+$/, '');
+  let token: Promise<string> | undefined;
+
+  async function send(method: string, path: string, body: unknown, isAgain = false): Promise<unknown> {
+    token ??= Promise.resolve(getToken()).then((given) => {
+      if (given === null) throw new PresenceError('SIGNED_OUT', 'Nobody is signed in.');
+      return given.trim();
+    });
+    const mine = token;
+    const forget = () => {
+      if (token === mine) token = undefined;
+    };
+    const bearer = await mine.catch((error) => {
+      forget();
+      throw error;
+    });
+    const own = `${base}/users/${encodeURIComponent(subjectOf(bearer))}`;
+    const answer = await fetch(path.startsWith('/push') ? base + path : own + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${bearer}`,
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }).catch(() => {
+      throw new PresenceError('NOT_CONNECTED', 'The server does not answer.');
+    });
+    if (answer.status === 204) return undefined;
+    const said = await answer.json().catch(() => ({}));
+    if (answer.ok) return said;
+    if (answer.status === 401) {
+      forget();
+      if (!isAgain) return send(method, path, body, true);
+    }
+    const seconds = Number(answer.headers.get('retry-after') ?? Number.NaN);
+    throw new PresenceError(
+      said.code ?? 'INTERNAL_ERROR',
+      said.message ?? `HTTP ${answer.status}`,
+      seconds * 1000 || undefined,
+    );
+  }
+  const ask = <T>(method: string, path: string, body?: unknown) => send(method, path, body) as Promise<T>;
+
+  const listeners = new Set<() => void>();
+  let known: Privacy | undefined;
+  let looks = 0;
+  async function look(): Promise<void> {
+    looks += 1;
+    const mine = looks;
+    const [settings, blocks] = await Promise.all([added.settings.get(), added.social.blocks()]);
+    // An answer that is older than the last question may be older than what the user did meanwhile.
+    if (mine !== looks) return;
+    known = { settings, blocks };
+    for (const listener of [...listeners]) listener();
+  }
+  /** Whoever listens sees what has become of it. */
+  async function changing<T>(change: Promise<T>): Promise<T> {
+    const result = await change;
+    if (listeners.size > 0) await look().catch(() => {});
+    return result;
+  }
+
+  const one = (list: 'friends' | 'blocks', userId: string) => `/${list}/${encodeURIComponent(userId)}`;
+  const added = {
+    social: {
+      friends: async () => (await ask<{ friends: Friend[] }>('GET', '/friends')).friends,
+      unfriend: (userId: string) => ask<void>('DELETE', one('friends', userId)),
+      setAlert: (userId: string, alert: FriendAlert) => ask<void>('PATCH', one('friends', userId), { alert }),
+      blocks: async () =>
+        (await ask<{ blocks: { userId: string }[] }>('GET', '/blocks')).blocks.map(({ userId }) => userId),
+      block: (userId: string) => changing(ask<void>('PUT', one('blocks', userId))),
+      unblock: (userId: string) => changing(ask<void>('DELETE', one('blocks', userId))),
+    },
+    settings: {
+      get: () => ask<Settings>('GET', '/settings'),
+      change: (settings: Partial<Settings>) => changing(ask<Settings>('PUT', '/settings', settings)),
+    },
+    push: {
+      async subscribe(registration: ServiceWorkerRegistration) {
+        const { publicKey } = await ask<{ publicKey: string }>('GET', '/push/public-key');
+        const { pushManager } = registration;
+        // One that was made with another key stands in the way.
+        await (await pushManager.getSubscription())?.unsubscribe();
+        const options = { userVisibleOnly: true, applicationServerKey: publicKey };
+        await ask('PUT', '/push-subscriptions', await pushManager.subscribe(options));
+      },
+      async unsubscribe({ pushManager }: ServiceWorkerRegistration) {
+        const subscription = await pushManager.getSubscription();
+        if (!subscription) return;
+        await ask('DELETE', '/push-subscriptions', { endpoint: subscription.endpoint });
+        await subscription.unsubscribe();
+      },
+    },
+    privacy: {
+      get: () => known,
+      subscribe(listener: () => void) {
+        const own = () => listener();
+        listeners.add(own);
+        if (listeners.size === 1) void look().catch(() => {});
+        return () => void listeners.delete(own);
+      },
+    },
+  };
+  return Object.assign(client, added);
+}
+
+/** Whom a JWT names; checked by the server alone. */
+function subjectOf(jwt: string): string {
+  try {
+    const text = atob((jwt.split('.')[1] ?? '').replace(/-/g, '+').replace(/_/g, '/'));
+    const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
+    return String(JSON.parse(new TextDecoder().decode(bytes)).sub);
+  } catch {
+    throw new PresenceError('TOKEN_UNAVAILABLE', 'What getToken gave is no JWT.');
+  }
+}
