@@ -48,35 +48,44 @@ export function watchPage(idleAfterMs: number, hooks: PageHooks): () => void {
     if (activity === 'idle') look();
   }
 
+  /** Asking the user is for the application, on a click. Without their leave nothing is begun, which would keep the page out of the back/forward cache. */
+  async function watchDevice(Detector: new () => IdleDetector): Promise<void> {
+    try {
+      const { state } = await navigator.permissions.query({ name: 'idle-detection' as PermissionName });
+      if (state !== 'granted') return;
+      detector = new Detector();
+      detector.onchange = look;
+      await detector.start({ threshold: idleAfterMs, signal });
+    } catch {
+      // Of less than a minute the browser does not tell.
+    }
+  }
+
   const stop = new AbortController();
   const { signal } = stop;
-  const on = (target: EventTarget, name: string, listener: (event: Event) => void) =>
-    target.addEventListener(name, listener, { signal, passive: true, capture: true });
-  for (const name of INPUT_EVENTS) on(window, name, onInput);
-  on(document, 'visibilitychange', () => {
+  // On its way to the document, where it is of that.
+  const on = (name: string, listener: (event: Event) => void) =>
+    window.addEventListener(name, listener, { signal, passive: true, capture: true });
+  for (const name of INPUT_EVENTS) on(name, onInput);
+  on('visibilitychange', () => {
     // A hidden page says nothing of the person; whoever looks at it again is there.
     if (document.hidden) return;
     onInput();
     hooks.woke();
   });
-  on(document, 'resume', hooks.woke);
-  on(window, 'online', hooks.woke);
-  on(window, 'pagehide', () => {
+  on('resume', hooks.woke);
+  on('online', hooks.woke);
+  on('pagehide', () => {
     hooks.left();
     leaving = setTimeout(hooks.stayed, STAYED_MS);
   });
-  on(window, 'pageshow', () => {
+  on('pageshow', () => {
     clearTimeout(leaving);
     hooks.stayed();
   });
   look();
   const { IdleDetector: Detector } = window as { IdleDetector?: new () => IdleDetector };
-  if (Detector) {
-    detector = new Detector();
-    detector.onchange = look;
-    // Refused for less than a minute, and where the user was not asked, which is for the application to do, on a click.
-    detector.start({ threshold: idleAfterMs, signal }).catch(() => {});
-  }
+  if (Detector) void watchDevice(Detector);
   return () => {
     clearTimeout(timer);
     clearTimeout(leaving);

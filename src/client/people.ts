@@ -90,17 +90,10 @@ export function createPeople() {
       for (const userId of forgotten) known.delete(userId);
       if (forgotten.length > 0) tellList();
     },
-    /** The truth about these users. */
-    snapshot(users: readonly Told[]): void {
-      update(
-        users.map((told) => [told.userId, applySnapshot(known.get(told.userId), told)]),
-        false,
-      );
-    },
-    /** The truth about everybody: who is not named is not active. */
-    snapshotOfAll(users: readonly Told[]): void {
+    /** The truth about these users; `ofAll`: and whoever is not named is not active. */
+    snapshot(users: readonly Told[], ofAll?: boolean): void {
       const named = new Set(users.map(({ userId }) => userId));
-      const gone = [...known].filter(([userId]) => !named.has(userId));
+      const gone = ofAll ? [...known].filter(([userId]) => !named.has(userId)) : [];
       update(
         [
           ...gone.map(([userId, entry]) => [userId, applyAbsence(entry)] as const),

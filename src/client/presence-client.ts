@@ -111,11 +111,17 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
   const connection = createConnection(options, {
     handshake() {
       asked = watching.forHandshake();
-      const { device, ttlSeconds, batch = true } = options;
       const protocol: typeof PROTOCOL = 1;
-      // Chosen once: to come back is to go on.
-      const appear = userId ? undefined : options.appear;
-      return { protocol, deviceId, device, ttlSeconds, batch, appear, watch: tellsEveryone ? undefined : asked };
+      return {
+        protocol,
+        deviceId,
+        device: options.device,
+        ttlSeconds: options.ttlSeconds,
+        batch: options.batch ?? true,
+        // Chosen once: to come back is to go on.
+        appear: userId ? undefined : options.appear,
+        watch: tellsEveryone ? undefined : asked,
+      };
     },
     ready(ready, socket) {
       userId = ready.userId;
@@ -123,7 +129,7 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
       socket.on('user_status_changes', ({ changes }) => events(changes));
       socket.on('indicator_change', indicators.changed);
       socket.on('friend_active', friends.emit);
-      if (tellsEveryone) people.snapshotOfAll(ready.users ?? []);
+      if (tellsEveryone) people.snapshot(ready.users ?? [], true);
       else watching.connected(asked, ready.users ?? []);
     },
     connected({ sessionId, heartbeatIntervalMs }) {
@@ -152,10 +158,7 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
     report,
   );
 
-  function events(changes: readonly StatusChange[]): void {
-    if (tellsEveryone) people.events(changes);
-    else watching.events(changes);
-  }
+  const { events }: { events(changes: readonly StatusChange[]): void } = tellsEveryone ? people : watching;
 
   function applyActivity(): void {
     heartbeat.setActivity(chosen === 'auto' ? noticed : chosen);
@@ -187,8 +190,6 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
     holders.clear();
     leavePage?.();
     leavePage = undefined;
-    noticed = 'active';
-    applyActivity();
     connection.stop('closed');
   }
 
@@ -228,15 +229,15 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
     onChange: people.changed.subscribe,
     onFriendActive: friends.subscribe,
     onError: errors.subscribe,
-    async setStatus(status, { expiresInSeconds } = {}) {
-      const { userId, lastSeen } = await request('set_status', { status, expiresInSeconds });
+    async setStatus(status, options) {
+      const { userId, lastSeen } = await request('set_status', { ...options, status });
       return { detail: {}, idle: false, idleSince: null, ...people.get(userId), userId, status, lastSeen };
     },
     async setDetail(detail) {
       await request('set_detail', detail);
     },
-    async logout({ everywhere = false } = {}) {
-      await request('logout', { everywhere });
+    async logout(options = {}) {
+      await request('logout', options);
       connection.stop('logout');
     },
     setActivity(activity) {

@@ -22,7 +22,7 @@ export interface Known {
   readonly version: number;
   /** What was told last of the detail, which holds until something else is. */
   readonly said: ToldDetail;
-  /** All that a person could see, to tell whether it has changed. */
+  /** All that a person could see, to tell whether it has changed. Servers name the fields of a detail in one order. */
   readonly text: string;
 }
 
@@ -61,8 +61,7 @@ function keepIfSame(
   said: ToldDetail = {},
 ): Known {
   const { idle = false, idleSince = null, ...detail } = said;
-  // Two stores name the fields of a detail in orders of their own.
-  const text = JSON.stringify([status, lastSeen, lastSeenWithin, Object.entries(said).sort()]);
   const seen = { userId, status, lastSeen, ...(lastSeenWithin && { lastSeenWithin }), detail, idle, idleSince };
+  const text = JSON.stringify(seen);
   return { presence: known?.text === text ? known.presence : seen, version, said, text };
 }

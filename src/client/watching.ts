@@ -15,10 +15,8 @@ const MAY_GO_WELL_LATER = { UNAVAILABLE: 1, RATE_LIMITED: 1, TIMEOUT: 1 } satisf
   1
 >;
 
-/** One request under way. */
-interface Question {
-  held: Told[];
-}
+/** One request under way, with the events that have overtaken its answer. */
+type Question = Told[];
 
 interface Server {
   connected(): boolean;
@@ -97,7 +95,7 @@ export function createWatching(
 
   async function ask(userIds: string[]): Promise<void> {
     const mine = connection;
-    const question: Question = { held: [] };
+    const question: Question = [];
     // False for a user who was let go meanwhile, even if asked for anew: the later answer is the one that holds.
     const isOpen = (userId: string) => asked.get(userId) === question;
     for (const userId of userIds) {
@@ -116,7 +114,7 @@ export function createWatching(
       if (isOwed) for (const userId of userIds.filter(isOpen)) owed.add(userId);
     }
     for (const userId of userIds.filter(isOpen)) asked.delete(userId);
-    people.events(question.held.filter(({ userId }) => people.wants(userId)));
+    people.events(question.filter(({ userId }) => people.wants(userId)));
   }
 
   /** Returns whether the server may watch them all the same, for us or from before. */
@@ -170,7 +168,7 @@ export function createWatching(
       const now: Told[] = [];
       for (const told of changes) {
         const question = asked.get(told.userId);
-        if (question) question.held.push(told);
+        if (question) question.push(told);
         else if (people.wants(told.userId)) now.push(told);
       }
       people.events(now);

@@ -107,7 +107,7 @@ export function createFakePresence(options: FakePresenceOptions = {}): FakePrese
   function connected(): void {
     userId = me;
     world.set(me, { status: 'active' });
-    if (tellsEveryone) people.snapshotOfAll(world.active());
+    if (tellsEveryone) people.snapshot(world.active(), true);
     else people.snapshot(people.wanted().map(world.told));
     state.set({
       status: 'connected',
