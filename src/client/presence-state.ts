@@ -22,16 +22,21 @@ export interface Known {
   readonly version: number;
   /** What was told last of the detail, which holds until something else is. */
   readonly said: ToldDetail;
-  /** All that a person could see, to tell whether it has changed. Servers name the fields of a detail in one order. */
+  /** All that a person could see, to tell whether it has changed. */
   readonly text: string;
 }
 
 /**
  * What is known of a user after a snapshot, which is the truth of its moment: it replaces what was known, whatever the
- * versions.
+ * versions. `said`: of the detail, where that is not what was told now.
  */
-export function applySnapshot(known: Known | undefined, told: Told): Known {
-  return keepIfSame(known, told, told.detail);
+export function applySnapshot(known: Known | undefined, told: Told, said: ToldDetail = told.detail ?? {}): Known {
+  const { userId, status, lastSeen, lastSeenWithin, version } = told;
+  const { idle = false, idleSince = null, ...detail } = said;
+  const seen = { userId, status, lastSeen, ...(lastSeenWithin && { lastSeenWithin }), detail, idle, idleSince };
+  // Two stores name the fields of a detail in orders of their own.
+  const text = JSON.stringify({ ...seen, detail: Object.entries(detail).sort() });
+  return { presence: known?.text === text ? known.presence : seen, version, said, text };
 }
 
 /**
@@ -39,7 +44,7 @@ export function applySnapshot(known: Known | undefined, told: Told): Known {
  * it is.
  */
 export function applyChange(known: Known | undefined, told: Told): Known {
-  return known && told.version <= known.version ? known : keepIfSame(known, told, told.detail ?? known?.said);
+  return known && told.version <= known.version ? known : applySnapshot(known, told, told.detail ?? known?.said);
 }
 
 /**
@@ -47,21 +52,10 @@ export function applyChange(known: Known | undefined, told: Told): Known {
  * cannot tell, so the last seen stays as far as it was known, and whatever comes next is newer.
  */
 export function applyAbsence(known: Known): Known {
-  return keepIfSame(known, { ...known.presence, status: 'inactive', version: 0 }, known.presence.detail);
+  return applySnapshot(known, { ...known.presence, status: 'inactive', version: 0 });
 }
 
 /** What is known of a user who was not answered for yet after a gap: it stays on show, but any answer is newer. */
 export function awaitAnswer(known: Known): Known {
   return { ...known, version: -1 };
-}
-
-function keepIfSame(
-  known: Known | undefined,
-  { userId, status, lastSeen, lastSeenWithin, version }: Told,
-  said: ToldDetail = {},
-): Known {
-  const { idle = false, idleSince = null, ...detail } = said;
-  const seen = { userId, status, lastSeen, ...(lastSeenWithin && { lastSeenWithin }), detail, idle, idleSince };
-  const text = JSON.stringify(seen);
-  return { presence: known?.text === text ? known.presence : seen, version, said, text };
 }

@@ -1,4 +1,4 @@
-import { DETAIL_FIELDS, type Detail, type ShownDetail, type StoredUser } from '../presence/change.ts';
+import type { Detail, ShownDetail, StoredUser } from '../presence/change.ts';
 import { strongest } from '../presence/detail.ts';
 import { within } from '../presence/last-seen-within.ts';
 import type { Why } from '../presence/status.ts';
@@ -69,9 +69,7 @@ export function whyOf({ rule, sessionId, since, nextChangeAt }: Why, source: str
  * inactive.
  */
 function detailOf(stored: StoredUser | undefined): Detail | null {
-  const said = stored && !stored.hidden && strongest(stored.sources)?.detail;
-  // Its fields in the one order, which PostgreSQL does not keep.
-  return said ? (JSON.parse(JSON.stringify(said, [...DETAIL_FIELDS])) as Detail) : null;
+  return stored && !stored.hidden ? (strongest(stored.sources)?.detail ?? null) : null;
 }
 
 function latest(a: number | null, b: number | null): number | null {

@@ -54,7 +54,14 @@ test('what a test says of a user is all that changes, and the same again is no c
   fake.set('ada', { detail: { availability: 'busy', emoji: '☕' } });
   expect(fake.get('ada')).toBe(before);
   fake.set('ada', { lastSeen: null, status: 'inactive' });
-  expect(fake.get('ada')).toEqual({ userId: 'ada', status: 'inactive', lastSeen: null, detail: before?.detail });
+  const idle = { idle: false, idleSince: null };
+  expect(fake.get('ada')).toEqual({
+    userId: 'ada',
+    status: 'inactive',
+    lastSeen: null,
+    detail: before?.detail,
+    ...idle,
+  });
   expect(heard).toHaveLength(2);
 });
 
