@@ -145,7 +145,7 @@ test('an expiry is a positive number of seconds, up to ten years', () => {
 });
 
 test('an answer without extras is exactly the three keys', () => {
-  const answer = StatusAnswer.parse({ userId: 'ada', status: 'active', lastSeen: null, version: 3, password: 'x' });
+  const answer = StatusAnswer.parse({ userId: 'ada', status: 'active', lastSeen: null, sessions: 17, password: 'x' });
   expect(Object.keys(answer)).toEqual(['userId', 'status', 'lastSeen']);
 });
 
