@@ -11,6 +11,7 @@ import { idle } from './figures/idle.ts';
 import { memory } from './figures/memory.ts';
 import { nobody } from './figures/nobody.ts';
 import { oneUser } from './figures/one-user.ts';
+import { peers } from './figures/peers.ts';
 import { pong } from './figures/pong.ts';
 import { postgres } from './figures/postgres.ts';
 import { reconnect } from './figures/reconnect.ts';
@@ -45,4 +46,5 @@ export const figures: Record<string, Figure> = {
   'hidden-or-never': hiddenOrNever,
   'one-user': oneUser,
   capacity,
+  peers,
 };

@@ -103,6 +103,11 @@ export class LightClient implements FrameTaker {
     socket?.destroy();
   }
 
+  /** Keeps its connection and neither reads nor answers any more. */
+  freeze(): void {
+    this.#socket?.pause();
+  }
+
   #take(bytes: Buffer): void {
     const whole = this.#rest ? Buffer.concat([this.#rest, bytes]) : bytes;
     if (this.#upgraded) {

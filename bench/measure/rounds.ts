@@ -12,7 +12,7 @@ export interface Cost {
 }
 
 /** What all processes of a system spend during some work. */
-export async function costOf(system: System, work: () => Promise<unknown>): Promise<Cost> {
+export async function costOf(system: Pick<System, 'parts'>, work: () => Promise<unknown>): Promise<Cost> {
   const names = Object.keys(system.parts);
   const read = () => names.map((name) => cpuMs(system.parts[name] ?? (() => [])));
   const before = read();
@@ -34,7 +34,11 @@ export function beyond(cost: Cost, other: Cost, times = 1): Cost {
  * What some work costs more than doing nothing for as long. What nothing costs is seen for half of `idleSeconds` before and
  * for half behind, for it changes with the minutes.
  */
-export async function costBeyondIdle(system: System, idleSeconds: number, work: () => Promise<unknown>): Promise<Cost> {
+export async function costBeyondIdle(
+  system: Pick<System, 'parts'>,
+  idleSeconds: number,
+  work: () => Promise<unknown>,
+): Promise<Cost> {
   const idle = () => costOf(system, () => pause(idleSeconds * 500));
   const before = await idle();
   const from = performance.now();

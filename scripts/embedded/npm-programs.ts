@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { run } from './programs.ts';
 
 /** Kept between runs, since they are large. */
@@ -19,8 +19,7 @@ export async function installNpmPrograms(folder: string): Promise<string> {
     await mkdir(CACHE, { recursive: true });
     const fresh = await mkdtemp(`${kept}-`);
     try {
-      for (const name of ['package.json', 'package-lock.json', '.npmrc'])
-        await cp(join(folder, name), join(fresh, name));
+      await cp(folder, fresh, { recursive: true, filter: (path) => basename(path) !== 'node_modules' });
       const { ok, output } = await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: fresh });
       if (!ok) throw new Error(`npm ci of ${folder} failed: ${output.trim()}`);
       // In one step, for another run may do the same; then it has what this one has.
