@@ -17,7 +17,7 @@ export interface RoomChanged {
   told: ToldOfRooms | null;
   /** Since when the user is there (ms); null: not any more. */
   since: number | null;
-  /** What is shown of what was said there (JSON), '' for nothing. */
+  /** What the session said there last (JSON), '' for nothing. */
   data: string;
   /** The connections that were put out. */
   conns: string[];
@@ -32,11 +32,18 @@ export interface RoomSession {
   roomId: string;
 }
 
+/** A room that a user is in; of each session there what it said last (JSON), '' for nothing. */
+export interface RoomOfUser {
+  roomId: string;
+  since: number;
+  sessions: { sessionId: string; data: string }[];
+}
+
 /** Where a user is, as its own sessions have it. */
 export interface RoomsOfUser {
   /** What lists are to show; of who appears inactive nothing. */
   told: ToldOfRooms;
-  rooms: { roomId: string; since: number; sessionIds: string[] }[];
+  rooms: RoomOfUser[];
 }
 
 /**
@@ -70,6 +77,11 @@ export class UserRooms {
    */
   join(session: RoomSession, data: string, since = 0): Promise<RoomChanged> {
     return this.#change(session, 'join', data, since);
+  }
+
+  /** A session that Redis knows is where it was (since then, ms) before Redis forgot that; it has gone on being there. */
+  goOn(session: RoomSession, data: string, since: number): Promise<RoomChanged> {
+    return this.#change(session, 'return', data, since);
   }
 
   /** A session that is in a room says something new of itself. */
@@ -132,8 +144,13 @@ function roomsOf(userId: string, [sequence, isTold, access, idle, flat]: Reply[]
   for (let n = 0; n + 3 < texts.length; n += 4) {
     const [roomId = '', sinceText, data = '', sessions = ''] = texts.slice(n, n + 4);
     const since = Number(sinceText);
-    rooms.push({ roomId, since, sessionIds: sessions.split(' ') });
+    rooms.push({ roomId, since, sessions: sessions.split('\n').map(saidBy) });
     if (isTold === 1) told.push([roomId, { since, access: String(access), idle: idle === 1, data }]);
   }
   return { told: { userId, sequence: Number(sequence), rooms: new Map(told) }, rooms };
+}
+
+function saidBy(line: string): { sessionId: string; data: string } {
+  const [sessionId = '', ...data] = line.split(' ');
+  return { sessionId, data: data.join(' ') };
 }

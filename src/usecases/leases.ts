@@ -2,6 +2,7 @@ import { RollcallError } from '../errors.ts';
 import type { Claims } from '../presence/change.ts';
 import { NO_CONNECTION } from '../presence/session.ts';
 import type { LeaseAnswer, LeaseBody, LeaseName, RenewAnswer } from '../protocol/leases.ts';
+import { shardOf } from '../redis/keys.ts';
 import type { Stores } from '../stores.ts';
 import { iso } from './payloads.ts';
 import type { Presence } from './presence.ts';
@@ -14,6 +15,8 @@ import { orUnavailable } from './unavailable.ts';
 export interface LeasesApi {
   /** Opens or renews a lease. `claims`: as for `setStatus`. Throws TOO_MANY_SESSIONS, TOO_MANY_ROOMS or UNAVAILABLE. */
   put(userId: string, name: string, wish: LeaseBody, claims: Claims | null): Promise<LeaseAnswer>;
+  /** The rooms that a lease is in; none where it is not there. Throws UNAVAILABLE. */
+  roomsOf(userId: string, name: string): Promise<string[]>;
   /** Renews leases that are there, and says which are not. Throws UNAVAILABLE. */
   renew(leases: readonly LeaseName[]): Promise<RenewAnswer>;
   /** Ends a lease, if it is there. Throws UNAVAILABLE. */
@@ -24,14 +27,14 @@ export interface LeasesApi {
 export class Leases implements LeasesApi {
   readonly #stores: Pick<Stores, 'store' | 'leases'>;
   readonly #presence: Pick<Presence, 'open' | 'followUps'>;
-  readonly #rooms: Pick<Rooms, 'tellAgain'>;
+  readonly #rooms: Pick<Rooms, 'tellAgain' | 'whereAre'>;
   readonly #maxSessions: number;
   readonly #maxRooms: number;
 
   constructor(
     stores: Pick<Stores, 'store' | 'leases'>,
     presence: Pick<Presence, 'open' | 'followUps'>,
-    rooms: Pick<Rooms, 'tellAgain'>,
+    rooms: Pick<Rooms, 'tellAgain' | 'whereAre'>,
     { maxSessionsPerUser, maxRoomsPerSession }: { maxSessionsPerUser: number; maxRoomsPerSession: number },
   ) {
     this.#stores = stores;
@@ -67,6 +70,14 @@ export class Leases implements LeasesApi {
     }
     if (wish.rooms) await this.#rooms.tellAgain(userId);
     return { sessionId, expiresAt: iso(endsAt) };
+  }
+
+  async roomsOf(userId: string, name: string): Promise<string[]> {
+    const sessionId = leaseSession(userId, name);
+    const rooms = (await this.#rooms.whereAre(shardOf(userId), [userId])).get(userId) ?? [];
+    return rooms.flatMap(({ roomId, sessions }) =>
+      sessions.some((one) => one.sessionId === sessionId) ? [roomId] : [],
+    );
   }
 
   async renew(leases: readonly LeaseName[]): Promise<RenewAnswer> {

@@ -3,7 +3,7 @@ import type { Room, RoomAnswer, RoomCount, UserRoom } from '../protocol/rooms.ts
 import { shardOf } from '../redis/keys.ts';
 import { type Applied, PICTURED } from '../redis/room-lists.ts';
 import type { RoomCounts, RoomPicture, ToldOfRooms } from '../redis/room-types.ts';
-import type { RoomChangeCode, RoomChanged, RoomSession } from '../redis/user-rooms.ts';
+import type { RoomChangeCode, RoomChanged, RoomOfUser, RoomSession } from '../redis/user-rooms.ts';
 import type { Stores } from '../stores.ts';
 import { writeListCursor } from './cursors.ts';
 import { iso } from './payloads.ts';
@@ -76,14 +76,26 @@ export class Rooms implements RoomsApi {
     });
   }
 
-  /** Has the lists follow what a user is in, and returns that: since when (ms), by room. */
-  async tellAgain(userId: string): Promise<Map<string, number>> {
+  /** A session that Redis knows is where it was before Redis forgot that. */
+  async goOn(session: RoomSession, data: string, since: number): Promise<RoomChangeCode> {
+    return orUnavailable(async () => this.#taken(await this.#stores.userRooms.goOn(session, data, since)));
+  }
+
+  /** Has the lists follow what a user is in, and returns that, by room. */
+  async tellAgain(userId: string): Promise<Map<string, RoomOfUser>> {
     return orUnavailable(async () => {
       const { users, followUp } = await this.#stores.userRooms.ofUsers(shardOf(userId), [userId]);
       this.#people.followUps.add(followUp);
       await this.apply(users.map(({ told }) => told));
-      return new Map(users.flatMap(({ rooms }) => rooms.map(({ roomId, since }) => [roomId, since])));
+      return new Map(users.flatMap(({ rooms }) => rooms.map((room) => [room.roomId, room])));
     });
+  }
+
+  /** Where some users of a shard are, whether others are told or not. */
+  async whereAre(shard: number, userIds: readonly string[]): Promise<Map<string, RoomOfUser[]>> {
+    const { users, followUp } = await orUnavailable(() => this.#stores.userRooms.ofUsers(shard, userIds));
+    this.#people.followUps.add(followUp);
+    return new Map(users.map(({ told, rooms }) => [told.userId, rooms]));
   }
 
   /** A session says something new of itself in a room. */
@@ -160,12 +172,14 @@ export class Rooms implements RoomsApi {
   }
 
   async ofUser(userId: string): Promise<UserRoom[]> {
-    const { users, followUp } = await orUnavailable(() => this.#stores.userRooms.ofUsers(shardOf(userId), [userId]));
-    this.#people.followUps.add(followUp);
-    const rooms = users[0]?.rooms ?? [];
+    const rooms = (await this.whereAre(shardOf(userId), [userId])).get(userId) ?? [];
     if (rooms.length === 0) await this.#people.reads.requireKnown(userId);
     return rooms
-      .map(({ roomId, since, sessionIds }) => ({ roomId, since: iso(since), sessionIds }))
+      .map(({ roomId, since, sessions }) => ({
+        roomId,
+        since: iso(since),
+        sessionIds: sessions.map(({ sessionId }) => sessionId),
+      }))
       .sort((a, b) => (a.roomId < b.roomId ? -1 : 1));
   }
 

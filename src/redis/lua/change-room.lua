@@ -1,9 +1,9 @@
 -- needs: save
 -- A session comes to a room, says something of itself there, or leaves it; or the user is put out of it, with all sessions.
 -- ARGV  5 userId  6 sid: the session, '' where the user is put out  7 conn: that has to hold the session; '' for any
---       8 action: join | update | leave  9 name: of the room  10 data (JSON), or '' where nothing new is said  11 maxRooms: of a session
+--       8 action: join | return (to where it was before Redis forgot that) | update | leave  9 name: of the room  10 data (JSON), or '' where nothing new is said  11 maxRooms: of a session
 --       12 since: when they came, of a session that Redis had lost (ms), else 0
--- Returns { wake, code, sequence of what is told of the user's rooms or '', the same as JSON, since (ms) or '', data or '', the
+-- Returns { wake, code, sequence of what is told of the user's rooms or '', the same as JSON, since (ms) or '', the session's own data or '', the
 --   connections that were put out, with blanks between }
 --   code: ok | missing (no such session: restore it first) | full (too many rooms) | absent (the session is not there)
 local userId, sid, conn, action, name = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9]
@@ -16,7 +16,8 @@ local conns = {}
 local function answer(code)
   save(u)
   local told, room = u.roomsTold or { '', '' }, roomsOf(u)[name]
-  return wake({ 0, code, told[1], told[2], room and whole(room.since) or '', room and dataIn(room) or '', table.concat(conns, ' ') })
+  local own = room and room.sessions[placeIn(room, sid) or 0]
+  return wake({ 0, code, told[1], told[2], room and whole(room.since) or '', own and own.data or '', table.concat(conns, ' ') })
 end
 
 local function isFull()
@@ -46,6 +47,6 @@ local isThere = placeIn(roomsOf(u)[name], sid)
 if action == 'update' and not isThere then return answer('absent') end
 if not isThere and isFull() then return answer('full') end
 -- Whoever had fallen silent, which Redis knows, has come anew.
-local goesOn = since > 0 and since <= now and u.cause == 'restored'
+local goesOn = since > 0 and since <= now and (action == 'return' or u.cause == 'restored')
 putInRoom(u, name, sid, data, goesOn and since)
 return answer('ok')

@@ -2,7 +2,7 @@
 -- The rooms that some users are in, settled first: what is to stand in the rooms' own lists, and which sessions are there.
 -- ARGV  5.. userId
 -- Returns { wake, { sequence of what was told last of the user's rooms ('0': of none), 1 where they are told of, access, 1 where
---   told as idle, { room, since (ms), data or '', sessions there with blanks between, … } } for each user }
+--   told as idle, { room, since (ms), data or '', a line for each session there: its name, a blank, and the data it said last, … } } for each user }
 local result = { 0 }
 for n = 5, #ARGV do
   local userId = ARGV[n]
@@ -12,9 +12,9 @@ for n = 5, #ARGV do
     settle(u)
     save(u)
     for name, room in pairs(roomsOf(u)) do
-      local sids = {}
-      for _, own in ipairs(room.sessions) do sids[#sids + 1] = own.sid end
-      for _, value in ipairs({ name, whole(room.since), dataIn(room), table.concat(sids, ' ') }) do flat[#flat + 1] = value end
+      local lines = {}
+      for _, own in ipairs(room.sessions) do lines[#lines + 1] = own.sid .. ' ' .. own.data end
+      for _, value in ipairs({ name, whole(room.since), dataIn(room), table.concat(lines, '\n') }) do flat[#flat + 1] = value end
     end
   end
   local sequence, told, idle = string.match(u and u.known.z or '', '^(%d+)|?([01]?)|?[^|]*|?(i?)')

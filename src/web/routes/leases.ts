@@ -31,7 +31,8 @@ export function leaseRoutes(app: FastifyInstance, leases: LeasesApi, roomsOpen: 
       const { id, name } = request.params;
       requireSelf(caller, id, 'write');
       if (caller.service === null) {
-        const named = request.body.rooms?.map(({ roomId }) => roomId) ?? [];
+        // What is left out stays, as far as the token names it by now.
+        const named = request.body.rooms?.map(({ roomId }) => roomId) ?? (await leases.roomsOf(id, name));
         requireRooms(caller, named, roomsOpen);
       }
       return await leases.put(id, name, request.body, caller.service === null ? caller.claims : null);

@@ -21,6 +21,8 @@ export interface Connection {
   state: SessionState;
   /** The rooms it is in: since when its user is there (ms), and what it said of itself there (JSON, '' nothing); null: none yet. */
   rooms: Map<string, { since: number; data: string }> | null;
+  /** How many of its joins and leaves are on their way. */
+  roomsBusy: number;
   /** When what it said in rooms was taken, within the last second. */
   roomUpdates: number[];
   /** They chose to appear inactive by connecting. */
@@ -74,6 +76,7 @@ export function connectionOf(request: ConnectionRequest, configured: SessionTime
     times,
     ...heard,
     rooms: null,
+    roomsBusy: 0,
     roomUpdates: [],
     cameHidden: false,
     holds: true,

@@ -71,6 +71,11 @@ export class Connections {
     return this.#held.size;
   }
 
+  /** Those of these shards whose sessions are in rooms, or were. */
+  inRooms(shards: readonly number[]): Connection[] {
+    return this.#heldIn(shards).filter(({ rooms }) => rooms !== null);
+  }
+
   /** Opens a session for a new connection. Throws TOO_MANY_SESSIONS or UNAVAILABLE. */
   open(request: ConnectionRequest): Promise<Connection> {
     this.#stores.pulse.wake();

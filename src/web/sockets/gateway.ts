@@ -154,6 +154,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
     // Until all who live have been restored, the store knows less than the watchers do.
     resync.notBefore(config.ttlMs + config.handoverMs + RESYNC_MARGIN_MS);
   });
+  stores.pulse.onBack((shards) => roomMembers.onBack(shards));
   stores.pulse.onLost(() => conversationRooms.checkMembers());
   stores.pulse.onBack((_, first) => {
     if (!first) conversationRooms.checkMembers();
@@ -291,7 +292,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       pings.stop();
       await reader.stop();
       await resync.settled();
-      roomMembers.audience.stop();
+      roomMembers.stop();
       await audience.stop();
       await conversationRooms.stopChecking();
       await connections.stop();

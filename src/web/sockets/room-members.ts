@@ -10,6 +10,7 @@ import { mayWatchRoom, requireRooms } from '../auth/rights.ts';
 import type { Connection } from '../sessions/connection.ts';
 import type { Connections } from '../sessions/connections.ts';
 import { RoomAudience } from './room-audience.ts';
+import { RoomReturns } from './room-returns.ts';
 import type { PresenceSocket, RoomLook, RoomViewer, Viewer } from './types.ts';
 
 /** Of what one session says of itself in rooms so many are taken in a second. */
@@ -30,11 +31,23 @@ export class RoomMembers {
   /** Those who are told of rooms. */
   readonly audience: RoomAudience;
   readonly #deps: RoomMembersDeps;
+  readonly #returns: RoomReturns;
 
   constructor(deps: RoomMembersDeps) {
     this.#deps = deps;
     this.audience = new RoomAudience(deps.rooms, deps.log, deps.config.roomUsersLimit);
+    this.#returns = new RoomReturns(deps.rooms, deps.log);
     deps.connections.onRestored((connection) => this.#tellAgain(connection));
+  }
+
+  stop(): void {
+    this.#returns.stop();
+    this.audience.stop();
+  }
+
+  /** Redis is back for these shards, perhaps with older data: it hears where the sessions here are. */
+  onBack(shards: readonly number[]): void {
+    this.#returns.owe(this.#deps.connections.inRooms(shards));
   }
 
   /**
@@ -49,11 +62,13 @@ export class RoomMembers {
     try {
       const session = sessionIn(connection, roomId);
       const said = data === undefined ? '' : JSON.stringify(data);
-      const { picture, since } = await this.#held(connection, () => rooms.join(session, said));
+      const picture = await busy(connection, async () => {
+        const joined = await this.#held(connection, () => rooms.join(session, said));
+        connection.rooms ??= new Map();
+        if (joined.picture) connection.rooms.set(roomId, { since: joined.since ?? 0, data: joined.data });
+        return joined.picture;
+      });
       if (!picture) throw unavailable();
-      connection.rooms ??= new Map();
-      const mine = connection.rooms.get(roomId);
-      connection.rooms.set(roomId, { since: since ?? 0, data: said || (mine?.data ?? '') });
       begun.viewer.there = true;
       const { room, shown } = await rooms.see(begun.viewer.viewerId, picture, { anyway: true });
       return { ...begun, room, shown };
@@ -98,8 +113,10 @@ export class RoomMembers {
   async leave(socket: PresenceSocket, roomId: string): Promise<void> {
     const { connection, rooms } = socket.data;
     if (connection?.rooms?.has(roomId)) {
-      await this.#deps.rooms.leave(sessionIn(connection, roomId));
-      connection.rooms.delete(roomId);
+      await busy(connection, async () => {
+        await this.#deps.rooms.leave(sessionIn(connection, roomId));
+        connection.rooms?.delete(roomId);
+      });
     }
     const viewer = rooms?.get(roomId);
     if (!viewer) return;
@@ -138,13 +155,19 @@ export class RoomMembers {
 
   /** The client has another token: what that does not name is taken away. */
   async recheck(socket: PresenceSocket): Promise<void> {
-    const { caller, rooms } = socket.data;
+    const { caller, rooms, connection } = socket.data;
     const refused = [...(rooms?.values() ?? [])].filter(
       ({ roomId }) => !mayWatchRoom(caller, roomId, this.#deps.config.roomsOpen),
     );
     for (const viewer of refused) {
       viewer.watching = false;
-      await this.leave(socket, viewer.roomId).finally(() => this.#close(viewer, 'forbidden'));
+      await this.leave(socket, viewer.roomId).catch((error) => {
+        // It leaves once Redis can be told.
+        connection?.rooms?.delete(viewer.roomId);
+        if (connection) this.#returns.owe([connection]);
+        if (!(error instanceof RollcallError)) throw error;
+      });
+      this.#close(viewer, 'forbidden');
     }
   }
 
@@ -168,11 +191,9 @@ export class RoomMembers {
     const inThem = await rooms.tellAgain(connection.userId);
     connection.rooms = new Map();
     for (const { roomId, data } of named) {
-      const mine = connection.rooms.get(roomId)?.data ?? '';
-      connection.rooms.set(roomId, {
-        since: inThem.get(roomId) ?? 0,
-        data: data === undefined ? mine : JSON.stringify(data),
-      });
+      const room = inThem.get(roomId);
+      const mine = room?.sessions.find(({ sessionId }) => sessionId === connection.sessionId)?.data ?? '';
+      connection.rooms.set(roomId, { since: room?.since ?? 0, data: data === undefined ? mine : JSON.stringify(data) });
     }
     return Promise.all(
       named.map(async ({ roomId }) => {
@@ -226,9 +247,24 @@ export class RoomMembers {
 
   /** Redis had lost the session: it is in the rooms where it was. */
   async #tellAgain(connection: Connection): Promise<void> {
-    for (const [roomId, { since, data }] of [...(connection.rooms ?? [])]) {
-      if (connection.holds) await this.#deps.rooms.join(sessionIn(connection, roomId), data, since);
+    try {
+      for (const [roomId, { since, data }] of [...(connection.rooms ?? [])]) {
+        if (connection.holds) await this.#deps.rooms.join(sessionIn(connection, roomId), data, since);
+      }
+    } catch (error) {
+      this.#returns.owe([connection]);
+      if (!(error instanceof RollcallError)) throw error;
     }
+  }
+}
+
+/** Does what changes where a connection is, of which it is not certain meanwhile. */
+async function busy<T>(connection: Connection, work: () => Promise<T>): Promise<T> {
+  connection.roomsBusy++;
+  try {
+    return await work();
+  } finally {
+    connection.roomsBusy--;
   }
 }
 

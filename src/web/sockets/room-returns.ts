@@ -1,0 +1,77 @@
+import { RollcallError } from '../../errors.ts';
+import type { Logger } from '../../log.ts';
+import type { RoomOfUser } from '../../redis/user-rooms.ts';
+import type { Rooms } from '../../usecases/rooms.ts';
+import type { Connection } from '../sessions/connection.ts';
+
+const AGAIN_MS = 1000;
+const USERS_AT_ONCE = 100;
+
+/**
+ * Sees to it that Redis has the sessions of this process in the rooms where they are, and in no other: it may have come back without what
+ * was told last, or have been away while it was to be told.
+ */
+export class RoomReturns {
+  readonly #rooms: Pick<Rooms, 'whereAre' | 'goOn' | 'leave'>;
+  readonly #log: Logger;
+  readonly #owing = new Set<Connection>();
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+
+  constructor(rooms: Pick<Rooms, 'whereAre' | 'goOn' | 'leave'>, log: Logger) {
+    this.#rooms = rooms;
+    this.#log = log;
+  }
+
+  /** Has these looked after within a second or so, and again until that has succeeded. */
+  owe(connections: Iterable<Connection>): void {
+    for (const connection of connections) this.#owing.add(connection);
+    if (this.#stopped || this.#owing.size === 0) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null;
+      void this.#pass();
+    }, AGAIN_MS);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  async #pass(): Promise<void> {
+    const all = [...this.#owing].filter(({ holds, rooms }) => holds && rooms !== null);
+    this.#owing.clear();
+    for (const [shard, connections] of Map.groupBy(all, (connection) => connection.shard)) {
+      for (let n = 0; n < connections.length; n += USERS_AT_ONCE) {
+        const some = connections.slice(n, n + USERS_AT_ONCE);
+        await this.#look(shard, some).catch((error) => {
+          if (!(error instanceof RollcallError)) this.#log.error({ err: error }, 'Rooms could not be told again');
+          this.owe(some);
+        });
+      }
+    }
+  }
+
+  async #look(shard: number, connections: readonly Connection[]): Promise<void> {
+    const found = await this.#rooms.whereAre(shard, [...new Set(connections.map(({ userId }) => userId))]);
+    for (const connection of connections) {
+      // What it says at this moment is neither here nor there yet.
+      if (connection.roomsBusy > 0) this.owe([connection]);
+      else await this.#compare(connection, found.get(connection.userId) ?? []);
+    }
+  }
+
+  async #compare({ userId, sessionId, conn, ...connection }: Connection, found: readonly RoomOfUser[]): Promise<void> {
+    const rooms = connection.rooms ?? new Map<string, { since: number; data: string }>();
+    const there = new Set(
+      found.flatMap(({ roomId, sessions }) => (sessions.some((one) => one.sessionId === sessionId) ? [roomId] : [])),
+    );
+    const session = { userId, sessionId, conn };
+    // What Redis does not know of the session itself is brought back with it.
+    for (const [roomId, { since, data }] of [...rooms]) {
+      if (!there.has(roomId)) await this.#rooms.goOn({ ...session, roomId }, data, since);
+    }
+    for (const roomId of there) if (!rooms.has(roomId)) await this.#rooms.leave({ ...session, roomId });
+  }
+}
