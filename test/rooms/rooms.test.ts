@@ -74,6 +74,29 @@ test('who is in a room is seen by those there and by those who watch, on every w
   for (const each of [watcher, bob]) each.client.leave();
 });
 
+test('who is idle is so in rooms, too: told as a change, shown by every list, and over once a device is in use', async () => {
+  const [ada, watcher] = [await enter(rollcall, 0, 'ada-idle'), await enter(rollcall, 1, 'watcher')];
+  await ada.join(room, { page: 1 });
+  expect((await watcher.watch(room)).users?.[0]).not.toHaveProperty('idle');
+  const shows = (idle: true | undefined) =>
+    eventually(
+      () => watcher.told.flatMap(({ changed = [] }) => changed).at(-1),
+      (last) => last !== undefined && last.idle === idle,
+      6000,
+    );
+  await ada.client.beat('idle');
+  expect(await shows(true)).toEqual({ userId: 'ada-idle', data: { page: 1 }, idle: true });
+  const late = await enter(rollcall, 0, 'late');
+  expect((await late.watch(room)).users).toMatchObject([{ userId: 'ada-idle', idle: true }]);
+  expect((await ask(rollcall, 'GET', `/rooms/${room}`)).body.users).toMatchObject([{ idle: true }]);
+  // Another device, in use.
+  const phone = await enter(rollcall, 1, 'ada-idle');
+  expect(await shows(undefined)).toEqual({ userId: 'ada-idle', data: { page: 1 } });
+  expect(watcher.left(room)).toEqual([]);
+  expect(watcher.told.flatMap(({ joined = [] }) => joined)).toEqual([]);
+  for (const each of [ada, phone, watcher, late]) each.client.leave();
+});
+
 test('what somebody says of themselves is the newest of their sessions there, and is told as a change', async () => {
   const [ada, also, watcher] = [
     await enter(rollcall, 0, 'ada'),

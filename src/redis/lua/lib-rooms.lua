@@ -153,6 +153,9 @@ local function saveRooms(u)
   if till then till = math.min(till, now + UNCLAIMED_MS) end
   local isOver = till and till <= now
   local isTold, visible, idle = wasTold == '1', isVisible(u) and not u.showing, ''
+  -- As others were told last of the detail, and so as seldom.
+  local detail = u.toldDetail == '?' and detailOf(u) or u.toldDetail
+  if visible and withoutIdle(detail) ~= detail then idle = 'i' end
   local asTold = isTold == visible and (not visible or (byMark == u.mark and wasIdle == idle))
   if u.rooms or isOver or not asTold or next(u.gone) ~= nil then
     local rooms, before, news, access = roomsOf(u), u.roomsBefore, {}, roomAccess(u)
