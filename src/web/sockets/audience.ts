@@ -1,5 +1,4 @@
 import { RollcallError } from '../../errors.ts';
-import type { Change } from '../../presence/change.ts';
 import type { VersionedStatus } from '../../protocol/vocabulary.ts';
 import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
 import { shardOf } from '../../redis/keys.ts';
@@ -9,6 +8,7 @@ import type { Connections } from '../sessions/connections.ts';
 import { Accesses } from './accesses.ts';
 import { AskAgain } from './ask-again.ts';
 import { BlurredVersions } from './blurred-versions.ts';
+import { Concerned } from './concerned.ts';
 import type { ConversationRooms } from './conversation-rooms.ts';
 import { eachOnce, lookedAt, snapshotOfActive, ToldActive } from './everyone.ts';
 import { Pictures } from './pictures.ts';
@@ -17,15 +17,7 @@ import type { Rooms } from './rooms.ts';
 import { SnapshotFloors } from './snapshot-floors.ts';
 import { ToldVersions } from './told-versions.ts';
 import { NOBODY, type Picture, type Told, type Viewer } from './types.ts';
-import {
-  changeOf,
-  insiderWording,
-  onlyConcerned,
-  resyncVersion,
-  type Wording,
-  wordingOf,
-  wordingOfTruth,
-} from './wording.ts';
+import { changeOf, insiderWording, resyncVersion, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
 
 const RESYNC_AT_ONCE = 500;
 
@@ -54,6 +46,7 @@ export interface AudienceDeps {
 export class Audience implements DeliveryListener {
   readonly #deps: AudienceDeps;
   readonly #pictures = new Pictures();
+  readonly #concerned: Concerned;
   readonly #floors = new SnapshotFloors();
   readonly #active = new ToldActive();
   readonly #versions = new ToldVersions();
@@ -68,7 +61,8 @@ export class Audience implements DeliveryListener {
   constructor(deps: AudienceDeps) {
     this.#deps = deps;
     this.#accesses = new Accesses(deps.reads);
-    const { rooms } = deps;
+    const { rooms, conversationRooms } = deps;
+    this.#concerned = new Concerned(rooms, conversationRooms, this.#pictures);
     this.#askAgain = new AskAgain((userIds) => this.#retell(userIds), rooms.isWatched.bind(rooms), RESYNC_AT_ONCE);
   }
 
@@ -159,7 +153,7 @@ export class Audience implements DeliveryListener {
     const ofRooms = this.#deps.roomMembers.audience.wanted(items.filter((item) => item.kind === 'room'));
     if (restricted.length + indicators.length + ofRooms.size === 0) return;
     await accesses.learn(() => {
-      const wanted = this.#concernedBy(restricted);
+      const wanted = this.#concerned.by(restricted);
       for (const { conversationId, userId } of indicators) {
         const viewerIds = wanted.get(userId) ?? new Set();
         for (const viewerId of this.#deps.conversationRooms.listeners(conversationId)) viewerIds.add(viewerId);
@@ -171,18 +165,6 @@ export class Audience implements DeliveryListener {
     });
     // Those who may see them are told once it is known who that is.
     this.#askAgain.add([...accesses.unknown]);
-  }
-
-  /** Who is to be told of these changes, or is shown a picture of the user. */
-  #concernedBy(changes: readonly Change[]): Map<string, Set<string>> {
-    const wanted = this.#viewersOf(changes.map((change) => change.userId));
-    for (const { userId } of changes) {
-      for (const viewerId of this.#deps.conversationRooms.listenersTo(userId)) wanted.get(userId)?.add(viewerId);
-    }
-    for (const [userId, concerned] of onlyConcerned(changes)) {
-      wanted.set(userId, wanted.get(userId)?.intersection(concerned) ?? new Set());
-    }
-    return wanted;
   }
 
   onBatch({ shard, items }: DeliveryBatch): void {
@@ -236,16 +218,6 @@ export class Audience implements DeliveryListener {
     }
   }
 
-  /** Everybody who is about to be told of these users, or shown a picture of them. */
-  #viewersOf(userIds: Iterable<string>): Map<string, Set<string>> {
-    const found = new Map<string, Set<string>>();
-    for (const userId of userIds) {
-      const viewers = [...this.#deps.rooms.viewersOf(userId), ...this.#pictures.viewersOf(userId)];
-      found.set(userId, new Set(viewers.flatMap((viewer) => viewer.userId ?? [])));
-    }
-    return found;
-  }
-
   #tell(told: Told, wording: Wording | null): void {
     const { id, shard, change } = told;
     // Who does not hear of it may have an older picture, of before Redis lost who sees whom: the next resync tells all of them.
@@ -273,7 +245,7 @@ export class Audience implements DeliveryListener {
       const { reads } = this.#deps;
       const snapshot = await reads.snapshot(userIds, null);
       const accesses = new Accesses(reads);
-      await accesses.learn(() => this.#viewersOf(snapshot.restricted));
+      await accesses.learn(() => this.#concerned.viewersOf(snapshot.restricted));
       // Nothing is said of those of whom it is not known who may see them.
       snapshot.users = snapshot.users.filter((user) => !accesses.unknown.has(user.userId));
       snapshot.pending.push(...accesses.unknown);

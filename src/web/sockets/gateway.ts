@@ -1,13 +1,9 @@
 import type { Server as HttpServer } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type DefaultEventsMap, Server } from 'socket.io';
 import type { Config } from '../../config/config.ts';
 import { RollcallError, toRollcallError } from '../../errors.ts';
 import { type Service, serviceOf } from '../../lifecycle.ts';
 import type { Logger } from '../../log.ts';
-import type { IncomingEvents } from '../../protocol/client-events.ts';
-import type { ServerToClientEvents } from '../../protocol/socket.ts';
-import { LIMITS } from '../../protocol/vocabulary.ts';
 import { DeliveryReader } from '../../redis/delivery.ts';
 import type { Stores } from '../../stores.ts';
 import { Activations } from '../../usecases/activations.ts';
@@ -40,15 +36,11 @@ import { RoomMembers } from './room-members.ts';
 import { Rooms } from './rooms.ts';
 import { dropUpgradeResponses, slim } from './slimming.ts';
 import { SlowReaders } from './slow-readers.ts';
+import { openServer } from './socket-server.ts';
 import { tellStrangeOptions } from './strange-options.ts';
 import { tracedDelivery } from './traced-delivery.ts';
-import type { PresenceServer, SocketData } from './types.ts';
 import { oneMessageATurn } from './websocket-library.ts';
-import { withoutRooms } from './without-rooms.ts';
 
-const PONG_LIMIT_MS = 20_000;
-/** Who connects and then never says who it is. */
-const HANDSHAKE_LIMIT_MS = 10_000;
 const PLACE_LIMIT_MS = 3000;
 /** How long the processes take to tell a store that came back what they know. */
 const RESYNC_MARGIN_MS = 2000;
@@ -88,23 +80,15 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   );
   const rooms = new Rooms(() => pressure.stretch);
   const conversationRooms = new ConversationRooms(rooms, deps.conversations, log);
-  const pingInterval = pingEveryMs(config);
-  const io: PresenceServer = new Server<IncomingEvents, ServerToClientEvents, DefaultEventsMap, SocketData>(http, {
-    transports: config.socketTransports,
-    pingInterval,
-    pingTimeout: PONG_LIMIT_MS,
-    connectTimeout: HANDSHAKE_LIMIT_MS,
-    maxHttpBufferSize: LIMITS.bytes,
-    perMessageDeflate: false,
-    httpCompression: false,
-    serveClient: false,
-    adapter: withoutRooms((socket) => {
+  const io = openServer(http, {
+    config,
+    origins,
+    allowRequest: admission.allowRequest,
+    left: (socket) => {
       rooms.leave(socket.data.viewer);
       conversationRooms.left(socket);
       roomMembers.left(socket);
-    }),
-    allowRequest: admission.allowRequest,
-    ...(origins.any ? { cors: { origin: origins.cors } } : {}),
+    },
   });
   const connectionLimit = new ConnectionLimit(config, addressOf, (why) => metrics.connectionDropped(why));
   connectionLimit.watch(http);
@@ -165,7 +149,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
       if (!first) resync.in(RESYNC_MARGIN_MS);
     });
   }
-  const pings = new Pings(io, pingInterval);
+  const pings = new Pings(io, pingEveryMs(config));
   const slowReaders = new SlowReaders(io, (socket) => {
     const { connection } = socket.data;
     closedSlowReader(socket.data.caller.userId);
