@@ -64,6 +64,8 @@ export interface ReachOptions {
   urgent?: boolean | undefined;
   /** How recently a device has to have been heard of; else 120. */
   withinSeconds?: number | undefined;
+  /** Only devices that are in this room count. */
+  roomId?: string | undefined;
 }
 
 /** How a user is reached, and why so. */

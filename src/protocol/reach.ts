@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { request } from './requests.ts';
-import { LIMITS, Time, UserId } from './vocabulary.ts';
+import { Id, LIMITS, Time, UserId } from './vocabulary.ts';
 
 /** How recently somebody has to have been heard of to be attended, unless the request says otherwise. */
 export const ATTENDED_WITHIN_SECONDS = 120;
@@ -17,6 +17,9 @@ export const ReachRequest = request({
     .meta({
       description: `How recently a device has to have been heard of; else ${ATTENDED_WITHIN_SECONDS}`,
     }),
+  roomId: Id.optional().meta({
+    description: 'Only devices that are in this room count: who looks at it needs no push',
+  }),
 }).meta({ examples: [{ userIds: ['ada', 'grace'], withinSeconds: 120 }] });
 export type ReachRequest = z.infer<typeof ReachRequest>;
 

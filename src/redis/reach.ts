@@ -35,14 +35,14 @@ export class Reach {
   }
 
   /**
-   * What decides over each of these users, in their order. `withinMs`: how long ago an attended session was heard of at most. Errors are
-   * those of ioredis where Redis is away.
+   * What decides over each of these users, in their order. `withinMs`: how long ago an attended session was heard of at most; `roomId`: the
+   * room that it has to be in, if any. Errors are those of ioredis where Redis is away.
    */
-  async look(userIds: readonly string[], withinMs: number): Promise<Reachable[]> {
+  async look(userIds: readonly string[], withinMs: number, roomId = ''): Promise<Reachable[]> {
     const found: Reachable[] = [];
     const ask = async (shard: number, places: readonly number[]) => {
       const names = places.map((place) => userIds[place] ?? '');
-      const { reply } = await this.#scripts.run('reach', shard, [withinMs, ...names], '');
+      const { reply } = await this.#scripts.run('reach', shard, [withinMs, roomId, ...names], '');
       for (const [n, userId] of names.entries()) {
         const [state, dnd, attended, lastSeen] = reply.slice(1 + n * PER_USER, 1 + (n + 1) * PER_USER);
         found[places[n] ?? 0] = {

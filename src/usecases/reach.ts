@@ -11,27 +11,38 @@ import { orUnavailable, postgresUnavailable, unavailable } from './unavailable.t
 /** Says whether to ring: in one pass through Redis, and one question of PostgreSQL for those of whom Redis does not know. */
 export class ReachDecisions implements ReachApi {
   readonly #reach: Stores['reach'];
+  readonly #roomLists: Stores['roomLists'];
   readonly #storedUsers: StoredUsers;
 
-  constructor({ reach }: Pick<Stores, 'reach'>, storedUsers: StoredUsers) {
+  constructor({ reach, roomLists }: Pick<Stores, 'reach' | 'roomLists'>, storedUsers: StoredUsers) {
     this.#reach = reach;
+    this.#roomLists = roomLists;
     this.#storedUsers = storedUsers;
   }
 
-  async reach({ userIds, urgent = false, withinSeconds = ATTENDED_WITHIN_SECONDS }: ReachRequest): Promise<Reached[]> {
+  async reach({
+    userIds,
+    urgent = false,
+    withinSeconds = ATTENDED_WITHIN_SECONDS,
+    roomId,
+  }: ReachRequest): Promise<Reached[]> {
     const asked = [...new Set(userIds)];
-    const found = await orUnavailable(() => this.#reach.look(asked, withinSeconds * 1000));
+    const found = await orUnavailable(() => this.#reach.look(asked, withinSeconds * 1000, roomId));
+    // Redis has lost who is in rooms, and not everybody had the time to come back.
+    if (roomId !== undefined && (await orUnavailable(() => this.#roomLists.counts([roomId]))).unsettled) {
+      throw unavailable();
+    }
     const open = found.filter(({ state }) => state === 'open').map(({ userId }) => userId);
     const storedUsers = await this.#storedUsers.load(open);
     if (storedUsers === null) throw postgresUnavailable();
-    const decided = found.map((user) => decide(user, storedUsers.get(user.userId), urgent));
+    const decided = found.map((user) => decide(user, storedUsers.get(user.userId), urgent, roomId !== undefined));
     const byId = new Map(decided.map((user) => [user.userId, user]));
     return userIds.flatMap((userId) => byId.get(userId) ?? []);
   }
 }
 
 /** The first that fits. */
-function decide(user: Reachable, stored: StoredUser | undefined, urgent: boolean): Reached {
+function decide(user: Reachable, stored: StoredUser | undefined, urgent: boolean, inRoom: boolean): Reached {
   const { userId, state, recorded, attended } = user;
   // Redis has lost somebody who was active, and who may be back any moment.
   if (!recorded && stored?.status === 'active') throw unavailable();
@@ -43,6 +54,6 @@ function decide(user: Reachable, stored: StoredUser | undefined, urgent: boolean
   const dnd = state === 'known' ? user.dnd : isDnd(stored?.sources ?? []);
   if (dnd && !urgent) return { userId, decision: 'hold', reason: 'dnd', lastActive };
   return attended
-    ? { userId, decision: 'in_app', reason: 'attended', lastActive }
+    ? { userId, decision: 'in_app', reason: inRoom ? 'in_room' : 'attended', lastActive }
     : { userId, decision: 'push', reason: 'unattended', lastActive };
 }

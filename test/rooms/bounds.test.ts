@@ -1,0 +1,195 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { RoomChange } from '../../src/protocol/rooms.ts';
+import { rest, tokenFor } from '../support/client.ts';
+import { Deployment, eventually } from '../support/deployment.ts';
+import { ask, enter, type Roomer } from './world.ts';
+
+/** More than are told ten times a second, and more than a picture shows. */
+const MANY = 101;
+const LIMIT = 106;
+
+let rollcall: Deployment;
+
+beforeAll(async () => {
+  rollcall = await Deployment.start('room bounds', {
+    webs: 2,
+    env: { AUDIENCE: 'watchers', ROOM_USERS_LIMIT: String(LIMIT) },
+  });
+});
+afterAll(async () => {
+  expect(rollcall?.faults ?? []).toEqual([]);
+  await rollcall?.stop();
+});
+
+const leave = (...all: Roomer[]) => all.forEach(({ client }) => void client.leave());
+const named = (from: number, count: number) =>
+  Array.from({ length: count }, (_, n) => ({ roomId: `many:${from + n}` }));
+
+test('a session is in fifty rooms, a user in two hundred, by whichever sessions and leases', async () => {
+  const all = await Promise.all([0, 50, 100, 150].map((from) => enter(rollcall, 0, 'ada', { named: named(from, 50) })));
+  expect(all.map(({ client }) => client.ready?.rooms?.length)).toEqual([50, 50, 50, 50]);
+  const more = await enter(rollcall, 1, 'ada');
+  await expect(more.join('many:200')).rejects.toMatchObject({ code: 'TOO_MANY_ROOMS' });
+  await more.join('many:199');
+  await expect(all[0]?.join('many:199')).rejects.toMatchObject({ code: 'TOO_MANY_ROOMS' });
+  await expect(enter(rollcall, 1, 'ada', { named: named(200, 1) })).rejects.toMatchObject({ code: 'TOO_MANY_ROOMS' });
+  await expect(enter(rollcall, 1, 'ada', { named: named(0, 51) })).rejects.toMatchObject({ code: 'TOO_MANY_ROOMS' });
+  const lease = await ask(rollcall, 'PUT', '/users/ada/leases/x', null, { ttlSeconds: 60, rooms: named(200, 1) });
+  expect(lease).toMatchObject({ status: 409, body: { code: 'TOO_MANY_ROOMS' } });
+  expect((await ask(rollcall, 'GET', '/users/ada/rooms')).body.rooms).toHaveLength(200);
+  await all[0]?.client.socket.emitWithAck('leave_room', { roomId: 'many:0' });
+  await more.join('many:200');
+  leave(...all, more);
+});
+
+test('who is there is told on after it stops watching, until it leaves; who watches is told on after it left; statuses are told to nobody by that', async () => {
+  const [ada, bob] = [await enter(rollcall, 0, 'ada'), await enter(rollcall, 1, 'bob')];
+  const say = (event: 'leave_room' | 'unwatch_room') => ada.client.socket.emitWithAck(event, { roomId: 'doc:told' });
+  await ada.join('doc:told');
+  await ada.watch('doc:told');
+  await say('unwatch_room');
+  await bob.join('doc:told');
+  await ada.sees('doc:told', ['ada', 'bob']);
+  await ada.watch('doc:told');
+  await say('leave_room');
+  await ada.sees('doc:told', ['bob']);
+  await say('unwatch_room');
+  const told = ada.told.length;
+  await bob.client.socket.emitWithAck('update_room', { roomId: 'doc:told', data: { n: 1 } });
+  const watcher = await enter(rollcall, 0, 'watcher');
+  expect((await watcher.watch('doc:told')).users).toMatchObject([{ data: { n: 1 } }]);
+  await bob.client.socket.emitWithAck('leave_room', { roomId: 'doc:told' });
+  await watcher.sees('doc:told', []);
+  expect(ada.told).toHaveLength(told);
+  for (const each of [ada, bob]) expect(each.client.heard).toEqual([]);
+  leave(ada, bob, watcher);
+});
+
+test('with a logout, the removal of the session and an erasure it is over in all rooms', async () => {
+  const watcher = await enter(rollcall, 0, 'watcher');
+  await watcher.watch('doc:over');
+  const join = async (userId: string) => {
+    const one = await enter(rollcall, 1, userId);
+    await one.join('doc:over');
+    await watcher.sees('doc:over', [userId]);
+    return one.client.sessionId;
+  };
+  await join('out');
+  expect((await ask(rollcall, 'POST', '/users/logout', 'out', {})).status).toBe(204);
+  await watcher.sees('doc:over', []);
+  const sessionId = await join('removed');
+  expect((await ask(rollcall, 'DELETE', `/users/removed/sessions/${sessionId}`)).status).toBe(204);
+  await watcher.sees('doc:over', []);
+  await join('erased');
+  expect((await ask(rollcall, 'DELETE', '/users/erased')).status).toBe(204);
+  await watcher.sees('doc:over', []);
+  leave(watcher);
+});
+
+test('who names no room at all in a list of none has left those from before at once; data is at most 1,024 bytes', async () => {
+  const watcher = await enter(rollcall, 0, 'watcher');
+  await watcher.watch('doc:none');
+  const first = await enter(rollcall, 1, 'ada', { deviceId: 'tab' });
+  await first.join('doc:none', { text: 'x'.repeat(1024 - '{"text":""}'.length) });
+  await watcher.sees('doc:none', ['ada']);
+  const large = first.client.socket.emitWithAck('join_room', {
+    roomId: 'doc:none',
+    data: { text: 'x'.repeat(1025 - '{"text":""}'.length) },
+  });
+  expect(await large).toMatchObject({ ok: false, error: { code: 'INVALID_REQUEST' } });
+  const again = await enter(rollcall, 0, 'ada', { deviceId: 'tab', named: [] });
+  expect(again.client.ready?.rooms).toEqual([]);
+  expect((await ask(rollcall, 'GET', '/users/ada/rooms')).body.rooms).toEqual([]);
+  await watcher.sees('doc:none', []);
+  leave(watcher, again);
+});
+
+test('a user whose token no longer names a room does not keep it by renewing a lease', async () => {
+  const put = async (rooms: string[], body: object) => {
+    const token = await tokenFor('agent', { rooms });
+    return rest(rollcall.url, 'PUT', '/users/agent/leases/job', { token, body: { ttlSeconds: 60, ...body } });
+  };
+  expect((await put(['doc:*'], { rooms: [{ roomId: 'doc:lease' }] })).status).toBe(200);
+  expect((await put(['doc:*'], {})).status).toBe(200);
+  expect(await put(['page:*'], {})).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
+  expect((await put(['page:*'], { rooms: [{ roomId: 'page:1' }] })).status).toBe(200);
+  expect((await ask(rollcall, 'GET', '/users/agent/rooms')).body.rooms).toMatchObject([{ roomId: 'page:1' }]);
+});
+
+test('who looks at a room is reached there, and nobody who is only somewhere else', async () => {
+  const [ada, bob] = [await enter(rollcall, 0, 'ada'), await enter(rollcall, 1, 'bob')];
+  await ada.join('doc:reach');
+  await ask(rollcall, 'PUT', '/users/agent/leases/job', null, { ttlSeconds: 60, rooms: [{ roomId: 'doc:reach' }] });
+  const reach = async (more: object) => {
+    const { body } = await ask(rollcall, 'POST', '/reach', null, { userIds: ['ada', 'bob', 'agent'], ...more });
+    return body.users.map(({ decision, reason }: Record<string, string>) => `${decision} ${reason}`);
+  };
+  expect(await reach({ roomId: 'doc:reach' })).toEqual(['in_app in_room', 'push unattended', 'push unattended']);
+  expect(await reach({})).toEqual(['in_app attended', 'in_app attended', 'push unattended']);
+  await ada.client.socket.emitWithAck('set_status', { status: 'inactive' });
+  expect((await reach({ roomId: 'doc:reach' }))[0]).toBe('in_app in_room');
+  await ada.client.socket.emitWithAck('set_status', { status: 'active' });
+  await ada.client.socket.emitWithAck('leave_room', { roomId: 'doc:reach' });
+  expect((await reach({ roomId: 'doc:reach' }))[0]).toBe('push unattended');
+  const bad = await ask(rollcall, 'POST', '/reach', null, { userIds: ['ada'], roomId: 'no spaces' });
+  expect(bad).toMatchObject({ status: 400, body: { code: 'INVALID_REQUEST' } });
+  leave(ada, bob);
+});
+
+test('of many a picture shows the first hundred, and updates are told once a second; above the limit the count is, of those whom everybody may see', async () => {
+  const room = 'doc:crowd';
+  const put = (n: number) =>
+    ask(rollcall, 'PUT', `/users/m${String(n).padStart(3, '0')}/leases/x`, null, {
+      ttlSeconds: 600,
+      rooms: [{ roomId: room }],
+    });
+  await Promise.all(Array.from({ length: MANY }, (_, n) => put(n)));
+  const [ada, watcher] = [await enter(rollcall, 0, 'ada'), await enter(rollcall, 1, 'watcher')];
+  const joined = await ada.join(room, { n: 0 });
+  expect(joined.users).toHaveLength(100);
+  const rest = await ask(rollcall, 'GET', `/rooms/${room}?cursor=${joined.nextCursor}`, 'ada');
+  expect(rest.body).toMatchObject({ count: MANY + 1, nextCursor: null });
+  expect([...(joined.users ?? []), ...rest.body.users].map(({ userId }) => userId)).toEqual(
+    ['ada', ...Array.from({ length: MANY }, (_, n) => `m${String(n).padStart(3, '0')}`)].sort(),
+  );
+
+  await watcher.watch(room);
+  const changes = () => watcher.told.filter(({ changed = [] }: RoomChange) => changed.length > 0);
+  for (let n = 1; n <= 5; n++) {
+    expect(await ada.client.socket.emitWithAck('update_room', { roomId: room, data: { n } })).toEqual({ ok: true });
+  }
+  await eventually(
+    () => changes().at(-1)?.changed?.[0]?.data,
+    (data) => data?.n === 5,
+  );
+  const versions = changes().map(({ version }) => version);
+  expect(versions).toHaveLength(2);
+  expect((versions[1] ?? 0) - (versions[0] ?? 0)).toBeGreaterThanOrEqual(1000);
+
+  // Restricted, and still for everybody; for friends; for nobody.
+  await ask(rollcall, 'PUT', '/users/m000/blocks/somebody', null);
+  await ask(rollcall, 'PUT', '/users/m001/settings', null, { visibility: 'friends' });
+  await ask(rollcall, 'PUT', '/users/m002/settings', null, { visibility: 'nobody' });
+  await eventually(
+    () => watcher.rooms.get(room)?.count,
+    (count) => count === MANY + 1 - 2,
+  );
+  for (let n = MANY; n < MANY + 6; n++) await put(n);
+  const all = MANY + 7;
+  const counted = await eventually(
+    () => watcher.told.at(-1),
+    (told) => told?.count === all - 2,
+  );
+  expect(counted).toEqual({ roomId: room, version: counted?.version, count: all - 2 });
+  const counts = watcher.told.filter((told) => !('joined' in told)).map(({ version }) => version);
+  for (const [n, version] of counts.entries()) {
+    if (n > 0) expect(version - (counts[n - 1] ?? 0)).toBeGreaterThanOrEqual(1000);
+  }
+  const by = async (who: string | null) =>
+    (await ask(rollcall, 'POST', '/rooms/counts', who, { roomIds: [room] })).body;
+  expect(await by(null)).toEqual({ rooms: [{ roomId: room, count: all }] });
+  // Neither is there for ada, nor is she told by the count that she is the only one who could know of them.
+  expect(await by('m001')).toEqual({ rooms: [{ roomId: room, count: all - 2 }] });
+  expect((await ask(rollcall, 'GET', `/rooms/${room}`, 'ada')).body).toMatchObject({ count: all - 2 });
+  leave(ada, watcher);
+});
