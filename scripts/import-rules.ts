@@ -29,6 +29,7 @@ const everyRoom = [
   'testing',
   'cli',
   'demo',
+  'console',
 ];
 
 const oneProcess = 'a web and a worker are processes of their own and meet in the stores';
@@ -66,6 +67,10 @@ const walls: Record<string, Wall> = {
   },
   cli: { uses: ['backend', 'client', 'testing'], because: 'it asks the service as a backend would' },
   demo: { uses: ['client'], because: 'it uses the client as a stranger would' },
+  console: {
+    uses: ['protocol', 'demo'],
+    because: 'it runs in browsers, knows what its routes say and looks like the demo',
+  },
   migrations: { uses: [], because: 'what has run once must do the same for ever, whatever the code says by then' },
   bench: { uses: [...everyRoom, 'scripts'], because: 'figures must not hang on how tests are written' },
   // The laboratory, which tests run too.

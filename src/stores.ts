@@ -21,6 +21,7 @@ import { Memberships } from './redis/memberships.ts';
 import { Outbox } from './redis/outbox.ts';
 import { PresenceStore } from './redis/presence-store.ts';
 import { PrivacyCache } from './redis/privacy-cache.ts';
+import { Processes } from './redis/processes.ts';
 import { Pulse } from './redis/pulse.ts';
 import { PushPlaces } from './redis/push-places.ts';
 import { Reach } from './redis/reach.ts';
@@ -56,6 +57,7 @@ export interface Stores {
   userRooms: UserRooms;
   roomLists: RoomLists;
   pushPlaces: PushPlaces;
+  processes: Processes;
   looks: Looks;
   db: Knex;
   reach: Reach;
@@ -168,6 +170,7 @@ export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TR
       { limit: config.roomUsersLimit, told: config.roomsTold },
     ),
     pushPlaces: new PushPlaces(redis, keys),
+    processes: new Processes(redis, keys),
     looks: new Looks(redis, keys, clock),
     db,
     queues,

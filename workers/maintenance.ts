@@ -7,6 +7,7 @@ import type { StoredSource, StoredUser } from '../src/presence/change.ts';
 import type { MaintenanceJobName } from '../src/queues/jobs.ts';
 import { SHARDS, shardOf } from '../src/redis/keys.ts';
 import type { Stores } from '../src/stores.ts';
+import { timeToReturnMs } from '../src/usecases/progress.ts';
 import { noteActsLate } from './acts.ts';
 import { eraseTraces } from './erasure.ts';
 import { compareMemberships } from './memberships.ts';
@@ -16,8 +17,6 @@ import { completeSeen, pruneSeen } from './seen-index.ts';
 import { noteMinute } from './timeline.ts';
 
 const PAGE = 500;
-/** Work that Redis has to itself for a moment after it came back: restores by the webs and the record of what was left. */
-const SETTLE_MARGIN_MS = 5000;
 /** Losses that change no epoch (a failover that lost a second) are looked for this often. */
 const SETTLE_ANYWAY_EVERY_MS = 10 * 60_000;
 
@@ -121,7 +120,7 @@ async function restoreJobs(stores: Stores) {
 async function settleLost(stores: Stores, config: Config) {
   const { records, losses, db, outbox } = stores;
   const { now, epoch, since, settled, settledAt, returnedAt } = await losses.state();
-  const timeToReturn = config.ttlMs + config.handoverMs + SETTLE_MARGIN_MS;
+  const timeToReturn = timeToReturnMs(config);
   // What came back after an outage may be a replica, with the epoch of old and less than there was.
   const next = returnedAt > settledAt ? returnedAt + timeToReturn : settledAt + SETTLE_ANYWAY_EVERY_MS;
   const due = epoch !== settled ? since + timeToReturn : next;

@@ -6,11 +6,12 @@ import { retryAfterSeconds } from '../src/errors.ts';
 import { type Service, serviceOf } from '../src/lifecycle.ts';
 import type { Logger } from '../src/log.ts';
 import { networkOf } from '../src/network.ts';
-import { CAUSES, type Cause } from '../src/presence/change.ts';
+import { CAUSES, type Cause, NO_TRANSITION, type Status } from '../src/presence/change.ts';
 import { SharedLimits } from '../src/redis/limits.ts';
 import type { OutboxEntry } from '../src/redis/outbox-entry.ts';
 import type { Stores } from '../src/stores.ts';
 import { addFeedMetrics } from '../src/telemetry/feed-metrics.ts';
+import { Lately } from '../src/telemetry/lately.ts';
 import {
   addReadinessMetrics,
   addStoreMetrics,
@@ -20,12 +21,16 @@ import {
   lagNoted,
 } from '../src/telemetry/metrics.ts';
 import { OPERATOR_CHALLENGE, OperatorLock } from '../src/telemetry/operator.ts';
+import { LATE_MS, LATELY_MINUTES, type WorkerFigures } from '../src/telemetry/process-figures.ts';
 import { feedFiguresOf } from '../src/usecases/feed-figures.ts';
 import { readStoreFigures } from '../src/usecases/store-figures.ts';
 import type { PushResult } from './pushes.ts';
 
 /** The causes after which a quick return on the same device says that nobody had really left. */
 const ENDED_BY = ['timeout', 'disconnect', 'handover'] as const satisfies Cause[];
+
+/** Who came and went, deadlines that were settled and those that were too late, and who was told inactive wrongly, by cause. */
+type Counted = Status | 'settled' | 'late' | Cause;
 
 /** By what became of a post. */
 const RESULTS = { taken: 'taken', refused: 'refused', later: 'failed' } as const;
@@ -60,6 +65,7 @@ export class WorkerMetrics {
     registers: [this.registry],
   });
 
+  readonly #lately = new Lately<Counted>(LATELY_MINUTES);
   readonly #posts = new Counter({
     name: 'rollcall_webhook_posts_total',
     help: 'Batches posted to the receiver of a webhook, by what it did with them',
@@ -98,10 +104,33 @@ export class WorkerMetrics {
   delivered(entries: readonly OutboxEntry[]): void {
     for (const entry of entries) {
       if (entry.kind !== 'change') continue;
-      this.#transitions.inc({ cause: entry.change.cause });
-      if (entry.falselyAway !== null) this.#falselyInactive.inc({ cause: entry.falselyAway });
-      if (entry.lateMs !== null) this.#lateness.observe(entry.lateMs / 1000);
+      const { cause, status } = entry.change;
+      this.#transitions.inc({ cause });
+      if (!NO_TRANSITION.includes(cause as (typeof NO_TRANSITION)[number])) this.#lately.count(status);
+      if (entry.falselyAway !== null) {
+        this.#falselyInactive.inc({ cause: entry.falselyAway });
+        this.#lately.count(entry.falselyAway);
+      }
+      if (entry.lateMs !== null) this.#settled(entry.lateMs);
     }
+  }
+
+  /** What this process says of itself while an operator looks at all. */
+  get figures(): WorkerFigures {
+    const total = (name: Counted) => this.#lately.total(name);
+    return {
+      comings: total('active'),
+      goings: total('inactive'),
+      timeouts: { settled: total('settled'), late: total('late'), slowestMs: this.#lately.greatest },
+      falselyInactive: { timeout: total('timeout'), disconnect: total('disconnect'), handover: total('handover') },
+    };
+  }
+
+  #settled(lateMs: number): void {
+    this.#lateness.observe(lateMs / 1000);
+    this.#lately.count('settled');
+    this.#lately.measure(lateMs);
+    if (lateMs > LATE_MS) this.#lately.count('late');
   }
 }
 

@@ -41,6 +41,7 @@ export async function planWorker(env: NodeJS.ProcessEnv): Promise<ProcessPlan> {
   const sweep = new Sweep(stores, config, log, followUps, rooms);
   stores.pulse.restWhile(() => sweep.findsNobody);
   const metrics = new WorkerMetrics(stores, config);
+  stores.processes.tell(stores.pulse, () => ({ kind: 'worker', figures: metrics.figures }));
   const pushListener: PushListener = {
     pushed: (result) => metrics.pushed(result),
     leftAlone: (host) => log.warn({ host }, 'A push service does not answer and is left alone for some minutes'),

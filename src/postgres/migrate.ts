@@ -7,8 +7,11 @@ import { postgresClient } from './pool.ts';
 /** Any fixed number will do, as long as nothing else in the same database takes the same one. */
 export const MIGRATION_LOCK = 7_655_265;
 
+/** The folder of the steps. */
+export const MIGRATIONS = fileURLToPath(new URL('../../migrations', import.meta.url));
+
 const migrations: Knex.MigratorConfig = {
-  directory: fileURLToPath(new URL('../../migrations', import.meta.url)),
+  directory: MIGRATIONS,
   extension: 'ts',
   loadExtensions: ['.ts'],
 };

@@ -77,6 +77,34 @@ export class DeadlineIndex {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
+  /**
+   * Users whose deadline passed more than `ms` ago and who are not settled yet, at most `limit`, the longest overdue first; by how
+   * much (ms), and how many there are.
+   */
+  async overdue(ms: number, limit: number): Promise<{ count: number; users: { userId: string; lateMs: number }[] }> {
+    const shards = await Promise.all(
+      Array.from({ length: SHARDS }, async (_, shard) => {
+        const key = this.#keys.due(shard);
+        const now = await timeOf(this.#redis, key);
+        const [count, first] = await Promise.all([
+          this.#redis.zcount(key, '-inf', now - ms),
+          this.#redis.zrange(key, '-inf', `${now - ms}`, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES'),
+        ]);
+        const users = first.flatMap((userId, n) =>
+          n % 2 === 0 ? { userId, lateMs: Math.round(now - Number(first[n + 1])) } : [],
+        );
+        return { count, users };
+      }),
+    );
+    return {
+      count: shards.reduce((sum, { count }) => sum + count, 0),
+      users: shards
+        .flatMap(({ users }) => users)
+        .sort((a, b) => b.lateMs - a.lateMs)
+        .slice(0, limit),
+    };
+  }
+
   /** Whether the user has a session, or had one a moment ago whose end is still to be settled. */
   async has(userId: string): Promise<boolean> {
     return (await this.#redis.zscore(this.#keys.due(shardOf(userId)), userId)) !== null;

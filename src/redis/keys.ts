@@ -91,6 +91,9 @@ export function createKeys(prefix: string, cluster: boolean) {
     epoch: (shard: number) => ofNode('epoch', shard),
     /** Which run of which server answered last. */
     server: (shard: number) => ofNode('server', shard),
+    /** Exists while an operator looks at all processes, which then tell of themselves in `processes`. */
+    onlookers: (shard: number) => ofNode('onlookers', shard),
+    processes: `${prefix}presence:processes`,
     /** The epoch whose losses have been settled, and when. */
     settled: `${prefix}presence:settled`,
     /** The epoch for which `seen` was completed from PostgreSQL, or how far that is. */

@@ -82,6 +82,7 @@ export class Pulse {
   readonly #onFault: (error: unknown) => void;
   readonly #onLost: ShardsListener[] = [];
   readonly #onBack: ShardsListener[] = [];
+  #onLooked: ((process: string) => void) | null = null;
   #isBehind: IsBehind | null = null;
   #patienceMs = 0;
 
@@ -141,6 +142,11 @@ export class Pulse {
    */
   onBack(listener: ShardsListener): void {
     this.#onBack.push(listener);
+  }
+
+  /** Calls `listener` with the name of this process at every contact while somebody looks at all processes. */
+  onLooked(listener: (process: string) => void): void {
+    this.#onLooked = listener;
   }
 
   /**
@@ -219,7 +225,14 @@ export class Pulse {
       const reply = await runScript(
         this.#redis,
         'pulse',
-        [keys.pulse(shard), keys.hold(shard), keys.epoch(shard), keys.server(shard), keys.holds(shard)],
+        [
+          keys.pulse(shard),
+          keys.hold(shard),
+          keys.epoch(shard),
+          keys.server(shard),
+          keys.holds(shard),
+          keys.onlookers(shard),
+        ],
         [
           HOLD_MS,
           randomUUID(),
@@ -243,6 +256,7 @@ export class Pulse {
       contact.epoch = epoch;
       for (const listener of [...(was && !moved ? [] : this.#onBack), ...(lost ? this.#onLost : [])])
         listener(contact.shards, first);
+      if (Number(reply[2]) === 1) this.#onLooked?.(this.#process);
       // Whether that was needed is known since a moment ago.
       if (!was && asks) await this.#touch(contact);
     } catch (error) {

@@ -94,6 +94,12 @@ export class SeenIndex {
     );
   }
 
+  /** How many are in the index. */
+  async size(): Promise<number> {
+    const sizes = await Promise.all(ALL_SHARDS.map((shard) => this.#redis.zcard(this.#keys.seen(shard))));
+    return sizes.reduce((sum, size) => sum + size, 0);
+  }
+
   /** The ids of all who are in the index, some at a time. */
   async *everybody(): AsyncGenerator<string[]> {
     for (const shard of ALL_SHARDS) {

@@ -24,6 +24,8 @@ export interface StoreFigures {
   activeUsers: number;
   queues: QueueState[];
   outbox: OutboxFigures[];
+  /** How many others those ask for today who ask for most; the greatest first, a few of them. */
+  looks: number[];
 }
 
 /** Asked of Redis at most this often, however many scrape. */
@@ -172,6 +174,9 @@ export function addStoreMetrics(registry: Registry, read: () => Promise<StoreFig
       for (const { queue, oldestMs } of from.queues) to.set({ queue }, oldestMs / 1000);
     },
   );
+  gauge('rollcall_looks_most', 'How many others those looked at today who looked at most', ['rank'], (to, from) => {
+    for (const [n, looked] of from.looks.entries()) to.set({ rank: `${n + 1}` }, looked);
+  });
   gauge('rollcall_outbox_entries', 'Changes still to be delivered or recorded', ['group'], (to, from) => {
     for (const { group, entries } of from.outbox) to.set({ group }, entries);
   });

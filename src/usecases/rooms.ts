@@ -5,6 +5,7 @@ import { type Applied, PICTURED } from '../redis/room-lists.ts';
 import type { RoomCounts, RoomPicture, ToldOfRooms } from '../redis/room-types.ts';
 import type { RoomChangeCode, RoomChanged, RoomOfUser, RoomSession } from '../redis/user-rooms.ts';
 import type { Stores } from '../stores.ts';
+import { AuditLog } from './audit.ts';
 import { writeListCursor } from './cursors.ts';
 import { iso } from './payloads.ts';
 import type { Presence } from './presence.ts';
@@ -31,14 +32,15 @@ export interface RoomsApi {
   fullest(limit: number): Promise<RoomCount[]>;
   /** The rooms a user is in, whether others are told or not. Throws USER_NOT_FOUND or UNAVAILABLE. */
   ofUser(userId: string): Promise<UserRoom[]>;
-  /** Takes a user out of a room; nothing happens where they are not there. Throws UNAVAILABLE. */
-  putOut(roomId: string, userId: string): Promise<void>;
+  /** Takes a user out of a room; nothing happens where they are not there. `by`: who does it, for the audit. Throws UNAVAILABLE. */
+  putOut(roomId: string, userId: string, by: string): Promise<void>;
 }
 
 /** Rooms: who is in which, and what a viewer may know of it. Throws UNAVAILABLE where a store is away. */
 export class Rooms implements RoomsApi {
   readonly #stores: Stores;
   readonly #people: Pick<Presence, 'followUps' | 'reads'>;
+  readonly #audit: AuditLog;
   readonly #limit: number;
   /** By shard: until what was put off there is due. */
   readonly #owed = new Map<number, NodeJS.Timeout>();
@@ -51,6 +53,7 @@ export class Rooms implements RoomsApi {
   ) {
     this.#stores = stores;
     this.#people = people;
+    this.#audit = new AuditLog(stores);
     this.#limit = config.roomUsersLimit;
     // Until all who live have had the time to come back, nobody knows who is in rooms.
     stores.pulse.onLost(() => void stores.roomLists.unsettle(config.ttlMs + config.handoverMs));
@@ -108,8 +111,9 @@ export class Rooms implements RoomsApi {
     return orUnavailable(async () => this.#taken(await this.#stores.userRooms.leave(session)));
   }
 
-  async putOut(roomId: string, userId: string): Promise<void> {
-    await orUnavailable(async () => this.#taken(await this.#stores.userRooms.putOut(userId, roomId)));
+  async putOut(roomId: string, userId: string, by: string): Promise<void> {
+    const code = await orUnavailable(async () => this.#taken(await this.#stores.userRooms.putOut(userId, roomId)));
+    if (code === 'ok') await this.#audit.note({ actor: by, act: 'kick', subject: userId, detail: { roomId } });
   }
 
   /** A picture of a room as it is, whoever looks. */

@@ -12,6 +12,8 @@ import { Activations } from '../usecases/activations.ts';
 import type { AnalyticsApi } from '../usecases/analytics.ts';
 import type { AuditApi } from '../usecases/audit.ts';
 import type { ChangesApi } from '../usecases/change-feed.ts';
+import type { ConsoleLive } from '../usecases/console-live.ts';
+import type { ConsolePeople } from '../usecases/console-people.ts';
 import type { Conversations } from '../usecases/conversations.ts';
 import type { ExportApi } from '../usecases/export.ts';
 import type { LeasesApi } from '../usecases/leases.ts';
@@ -29,6 +31,8 @@ import type { Limits } from './limits/limits.ts';
 import { hangUpOnUnread, limitAddresses, limitCallers } from './limits/request-limits.ts';
 import { boardRoutes } from './operations/board.ts';
 import { BoardWrites } from './operations/board-writes.ts';
+import { consoleRoutes } from './operations/console.ts';
+import { readConsolePage } from './operations/console-page.ts';
 import { type HealthProbe, healthRoutes } from './operations/health.ts';
 import { metricsRoutes, type Scrape } from './operations/metrics.ts';
 import { refuse, refuseConnection, refuseInOurShape } from './refusals.ts';
@@ -77,6 +81,8 @@ export interface AppDeps {
   events: EventsApi;
   health: HealthProbe;
   boardQueues: readonly Queue[];
+  /** What operators are shown in the console. */
+  console: { people: Pick<ConsolePeople, keyof ConsolePeople>; live: Pick<ConsoleLive, keyof ConsoleLive> };
   scrape: Scrape;
   tracing?: Tracing | undefined;
   /** Routes of a certain process, such as the page of the demo. */
@@ -176,6 +182,10 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
     const writes = new BoardWrites(config.adminUser, audit);
     await boardRoutes(app, { lock, queues: boardQueues, writable: config.boardWritable, writes });
     metricsRoutes(app, lock, scrape);
+    const { people, live } = deps.console;
+    const { adminUser: name, boardWritable: writable } = config;
+    const page = await readConsolePage();
+    await consoleRoutes(app, { lock, operator: name, writable, people, live, presence, rooms, page });
   }
   await extraRoutes?.(app);
   indexPage(app, { forOperators: config.adminPassword !== null });

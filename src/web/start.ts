@@ -10,6 +10,8 @@ import { openTracing, tracingService } from '../telemetry/tracing-start.ts';
 import { Analytics } from '../usecases/analytics.ts';
 import { AuditLog } from '../usecases/audit.ts';
 import { ChangeFeed } from '../usecases/change-feed.ts';
+import { ConsoleLive } from '../usecases/console-live.ts';
+import { ConsolePeople } from '../usecases/console-people.ts';
 import { Conversations } from '../usecases/conversations.ts';
 import { Exports } from '../usecases/export.ts';
 import { Leases } from '../usecases/leases.ts';
@@ -62,6 +64,7 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
   const tracing = await openTracing(config, 'web', log);
   const stores = openStores(config, log, tracing);
   const metrics = new WebMetrics(stores, config);
+  stores.processes.tell(stores.pulse, () => ({ kind: 'web', figures: metrics.figures }));
   const presence = new Presence(stores, config.ttlMs, log);
   const conversations = new Conversations(stores, presence);
   const rooms = new Rooms(stores, presence, config);
@@ -70,6 +73,9 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
   const shared = new SharedLimits(stores.redis, stores.keys);
   const looks = new LookBudget(stores, config.maxLooksPerUserPerDay, () => metrics.lookRefused());
   const limits = new Limits(config, shared, looks);
+  const social = new Social(stores, presence);
+  const profiles = new Profiles(stores, presence);
+  const analytics = new Analytics(stores);
   const auth = createAuthenticator(config, log, Date.now, (reason) => metrics.tokenRefused(reason));
   const tokens = new Tokens(auth, limits);
   const origins = new Origins(config, log);
@@ -83,11 +89,15 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
     leases: new Leases(stores, presence, rooms, config),
     conversations,
     rooms,
-    social: new Social(stores, presence),
-    profiles: new Profiles(stores, presence),
+    social,
+    profiles,
     exports: new Exports(stores, presence.reads, shared),
     push: new Push(stores, config),
-    analytics: new Analytics(stores),
+    analytics,
+    console: {
+      people: new ConsolePeople(stores, { presence, profiles, social, rooms, analytics }),
+      live: new ConsoleLive(stores, { analytics, rooms, looks }, config),
+    },
     audit: new AuditLog(stores),
     changes,
     // Nobody is let in before they are there.

@@ -212,6 +212,9 @@ test('who is put out is told so and may come again; who only watches stays', asy
     (count) => count === 1,
   );
   expect(ada.closed).toEqual([{ roomId: room, reason: 'kicked' }]);
+  // Once, though it was asked for twice.
+  const { entries } = (await ask(rollcall, 'GET', '/audit?subject=ada')).body;
+  expect(entries).toMatchObject([{ actor: 'host', act: 'kick', subject: 'ada', detail: { roomId: room } }]);
   for (const each of [bob, watcher]) await each.sees(room, ['bob']);
   expect(watcher.closed).toEqual([]);
   expect((await ada.join(room)).count).toBe(2);

@@ -169,6 +169,7 @@ export async function openWorld(env: NodeJS.ProcessEnv = {}, extra: Partial<AppD
       },
     },
     boardQueues: [],
+    console: { people: nobodyKnowsAny(), live: nobodyKnowsAny() },
     scrape: async () => ({ contentType: 'text/plain', text: '' }),
     ...extra,
   });

@@ -2,17 +2,19 @@
 -- expires for a while, so that the webs can first tell of the beats that they took meanwhile; one that needs longer says so.
 -- A clock that was set forward, or another server's that is ahead, looks like a gap.
 -- KEYS  1 pulseKey  2 holdKey  3 epochKey  4 serverKey: the server's name for its own run  5 holdsKey: who has expiry wait, process →
---         until when, and `since <process>` → since when without a break (ms)
+--         until when, and `since <process>` → since when without a break (ms)  6 onlookersKey: exists while somebody looks at all processes
 -- ARGV  1 holdMs  2 epochName: for this store's, should it have none  3 behindMs: for how long expiry has to wait for this process,
 --         or 0  4 process  5 sentAt: when it sent this, as far as it knows this server's clock (ms), or 0
 --       6 lateMs: for how long expiry has to wait for it where that is too long ago, or 0  7 mostMs: for how long at most without a break
--- Returns { now (ms), epoch: since when (ms), a blank, a name }
-local pulseKey, holdKey, epochKey, serverKey, holdsKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+-- Returns { now (ms), epoch: since when (ms), a blank, a name, 1 if somebody looks at all processes, else 0 }
+local pulseKey, holdKey, epochKey, serverKey, holdsKey, onlookersKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local holdMs, epochName, behindMs, process = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local sentAt, lateMs, mostMs = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local last = tonumber(redis.call('GET', pulseKey) or '')
+-- In one command, for this is done by everybody all the time.
+local found = redis.call('MGET', pulseKey, onlookersKey)
+local last, onlookers = tonumber(found[1] or ''), found[2] and 1 or 0
 -- The first write decides whether Redis takes any: it asks whether it is full before each that may need memory, but not once
 -- a script has written, were it only to remove something. So this has to stand before all others.
 redis.call('SET', pulseKey, string.format('%.0f', now))
@@ -45,4 +47,4 @@ local longest = redis.call('ZREVRANGE', holdsKey, 0, 0, 'WITHSCORES')[2]
 if longest and longest - now > 0 then redis.call('SET', holdKey, all and 'all' or 'beats', 'PX', longest - now)
 elseif waited then redis.call('DEL', holdKey) end
 redis.call('SET', epochKey, string.format('%.0f ', now) .. epochName, 'NX')
-return { string.format('%.0f', now), redis.call('GET', epochKey) }
+return { string.format('%.0f', now), redis.call('GET', epochKey), onlookers }

@@ -9,7 +9,8 @@ const LINKS = [
 
 /** Served with a password alone, and linked only where they are served. */
 const OPERATORS = [
-  ['admin/queues', 'Queues', 'Bull Board, with the password of the operator'],
+  ['admin', 'Console', 'people, what goes on and what is wrong, with the password of the operator'],
+  ['admin/queues', 'Queues', 'Bull Board, with the same password'],
   ['metrics', 'Metrics', 'for Prometheus, with the same password'],
 ] as const;
 

@@ -60,6 +60,7 @@ export async function boardRoutes(
         boardTitle: 'Rollcall',
         hideDocsLink: true,
         miscLinks: [
+          { text: 'People', url: '/admin' },
           { text: 'REST API', url: '/docs' },
           { text: 'Socket.IO API', url: '/docs/events' },
           { text: 'Metrics', url: '/metrics' },
@@ -97,12 +98,12 @@ export function operatorOnly(lock: OperatorLock) {
  * Browsers send a password they know along with whatever another site makes them post. They say where it comes from:
  * by `Sec-Fetch-Site`, and those that are asked without TLS by `Origin`. Who says neither is no browser.
  */
-async function sameOriginOnly(request: FastifyRequest, reply: FastifyReply) {
+export async function sameOriginOnly(request: FastifyRequest, reply: FastifyReply) {
   if (request.method === 'GET' || request.method === 'HEAD') return;
   const { 'sec-fetch-site': site, origin } = request.headers;
   const own =
     site === undefined ? origin === undefined || URL.parse(origin)?.host === request.host : site === 'same-origin';
-  if (!own) return sendError(reply, new RollcallError('FORBIDDEN', { message: 'From the board itself only.' }));
+  if (!own) return sendError(reply, new RollcallError('FORBIDDEN', { message: 'From a page of this server only.' }));
 }
 
 /** The page asks a third party for its fonts, which our content policy forbids: it is not asked at all. */

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import type { DeliveryListener } from '../../redis/delivery.ts';
 import type { Stores } from '../../stores.ts';
 import { addFeedMetrics } from '../../telemetry/feed-metrics.ts';
+import { Lately } from '../../telemetry/lately.ts';
 import {
   addReadinessMetrics,
   addStoreMetrics,
@@ -13,6 +14,7 @@ import {
   lagNoted,
 } from '../../telemetry/metrics.ts';
 import type { OperatorLock } from '../../telemetry/operator.ts';
+import { LATELY_MINUTES, type WebFigures } from '../../telemetry/process-figures.ts';
 import { feedFiguresOf } from '../../usecases/feed-figures.ts';
 import { readStoreFigures } from '../../usecases/store-figures.ts';
 import { TOKEN_REFUSALS, type TokenRefusalReason } from '../auth/token-refusals.ts';
@@ -66,6 +68,9 @@ export class WebMetrics {
     buckets: LATENCY_BUCKETS,
     registers: [this.registry],
   });
+
+  readonly #lately = new Lately(LATELY_MINUTES);
+  #figures: SocketFigures | null = null;
 
   constructor(stores: Stores, { webhooks }: Pick<Config, 'webhooks'>) {
     const beats = this.#heartbeats;
@@ -126,20 +131,37 @@ export class WebMetrics {
         const at = now();
         if (at === 0) return;
         for (const item of batch.items) {
-          if (item.kind === 'change') this.#delivery.observe(Math.max(0, at - item.change.at) / 1000);
+          if (item.kind !== 'change') continue;
+          const tookMs = Math.max(0, at - item.change.at);
+          this.#delivery.observe(tookMs / 1000);
+          this.#lately.measure(tookMs);
         }
       },
     };
   }
 
   /** Adds what is read of the sockets at each scrape. */
-  follow({ connections, sessions, level, loopLagMs }: SocketFigures): void {
+  follow(figures: SocketFigures): void {
+    const { connections, sessions, level, loopLagMs } = figures;
+    this.#figures = figures;
     this.#gauge('rollcall_connections', 'Sockets that are open here', 'sum', connections);
     this.#gauge('rollcall_sessions', 'Sessions of users that are held here', 'sum', sessions);
     this.#gauge('rollcall_degrade_level', '0: all is well; 1: longer batches; 2: newcomers are refused', 'max', level);
     this.#gauge('rollcall_event_loop_lag_seconds', 'Longest delay of the event loop lately', 'max', () => {
       return loopLagMs() / 1000;
     });
+  }
+
+  /** What this process says of itself while an operator looks at all. */
+  get figures(): WebFigures {
+    const sockets = this.#figures;
+    return {
+      connections: sockets?.connections() ?? 0,
+      sessions: sockets?.sessions() ?? 0,
+      level: sockets?.level() ?? 0,
+      loopLagMs: Math.round(sockets?.loopLagMs() ?? 0),
+      slowestDeliveryMs: this.#lately.greatest,
+    };
   }
 
   #gauge(name: string, help: string, aggregator: 'sum' | 'max', read: () => number): void {

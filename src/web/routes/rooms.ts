@@ -119,8 +119,9 @@ export function roomRoutes(app: FastifyInstance, rooms: RoomsApi, open: readonly
       },
     },
     async (request, reply) => {
-      requireService(callerOf(request), 'write');
-      await rooms.putOut(request.params.id, request.params.userId);
+      const caller = callerOf(request);
+      requireService(caller, 'write');
+      await rooms.putOut(request.params.id, request.params.userId, caller.userId);
       return reply.code(204).send();
     },
   );

@@ -1,0 +1,39 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { build } from 'vite';
+
+/**
+ * `npm run console`: builds the operator's console into src/console/built, which is kept with the code: a web serves it as it stands,
+ * with production dependencies only. A test fails where it is older than its sources.
+ */
+const root = fileURLToPath(new URL('../src/console', import.meta.url));
+/** Where the built page is kept. */
+export const CONSOLE_BUILT = join(root, 'built');
+
+/** Builds the page into a folder, which is emptied first: a file of each kind, by names that stay. */
+export async function buildConsole(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
+  await build({
+    configFile: false,
+    root,
+    // Addresses are relative to /admin, whatever path of a proxy that is below.
+    base: './',
+    mode: 'production',
+    logLevel: 'error',
+    oxc: { jsx: { runtime: 'automatic', development: false } },
+    build: {
+      outDir: folder,
+      emptyOutDir: false,
+      target: 'es2022',
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      reportCompressedSize: false,
+      rolldownOptions: {
+        output: { entryFileNames: 'admin/console.js', assetFileNames: 'admin/console[extname]', comments: false },
+      },
+    },
+  });
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await buildConsole(CONSOLE_BUILT);

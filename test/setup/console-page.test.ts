@@ -1,0 +1,33 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { buildConsole, CONSOLE_BUILT } from '../../scripts/build-console.ts';
+import { temporaryFolder } from '../../scripts/embedded/server-process.ts';
+import { RUNBOOK } from '../../src/usecases/runbook.ts';
+
+const contents = (folder: string) => {
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+  return Object.fromEntries(
+    files.map(({ name, parentPath }) => [
+      join(parentPath.slice(folder.length), name),
+      readFileSync(join(parentPath, name), 'utf8'),
+    ]),
+  );
+};
+
+test('the console that is served is the one whose sources are here (else: npm run console)', async () => {
+  const built = await temporaryFolder('console');
+  await buildConsole(built.path);
+  const [served, made] = [contents(CONSOLE_BUILT), contents(built.path)];
+  await built.remove();
+  expect(Object.keys(served).sort()).toEqual(Object.keys(made).sort());
+  for (const [name, text] of Object.entries(made)) expect(served[name] === text, name).toBe(true);
+});
+
+test('what the console says of something wrong is what the runbook says of it first', () => {
+  const book = readFileSync('docs/operations.md', 'utf8');
+  for (const [alert, advice] of Object.entries(RUNBOOK)) {
+    const [, part = ''] = book.split(`### ${alert}\n`);
+    expect(part.trim().replaceAll(/\s+/g, ' ').startsWith(advice), `${alert}: ${part.slice(0, 200)}`).toBe(true);
+  }
+});
