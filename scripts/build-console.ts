@@ -1,18 +1,16 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
 
 /**
- * `npm run console`: builds the operator's console into src/console/built, which is kept with the code: a web serves it as it stands,
- * with production dependencies only. A test fails where it is older than its sources.
+ * `npm run console`: builds the operator's console into src/console/built (or into a folder that is named), which is kept with the code: a
+ * web serves it as it stands, with production dependencies only. A test fails where it is older than its sources.
  */
 const root = fileURLToPath(new URL('../src/console', import.meta.url));
-/** Where the built page is kept. */
-export const CONSOLE_BUILT = join(root, 'built');
 
-/** Builds the page into a folder, which is emptied first: a file of each kind, by names that stay. */
-export async function buildConsole(folder: string): Promise<void> {
+/** Into a folder, which is emptied first: a file of each kind, by names that stay. */
+async function buildConsole(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
   await build({
     configFile: false,
@@ -36,4 +34,6 @@ export async function buildConsole(folder: string): Promise<void> {
   });
 }
 
-if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) await buildConsole(CONSOLE_BUILT);
+// The page is for production, wherever it is built.
+process.env.NODE_ENV = 'production';
+await buildConsole(process.argv[2] ?? join(root, 'built'));

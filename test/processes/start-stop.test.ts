@@ -388,7 +388,7 @@ test('whatever can be started and stopped is among them', () => {
     readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((name) => `${folder}/${name}`),
   );
   const found = files.filter(
-    (file) => /\.tsx?$/.test(file) && !file.startsWith('src/demo/') && handles.test(readFileSync(file, 'utf8')),
+    (file) => /\.tsx?$/.test(file) && !/^src\/(demo|console)\//.test(file) && handles.test(readFileSync(file, 'utf8')),
   );
   const tried = Object.values(PARTS).flat();
   expect(found.sort()).toEqual([...new Set([...tried, ...Object.keys(NOT_HERE)])].sort());

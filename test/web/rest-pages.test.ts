@@ -119,7 +119,7 @@ describe('the page at /', () => {
   test('says what answers here and leads to the API, to health and, where there are any, to the operator’s pages', async () => {
     for (const [settings, forOperators] of [
       [{}, []],
-      [{ ADMIN_PASSWORD: 'correct horse' }, ['/admin/queues', '/metrics']],
+      [{ ADMIN_PASSWORD: 'correct horse' }, ['/admin', '/admin/queues', '/metrics']],
     ] as const) {
       const { app } = await openWorld(settings);
       const page = await app.inject('/');
