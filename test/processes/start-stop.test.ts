@@ -368,6 +368,7 @@ const NOT_HERE: Record<string, string> = {
   'src/client/connection.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/client/heartbeat.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/client/indicators.ts': 'the client is tried in test/client/start-stop.test.ts',
+  'src/client/page.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/client/presence-client.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/client/tokens.ts': 'the client is tried in test/client/start-stop.test.ts',
   'src/usecases/conversations.ts': 'starts and stops typing',
@@ -378,6 +379,8 @@ const NOT_HERE: Record<string, string> = {
   'src/telemetry/loop-lag.ts': 'one for the whole process, for as long as somebody listens',
   'src/usecases/rooms.ts': 'timers that the gateway ends, and that keep no process alive',
   'src/web/sockets/room-audience.ts': 'timers that the gateway ends',
+  'src/web/sockets/room-members.ts': 'timers that the gateway ends',
+  'src/web/sockets/room-returns.ts': 'timers that the gateway ends',
   'workers/drain.ts': 'a lease that is kept for the length of a drain',
 };
 
