@@ -8,31 +8,48 @@ import { writeSbom } from './sbom.ts';
 
 /**
  * `npm run build`: makes dist/client, a package folder ready for `npm publish`: ES modules (`rollcall`, which is also
- * `rollcall/client`, `rollcall/client/social`, `rollcall/react`, `rollcall/server` and `rollcall/testing`) with their types, the command `rollcall`, and
+ * `rollcall/client`, `rollcall/client/social`, `rollcall/client/rooms`, `rollcall/react`, `rollcall/react/rooms`, `rollcall/server` and `rollcall/testing`) with their types, the command `rollcall`, and
  * nothing of the service; and beside it dist/sbom.cdx.json, which is of the service.
  */
 const root = fileURLToPath(new URL('..', import.meta.url));
 /** What each entry may have at most, gzipped, in KiB. */
-export const MOST_KIB = { client: 6.5, social: 1.5, react: 1, server: 8, testing: 8, cli: 12 };
+export const MOST_KIB = {
+  client: 6.5,
+  social: 1.5,
+  rooms: 2.5,
+  react: 1,
+  'react-rooms': 0.5,
+  server: 8,
+  testing: 8,
+  cli: 12,
+};
 type Entry = keyof typeof MOST_KIB;
 
 export interface BuiltClient {
   folder: string;
   /**
-   * Of each entry, gzipped: `client` without socket.io-client, `social` without that, `react` without React, `server`, which needs nothing else, `testing`
+   * Of each entry, gzipped: `client` without socket.io-client, `social` and `rooms` without that, `react` and `react-rooms` without React and these, `server`, which needs nothing else, `testing`
    * without the two that stand beside it, and `cli`, the command.
    */
   bytes: Record<Entry, number>;
 }
 
 const CLIENT = join(root, 'src/client/index.ts');
+const ROOMS = join(root, 'src/client/rooms.ts');
+const REACT = join(root, 'src/client/react.tsx');
 const SERVER = join(root, 'src/backend/index.ts');
 
 /** Builds the package into a folder, which is emptied first. */
 export async function buildClient(folder = join(root, 'dist', 'client')): Promise<BuiltClient> {
   await rm(folder, { recursive: true, force: true });
-  await bundle(folder, { client: CLIENT, react: join(root, 'src/client/react.tsx'), server: SERVER });
+  await bundle(folder, { client: CLIENT, react: REACT, server: SERVER });
   // Errors are known by their class: the application's and those of the fake are to be of one.
+  await bundle(folder, { rooms: ROOMS }, { [CLIENT]: 'client' });
+  await bundle(
+    folder,
+    { 'react-rooms': join(root, 'src/client/react-rooms.tsx') },
+    { [REACT]: 'react', [ROOMS]: 'rooms' },
+  );
   await bundle(folder, { social: join(root, 'src/client/social.ts') }, { [CLIENT]: 'client' });
   await bundle(folder, { testing: join(root, 'src/testing/index.ts') }, { [CLIENT]: 'client', [SERVER]: 'server' });
   await bundle(folder, { cli: join(root, 'src/cli/main.ts') }, { [CLIENT]: 'client' });
@@ -106,12 +123,20 @@ async function emitTypes(folder: string): Promise<void> {
   const entries = [
     'client/index.ts',
     'client/social.ts',
+    'client/rooms.ts',
     'client/react.tsx',
+    'client/react-rooms.tsx',
     'backend/index.ts',
     'testing/index.ts',
   ].map((name) => join('src', name));
   execFileSync(process.execPath, [tsc, '--ignoreConfig', ...flags, ...entries], { cwd: root, stdio: 'inherit' });
-  const reachable = await declarations(join(types, 'client'), ['index.d.ts', 'social.d.ts', 'react.d.ts']);
+  const reachable = await declarations(join(types, 'client'), [
+    'index.d.ts',
+    'social.d.ts',
+    'rooms.d.ts',
+    'react.d.ts',
+    'react-rooms.d.ts',
+  ]);
   const ofServer = await declarations(join(types, 'backend'), ['index.d.ts']);
   const ofTesting = await declarations(join(types, 'testing'), ['index.d.ts'], BESIDE);
   await rm(types, { recursive: true });
@@ -166,7 +191,9 @@ async function manifest(): Promise<object> {
       '.': { types: './client.d.ts', default: './client.js' },
       './client': { types: './client.d.ts', default: './client.js' },
       './client/social': { types: './social.d.ts', default: './social.js' },
+      './client/rooms': { types: './rooms.d.ts', default: './rooms.js' },
       './react': { types: './react.d.ts', default: './react.js' },
+      './react/rooms': { types: './react-rooms.d.ts', default: './react-rooms.js' },
       './server': { types: './server/index.d.ts', default: './server.js' },
       './testing': { types: './testing/index.d.ts', default: './testing.js' },
       './package.json': './package.json',

@@ -1,13 +1,13 @@
 import { io as connectSocket } from 'socket.io-client';
-import type { HandshakeAuth, Ready, SessionClosed, SocketError } from '../protocol/socket.ts';
+import type { Ready, SessionClosed, SocketError } from '../protocol/socket.ts';
 import { readAddress } from './address.ts';
 import { monotonicMs } from './clock.ts';
 import { createInquiry } from './no-socket.ts';
 import { createSource } from './observable.ts';
-import { IS_FINAL, PresenceError, toldError, toPresenceError } from './presence-error.ts';
+import { isFinal, PresenceError, toldError, toPresenceError } from './presence-error.ts';
 import { createTokens, type GetToken, isSignedOut, YOUNG_MS } from './tokens.ts';
 import type { ClosedReason, ConnectionState } from './types.ts';
-import type { PresenceSocket, Request } from './wire.ts';
+import type { Part, PresenceSocket, Request } from './wire.ts';
 
 const ANSWER_LIMIT_MS = 10_000;
 /** From the attempt to `ready`. Socket.IO's own limit lies beyond it. */
@@ -41,14 +41,11 @@ interface Pause {
   atOnce?: boolean | undefined;
 }
 
-interface Hooks {
-  /** What the handshake says beside the token. */
-  handshake(): Omit<HandshakeAuth, 'token'>;
+interface Hooks extends Part {
   ready(ready: Ready, socket: PresenceSocket): void;
   connected(ready: Ready): void;
   lost(): void;
   ping(): void;
-  tooManyWatched(error: PresenceError): void;
   report(error: PresenceError): void;
 }
 
@@ -92,7 +89,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     } catch (thrown) {
       if (mine !== attempt) return;
       if (isSignedOut(thrown)) return end('signed_out');
-      const error = toPresenceError(thrown, 'TOKEN_UNAVAILABLE');
+      const error = toPresenceError(thrown);
       hooks.report(error);
       return retry({ error });
     }
@@ -149,9 +146,9 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     }
     const error = toldError(data);
     const { code, retryAfterMs } = error;
-    if (code === 'TOO_MANY_WATCHED') hooks.tooManyWatched(error);
+    const mayGoWell = hooks.refused(error);
     tokens.refused(code);
-    if (IS_FINAL[code]) end('refused', error);
+    if (isFinal(code) && !mayGoWell) end('refused', error);
     else retry({ error, leastMs: retryAfterMs, atOnce: code === 'TOKEN_EXPIRED' && tokens.age() > YOUNG_MS });
   }
 
@@ -184,7 +181,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
 
   function retry({ error, exactMs, leastMs, atOnce }: Pause): void {
     const before: { status: string; error?: PresenceError | undefined } = state.get();
-    const isSlow = error && IS_FINAL[error.code] === false;
+    const isSlow = error && isFinal(error.code) === false;
     abandon();
     // A part of the delay is chance, so that those who were cut off together do not come back together.
     const longest = Math.min(isSlow ? LONGEST_DELAY_REFUSED_MS : LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures);
@@ -239,7 +236,7 @@ export function createConnection(options: ConnectionOptions, hooks: Hooks) {
     } catch (thrown) {
       if (of !== socket) return;
       if (isSignedOut(thrown)) return end('signed_out');
-      const error = toPresenceError(thrown, 'TOKEN_UNAVAILABLE');
+      const error = toPresenceError(thrown);
       tokens.refused(error.code);
       hooks.report(error);
     }

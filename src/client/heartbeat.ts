@@ -1,5 +1,5 @@
 import { monotonicMs } from './clock.ts';
-import { toPresenceError } from './presence-error.ts';
+import type { PresenceError } from './presence-error.ts';
 import type { Activity } from './types.ts';
 
 /** The server's default is 5 s, or half the interval where that is less. It corrects us where it is set otherwise. */
@@ -32,7 +32,7 @@ export function createHeartbeat(send: (activity: Activity) => Promise<unknown>) 
     } catch (error) {
       if (mine !== connection) return;
       // Too soon, where the server's minimum is not the usual one; or it cannot take any right now.
-      allowedAt = monotonicMs() + (toPresenceError(error, '').retryAfterMs ?? usualGapMs(intervalMs));
+      allowedAt = monotonicMs() + ((error as PresenceError).retryAfterMs ?? usualGapMs(intervalMs));
     }
     // Also after a refusal: the change still has to be told.
     if (wanted !== told) whenAllowed();

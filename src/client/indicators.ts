@@ -1,7 +1,7 @@
 import type { IndicatorChange } from '../protocol/socket.ts';
 import { monotonicMs } from './clock.ts';
 import { createSignal } from './observable.ts';
-import { type PresenceError, toPresenceError } from './presence-error.ts';
+import type { PresenceError } from './presence-error.ts';
 import type { Indicator, IndicatorKind } from './types.ts';
 import type { Request } from './wire.ts';
 
@@ -27,8 +27,7 @@ export function createIndicators(request: Request, report: (error: PresenceError
   }
 
   /** What there was no connection for is said again with the next one. */
-  function failed(thrown: unknown): void {
-    const error = toPresenceError(thrown);
+  function failed(error: PresenceError): void {
     if (error.code !== 'NOT_CONNECTED') report(error);
   }
 

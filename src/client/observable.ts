@@ -51,3 +51,16 @@ export function callListener(call: () => void): void {
     });
   }
 }
+
+/** What calls the function once, a microtask after the first of the calls that come together. */
+export function onceSoon(call: () => void): () => void {
+  let soon = false;
+  return () => {
+    if (soon) return;
+    soon = true;
+    queueMicrotask(() => {
+      soon = false;
+      call();
+    });
+  };
+}

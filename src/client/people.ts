@@ -1,4 +1,4 @@
-import { callListener, createSignal } from './observable.ts';
+import { callListener, createSignal, onceSoon } from './observable.ts';
 import { applyAbsence, applyChange, applySnapshot, awaitAnswer, type Known, type Told } from './presence-state.ts';
 import type { Observable, Presence, PresenceChange } from './types.ts';
 
@@ -14,7 +14,8 @@ export function createPeople() {
   const changed = createSignal<readonly PresenceChange[]>();
   const listChanged = createSignal<void>();
   let list: readonly Presence[] | undefined;
-  let telling = false;
+  // Once for all that arrives in one tick.
+  const emitList = onceSoon(listChanged.emit);
 
   const everyone: Observable<readonly Presence[]> = {
     // Made where somebody reads it, and the same until something changes.
@@ -44,15 +45,9 @@ export function createPeople() {
     if (isEvent) changed.emit(changes);
   }
 
-  // Once for all that arrives in one tick.
   function tellList(): void {
     list = undefined;
-    if (telling) return;
-    telling = true;
-    queueMicrotask(() => {
-      telling = false;
-      listChanged.emit();
-    });
+    emitList();
   }
 
   function dropSome(): void {

@@ -21,6 +21,7 @@ import type {
   PresenceChange,
 } from './types.ts';
 import { createWatching } from './watching.ts';
+import type { Part, Wire } from './wire.ts';
 
 export interface PresenceClientOptions {
   /** Of the Rollcall server, for example `https://presence.example.com`. */
@@ -80,6 +81,8 @@ export interface PresenceClient {
   stopIndicator(conversationId: string, kind?: IndicatorKind): void;
   indicators(conversationId: string): readonly Indicator[];
   watchIndicators(conversationId: string, listener: () => void): () => void;
+  /** @internal Adds what `rollcall/client/rooms` is. */
+  add(make: (wire: Wire) => Part): void;
 }
 
 const DEFAULT_IDLE_AFTER_MS = 300_000;
@@ -99,6 +102,8 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
   let asked: string[] = [];
   let userId: string | undefined;
   const holders = new Set<object>();
+  const parts: Part[] = [];
+  let greet: ((part: Part) => void) | undefined;
   let noticed: Activity = 'active';
   let chosen: Activity | 'auto' = 'auto';
   let leavePage: (() => void) | undefined;
@@ -112,16 +117,18 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
     handshake() {
       asked = watching.forHandshake();
       const protocol: typeof PROTOCOL = 1;
-      return {
+      const { device, ttlSeconds, batch = true, appear } = options;
+      const own = {
         protocol,
         deviceId,
-        device: options.device,
-        ttlSeconds: options.ttlSeconds,
-        batch: options.batch ?? true,
+        device,
+        ttlSeconds,
+        batch,
         // Chosen once: to come back is to go on.
-        appear: userId ? undefined : options.appear,
+        appear: userId ? undefined : appear,
         watch: tellsEveryone ? undefined : asked,
       };
+      return Object.assign(own, ...parts.map((part) => part.handshake()));
     },
     ready(ready, socket) {
       userId = ready.userId;
@@ -131,6 +138,8 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
       socket.on('friend_active', friends.emit);
       if (tellsEveryone) people.snapshot(ready.users ?? [], true);
       else watching.connected(asked, ready.users ?? []);
+      greet = (part) => part.ready(ready, socket);
+      parts.forEach(greet);
     },
     connected({ sessionId, heartbeatIntervalMs }) {
       if (sessionId !== null) heartbeat.start(heartbeatIntervalMs);
@@ -138,14 +147,15 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
       indicators.connected();
     },
     lost() {
+      greet = undefined;
       heartbeat.stop();
       watching.lost();
       indicators.lost();
     },
     ping: () => heartbeat.ping(),
-    tooManyWatched(error) {
-      watching.tooManyInHandshake();
-      report(error);
+    refused(error) {
+      watching.refused(error);
+      return parts.some((part) => part.refused(error));
     },
     report,
   });
@@ -249,5 +259,10 @@ export function createPresenceClient(options: PresenceClientOptions): PresenceCl
     stopIndicator: (conversationId, kind = 'typing') => indicators.stop(conversationId, kind),
     indicators: indicators.get,
     watchIndicators: indicators.watch,
+    add(make) {
+      const part = make({ request, report });
+      parts.push(part);
+      greet?.(part);
+    },
   };
 }

@@ -1,5 +1,3 @@
-import type { CodeThatComesBack } from '../protocol/errors.ts';
-
 /** A refusal by the server (its code), or `NOT_CONNECTED`, `TIMEOUT` and `TOKEN_UNAVAILABLE` from this side. */
 export class PresenceError extends Error {
   override readonly name = 'PresenceError';
@@ -26,25 +24,17 @@ export function toldError({
   return new PresenceError(code, message, retryAfterMs);
 }
 
-/** Whatever was thrown as a PresenceError; `code` is for what has none. It goes by the name, since there may be two copies of the class. */
-export function toPresenceError(thrown: unknown, code = 'INTERNAL_ERROR'): PresenceError {
+/** Whatever `getToken` threw as a PresenceError. It goes by the name, since there may be two copies of the class. */
+export function toPresenceError(thrown: unknown): PresenceError {
   if ((thrown as Error | undefined)?.name === 'PresenceError') return thrown as PresenceError;
-  return new PresenceError(code, thrown instanceof Error ? thrown.message : String(thrown));
+  return new PresenceError('TOKEN_UNAVAILABLE', thrown instanceof Error ? thrown.message : String(thrown));
 }
 
 /**
- * The codes of refused handshakes that the server's table says are not to be tried again soon: true, never (with too many
- * watched the next handshake names fewer, and it names no rooms); false, slowly. Written out, for the whole table would make the package larger;
- * the compiler holds the two together.
+ * Whether a handshake that was refused with a code is not to be tried again soon: true, never; false, slowly. (With too many watched the next
+ * handshake names fewer.) As the server's table says it; beginnings of names, for the names would make the package larger.
  */
-export const IS_FINAL: { readonly [code: string]: boolean | undefined } = {
-  FORBIDDEN: true,
-  INVALID_REQUEST: true,
-  INVALID_USER_ID: true,
-  UNSUPPORTED_PROTOCOL: true,
-  UNAUTHENTICATED: false,
-  TOO_MANY_SESSIONS: false,
-  PAYLOAD_TOO_LARGE: false,
-} satisfies { [Code in Exclude<CodeThatComesBack<'never'>, 'TOO_MANY_WATCHED'>]: true } & {
-  [Code in Exclude<CodeThatComesBack<'slowly'>, 'TOO_MANY_ROOMS'>]: false;
-};
+export function isFinal(code: string): boolean | undefined {
+  if (/^(FORB|INVALID|UNSUPP)/.test(code)) return true;
+  return /^(UNAUTH|TOO_MANY_[RS]|PAYLOAD)/.test(code) ? false : undefined;
+}

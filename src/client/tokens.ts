@@ -1,5 +1,5 @@
 import { monotonicMs } from './clock.ts';
-import { IS_FINAL } from './presence-error.ts';
+import { isFinal } from './presence-error.ts';
 
 /** What `getToken` gives; null: nobody is signed in. */
 export type GetToken = () => string | null | Promise<string | null>;
@@ -79,7 +79,7 @@ export function createTokens(getToken: GetToken) {
     },
     /** Lets go of the token, unless it is worth another try. */
     refused(code: string): void {
-      if ((code === 'TOKEN_EXPIRED' || code in IS_FINAL) && (code !== 'UNAUTHENTICATED' || age() > YOUNG_MS))
+      if ((code === 'TOKEN_EXPIRED' || isFinal(code) !== undefined) && (code !== 'UNAUTHENTICATED' || age() > YOUNG_MS))
         kept = undefined;
     },
   };

@@ -1,6 +1,6 @@
-import type { CodeToRetry } from '../protocol/errors.ts';
+import { onceSoon } from './observable.ts';
 import type { createPeople } from './people.ts';
-import { type PresenceError, toPresenceError } from './presence-error.ts';
+import type { PresenceError } from './presence-error.ts';
 import type { Told } from './presence-state.ts';
 import type { Request } from './wire.ts';
 
@@ -9,11 +9,8 @@ const MOST_IDS_IN_LIST = 1000;
 /** Where the server could not answer and did not say when to ask again. */
 const ASK_AGAIN_MS = 2000;
 
-/** Refusals that a list may not get again; a heartbeat's own is none. Of the server's, those that its table says so of. */
-const MAY_GO_WELL_LATER = { UNAVAILABLE: 1, RATE_LIMITED: 1, TIMEOUT: 1 } satisfies Record<
-  Exclude<CodeToRetry, 'HEARTBEAT_TOO_SOON'> | 'TIMEOUT',
-  1
->;
+/** Refusals that a list may not get again: those that the server's table says so of, and a server that did not answer. By the beginnings of their names. */
+const MAY_GO_WELL_LATER = /^(UNAV|RATE|TIMEO)/;
 
 /** One request under way, with the events that have overtaken its answer. */
 type Question = Told[];
@@ -46,18 +43,10 @@ export function createWatching(
   let crowded = false;
   let listInHandshake = true;
   let connection = 0;
-  let flushing = false;
   let again: ReturnType<typeof setTimeout> | undefined;
 
   /** Gathers all wishes of this tick. */
-  function flushSoon(): void {
-    if (flushing) return;
-    flushing = true;
-    queueMicrotask(() => {
-      flushing = false;
-      flush();
-    });
-  }
+  const flushSoon = onceSoon(flush);
 
   function flush(): void {
     people.dropUnwatched();
@@ -80,14 +69,14 @@ export function createWatching(
       owed.delete(userId);
     }
     lettingGo += 1;
-    let refusal: unknown;
+    let refusal: PresenceError | undefined;
     await server.request('unwatch', { userIds }).catch((thrown) => {
       refusal = thrown;
     });
     if (mine !== connection) return;
     lettingGo -= 1;
     if (refusal) {
-      const isOwed = laterUnlessFinal(toPresenceError(refusal));
+      const isOwed = laterUnlessFinal(refusal);
       // Whoever is wanted again meanwhile is not to be let go.
       if (isOwed) for (const userId of userIds) if (!watched.has(userId) && !asked.has(userId)) owed.add(userId);
     } else if (crowded) flush();
@@ -110,7 +99,7 @@ export function createWatching(
       for (const userId of userIds.filter(isOpen)) watched.add(userId);
     } catch (thrown) {
       if (mine !== connection) return;
-      const isOwed = notWatched(userIds, toPresenceError(thrown));
+      const isOwed = notWatched(userIds, thrown as PresenceError);
       if (isOwed) for (const userId of userIds.filter(isOpen)) owed.add(userId);
     }
     for (const userId of userIds.filter(isOpen)) asked.delete(userId);
@@ -132,7 +121,7 @@ export function createWatching(
 
   /** Whether it may go well later, when all that is missing is said again. */
   function laterUnlessFinal({ code, retryAfterMs }: PresenceError): boolean {
-    if (!(code in MAY_GO_WELL_LATER)) return false;
+    if (!MAY_GO_WELL_LATER.test(code)) return false;
     clearTimeout(again);
     again = setTimeout(flush, retryAfterMs ?? ASK_AGAIN_MS);
     return true;
@@ -147,8 +136,10 @@ export function createWatching(
       return listInHandshake ? userIds.slice(0, MOST_IDS_IN_LIST) : [];
     },
     /** This server takes fewer than we handed over. Asked for afterwards they are refused without refusing us. */
-    tooManyInHandshake(): void {
+    refused(error: PresenceError): void {
+      if (error.code !== 'TOO_MANY_WATCHED') return;
       listInHandshake = false;
+      report(error);
     },
     connected(userIds: readonly string[], snapshot: readonly Told[]): void {
       connection += 1;
@@ -177,7 +168,5 @@ export function createWatching(
 }
 
 function chunks(ids: string[]): string[][] {
-  const made: string[][] = [];
-  for (let from = 0; from < ids.length; from += MOST_IDS_IN_LIST) made.push(ids.slice(from, from + MOST_IDS_IN_LIST));
-  return made;
+  return ids.length > 0 ? [ids.slice(0, MOST_IDS_IN_LIST), ...chunks(ids.slice(MOST_IDS_IN_LIST))] : [];
 }

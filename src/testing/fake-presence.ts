@@ -12,6 +12,7 @@ import { createPeople, type PresenceListener } from '../client/people.ts';
 import type { Request } from '../client/wire.ts';
 import { isValidId } from '../presence/ids.ts';
 import { createFakeClock } from './fake-clock.ts';
+import { createFakeRooms } from './fake-rooms.ts';
 import type { FakeUser } from './fake-user.ts';
 import { createFakeWorld } from './fake-world.ts';
 
@@ -41,6 +42,12 @@ export interface FakePresence extends PresenceClient {
   type(userId: string, conversationId: string, kind?: IndicatorKind): void;
   /** A user stops typing, as when the message is sent. */
   stopTyping(userId: string, conversationId: string, kind?: IndicatorKind): void;
+  /** A user comes to a room, or says something new there. */
+  enterRoom(userId: string, roomId: string, data?: Readonly<Record<string, unknown>>): void;
+  /** A user leaves a room; who goes offline (`leave`) is in none. */
+  leaveRoom(userId: string, roomId: string): void;
+  /** The server puts the one who is signed in out of a room: kicked, or no longer allowed. */
+  closeRoom(roomId: string, reason: 'kicked' | 'forbidden'): void;
   /** Tells that a friend came, for `onFriendActive`. */
   alert(userId: string): void;
   /** Lets time pass on the client's clock (`now()`), in milliseconds: indicators and what was set for a while end. */
@@ -51,7 +58,7 @@ export interface FakePresence extends PresenceClient {
   restore(): void;
   /** The server ends it for good: signed out elsewhere, replaced, refused. */
   end(reason: ClosedReason, error?: PresenceError): void;
-  /** What the application asks for next (`setStatus`, `setDetail`, `logout`, to join a conversation) is refused with that code. */
+  /** What the application asks for next (`setStatus`, `setDetail`, `logout`, to join a conversation or a room) is refused with that code. */
   refuse(code: string, message?: string, retryAfterMs?: number): void;
 }
 
@@ -93,22 +100,32 @@ export function createFakePresence(options: FakePresenceOptions = {}): FakePrese
     if (refusal) throw refusal;
   }
 
-  /** What is asked for typing. */
-  async function ask(event: string, conversationId: string): Promise<void> {
+  const rooms = createFakeRooms({ now: clock.now, me, isHidden: () => world.isHidden(me) });
+
+  /** What is asked for typing, and for rooms. */
+  async function ask(event: string, { conversationId, ...asked }: { conversationId: string; roomId: string }) {
     refuseOrGoOn();
-    if (event !== 'join_conversation') return;
+    if (event.endsWith('_room')) return rooms.ask(event, asked);
+    if (event !== 'join_conversation') return {};
     for (const { userId: id, kind } of world.indicatorsIn(conversationId)) {
       if (id !== me) indicators.changed({ conversationId, userId: id, kind, active: true });
     }
+    return {};
   }
-  const request = ((event, payload) => ask(event, (payload as { conversationId: string }).conversationId)) as Request;
+  const request = ask as unknown as Request;
   const indicators = createIndicators(request, report);
+
+  function appear(inactive: boolean): void {
+    world.appear(me, inactive);
+    rooms.hiddenChanged();
+  }
 
   function connected(): void {
     userId = me;
     world.set(me, { status: 'active' });
     if (tellsEveryone) people.snapshot(world.active(), true);
     else people.snapshot(people.wanted().map(world.told));
+    rooms.connected();
     state.set({
       status: 'connected',
       userId: me,
@@ -124,6 +141,7 @@ export function createFakePresence(options: FakePresenceOptions = {}): FakePrese
     if (state.get().status === 'closed') return;
     state.set({ status: 'closed', reason, error });
     indicators.lost();
+    rooms.lost(true);
     world.set(me, { status: 'inactive' });
     if (error) report(error);
   }
@@ -186,9 +204,9 @@ export function createFakePresence(options: FakePresenceOptions = {}): FakePrese
     async setStatus(status, { expiresInSeconds } = {}) {
       refuseOrGoOn();
       endStatus();
-      world.appear(me, status === 'inactive');
+      appear(status === 'inactive');
       if (expiresInSeconds && status === 'inactive') {
-        endStatus = clock.after(expiresInSeconds * 1000, () => world.appear(me, false));
+        endStatus = clock.after(expiresInSeconds * 1000, () => appear(false));
       }
       const { lastSeen } = world.told(me);
       return { detail: {}, idle: false, idleSince: null, ...people.get(me), userId: me, status, lastSeen };
@@ -202,7 +220,7 @@ export function createFakePresence(options: FakePresenceOptions = {}): FakePrese
     async logout() {
       refuseOrGoOn();
       endStatus();
-      world.appear(me, false);
+      appear(false);
       end('logout');
     },
     setActivity() {},
@@ -211,6 +229,7 @@ export function createFakePresence(options: FakePresenceOptions = {}): FakePrese
     stopIndicator: (conversationId, kind = 'typing') => indicators.stop(conversationId, kind),
     indicators: indicators.get,
     watchIndicators: indicators.watch,
+    add: (make) => rooms.add(make({ request, report })),
 
     set: world.set,
     come(...userIds) {
@@ -219,11 +238,15 @@ export function createFakePresence(options: FakePresenceOptions = {}): FakePrese
     leave(...userIds) {
       for (const id of userIds) {
         world.endIndicatorsOf(id);
+        rooms.exitAll(id);
         world.set(id, { status: 'inactive', lastSeen: clock.now() });
       }
     },
     type: (id, conversationId, kind = 'typing') => world.begin(id, conversationId, kind),
     stopTyping: (id, conversationId, kind = 'typing') => world.endIndicator(id, conversationId, kind),
+    enterRoom: rooms.enter,
+    leaveRoom: (id, roomId) => rooms.exit(roomId, id),
+    closeRoom: (roomId, reason) => rooms.close(roomId, reason),
     alert: (id) => friends.emit({ userId: id, at: new Date(clock.now()).toISOString() }),
     advance: clock.advance,
     lose(error) {
@@ -232,6 +255,7 @@ export function createFakePresence(options: FakePresenceOptions = {}): FakePrese
       if (status === 'closed') return;
       state.set({ status: status === 'connecting' ? 'connecting' : 'reconnecting', error });
       indicators.lost();
+      rooms.lost(false);
     },
     restore() {
       isReachable = true;

@@ -83,6 +83,7 @@ export function createFakeWorld(clock: ReturnType<typeof createFakeClock>, hooks
     set,
     /** Those whom a picture of everybody has. */
     active: () => [...people.keys()].map(told).filter(({ status }) => status === 'active'),
+    isHidden: (userId: string) => personOf(userId).hidden !== undefined,
     appear(userId: string, inactive: boolean): void {
       const { hidden, status, lastSeen } = personOf(userId);
       if (inactive === (hidden !== undefined)) return;

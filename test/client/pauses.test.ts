@@ -39,8 +39,9 @@ function world(answer: (attempt: number) => string | undefined) {
       connected() {},
       lost() {},
       ping() {},
-      tooManyWatched() {
-        fewer += 1;
+      refused({ code }) {
+        if (code === 'TOO_MANY_WATCHED') fewer += 1;
+        return false;
       },
       report: ({ code }) => errors.push(code),
     },
@@ -50,8 +51,7 @@ function world(answer: (attempt: number) => string | undefined) {
   return { pauses, errors, connection, fewer: () => fewer };
 }
 
-// It names no rooms, so that none of its handshakes has too many.
-test.each(codesThatComeBack('slowly').filter((code) => code !== 'TOO_MANY_ROOMS'))(
+test.each(codesThatComeBack('slowly'))(
   '%s is tried again slower and slower, up to five minutes, and told once',
   async (code) => {
     const { pauses, errors, connection } = world(() => code);

@@ -1,0 +1,219 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { createPresenceClient, type PresenceClient } from '../../src/client/index.ts';
+import { type Room, type RoomView, type WatchedRoom, withRooms } from '../../src/client/rooms.ts';
+import { until, untilState } from '../client/world.ts';
+import { type Cable, layCable } from '../support/cable.ts';
+import { tokenFor } from '../support/client.ts';
+import { CALM, Deployment, eventually } from '../support/deployment.ts';
+import { ask, enter, type Roomer } from './world.ts';
+
+let rollcall: Deployment;
+let cable: Cable;
+const opened: PresenceClient[] = [];
+/** Every test has a room of its own. */
+let doc = '';
+let docs = 0;
+
+beforeAll(async () => {
+  rollcall = await Deployment.start('rooms-sdk', {
+    env: { ...CALM, AUDIENCE: 'watchers', MAX_ROOMS_PER_SESSION: '3', DISCONNECT_GRACE_SECONDS: '5' },
+  });
+  cable = await layCable(rollcall.url);
+});
+beforeEach(() => {
+  docs += 1;
+  doc = `doc:${docs}`;
+});
+afterEach(() => {
+  for (const client of opened.splice(0)) client.close();
+});
+afterAll(async () => {
+  expect(rollcall?.faults ?? []).toEqual([]);
+  await cable?.close();
+  await rollcall?.stop();
+});
+
+/** A client of somebody whose tokens name all documents and whatever more is given, when they are asked for. */
+function someone(userId: string, { url = rollcall.url, more = [] as string[] } = {}) {
+  const codes: string[] = [];
+  const client = createPresenceClient({ url, getToken: () => tokenFor(userId, { rooms: ['doc:*', ...more] }) });
+  client.onError(({ code }) => codes.push(code));
+  opened.push(client);
+  const { room, watchRoom } = withRooms(client);
+  return { client, codes, room, watchRoom };
+}
+
+const sees = (room: Room | WatchedRoom, names: string[]) =>
+  until<RoomView>(
+    room,
+    ({ users, count }) => count !== undefined && users.map(({ userId }) => userId).join() === names.join(),
+  );
+
+/** What a watcher was told since it looked. */
+const toldOf = (watcher: Roomer) => watcher.told.flatMap(({ joined = [], left = [] }) => [...joined, ...left]);
+
+test('people see one another come to a room, with what each says of themselves, and go; a count needs nobody to be there', async () => {
+  const [ada, bob, eve] = [someone('ada'), someone('bob'), someone('eve')];
+  for (const { client } of [ada, bob, eve]) client.connect();
+  const counted = eve.watchRoom(doc);
+  expect(counted.get()).toEqual({ roomId: doc, users: [], count: undefined, me: undefined, error: undefined });
+  await until<RoomView>(counted, ({ count }) => count === 0);
+  const adas = ada.room(doc, { data: { page: 1 } });
+  await sees(adas, ['ada']);
+  expect(adas.get().me).toMatchObject({ userId: 'ada', data: { page: 1 } });
+  const bobs = bob.room(doc);
+  // Who came first stands first.
+  await Promise.all([sees(adas, ['ada', 'bob']), sees(bobs, ['ada', 'bob']), sees(counted, ['ada', 'bob'])]);
+  expect(counted.get()).toMatchObject({ count: 2, me: undefined });
+
+  const before = adas.get().users;
+  bobs.update({ page: 7 });
+  const seen = await until<RoomView>(adas, ({ users }) => users[1]?.data?.page === 7);
+  // Only what changed is another object.
+  expect(seen.users[0]).toBe(before[0]);
+  expect(seen.users[1]?.since).toBe(before[1]?.since);
+  bobs.leave();
+  await Promise.all([sees(adas, ['ada']), until<RoomView>(counted, ({ count }) => count === 1)]);
+  counted.unwatch();
+  expect([...ada.codes, ...bob.codes, ...eve.codes]).toEqual([]);
+});
+
+test('what is wanted before the connection is there comes with it, and a cut causes neither a leaving nor a coming', async () => {
+  const watcher = await enter(rollcall, 0, 'watcher');
+  await watcher.watch(doc);
+  const ada = someone('ada', { url: cable.url('ada') });
+  const room = ada.room(doc, { data: { page: 1 } });
+  const other = ada.watchRoom(`${doc}b`);
+  ada.client.connect();
+  const { me } = await until<RoomView>(room, ({ me }) => me !== undefined);
+  await until<RoomView>(other, ({ count }) => count === 0);
+  await watcher.sees(doc, ['ada']);
+  room.update({ page: 2 });
+  await until<RoomView>(room, ({ me }) => me?.data?.page === 2);
+
+  const told = toldOf(watcher).length;
+  cable.cut('ada');
+  cable.break('ada');
+  await untilState(ada.client, 'reconnecting');
+  // What was seen stays on show, and what is said meanwhile is said with the next connection.
+  expect(room.get().count).toBe(1);
+  room.update({ page: 3 });
+  const bob = someone('bob');
+  const bobs = bob.room(doc);
+  bob.client.connect();
+  await sees(bobs, ['ada', 'bob']);
+  cable.mend('ada');
+  await untilState(ada.client, 'connected');
+  await sees(room, ['ada', 'bob']);
+  await until<RoomView>(bobs, ({ users }) => users[0]?.data?.page === 3);
+  expect(room.get().me?.since).toBe(me?.since);
+  expect(
+    toldOf(watcher)
+      .slice(told)
+      .map(({ userId }) => userId),
+  ).toEqual(['bob']);
+  // And it is told of what it watches.
+  const elsewhere = await enter(rollcall, 0, 'cem');
+  await elsewhere.join(`${doc}b`);
+  await sees(other, ['cem']);
+  for (const each of [watcher, elsewhere]) each.client.leave();
+});
+
+test('two who ask for one room share it; it is left when the last lets go, and not where somebody takes hold again at once', async () => {
+  const watcher = await enter(rollcall, 0, 'watcher');
+  await watcher.watch(doc);
+  const ada = someone('ada');
+  ada.client.connect();
+  await untilState(ada.client, 'connected');
+  const [first, second] = [ada.room(doc), ada.room(doc)];
+  await sees(second, ['ada']);
+  first.leave();
+  first.leave();
+  second.leave();
+  const third = ada.room(doc);
+  third.update({ page: 9 });
+  await until<RoomView>(third, ({ me }) => me?.data?.page === 9);
+  // Who only looks goes on being told.
+  const looking = ada.watchRoom(doc);
+  third.leave();
+  await sees(looking, []);
+  await watcher.sees(doc, []);
+  expect(watcher.left(doc)).toEqual(['ada']);
+  watcher.client.leave();
+});
+
+test('a room that the token does not name is refused by itself, whatever else is named with it', async () => {
+  const ada = someone('ada');
+  const [mine, theirs] = [ada.room(doc), ada.room('secret:1')];
+  ada.client.connect();
+  await sees(mine, ['ada']);
+  const { error } = await until<RoomView>(theirs, ({ error }) => error !== undefined);
+  expect(error?.code).toBe('FORBIDDEN');
+  expect(ada.client.connection.get().status).toBe('connected');
+  expect(ada.codes).toEqual(['FORBIDDEN']);
+  const large = ada.room(`${doc}b`, { data: { text: 'x'.repeat(2000) } });
+  await until<RoomView>(large, ({ error }) => error?.code === 'INVALID_REQUEST');
+  // Who is there already stays, and is told that it was not taken.
+  mine.update({ text: 'x'.repeat(2000) });
+  await eventually(
+    () => ada.codes,
+    (codes) => codes.join() === 'FORBIDDEN,INVALID_REQUEST,INVALID_REQUEST',
+  );
+  expect(mine.get()).toMatchObject({ count: 1, error: undefined });
+});
+
+test('one room too many is refused, and comes about once another is left', async () => {
+  const ada = someone('ada');
+  const rooms = ['a', 'b', 'c', 'd'].map((name) => ada.room(`${doc}${name}`));
+  ada.client.connect();
+  const settled = () => rooms.map((room) => room.get().error?.code ?? room.get().count);
+  await eventually(settled, (all) => !all.includes(undefined));
+  expect(settled().filter((one) => one === 'TOO_MANY_ROOMS')).toHaveLength(1);
+  rooms.find((room) => !room.get().error)?.leave();
+  await eventually(settled, (all) => !all.includes('TOO_MANY_ROOMS'));
+  expect(ada.codes.every((code) => code === 'TOO_MANY_ROOMS')).toBe(true);
+});
+
+test('who is put out is told so and stays out, over a reconnect too, until they come again', async () => {
+  const ada = someone('ada', { url: cable.url('ada') });
+  const room = ada.room(doc);
+  ada.client.connect();
+  await sees(room, ['ada']);
+  await ask(rollcall, 'DELETE', `/rooms/${doc}/users/ada`);
+  const { error } = await until<RoomView>(room, ({ error }) => error !== undefined);
+  expect(error?.code).toBe('KICKED');
+  expect(room.get()).toMatchObject({ users: [], count: undefined });
+  cable.cut('ada');
+  cable.break('ada');
+  await untilState(ada.client, 'reconnecting');
+  cable.mend('ada');
+  await untilState(ada.client, 'connected');
+  expect((await ask(rollcall, 'GET', `/rooms/${doc}`)).body.users).toEqual([]);
+  room.leave();
+  await sees(ada.room(doc), ['ada']);
+});
+
+test('who appears inactive is not among those here, and sees that', async () => {
+  const [ada, bob] = [someone('ada'), someone('bob')];
+  const [adas, bobs] = [ada.room(doc), bob.room(doc)];
+  for (const { client } of [ada, bob]) client.connect();
+  await Promise.all([adas, bobs].map((room) => until<RoomView>(room, ({ count }) => count === 2)));
+  await ada.client.setStatus('inactive');
+  await Promise.all([sees(adas, ['bob']), sees(bobs, ['bob'])]);
+  expect(adas.get().me).toBeUndefined();
+  await ada.client.setStatus('active');
+  await sees(bobs, ['bob', 'ada']);
+});
+
+test('of what is said at every move of a pointer the newest arrives, and none is refused', async () => {
+  const [ada, bob] = [someone('ada'), someone('bob')];
+  const [adas, bobs] = [ada.room(doc), bob.room(doc)];
+  for (const { client } of [ada, bob]) client.connect();
+  await Promise.all([adas, bobs].map((room) => until<RoomView>(room, ({ count }) => count === 2)));
+  for (let x = 1; x <= 300; x += 1) {
+    adas.update({ x });
+    if (x % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await until<RoomView>(bobs, ({ users }) => users.find(({ userId }) => userId === 'ada')?.data?.x === 300);
+  expect(ada.codes).toEqual([]);
+});
