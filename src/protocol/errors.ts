@@ -73,11 +73,4 @@ export const ERRORS = {
   INTERNAL_ERROR: { statusCode: 500, retry: false, reconnect: 'soon', message: 'Something went wrong on our side.' },
 } as const satisfies Record<string, ErrorKind>;
 
-type Errors = typeof ERRORS;
-export type ErrorCode = keyof Errors;
-
-/** The codes of which the table says so, for lists that have to be complete. */
-export type CodeThatComesBack<How extends ErrorKind['reconnect']> = {
-  [Code in ErrorCode]: Errors[Code]['reconnect'] extends How ? Code : never;
-}[ErrorCode];
-export type CodeToRetry = { [Code in ErrorCode]: Errors[Code]['retry'] extends true ? Code : never }[ErrorCode];
+export type ErrorCode = keyof typeof ERRORS;

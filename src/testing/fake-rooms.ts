@@ -1,9 +1,12 @@
 import type { RoomUser } from '../client/room-types.ts';
 import type { Part, PresenceSocket } from '../client/wire.ts';
-import type { Room, RoomChange, RoomClosed } from '../protocol/rooms.ts';
 
 type RoomData = Readonly<Record<string, unknown>>;
-type Told = { room_change: RoomChange; room_closed: RoomClosed };
+type Picture = NonNullable<Parameters<Part['ready']>[0]['rooms']>[number];
+interface Told {
+  room_change: Picture;
+  room_closed: { roomId: string; reason: 'kicked' | 'forbidden' };
+}
 
 interface FakeRoomsHooks {
   now(): number;
@@ -33,9 +36,9 @@ export function createFakeRooms({ now, me, isHidden }: FakeRoomsHooks) {
     return users;
   }
 
-  function pictureOf(roomId: string): Room {
+  function pictureOf(roomId: string): Picture {
     const users = [...usersOf(roomId).values()].map(({ data, ...user }) => ({ ...user, data: data && { ...data } }));
-    return { roomId, version, count: users.length, users } as Room;
+    return { roomId, version, count: users.length, users } as Picture;
   }
 
   function put(roomId: string, userId: string, data: RoomData | null | undefined): void {
@@ -122,7 +125,7 @@ export function createFakeRooms({ now, me, isHidden }: FakeRoomsHooks) {
     exitAll(userId: string): void {
       for (const roomId of rooms.keys()) remove(roomId, userId);
     },
-    close(roomId: string, reason: RoomClosed['reason']): void {
+    close(roomId: string, reason: Told['room_closed']['reason']): void {
       if (!mine.has(roomId) && !watched.has(roomId)) return;
       this.out(roomId);
       watched.delete(roomId);

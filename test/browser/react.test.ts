@@ -13,7 +13,9 @@ let browser: Chromium;
 
 beforeAll(async () => {
   [deployment, site, browser] = await Promise.all([
-    Deployment.start('browser-react', { env: { ...CALM, MAX_WATCHED_USERS: '5', CORS_ORIGINS: '*' } }),
+    Deployment.start('browser-react', {
+      env: { ...CALM, MAX_WATCHED_USERS: '5', CORS_ORIGINS: '*', ROOMS_OPEN: 'open:' },
+    }),
     Site.build([fileURLToPath(new URL('./pages/strict.tsx', import.meta.url))]),
     Chromium.start(),
   ]);
@@ -27,7 +29,10 @@ afterAll(async () => {
 });
 
 /** Opens the page and counts the WebSockets it makes. */
-async function open(user: string): Promise<{ page: Page; sockets: { made: number; open: number; sent: string[] } }> {
+async function open(
+  user: string,
+  more: Record<string, string> = {},
+): Promise<{ page: Page; sockets: { made: number; open: number; sent: string[] } }> {
   const page = await browser.context.newPage();
   const sockets = { made: 0, open: 0, sent: [] as string[] };
   page.on('websocket', (socket) => {
@@ -38,7 +43,7 @@ async function open(user: string): Promise<{ page: Page; sockets: { made: number
     });
     socket.on('framesent', ({ payload }) => sockets.sent.push(String(payload)));
   });
-  await page.goto(site.page('strict', { server: deployment.url, user }));
+  await page.goto(site.page('strict', { server: deployment.url, user, ...more }));
   await text(page, '#connection', 'connected');
   return { page, sockets };
 }
@@ -152,4 +157,29 @@ test('a button that sets the status works through the hook, and the page sees it
   await text(page, '#me', 'active');
   await page.click('#hide');
   await text(page, '#me', 'inactive');
+});
+
+test('a room is come to once by StrictMode, in the handshake; what one says there follows the render, and unmounting leaves it', async () => {
+  const other = await TestClient.connect(deployment.url, 'other', { watch: [] });
+  await other.socket.emitWithAck('join_room', { roomId: 'open:1', data: { line: 5 } });
+  const { page, sockets } = await open('reader', { room: 'open:1' });
+  await text(page, '#here', 'other 5, reader 1');
+  await text(page, '#here-me', 'reader');
+  await text(page, '#counted', '2');
+  // The handshake has named it, and being there is being told.
+  const said = () => sockets.sent.filter((frame) => /"(join|leave|update|watch|unwatch)_room"/.test(frame));
+  expect(said()).toEqual([]);
+  await page.click('#next-line');
+  await text(page, '#here', 'other 5, reader 2');
+  // A count renders anew when it changes, and then only.
+  const before = await renders(page);
+  await other.socket.emitWithAck('update_room', { roomId: 'open:1', data: { line: 6 } });
+  await text(page, '#here', 'other 6, reader 2');
+  const after = await renders(page);
+  expect((after.counted ?? 0) - (before.counted ?? 0)).toBe(0);
+  await page.click('#toggle-room');
+  await text(page, '#counted', '1');
+  await page.click('#toggle-room');
+  await text(page, '#here', 'other 6, reader 1');
+  other.leave();
 });

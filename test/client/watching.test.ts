@@ -3,6 +3,7 @@ import { createPeople } from '../../src/client/people.ts';
 import { PresenceError } from '../../src/client/presence-error.ts';
 import type { Told } from '../../src/client/presence-state.ts';
 import { createWatching } from '../../src/client/watching.ts';
+import { ERRORS } from '../../src/protocol/errors.ts';
 
 interface Request {
   event: string;
@@ -193,6 +194,25 @@ test('too many: a clear error, no asking in a circle, and another try when there
     ['watch', ['bob']],
   ]);
 });
+
+const mayGoWellLater = Object.entries(ERRORS).flatMap(([code, { retry }]) =>
+  retry && code !== 'HEARTBEAT_TOO_SOON' ? [code] : [],
+);
+
+test.each(mayGoWellLater)(
+  'refused with %s, which may go well later, a watch is asked for again by itself',
+  async (code) => {
+    vi.useFakeTimers();
+    const { requests, request, errors, watch } = world();
+    watch(['ada']);
+    await settled();
+    await request().refuse(code);
+    vi.runOnlyPendingTimers();
+    await settled();
+    expect(requests.map(({ event }) => event)).toEqual(['watch', 'watch']);
+    expect(errors).toEqual([]);
+  },
+);
 
 test('whom the server could not let go of is let go later, and takes the place of nobody', async () => {
   vi.useFakeTimers();

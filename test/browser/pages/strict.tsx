@@ -9,8 +9,9 @@ import {
   usePresence,
   usePresences,
 } from '../../../src/client/react.tsx';
+import { usePresenceRoom, useRoomCount } from '../../../src/client/react-rooms.tsx';
 
-/** `/strict?server=…&user=…`: all hooks under StrictMode, mounted and unmounted by a button. */
+/** `/strict?server=…&user=…`: all hooks under StrictMode, mounted and unmounted by a button; `&room=…`: in that room, too. */
 declare global {
   interface Window {
     strictClient: PresenceClient;
@@ -58,7 +59,30 @@ function Me() {
   );
 }
 
+function Room({ roomId }: { roomId: string }) {
+  count('room');
+  const [line, setLine] = useState(1);
+  const { users, count: here, me } = usePresenceRoom(roomId, { data: { line } });
+  return (
+    <p>
+      <span id="here">{users.map(({ userId, data }) => `${userId} ${data?.line}`).join(', ')}</span>
+      <span id="here-count">{here}</span>
+      <span id="here-me">{me?.userId}</span>
+      <button type="button" id="next-line" onClick={() => setLine(line + 1)}>
+        Next line
+      </button>
+    </p>
+  );
+}
+
+function Counted({ roomId }: { roomId: string }) {
+  count('counted');
+  return <p id="counted">{useRoomCount(roomId)}</p>;
+}
+
 function Page() {
+  const roomId = parameters.get('room');
+  const [inRoom, setInRoom] = useState(true);
   const [shown, setShown] = useState(true);
   return (
     <>
@@ -69,6 +93,15 @@ function Page() {
         <PresenceProvider client={client}>
           <Me />
           <Everybody />
+          {roomId && (
+            <>
+              <button type="button" id="toggle-room" onClick={() => setInRoom(!inRoom)}>
+                Come or go
+              </button>
+              {inRoom && <Room roomId={roomId} />}
+              <Counted roomId={roomId} />
+            </>
+          )}
           <ul>
             {Array.from({ length: 20 }, (_, n) => (
               // Twenty components, three users.
