@@ -126,7 +126,9 @@ test('the package says what it is, of which licence, from where, and what is in 
   });
   expect(manifest.private).toBeUndefined();
   expect(manifest.dependencies).toBeUndefined();
-  expect(Object.keys(manifest.exports)).toEqual(expect.arrayContaining(['.', './client', './react', './server']));
+  expect(Object.keys(manifest.exports)).toEqual(
+    expect.arrayContaining(['.', './client', './client/rooms', './react', './react/rooms', './server']),
+  );
   for (const one of Object.values<string | Record<string, string>>(manifest.exports)) {
     for (const file of typeof one === 'string' ? [one] : Object.values(one)) await readFile(join(installed, file));
   }

@@ -11,6 +11,7 @@ import {
   usePresence,
   usePresences,
 } from '../../src/client/react.tsx';
+import { usePresenceRoom, useRoomCount } from '../../src/client/react-rooms.tsx';
 
 function Everything() {
   const words = [
@@ -20,6 +21,8 @@ function Everything() {
     useConnectionState().status,
     useIndicators('a-conversation').length,
     useEveryone().length,
+    usePresenceRoom('a-room').users.length,
+    `${useRoomCount('a-room')}`,
   ];
   return createElement('p', null, words.join(', '));
 }
@@ -32,7 +35,7 @@ test('on a server every hook renders, nobody is known and nothing is connected',
   };
   const client = createPresenceClient({ url: 'http://127.0.0.1:9', getToken });
   const html = renderToString(createElement(PresenceProvider, { client }, createElement(Everything)));
-  expect(html).toBe('<p>unknown, bob unknown, cem unknown, unknown, connecting, 0, 0</p>');
+  expect(html).toBe('<p>unknown, bob unknown, cem unknown, unknown, connecting, 0, 0, 0, undefined</p>');
   expect(client.connection.get()).toEqual({ status: 'closed', reason: 'not_started' });
   expect(asked).toBe(0);
 });

@@ -182,10 +182,15 @@ test('its types hold as strictly as can be, of no runtime', async () => {
   await write(
     'uses.ts',
     `import type { PresenceClient } from 'rollcall/client';
+import { type Room, type RoomView, withRooms } from 'rollcall/client/rooms';
+import { usePresenceRoom, useRoomCount } from 'rollcall/react/rooms';
 import { createFakePresence, type FakeUser, startRollcall, type TestRollcall } from 'rollcall/testing';
 const away: FakeUser = { status: 'inactive', lastSeen: new Date(0), detail: { text: 'Gone' } };
 export const fake = createFakePresence({ userId: 'me', users: { ada: away }, now: '2026-01-01' });
 export const client: PresenceClient = fake;
+export const room: Room = withRooms(fake).room('doc:1', { data: { page: 1 } });
+export const page = (view: RoomView) => view.me?.data?.page ?? view.count ?? view.error?.code;
+export const useBoth = () => [usePresenceRoom('doc:1').users[0]?.since, useRoomCount('doc:1')];
 export const start = (): Promise<TestRollcall> => startRollcall({ settings: { AUDIENCE: 'watchers' } });
 export const token = async () => (await start()).tokenFor('ada', { name: 'Ada' });
 // @ts-expect-error: no such status
