@@ -26,7 +26,7 @@ if (!Number.isInteger(count) || count < 1 || count > MOST_PEOPLE || !url?.starts
 const stopping = stopSignal();
 const stop = new AbortController();
 const cable = await layCable(url);
-const getToken = (userId: string) => demoToken(secret, userId, { name: nameOf(userId) });
+const getToken = (userId: string) => demoToken(secret, userId, { name: nameOf(userId), rooms: ['doc:*'] });
 await Promise.all(peopleIds(count).map(letIntoLobby));
 const lives = peopleIds(count).map((userId) => live(userId, { cable, getToken, signal: stop.signal }));
 const endFriends = findFriends({ url, secret, people: peopleIds(count) });

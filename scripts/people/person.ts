@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createPresenceClient, type DeviceKind, type PresenceClient } from '../../src/client/index.ts';
+import { withRooms } from '../../src/client/rooms.ts';
 import type { Cable } from '../../test/support/cable.ts';
 
 interface Surroundings {
@@ -11,6 +12,16 @@ interface Surroundings {
 
 const KINDS: readonly DeviceKind[] = ['web', 'web', 'mobile', 'mobile', 'desktop', 'other'];
 export const LOBBY = 'demo-lobby';
+/** Of the demo page. */
+const DOCUMENTS = [
+  'doc:launch',
+  'doc:launch',
+  'doc:launch',
+  'doc:budget',
+  'doc:roadmap',
+  'doc:minutes',
+  'doc:handbook',
+];
 const THOUGHTS = ['In a meeting', 'On the train', 'Lunch', 'Deep work', 'Back at three', 'Reviewing', 'On the phone'];
 
 const between = (least: number, most: number) => least + Math.random() * (most - least);
@@ -108,6 +119,19 @@ const type: Episode = async (_userId, { client }, { signal }) => {
   stop();
 };
 
+/** Turns a few pages of a document, and closes it. */
+const read: Episode = async (_userId, { client }, { signal }) => {
+  const room = withRooms(client).room(oneOf(DOCUMENTS), { data: { page: 1 } });
+  try {
+    for (let page = 1; page <= 4; page += 1) {
+      room.update({ page });
+      await sleep(seconds(5, 25), undefined, { signal });
+    }
+  } finally {
+    room.leave();
+  }
+};
+
 const takeSecondDevice: Episode = async (userId, _device, surroundings) => {
   const second = atDevice(userId, oneOf(['mobile', 'desktop'] as const), surroundings);
   try {
@@ -133,6 +157,10 @@ const EPISODES: readonly Episode[] = [
   closeLid,
   type,
   type,
+  read,
+  read,
+  read,
+  read,
   takeSecondDevice,
   sayHow,
 ];

@@ -4,6 +4,7 @@ import { Alerts } from './alerts.tsx';
 import { ActiveChart, useSamples } from './chart.tsx';
 import { Chat } from './chat.tsx';
 import { type Device, firstDevice } from './devices.ts';
+import { Documents } from './documents.tsx';
 import { Logo, Sign } from './icons.tsx';
 import { useJournal } from './journal.ts';
 import { JournalList } from './journal-list.tsx';
@@ -75,6 +76,7 @@ function Page({ me, theme, devices, onDevices, onSignOut }: PageProps) {
             </p>
             <ActiveChart key={theme.name} samples={samples} label={`${others} people are active now`} />
           </section>
+          <Documents me={me} rest={rest} />
           <Wall people={people} social={social} rest={rest} />
         </div>
         <div className="side">

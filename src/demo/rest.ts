@@ -39,6 +39,12 @@ export interface TimelinePoint {
   active: number | null;
 }
 
+/** A room with somebody in it. */
+export interface RoomCount {
+  roomId: string;
+  count: number;
+}
+
 const RENEW_AFTER_MS = 30 * 60_000;
 
 /** Questions and wishes over HTTP in the name of one user. */
@@ -95,6 +101,7 @@ export function createRest(userId: string) {
     },
     /** Figures are for backends, so it is the demo's own that asks for them. */
     timeline: () => ask<{ points: TimelinePoint[] }>('/demo/timeline'),
+    fullest: () => ask<{ rooms: RoomCount[] }>('/demo/rooms'),
     sessions: () => ask<{ sessions: SessionAnswer[] }>(`${own}/sessions`),
     friends: () => ask<{ friends: Friend[] }>(`${own}/friends`),
     blocks: () => ask<{ blocks: { userId: string }[] }>(`${own}/blocks`),

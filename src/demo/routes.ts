@@ -8,6 +8,9 @@ import { displayName } from './names.ts';
 
 /** The conversation of the page's chat. */
 const LOBBY = 'demo-lobby';
+/** The rooms of the page's documents. */
+const DOCUMENTS = 'doc:*';
+const FULLEST = 3;
 /** What the chart shows. */
 const TIMELINE_MS = 5 * 60_000;
 
@@ -37,7 +40,7 @@ const Friends = z.object({ userId: UserId, friendId: UserId });
 /**
  * The demo page at `/`, and what a host application's backend would do for it: `POST /demo/token` signs anybody in as
  * whoever they say they are, `POST /demo/friends` makes two people friends, `GET /demo/timeline` tells how many were active in
- * the last minutes. Only for the process that `npm run demo`
+ * the last minutes, `GET /demo/rooms` which documents have the most readers. Only for the process that `npm run demo`
  * starts, which has a secret of its own and listens on this machine alone.
  */
 export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<void> {
@@ -49,7 +52,7 @@ export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<vo
       const body = SignIn.safeParse(request.body);
       if (!body.success) return refuseId(reply);
       const { userId } = body.data;
-      const token = await new SignJWT({ name: displayName(userId) })
+      const token = await new SignJWT({ name: displayName(userId), rooms: [DOCUMENTS] })
         .setProtectedHeader({ alg: 'HS256' })
         .setSubject(userId)
         .setIssuedAt()
@@ -59,15 +62,22 @@ export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<vo
       return reply.header('cache-control', 'no-store').send({ token });
     });
 
-    app.get('/demo/timeline', { schema: { hide: true } }, async (_request, reply) => {
+    /** Passes on what only a host application may ask. */
+    function answers(path: string, question: () => string): void {
+      app.get(path, { schema: { hide: true } }, async (_request, reply) => {
+        const { statusCode, body } = await asHost(app, key, 'GET', question());
+        return reply
+          .code(statusCode)
+          .header('cache-control', 'no-store')
+          .type('application/json; charset=utf-8')
+          .send(body);
+      });
+    }
+    answers('/demo/timeline', () => {
       const from = new Date(Date.now() - TIMELINE_MS).toISOString();
-      const { statusCode, body } = await asHost(app, key, 'GET', `/analytics/timeline?from=${from}`);
-      return reply
-        .code(statusCode)
-        .header('cache-control', 'no-store')
-        .type('application/json; charset=utf-8')
-        .send(body);
+      return `/analytics/timeline?from=${from}`;
     });
+    answers('/demo/rooms', () => `/rooms?limit=${FULLEST}`);
 
     app.post('/demo/friends', { schema: { hide: true } }, async (request, reply) => {
       const body = Friends.safeParse(request.body);

@@ -17,7 +17,7 @@ let browser: Chromium;
 beforeAll(async () => {
   deployment = await Deployment.start('browser-accessible', {
     webs: 0,
-    env: { ...CALM, ADMIN_PASSWORD: 'for the test' },
+    env: { ...CALM, ADMIN_PASSWORD: 'for the test', ROOMS_OPEN: 'doc:' },
   });
   [browser, web] = await Promise.all([Chromium.start(), addDemoWeb(deployment)]);
 });
@@ -53,6 +53,10 @@ async function fillWall(me: string): Promise<TestClient[]> {
   await idle?.beat('idle');
   await busy?.socket.emitWithAck('set_detail', { availability: 'busy', text: 'In a meeting until the late afternoon' });
   away?.leave();
+  for (const person of [idle, busy]) {
+    await person?.socket.emitWithAck('join_room', { roomId: 'doc:launch', data: { page: 2 } });
+    for (const roomId of ['doc:budget', 'doc:minutes']) await person?.socket.emitWithAck('join_room', { roomId });
+  }
   const token = await tokenFor('host', { scope: 'presence:write' });
   await rest(web.url, 'PUT', `/users/${me}/friends/katherine.johnson`, { token });
   const alert = { token: await tokenFor(me), body: { alert: 'always' } };
@@ -85,6 +89,9 @@ test('axe has nothing against the page, from 320 to 1,280 px and in both themes,
   await page.getByRole('button', { name: 'Add device' }).click();
   await page.getByRole('group', { name: 'Phone' }).getByRole('button', { name: 'No heartbeats' }).click();
   for (const look of ['active', 'idle', 'busy']) await page.locator(`.person.${look}`).first().waitFor();
+  await page.getByRole('button', { name: 'Launch plan' }).click();
+  await page.locator('.document.open', { hasText: '3 here' }).waitFor();
+  await page.getByText('fullest: ').waitFor();
   for (const colorScheme of THEMES) {
     await page.emulateMedia({ colorScheme });
     await page.locator(`:root[data-theme=${colorScheme}]`).waitFor();
