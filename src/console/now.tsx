@@ -120,7 +120,7 @@ function Flaps({ live: { flaps } }: { live: LiveAnswer }) {
         {({ userId, at, cause: why, backAfterMs }) => (
           <Line key={`${userId} ${at}`} userId={userId}>
             {relative(at, now)}, {cause(why)}
-            {backAfterMs === null ? ', not back' : `, back after ${(backAfterMs / 1000).toFixed(1)} s`}
+            {backAfterMs === null ? '' : `, back after ${(backAfterMs / 1000).toFixed(1)} s`}
           </Line>
         )}
       </Lines>

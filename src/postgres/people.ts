@@ -8,7 +8,7 @@ export interface FoundPerson {
 
 /**
  * Users whose id or whose name begins so, the ids first, each in its order and at most `limit` of both together. Names are
- * compared whatever their case. Both walk an index, however many users there are.
+ * compared whatever their case, as far as the database's locale knows it. Both walk an index, however many users there are.
  */
 export async function peopleBeginningWith(db: Knex, prefix: string, limit: number): Promise<FoundPerson[]> {
   const pattern = `${prefix.replace(/[\\%_]/g, '\\$&')}%`;

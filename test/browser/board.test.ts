@@ -73,6 +73,7 @@ test('an operator who signs in sees all queues with what they are for, and the w
   }
   await page.locator('header').getByRole('button').last().click();
   for (const [text, path] of Object.entries({
+    People: '/admin',
     'REST API': '/docs',
     'Socket.IO API': '/docs/events',
     Metrics: '/metrics',

@@ -8,7 +8,7 @@ import { complaintsOf } from './axe.ts';
 import { Chromium } from './chromium.ts';
 
 const PICTURES = '.data/screenshots';
-const WIDE = { width: 1280, height: 900 };
+const WIDE = { width: 1280, height: 860 };
 const NARROW = { width: 320, height: 700 };
 
 let rollcall: Deployment;
@@ -172,10 +172,30 @@ test('a console that only shows has no button that ends anything, and says why',
   await page.bringToFront();
 });
 
+test('without PostgreSQL what Redis knows is shown, and why the rest is not', async () => {
+  const apart = await rollcall.addWeb({ DATABASE_URL: 'postgres://127.0.0.1:1/nowhere' });
+  const shown = await browser.open(`${apart.url}/admin#person=ada`);
+  await shown.getByText('Ada’s laptop').first().waitFor();
+  const privacy = shown.getByRole('region', { name: 'Privacy', exact: true });
+  await privacy.getByText(/^PostgreSQL is not answering/).waitFor();
+  await shown.getByRole('link', { name: 'Now' }).click();
+  await shown.getByRole('heading', { name: 'RollcallPostgresAway' }).waitFor();
+  await shown.close();
+  await apart.end();
+  await page.bringToFront();
+});
+
 test('it is within reach of everybody: axe finds nothing, light and dark, on a screen and on a phone, and nothing is cut off', async () => {
   const dialog = async () => {
     await page.getByRole('button', { name: /^End: call/ }).click();
     await page.getByRole('dialog').waitFor();
+  };
+  /** By its button, which cannot be reached while something is asked. */
+  const show = async (theme: 'light' | 'dark') => {
+    const other = page.getByRole('button', { name: theme === 'dark' ? 'Dark' : 'Light', exact: true });
+    const isAsking = await page.getByRole('dialog').isVisible();
+    if (isAsking) await page.evaluate((to) => document.documentElement.setAttribute('data-theme', to), theme);
+    else if (await other.isVisible()) await other.click();
   };
   const views: [string, () => Promise<unknown>][] = [
     ['now', home],
@@ -189,9 +209,7 @@ test('it is within reach of everybody: axe finds nothing, light and dark, on a s
       await page.getByRole('heading', { level: 1 }).waitFor({ state: 'attached' });
       await page.getByRole('region').nth(2).waitFor();
       for (const theme of ['light', 'dark'] as const) {
-        await page.evaluate((to) => {
-          document.documentElement.dataset.theme = to;
-        }, theme);
+        await show(theme);
         expect([name, size.width, theme, await complaintsOf(page)]).toEqual([name, size.width, theme, []]);
         const tooWide = await page.evaluate(
           () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
@@ -200,7 +218,9 @@ test('it is within reach of everybody: axe finds nothing, light and dark, on a s
         if (name !== 'dialog') await picture(`${name}-${size.width}-${theme}`);
       }
     }
+    // By then it is dark, as the button says too.
     await page.keyboard.press('Escape');
+    await show('light');
   }
   expect(browser.complaints.splice(0)).toEqual([]);
 });

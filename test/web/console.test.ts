@@ -10,7 +10,7 @@ let host: string;
 const here: TestClient[] = [];
 beforeAll(async () => {
   rollcall = await Deployment.start('console', {
-    env: { ...BRISK, ...LOCK, ROOMS_OPEN: '*', BOARD_WRITABLE: 'true', PRESENCE_TTL_SECONDS: '30' },
+    env: { ...BRISK, ...LOCK, ROOMS_OPEN: '*', BOARD_WRITABLE: 'true', PRESENCE_TTL_SECONDS: '120' },
   });
   reading = await rollcall.addWeb({ BOARD_WRITABLE: 'false' });
   host = await tokenFor('backend', { scope: 'presence:write' });
@@ -181,6 +181,27 @@ test('every process tells of itself while somebody looks, and of nothing once no
     () => rollcall.redis.pttl(key),
     (leftMs) => leftMs < 12_500,
   );
+});
+
+test('what takes long says how far it is', async () => {
+  const [name] = (await rollcall.db('knex_migrations').orderBy('name', 'desc').limit(1)).map((row) => row.name);
+  await rollcall
+    .db('knex_migrations')
+    .where({ name })
+    .update({ name: `${name}.later` });
+  await rollcall.redis.del(rollcall.key('presence:seen-completed'));
+  const { progress } = await eventually(
+    () => read<LiveAnswer>('/live'),
+    (live) => live.progress.length === 3,
+  );
+  expect(progress.map(({ what }) => what)).toEqual(['settling', 'index', 'migrating']);
+  const [settling, , migrating] = progress;
+  expect(settling?.part).toBeGreaterThan(0);
+  expect(migrating?.text).toMatch(/^(\d+) of \d+ steps of the database are done: run `npm run migrate`\.$/);
+  await rollcall
+    .db('knex_migrations')
+    .where({ name: `${name}.later` })
+    .update({ name });
 });
 
 test('who looks at everybody is told by name to the operator, and to the metrics as a number', async () => {
