@@ -114,6 +114,16 @@ export async function friendsOf(db: Knex, userId: string, { afterId, limit }: Li
   return rows.map((row) => ({ userId: row.friend_id, alert: row.alert }));
 }
 
+/** Which of these are the user's friends. */
+export async function friendsAmong(db: Knex, userId: string, ids: readonly string[]): Promise<string[]> {
+  const rows = await query<{ friend_id: string }>(
+    db,
+    'SELECT friend_id FROM friendships WHERE user_id = ? AND friend_id = ANY(?::text[])',
+    [userId, ids],
+  );
+  return rows.map((row) => row.friend_id);
+}
+
 /**
  * Makes both friends. Ids that nobody ever heard of become users who never came. Throws ListFull where one of the two has
  * too many friends already to ask for them in the settings.

@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import { RollcallError } from '../errors.ts';
 import { privacyList } from '../postgres/privacy.ts';
+import { friendsAmong } from '../postgres/social.ts';
 import type { Stores } from '../stores.ts';
 import { orUnavailable } from './unavailable.ts';
 
@@ -44,8 +45,18 @@ export class LookBudget implements LookApi {
     const first = await orUnavailable(() => looks.count(viewerId, others, this.#most));
     if (!first.refused) return;
     const friends = await orUnavailable(() => this.#friendsOf(viewerId));
-    const strangers = others.filter((userId) => !friends.has(userId));
-    const again = await orUnavailable(() => looks.count(viewerId, strangers, this.#most, [...friends]));
+    const countStrangers = () => {
+      const strangers = others.filter((userId) => !friends.has(userId));
+      return orUnavailable(() => looks.count(viewerId, strangers, this.#most, [...friends]));
+    };
+    let again = await countStrangers();
+    if (again.refused) {
+      // Who became a friend since the list was read is none of those it has.
+      const since = await orUnavailable(() => friendsAmong(this.#stores.db, viewerId, others));
+      const more = since.filter((userId) => !friends.has(userId));
+      for (const userId of more) friends.add(userId);
+      if (more.length > 0) again = await countStrangers();
+    }
     if (!again.refused) return;
     this.#refused();
     const message = `More than ${this.#most} users were asked for today: those who were can be asked for again.`;

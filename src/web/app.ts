@@ -158,7 +158,7 @@ export async function buildApp(deps: AppDeps): Promise<FastifyInstance> {
       route.schema = { ...route.schema, response: answers };
     });
     known.addHook('onSend', async (_request, reply) => void reply.header('cache-control', 'no-store'));
-    statusRoutes(known, presence, new Activations(presence));
+    statusRoutes(known, presence, new Activations(presence), limits);
     sessionRoutes(known, presence);
     leaseRoutes(known, leases, config.roomsOpen);
     detailRoutes(known, presence.details);

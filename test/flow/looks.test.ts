@@ -51,6 +51,8 @@ test('a day has so many others, by every door together; those of that day stay f
   expect(await query(token, [...first, more[0] ?? ''])).toBe(REFUSED);
   expect((await rest(rollcall.url, 'GET', `/users/${more[0]}/status`, { token })).status).toBe(429);
   expect(await query(token, [...first, one, two, three])).toBe(MOST);
+  // What may not be asked is refused for that, whoever it is about, and counts for nothing.
+  expect((await rest(rollcall.url, 'GET', `/users/${more[0]}/status?include=why`, { token })).status).toBe(403);
   expect((await rest(rollcall.url, 'GET', '/users/viewer/status', { token })).status).toBe(200);
   viewer.leave();
   const { headers } = await rest(rollcall.url, 'GET', `/users/${more[0]}/status`, { token });
@@ -76,6 +78,12 @@ test('friends do not count, whether they were asked for before the day was used 
   expect(await query(token, strangers(MOST))).toBe(MOST);
   expect(await query(token, strangers(1))).toBe(REFUSED);
   expect(await query(token, friends)).toBe(10);
+  // Nor does who becomes a friend only now.
+  const [latest = ''] = strangers(1);
+  expect(await query(token, [latest])).toBe(REFUSED);
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  await rest(rollcall.url, 'PUT', `/users/friendly/friends/${latest}`, { token: host });
+  expect(await query(token, [latest])).toBe(1);
 });
 
 test('a service looks at everybody, and the budget of an erased user is gone', async () => {

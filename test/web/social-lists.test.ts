@@ -36,6 +36,8 @@ test('blocks come all at once, as before, or a page at a time', async () => {
   const all = [{ userId: 'b1' }, { userId: 'b2' }, { userId: 'b3' }, { userId: 'b4' }, { userId: 'b5' }];
   expect(await world.as('ada', 'GET', '/users/ada/blocks')).toEqual([200, { blocks: all }]);
   expect(await walk('/users/ada/blocks', 2)).toEqual({ ids: ['b1', 'b2', 'b3', 'b4', 'b5'], pages: 3 });
+  // A last page that is full leads to no empty one.
+  expect(await walk('/users/ada/blocks', 5)).toMatchObject({ pages: 1 });
   expect(await walk('/users/ada/blocks', 1000)).toEqual({ ids: ['b1', 'b2', 'b3', 'b4', 'b5'], pages: 1 });
   expect(refused(await world.as('ada', 'GET', '/users/ada/blocks?cursor=garbled'))).toEqual([400, 'INVALID_REQUEST']);
   expect(refused(await world.as('ada', 'GET', '/users/ada/blocks?limit=0'))).toEqual([400, 'INVALID_REQUEST']);
@@ -46,6 +48,7 @@ test('friends come all at once, as before, or a page at a time', async () => {
   const [, body] = await world.as('ada', 'GET', '/users/ada/friends');
   expect(Object.keys(body as object)).toEqual(['friends']);
   expect((body as Page).friends).toHaveLength(3);
+  expect(await walk('/users/ada/friends', 3)).toMatchObject({ pages: 1 });
   expect(await walk('/users/ada/friends', 2)).toEqual({ ids: ['f1', 'f2', 'f3'], pages: 2 });
 });
 

@@ -10,8 +10,7 @@ const OPEN_TO_FLOODS = new Set(['/healthz', '/readyz']);
 const STATUS_ROUTE = '/users/status';
 /** Each user named is a look. */
 const LOOKS = new Set(['/users/status/query', '/reach']);
-const ONE_ROUTE = '/users/:id/status';
-const QUERY_ROUTE = '/users/status/query';
+
 declare module 'fastify' {
   interface FastifyContextConfig {
     changesRelations?: boolean;
@@ -75,11 +74,6 @@ export function limitCallers(
     if (request.unannouncedBytes > 0) await limits.body(caller, token, request.unannouncedBytes);
     if (LOOKS.has(request.routeOptions.url ?? '')) {
       await limits.look(caller, tokenId(token), usersIn(request.body));
-    }
-    if (request.routeOptions.url === QUERY_ROUTE) {
-      await limits.lookByName(caller, (request.body as { userIds: string[] }).userIds);
-    } else if (request.routeOptions.url === ONE_ROUTE) {
-      await limits.lookByName(caller, [(request.params as { id: string }).id]);
     }
     if (request.routeOptions.config.isChoice) await limits.choose(caller);
     if (request.routeOptions.config.changesRelations) await limits.changeRelations(caller);

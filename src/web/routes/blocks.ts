@@ -6,7 +6,7 @@ import type { Social } from '../../usecases/social.ts';
 import { callerOf, requireSelf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 import { CHANGES_RELATIONS } from '../limits/request-limits.ts';
-import { nextCursorOf, pageOf } from './list-pages.ts';
+import { cutPage, pageOf } from './list-pages.ts';
 
 /** Routes of whom a user blocks. */
 export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' | 'block' | 'unblock'>): void {
@@ -31,8 +31,9 @@ export function blockRoutes(app: FastifyInstance, social: Pick<Social, 'blocks' 
       const { id } = request.params;
       requireSelf(callerOf(request), id, 'read');
       const page = pageOf(request.query);
-      const blocks = (await social.blocks(id, page)).map((userId) => ({ userId }));
-      return { blocks, ...nextCursorOf(page, blocks) };
+      const blocked = (await social.blocks(id, page)).map((userId) => ({ userId }));
+      const { shown, next } = cutPage(page, blocked);
+      return { blocks: shown, ...next };
     },
   );
 

@@ -6,7 +6,7 @@ import type { Social } from '../../usecases/social.ts';
 import { callerOf, requireSelf, requireService } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
 import { CHANGES_RELATIONS } from '../limits/request-limits.ts';
-import { nextCursorOf, pageOf } from './list-pages.ts';
+import { cutPage, pageOf } from './list-pages.ts';
 
 /** Routes of friends: the host application tells who is whose friend; a user may end it, and say whom to be told of. */
 export function friendRoutes(
@@ -33,8 +33,8 @@ export function friendRoutes(
       const { id } = request.params;
       requireSelf(callerOf(request), id, 'read');
       const page = pageOf(request.query);
-      const friends = await social.friends(id, page);
-      return { friends, ...nextCursorOf(page, friends) };
+      const { shown, next } = cutPage(page, await social.friends(id, page));
+      return { friends: shown, ...next };
     },
   );
 

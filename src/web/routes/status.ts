@@ -15,10 +15,16 @@ import type { Activations } from '../../usecases/activations.ts';
 import { expiryMs, type PresenceApi } from '../../usecases/presence-api.ts';
 import { actsFor, callerOf, isSelfOrReader, requireReader, viewerOf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
+import type { Limits } from '../limits/limits.ts';
 import { compileValidatorUnless } from '../validation.ts';
 
 /** Routes of statuses: of one user or many, and to choose one's own. */
-export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activations: Activations): void {
+export function statusRoutes(
+  app: FastifyInstance,
+  presence: PresenceApi,
+  activations: Activations,
+  limits: Pick<Limits, 'lookByName'>,
+): void {
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.get(
@@ -40,6 +46,8 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
       const extras = extrasOf(request.query);
       requireReader(caller);
       if (extras.has('why') && !isSelfOrReader(caller, id)) throw new RollcallError('FORBIDDEN');
+      // Counted before anything is read, and not where nothing would be.
+      await limits.lookByName(caller, [id]);
       return await presence.reads.status(viewerOf(caller), id, extras);
     },
   );
@@ -66,11 +74,11 @@ export function statusRoutes(app: FastifyInstance, presence: PresenceApi, activa
     },
   );
 
-  app.register(async (many) => manyStatuses(many, presence));
+  app.register(async (many) => manyStatuses(many, presence, limits));
 }
 
 /** The route for many statuses, in a scope of its own: checking a thousand of them twice would cost more than to read them. */
-function manyStatuses(app: FastifyInstance, presence: PresenceApi): void {
+function manyStatuses(app: FastifyInstance, presence: PresenceApi, limits: Pick<Limits, 'lookByName'>): void {
   app.setValidatorCompiler(compileValidatorUnless(isPlainRequest));
   app.setSerializerCompiler(serializeStatuses);
   const routes = app.withTypeProvider<ZodTypeProvider>();
@@ -96,6 +104,7 @@ function manyStatuses(app: FastifyInstance, presence: PresenceApi): void {
       if (extras.has('why') && !userIds.every((userId) => isSelfOrReader(caller, userId))) {
         throw new RollcallError('FORBIDDEN');
       }
+      await limits.lookByName(caller, userIds);
       return { users: await presence.reads.statuses(viewerOf(caller), userIds, extras) };
     },
   );
