@@ -120,8 +120,6 @@ export const SILENT: Record<string, string> = {
   'POST /reach': 'services',
   'GET /events': 'told by the audience of the sockets, with which test/flow/event-streams compares it',
   'GET /rooms': 'services, of no user',
-  'GET /rooms/{id}': 'who is in it, by the sight that test/rooms tries',
-  'POST /rooms/counts': 'how many are in them, by the sight that test/rooms tries',
   'GET /users/{id}/rooms': 'self and services',
   'DELETE /rooms/{id}/users/{userId}': 'services, answers nothing',
   'GET /healthz': 'of no user',

@@ -16,6 +16,7 @@ import {
   remember,
   typing,
 } from './judging.ts';
+import { everybodyIn, judgeLeavingRoom, judgeListeners, judgeRoomDoors, ROOM, ROOM_DOORS, watchRoom } from './rooms.ts';
 import { TARGETS } from './rules.ts';
 import { World } from './world.ts';
 
@@ -95,6 +96,23 @@ describe.sequential('who may see whom', () => {
     await idlePictures(world);
   });
 
+  test('a room shows each viewer those there whom they may see, live, by every door and in its count, and since when where they may know it', async () => {
+    const listeners = await watchRoom(world);
+    await everybodyIn(world, 'join_room', { n: 1 });
+    await judgeListeners(world, listeners, { n: 1 });
+    await judgeRoomDoors(world, { n: 1 });
+    await everybodyIn(world, 'update_room', { n: 2 });
+    await judgeListeners(world, listeners, { n: 2 });
+    await judgeLeavingRoom(world, listeners);
+    // That somebody whom nobody may see is there is no secret to the backend alone.
+    const feed = (await eventually(
+      async () => (await world.call('GET', `/changes?after=${world.feed}&limit=1000`)) as { changes: object[] },
+      ({ changes }) => changes.some((change) => 'roomId' in change),
+      10_000,
+    )) as { changes: { type?: string; roomId?: string }[] };
+    expect(feed.changes.filter(({ roomId }) => roomId === ROOM)[0]).toMatchObject({ type: 'room_occupied' });
+  });
+
   test('who leaves is told live to those who may see it, with the last seen only where they may know it', async () => {
     const heard = heardSince(remember(world));
     await world.leave();
@@ -127,7 +145,8 @@ describe.sequential('who may see whom', () => {
     const routes = Object.entries(body.paths as Record<string, Record<string, unknown>>).flatMap(([path, methods]) =>
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
-    const covered = new Set([...Object.values(PICTURES).flatMap((door) => door.covers), 'GET /users/{id}/friends']);
+    const doors = [...Object.values(PICTURES), ...Object.values(ROOM_DOORS)];
+    const covered = new Set([...doors.flatMap((door) => door.covers), 'GET /users/{id}/friends']);
     expect(routes.filter((route) => !covered.has(route) && !(route in SILENT))).toEqual([]);
   });
 });

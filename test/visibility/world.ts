@@ -26,6 +26,8 @@ export class World {
   readonly rollcall: Deployment;
   readonly host: string;
   viewers: Viewer[] = [];
+  /** Where the change feed stood at the beginning. */
+  feed = '';
   readonly targets = new Map<string, TestClient>();
   #marker: TestClient | undefined;
   #marks = 0;
@@ -39,9 +41,16 @@ export class World {
   static async start(name = 'visibility'): Promise<World> {
     const rollcall = await Deployment.start(name, {
       webs: 2,
-      env: { ALERT_MIN_ABSENCE_SECONDS: '0', ALERT_STABLE_SECONDS: '0', ALERT_COOLDOWN_SECONDS: '0' },
+      env: {
+        ALERT_MIN_ABSENCE_SECONDS: '0',
+        ALERT_STABLE_SECONDS: '0',
+        ALERT_COOLDOWN_SECONDS: '0',
+        ROOMS_OPEN: HALL,
+        ROOMS_TOLD: HALL,
+      },
     });
     const world = new World(rollcall, await tokenFor('host', { scope: 'presence:read presence:write' }));
+    world.feed = ((await world.call('GET', '/changes')) as { nextCursor: string }).nextCursor;
     await world.befriendAndBlock();
     // Known, and never came.
     await world.call('PUT', '/users/ghost', { displayName: 'Ghost' });
