@@ -17,7 +17,7 @@ const CROWDS = [
   'web/degrade',
 ].map((name) => `test/${name}.long.test.ts`);
 // `--mode cluster`: what people meet, once more on a Redis Cluster, the long ones of it too.
-const ON_A_CLUSTER = ['flow/*', 'visibility/*', 'faults/stores.long'];
+const ON_A_CLUSTER = ['flow/*', 'visibility/*', 'rooms/rooms', 'rooms/told', 'faults/stores.long'];
 
 export default defineConfig(({ mode }) => {
   const cluster = mode === 'cluster';

@@ -7,7 +7,7 @@ import { TARGETS } from './rules.ts';
 /** What the scripts know of how strict a setting is, by its letter. */
 function strictness(): Record<string, number> {
   const [, table = ''] =
-    /^local STRICTNESS = \{(.*)\}$/m.exec(readFileSync('src/redis/lua/lib-budget.lua', 'utf8')) ?? [];
+    /^ *local STRICTNESS = \{(.*)\}$/m.exec(readFileSync('src/redis/lua/lib-budget.lua', 'utf8')) ?? [];
   return Object.fromEntries([...table.matchAll(/(\w+) = (\d+)/g)].map(([, letter = '', n]) => [letter, Number(n)]));
 }
 
