@@ -17,6 +17,9 @@ import { postgres } from './figures/postgres.ts';
 import { reconnect } from './figures/reconnect.ts';
 import { redisMemory } from './figures/redis-memory.ts';
 import { rest } from './figures/rest.ts';
+import { roomsBig } from './figures/rooms-big.ts';
+import { roomsFanout } from './figures/rooms-fanout.ts';
+import { roomsJoin } from './figures/rooms-join.ts';
 import { start } from './figures/start.ts';
 import { statusChange } from './figures/status-change.ts';
 import { timeouts } from './figures/timeouts.ts';
@@ -45,6 +48,9 @@ export const figures: Record<string, Figure> = {
   analytics,
   'hidden-or-never': hiddenOrNever,
   'one-user': oneUser,
+  'rooms-join': roomsJoin,
+  'rooms-fanout': roomsFanout,
+  'rooms-big': roomsBig,
   capacity,
   peers,
 };

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { textFrame } from './frames.ts';
 import { LightClient, type LightOptions, Refusal } from './light-client.ts';
 import { Beat, paced, pacedWork } from './pace.ts';
+import { RoomsTold, type ToldOfRooms } from './rooms-told.ts';
 import { signToken } from './tokens.ts';
 import { type Change, type CountFrom, type Told, ToldCount } from './told.ts';
 
@@ -36,6 +37,7 @@ export interface Arrival {
 export class Crowd {
   readonly #clients = new Map<string, LightClient>();
   #told = new ToldCount(null, '');
+  #ofRooms = new RoomsTold();
   #beat: Beat | undefined;
   #lost = 0;
   #returned = { firstAt: 0, lastAt: 0, back: 0, attempts: 0, failed: 0 };
@@ -102,6 +104,33 @@ export class Crowd {
     });
   }
 
+  /** The n-th user comes to, looks at or leaves the n-th room, from the first again where there are fewer; resolves when all was answered. */
+  async rooms(
+    event: 'join_room' | 'watch_room' | 'leave_room',
+    users: Users,
+    rooms: Users,
+    perSecond = 1e9,
+  ): Promise<void> {
+    const [ids, roomIds] = [idsOf(users), idsOf(rooms)];
+    await pacedWork(ids.length, { perSecond, atOnce: 100 }, async (n) => {
+      await this.#ask(ids[n] ?? '', event, { roomId: roomIds[n % roomIds.length] ?? '' });
+    });
+  }
+
+  /** So many updates, of each user in turn in a room as for `rooms`, that name the moment; resolves when all were taken. */
+  async updateRooms(users: Users, rooms: Users, count: number, perSecond: number): Promise<void> {
+    const [ids, roomIds] = [idsOf(users), idsOf(rooms)];
+    await pacedWork(count, { perSecond, atOnce: 100 }, async (n) => {
+      const roomId = roomIds[(n % ids.length) % roomIds.length] ?? '';
+      await this.#ask(ids[n % ids.length] ?? '', 'update_room', { roomId, data: { at: Date.now() } });
+    });
+  }
+
+  async #ask(userId: string, event: string, payload: object): Promise<void> {
+    const answer = (await this.#clients.get(userId)?.ask(event, payload)) as { ok?: boolean } | undefined;
+    if (!answer?.ok) throw new Error(`${event} was not taken: ${JSON.stringify(answer)}`);
+  }
+
   /** Everybody here beats once in `everyMs`, evenly spread, for so long; returns how many beats that were. */
   async beat(everyMs: number, seconds: number): Promise<number> {
     const clients = [...this.#clients.values()];
@@ -137,6 +166,14 @@ export class Crowd {
   /** From now on counts anew what is told. */
   listen(from: CountFrom, prefix = ''): void {
     this.#told = new ToldCount(from, prefix);
+    this.#ofRooms = new RoomsTold();
+  }
+
+  /** Resolves when so many comings or changes in rooms were told, or the time is over. */
+  async untilToldOfRooms(what: 'joined' | 'changed', count: number, limitMs: number): Promise<ToldOfRooms> {
+    const until = performance.now() + limitMs;
+    while (this.#ofRooms.figures()[what] < count && performance.now() < until) await pause(NOTE_EVERY_MS);
+    return this.#ofRooms.figures();
   }
 
   told(): Told {
@@ -173,7 +210,7 @@ export class Crowd {
   ): Promise<number> {
     const token = secret === null ? {} : { token: signToken(secret, userId, scope) };
     const client = new LightClient({
-      event: (packet) => this.#told.take(packet),
+      event: (packet) => void (this.#ofRooms.take(packet) || this.#told.take(packet)),
       lost: () => {
         this.#lost++;
         this.#onLost(userId);

@@ -9,8 +9,9 @@ export interface HttpWork {
   secret: string | null;
   /** Tokens of so many services, in turn: one alone is limited. */
   services: number;
-  /** `get`: one user's status; `query`: that of `users` users at once. */
-  ask: 'get' | 'query';
+  /** `get`: one user's status; `query`: that of `users` users at once; `room`: the first page of `roomId`. */
+  ask: 'get' | 'query' | 'room';
+  roomId?: string;
   users: number;
   atOnce: number;
   seconds: number;
@@ -44,13 +45,14 @@ class HttpLoad {
 
 export type { HttpLoad };
 
-function requestsOf({ url, secret, services, ask, users }: HttpWork): string[] {
+function requestsOf({ url, secret, services, ask, users, roomId }: HttpWork): string[] {
   const { host } = new URL(url);
   const ids = Array.from({ length: users }, (_, n) => `user-${n}`);
   const body = JSON.stringify({ userIds: ids });
   const tokens = Array.from({ length: services }, (_, n) =>
     secret === null ? '' : `authorization: Bearer ${signToken(secret, `service-${n}`, 'presence:read')}\r\n`,
   );
+  if (ask === 'room') return tokens.map((token) => `GET /rooms/${roomId} HTTP/1.1\r\nhost: ${host}\r\n${token}\r\n`);
   if (ask === 'get') {
     return ids.map(
       (id, n) => `GET /users/${id}/status HTTP/1.1\r\nhost: ${host}\r\n${tokens[n % tokens.length] ?? ''}\r\n`,

@@ -5,6 +5,7 @@ import { Redis } from 'ioredis';
 import { jwtVerify } from 'jose';
 import { Server, type Socket } from 'socket.io';
 import { TutorialPresence, watchersOf } from './presence.ts';
+import { handleRooms, usersIn } from './rooms.ts';
 
 // Presence as people write it by hand: Socket.IO, a JWT, SETEX for every heartbeat, notifications of expired keys, the
 // Redis adapter, and a room for everybody who is watched.
@@ -53,6 +54,7 @@ io.on('connection', async (socket) => {
     await presence.choose(userId, status);
     acknowledge({ ok: true });
   });
+  handleRooms(socket);
   socket.on('disconnect', () => void presence.left(userId));
   await presence.came(userId);
   socket.emit('ready', { userId, users: await watch(socket, socket.handshake.auth.watch ?? []) });
@@ -62,7 +64,12 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   await userOf(request.headers.authorization?.slice('Bearer '.length));
   let body = '';
   for await (const chunk of request) body += chunk;
-  const [, , named = ''] = (request.url ?? '').split('/');
+  const [, list, named = ''] = (request.url ?? '').split('/');
+  if (list === 'rooms') {
+    response.setHeader('content-type', 'application/json');
+    response.end(JSON.stringify({ roomId: named, users: await usersIn(io, named) }));
+    return;
+  }
   const users = await presence.statuses(request.method === 'POST' ? JSON.parse(body).userIds : [named]);
   response.setHeader('content-type', 'application/json');
   response.end(JSON.stringify(request.method === 'POST' ? { users } : users[0]));
