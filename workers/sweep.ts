@@ -15,6 +15,7 @@ import { PostgresUpkeep } from './postgres-upkeep.ts';
 import { PrivacyComparer } from './privacy-comparison.ts';
 import type { RoomFollower } from './rooms.ts';
 import { RESTORE_MS } from './seen-index.ts';
+import { SourcesComparer } from './sources-comparison.ts';
 import { UnknownChoices } from './unknown-choices.ts';
 
 const EVERY_MS = 250;
@@ -30,6 +31,7 @@ const INDICATORS_AT_ONCE = 200;
 const UNKNOWN_CHOICES_EVERY_MS = 250;
 const CHOICES_EVERY_MS = 250;
 const PRIVACY_EVERY_MS = 1000;
+const SOURCES_EVERY_MS = 1000;
 const ROOMS_EVERY_MS = 500;
 const CLOCK_EVERY_MS = 1000;
 const TRIM_EVERY_MS = 5000;
@@ -74,6 +76,7 @@ export class Sweep {
     stores.pulse.onLost(anew);
     const choices = new Choices(stores, log);
     const comparer = new PrivacyComparer(stores);
+    const sources = new SourcesComparer(stores);
     const clockSteps = new ClockSteps(stores, config, followUps);
     this.#upkeep = new PostgresUpkeep(stores, config, log);
     const ask = () => this.#unknownChoices.pass();
@@ -81,6 +84,7 @@ export class Sweep {
     this.#background = [
       new Background(CHOICES_EVERY_MS, () => choices.pass(), log, 'Choices could not be checked'),
       new Background(PRIVACY_EVERY_MS, () => comparer.pass(), log, 'Who may see whom could not be compared'),
+      new Background(SOURCES_EVERY_MS, () => sources.pass(), log, 'What is said of users could not be compared'),
       new Background(ROOMS_EVERY_MS, () => rooms.pass(), log, 'Lists of rooms could not be compared'),
       new Background(CLOCK_EVERY_MS, () => clockSteps.pass(), log, 'Deadlines by another clock could not be looked at'),
     ];

@@ -1,5 +1,6 @@
 import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';
+import { type KnownSource, sourcesIn } from './record.ts';
 
 /** What Redis keeps of users, one field of many users at a time. Errors are those of ioredis where Redis is away. */
 export class RecordFields {
@@ -39,6 +40,18 @@ export class RecordFields {
   async versions(userIds: string[]): Promise<(number | null)[]> {
     const found = await Promise.all(userIds.map((userId) => this.#redis.hget(this.#keys.record(userId), 'v')));
     return found.map((version) => (version === null ? null : Number(version)));
+  }
+
+  /** The sources in each user's record that are not over, the strongest first, and their revision; null where there is no record. */
+  async sources(userIds: string[]): Promise<({ revision: number; sources: KnownSource[] } | null)[]> {
+    const found = await Promise.all(
+      userIds.map((userId) => this.#redis.hmget(this.#keys.record(userId), 'v', 'ur', 'u', 'd', 'x')),
+    );
+    return found.map(([version, revision, all, shown, ends]) => {
+      if (version === null || version === undefined) return null;
+      const sources = sourcesIn(all, shown, ends).filter(({ until }) => until === null || until > Date.now());
+      return { revision: Number(revision ?? 0), sources };
+    });
   }
 
   /** Which of these users Redis has no record of. */

@@ -69,7 +69,7 @@ export function parseRecord(flat: string[]): UserRecord {
     lastSeen: number('l'),
     hiddenUntil: number('h'),
     hiddenSince: number('g'),
-    sources: parseSources(fields),
+    sources: sourcesIn(fields.get('u'), fields.get('d'), fields.get('x')),
     idleSince: number('is'),
     choiceUnknown: fields.get('p') === '1',
     cause: (fields.get('c') as Cause | undefined) ?? null,
@@ -81,9 +81,13 @@ export function parseRecord(flat: string[]): UserRecord {
 
 type PackedSource = [source: string, ends: number, detail: string];
 
-function parseSources(fields: ReadonlyMap<string, string>): KnownSource[] {
-  const [all, shown] = [fields.get('u'), fields.get('d')];
-  const packed: PackedSource[] = all ? JSON.parse(all) : shown ? [[MANUAL, Number(fields.get('x') ?? -1), shown]] : [];
+/** The sources that a record names in its fields `u` (all), `d` (what is shown) and `x` (when that ends), the strongest first. */
+export function sourcesIn(
+  all: string | null | undefined,
+  shown: string | null | undefined,
+  ends: string | null | undefined,
+): KnownSource[] {
+  const packed: PackedSource[] = all ? JSON.parse(all) : shown ? [[MANUAL, Number(ends ?? -1), shown]] : [];
   return packed.map(([source, ends, detail]) => ({
     source,
     detail: JSON.parse(detail) as Detail,

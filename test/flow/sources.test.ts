@@ -275,3 +275,30 @@ describe.concurrent('whether to ring', () => {
     jon.leave();
   });
 });
+
+describe('what Redis shows of sources is what PostgreSQL has', () => {
+  test('in another order from the start of a worker on, and again after Redis came back with older', async () => {
+    const [watcher, ada] = [await watching('ordered'), await staying('ordered')];
+    await watcher.hears('ordered', isActive);
+    await put('ordered', 'calendar', { text: 'meeting' });
+    await watcher.hears('ordered', says('meeting'));
+    const record = rollcall.key('user:sessions:ordered');
+    const older = await rollcall.redis.hmget(record, 'u', 'ur', 'd');
+    await put('ordered', 'call', { text: 'call' });
+    await watcher.hears('ordered', says('call'));
+    // As by a replica that had not heard of the call.
+    await rollcall.redis.hset(record, 'u', older[0] ?? '', 'ur', older[1] ?? '', 'd', older[2] ?? '');
+    await rollcall.worker(0).end();
+    const worker = await rollcall.addWorker();
+    const { body } = await eventually(
+      () => ask('GET', '/users/ordered/status?include=detail'),
+      ({ body }) => body.detail.text === 'call',
+    );
+    expect(body.detail).toEqual({ text: 'call' });
+    const told = watcher.of('ordered').length;
+    await worker.end();
+    await rollcall.addWorker({ DETAIL_ORDER: 'calendar,call' });
+    await watcher.hears('ordered', says('meeting'), { after: told });
+    for (const client of [watcher, ada]) client.leave();
+  });
+});
