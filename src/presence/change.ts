@@ -63,6 +63,8 @@ export interface Change {
   cause: Cause;
   /** What the user shows beside the status, in a change in which that changed for others, or may have without their being told. */
   detail?: ShownDetail;
+  /** What is said of somebody who appears inactive: for that user and for services. */
+  hiddenDetail?: Detail;
   /** Of somebody who became active: last seen before that (ms); null: never. */
   awaySince?: number | null;
   /** Not everybody may see this change. */

@@ -1,4 +1,4 @@
-import type { Cause, Change, Claims, ShownDetail } from '../presence/change.ts';
+import type { Cause, Change, Claims, Detail, ShownDetail } from '../presence/change.ts';
 import type { IndicatorKind } from './indicators.ts';
 import type { ENTRY_FIELDS, OutboxEntry } from './outbox-entry.ts';
 import { entryOfLetters } from './outbox-letters.ts';
@@ -11,6 +11,7 @@ interface More {
   at?: number;
   claims?: Claims;
   detail?: ShownDetail;
+  hiddenDetail?: Detail;
   before?: PrivacyNoted;
   falselyAway?: Cause;
 }
@@ -93,6 +94,7 @@ function changeOf(id: string, flat: readonly Reply[]): OutboxEntry & { kind: 'ch
     at,
     cause: (text('cause') || 'logout') as Cause,
     ...(more.detail ? { detail: more.detail } : {}),
+    ...(more.hiddenDetail ? { hiddenDetail: more.hiddenDetail } : {}),
     ...(active && since !== '' ? { awaySince: since === 'never' ? null : Number(since) } : {}),
     ...(text('kind') === 'restricted' ? { restricted: true } : {}),
     ...(more.before ? { before: beforeOf(more.before) } : {}),

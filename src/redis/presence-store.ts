@@ -1,4 +1,4 @@
-import type { Claims, Status, StoredSource, StoredUser } from '../presence/change.ts';
+import type { Claims, Detail, Status, StoredSource, StoredUser } from '../presence/change.ts';
 import type { Arm, FollowUp } from '../presence/follow-up.ts';
 import { NO_TRACING } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
@@ -9,7 +9,7 @@ import { type Keys, shardOf } from './keys.ts';
 import { openArguments, openedOf } from './opening.ts';
 import { PresenceScripts, storedArgument } from './presence-scripts.ts';
 import type { Beat, Chosen, Opened, OpenRequest, SignedOut, StatusReply, Stored } from './presence-types.ts';
-import { packSources, parseRecord, type UserRecord } from './record.ts';
+import { packSources, parseDetail, parseRecord, type UserRecord } from './record.ts';
 import type { Reply, ScriptName } from './scripts.ts';
 import { PER_STATUS, statusesIn, toMs, UNSETTLED } from './status-replies.ts';
 import { type Touched, touch } from './touch.ts';
@@ -199,13 +199,18 @@ export class PresenceStore {
     shard: number,
     userIds: string[],
     viewerId: string | null = null,
-  ): Promise<{ users: StatusReply[]; position: string; followUp: FollowUp }> {
+  ): Promise<{ users: StatusReply[]; hidden: [string, Detail][]; position: string; followUp: FollowUp }> {
     return this.#snapshot(shard, userIds, viewerId, 1);
   }
 
   async #snapshot(shard: number, userIds: string[], viewerId: string | null, watches: 0 | 1) {
     const { reply, followUp } = await this.#scripts.run('snapshot', shard, [viewerId ?? '', watches, ...userIds]);
-    return { users: statusesIn(reply, 2, userIds), position: String(reply[1]), followUp };
+    const tail = reply.slice(2 + PER_STATUS * userIds.length).map(String);
+    const hidden = Array.from({ length: tail.length / 2 }, (_, n): [string, Detail] => [
+      tail[2 * n] ?? '',
+      parseDetail(tail[2 * n + 1]) ?? {},
+    ]);
+    return { users: statusesIn(reply, 2, userIds), hidden, position: String(reply[1]), followUp };
   }
 
   /** Looks at many users at once, as far as there is nothing more to them: see `glance`; of the others `readStatuses` tells. */

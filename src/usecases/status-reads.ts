@@ -1,5 +1,6 @@
 import { RollcallError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import type { Detail } from '../presence/change.ts';
 import type { Access, Openness, Ties } from '../presence/visibility.ts';
 import type { Extra, SessionView, StatusAnswer } from '../protocol/http.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
@@ -23,11 +24,13 @@ export interface Snapshot {
   restricted: Set<string>;
   /** Whom Redis does not know, and PostgreSQL, asked a moment later, has as active: lost by the one, or come meanwhile. */
   unsure: Set<string>;
+  /** What is said of those who appear inactive, where the viewer is told so all the same: of itself, and where it sees everything. */
+  hidden: Map<string, Detail>;
 }
 
 /** A snapshot of nobody, to which others can be added. */
 export function nothingSeen(): Snapshot {
-  return { users: [], pending: [], positions: new Map(), restricted: new Set(), unsure: new Set() };
+  return { users: [], pending: [], positions: new Map(), restricted: new Set(), unsure: new Set(), hidden: new Map() };
 }
 
 /**
@@ -80,8 +83,10 @@ export class StatusReads implements StatusApi {
 
   /** A picture for watchers: the users with versions, and the positions from which on events count. Throws UNAVAILABLE. */
   async snapshot(userIds: string[], viewerId: string | null): Promise<Snapshot> {
-    const { users, pending, positions, restricted, unsure } = await this.#see([...new Set(userIds)], viewerId, true);
-    return { users, pending, positions, restricted, unsure };
+    const seen = await this.#see([...new Set(userIds)], viewerId, true);
+    const { users, pending, positions, restricted, unsure, hiddenStored } = seen;
+    const stored = [...hiddenStored].filter(([userId]) => viewerId === null || viewerId === userId);
+    return { users, pending, positions, restricted, unsure, hidden: new Map([...stored, ...seen.hidden]) };
   }
 
   /**

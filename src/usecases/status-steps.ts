@@ -1,4 +1,5 @@
-import type { StoredUser } from '../presence/change.ts';
+import type { Detail, StoredUser } from '../presence/change.ts';
+import { strongest } from '../presence/detail.ts';
 import { type Access, stricter } from '../presence/visibility.ts';
 import type { WatchedUser } from '../protocol/socket.ts';
 import type { FollowUps } from '../queues/follow-ups.ts';
@@ -18,6 +19,8 @@ export interface FromRedis {
   replies: StatusReply[];
   /** By shard: the outbox entry up to which the replies are true. Empty where nobody asked for them. */
   positions: Map<number, string>;
+  /** What is said of who appears inactive, where the viewer is told so all the same; only with positions. */
+  hidden: Map<string, Detail>;
 }
 
 /** What PostgreSQL says of those whom Redis leaves open; null: it is away. */
@@ -40,6 +43,8 @@ export interface Seen {
   unsure: Set<string>;
   /** Redis has lost who may see them, and is to be told again. */
   lost: string[];
+  /** What is said of those of whom PostgreSQL alone knows and who appear inactive: for themselves and for services. */
+  hiddenStored: Map<string, Detail>;
 }
 
 /** Asks Redis for the status of users, all shards side by side; `withPositions` costs more. Throws UNAVAILABLE. */
@@ -50,14 +55,15 @@ export async function askRedis(
   viewerId: string | null,
   withPositions: boolean,
 ): Promise<FromRedis> {
-  const positions = new Map<number, string>();
+  const [positions, hidden] = [new Map<number, string>(), new Map<string, Detail>()];
   const askShard = async (shard: number, ids: string[]): Promise<StatusReply[]> => {
     if (!withPositions) {
       const { users, followUp } = await store.readStatuses(shard, ids, viewerId);
       if (followUp) followUps.add(followUp);
       return users;
     }
-    const { users, position, followUp } = await store.snapshot(shard, ids, viewerId);
+    const { users, position, followUp, hidden: said } = await store.snapshot(shard, ids, viewerId);
+    for (const [userId, detail] of said) hidden.set(userId, detail);
     followUps.add(followUp);
     positions.set(shard, position);
     return users;
@@ -65,7 +71,7 @@ export async function askRedis(
   const replies = await orUnavailable(() =>
     Promise.all([...Map.groupBy(userIds, shardOf)].map(([shard, ids]) => askShard(shard, ids))),
   );
-  return { replies: replies.flat(), positions };
+  return { replies: replies.flat(), positions, hidden };
 }
 
 /** Asks PostgreSQL of the users whom these replies of Redis leave open, in no query where there are none. */
@@ -92,6 +98,7 @@ export function applyAccess(
   const pending: string[] = [];
   const [unknown, restricted, unsure] = [new Set<string>(), new Set<string>(), new Set<string>()];
   const lost: string[] = [];
+  const hiddenStored = new Map<string, Detail>();
   const show = (user: WatchedUser, access: Access) => users.push(visibleTo(access, user, now));
   for (const reply of replies) {
     if (reply.restricted) restricted.add(reply.userId);
@@ -108,6 +115,8 @@ export function applyAccess(
       pending.push(userId);
       continue;
     }
+    const said = version === null && stored?.hidden ? strongest(stored.sources)?.detail : undefined;
+    if (said) hiddenStored.set(userId, said);
     if (stored?.privacyRevision) restricted.add(userId);
     if (version === null && stored?.status === 'active') unsure.add(userId);
     if (!known && !stored) unknown.add(userId);
@@ -115,7 +124,7 @@ export function applyAccess(
     const isRecorded = version !== null && seen !== 'nothing';
     show(isRecorded ? versioned(reply, version) : recalled(reply, stored), seen);
   }
-  return { users, pending, unknown, restricted, unsure, lost };
+  return { users, pending, unknown, restricted, unsure, lost, hiddenStored };
 }
 
 type Decided = StatusReply & { version: number; access: 'all' | 'coarse' | 'status' };

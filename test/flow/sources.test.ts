@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Heard, isActive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { BRISK, Deployment, eventually } from '../support/deployment.ts';
+import { webBehindLink } from '../support/resync.ts';
 
 let rollcall: Deployment;
 let backend: string;
@@ -97,6 +98,50 @@ describe.concurrent('what services say of a user', () => {
     expect(body).toMatchObject({ detail: { text: 'secret' }, why: { rule: 'manual', source: 'calendar' } });
     expect(await list('cal')).toMatchObject([{ source: 'calendar', shown: true }]);
     cal.leave();
+  });
+
+  test('is told over sockets to the user and to services while the user appears inactive, also where all is told anew', async () => {
+    const { web, link } = await webBehindLink(rollcall);
+    const at = (userId: string, token?: string) =>
+      TestClient.connect(web.url, userId, { watch: ['hal'], heartbeat: 'pong', ...(token && { token }) });
+    const hal = await at('hal');
+    await put('hal', 'calendar', { text: 'secret' });
+    const [stranger, service] = [await at('stranger'), await at('backend', backend)];
+    await ask('POST', '/users/status', { userId: 'hal', status: 'inactive' });
+    const away = (change: Heard) => change.status === 'inactive';
+    expect((await stranger.hears('hal', away)).detail).toEqual({});
+    for (const insider of [hal, service]) {
+      expect(await insider.hears('hal', away)).toMatchObject({ cause: 'manual', detail: { text: 'secret' } });
+    }
+    const known = [stranger, service, hal].map((client) => client.of('hal').length);
+    // What the web misses meanwhile is not in the stream any more: it tells all anew.
+    const delivery = rollcall.key('presence:{delivery}');
+    link.cut();
+    const come = await staying('missed');
+    await eventually(
+      async () => JSON.stringify(await rollcall.redis.xrevrange(delivery, '+', '-', 'COUNT', 5)),
+      (entries) => entries.includes('missed'),
+    );
+    await rollcall.redis.xtrim(delivery, 'MAXLEN', 0);
+    link.mend();
+    come.leave();
+    for (const [n, client] of [stranger, service, hal].entries()) {
+      const anew = await client.hears('hal', away, { after: known[n] ?? 0, withinMs: 10_000 });
+      expect(anew.detail).toEqual(client === stranger ? {} : { text: 'secret' });
+    }
+    for (const [userId, token, detail] of [
+      ['other', undefined, undefined],
+      ['hal', undefined, { text: 'secret' }],
+      ['backend', backend, { text: 'secret' }],
+    ] as const) {
+      const late = await at(userId, token);
+      expect(late.ready?.users).toMatchObject([{ userId: 'hal', status: 'inactive' }]);
+      expect(late.ready?.users?.[0]?.detail).toEqual(detail);
+      late.leave();
+    }
+    for (const client of [hal, stranger, service]) client.leave();
+    await web.end();
+    await link.close();
   });
 
   test('is kept where Redis loses the user, and the older of two that meet there is passed over', async () => {

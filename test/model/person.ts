@@ -341,7 +341,9 @@ export function announce(turn: Turn, cause: Cause, more: Pick<Change, 'awaySince
   const detail = detailOf(turn);
   const isNew = !isSame(detail, person.toldDetail);
   person.toldDetail = detail;
-  changes.push({ userId, status, lastSeen, version, at: now, cause, ...(isNew ? { detail } : {}), ...more });
+  const said = typeof person.appearInactive === 'object' ? person.sources[0] : undefined;
+  const hidden = said ? { hiddenDetail: said.shown } : {};
+  changes.push({ userId, status, lastSeen, version, at: now, cause, ...(isNew ? { detail } : {}), ...hidden, ...more });
 }
 
 function isSame(a: ShownDetail, b: ShownDetail | null): boolean {

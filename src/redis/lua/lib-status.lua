@@ -3,11 +3,12 @@
 
 -- Returns status (1|0, -1 where Redis knows nothing, -2 where the user's choice is unknown; nil where the user has to be
 -- settled), last seen (ms, ISO text or ''), version ('' where Redis has none), detail (JSON or ''), and behind them the mark
--- that says who may see it.
+-- that says who may see it, and what is said of somebody who appears inactive (JSON), which is for them and for services.
 local function readStatus(id)
   local version, announced, recorded, hiddenUntil, choiceUnknown, detail, detailUntil, told, mark, idleText =
     unpack(redis.call('HMGET', recordKey(id), 'v', 'a', 'l', 'h', 'p', 'd', 'x', 'k', 'r', 'is'))
   local lastSeen, active = unpack(redis.call('MGET', lastSeenKey(id), statusKey(id)))
+  local said = hiddenUntil and not choiceUnknown and detail or nil
   if hiddenUntil or choiceUnknown or not detail then detail = '' end
   if not version then return lastSeen and 0 or -1, lastSeen or '', '', detail, NO_RECORD end
   announced, mark = announced == '1', mark or UNMARKED
@@ -21,7 +22,7 @@ local function readStatus(id)
     and (choiceUnknown or told == '?' or (told or '') == detail)
   if not settled then return nil, '', '', '', mark end
   if announced then return 1, lastSeen or recorded or '', version, detail, mark end
-  return choiceUnknown and -2 or 0, recorded or '', version, detail, mark
+  return choiceUnknown and -2 or 0, recorded or '', version, detail, mark, said
 end
 
 -- Puts what a viewer may know of a user behind the others: five values, the last of which is what the viewer may see of it:

@@ -90,8 +90,9 @@ export class Audience implements DeliveryListener {
         Object.assign(picture, seen);
       }
       // Whoever came meanwhile is told of by an event, which has to be newer than the picture.
-      const { users, unsure } = picture.snapshot;
+      const { users, unsure, hidden } = picture.snapshot;
       for (const user of users) if (unsure.has(user.userId) && user.version > 0) user.version--;
+      for (const user of users) Object.assign(user, hidden.has(user.userId) && { detail: hidden.get(user.userId) });
       return picture;
     } catch (error) {
       this.#pictures.end(picture);
@@ -256,7 +257,7 @@ export class Audience implements DeliveryListener {
   }
 
   #tellSnapshot(
-    { users, pending, positions, restricted }: Snapshot,
+    { users, pending, positions, restricted, hidden }: Snapshot,
     meanwhile: Map<string, string>,
     accesses: Accesses,
   ): void {
@@ -275,9 +276,11 @@ export class Audience implements DeliveryListener {
       // What changed is not known here, so all of it is told.
       const change = { ...user, version, detail: user.detail ?? {} };
       const isRestricted = restricted.has(userId);
-      const wording = isRestricted ? wordingOfTruth(change, accesses, this.#blur()) : null;
+      const said = hidden.get(userId);
+      const insider = said ? { ...change, detail: said } : change;
+      const wording = isRestricted ? wordingOfTruth(change, insider, accesses, this.#blur()) : null;
       this.#noteTold({ ...user, version: isRestricted ? resyncVersion(version, now) : version });
-      this.#spread({ id: position, shard, change, insider: change }, wording, []);
+      this.#spread({ id: position, shard, change, insider }, wording, []);
     }
     this.#askAgain.add(pending);
   }

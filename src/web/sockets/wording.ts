@@ -18,9 +18,10 @@ export interface Blur {
 /** How much later than a change a resync says it was, to those who may not know when it was. */
 const RESYNC_BLUR_MS = 1000;
 
-/** What services and the user themselves are told of a change beside what others are: why it was made. */
-export function insiderWording({ cause }: Change, told: StatusChange): StatusChange {
-  return cause === 'privacy' ? told : { ...told, cause };
+/** What services and the user themselves are told of a change beside what others are: why it was made, and what is said of who is hidden. */
+export function insiderWording({ cause, hiddenDetail }: Change, told: StatusChange): StatusChange {
+  const said = hiddenDetail === undefined ? told : { ...told, detail: hiddenDetail };
+  return cause === 'privacy' ? said : { ...said, cause };
 }
 
 /** Whether a viewer is told the causes of what happens to a user: to anybody else they would tell who only appears inactive. */
@@ -94,9 +95,14 @@ export function wordingOf(change: Change, accesses: Accesses, { blurred, now }: 
 
 /**
  * What each viewer is told when something may have been missed: perhaps the loss of sight too. When the user changed
- * last, which the version says, is not for those who may not know the last seen.
+ * last, which the version says, is not for those who may not know the last seen. `insider`: what the user and services are told.
  */
-export function wordingOfTruth(truth: StatusChange, accesses: Accesses, { blurred, now }: Blur): Wording {
+export function wordingOfTruth(
+  truth: StatusChange,
+  insider: StatusChange,
+  accesses: Accesses,
+  { blurred, now }: Blur,
+): Wording {
   const wordings = wordingsOf(truth);
   const version = resyncVersion(truth.version, now);
   const coarse = coarseWording({ ...truth, version }, { blurred, now });
@@ -106,6 +112,7 @@ export function wordingOfTruth(truth: StatusChange, accesses: Accesses, { blurre
     nothing: { ...wordings.nothing, version },
   };
   return (viewer) => {
+    if (isInsider(viewer, truth.userId)) return insider;
     const access = accesses.of(truth.userId, viewer.userId);
     return access === 'coarse' ? coarse(viewer, true) : others[access];
   };
