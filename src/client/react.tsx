@@ -1,12 +1,13 @@
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useSyncExternalStore } from 'react';
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useState, useSyncExternalStore } from 'react';
 import type { PresenceClient } from './presence-client.ts';
-import type { Privacy, SocialClient } from './social.ts';
+import type { Device, Privacy, SocialClient, Source } from './social.ts';
 import type { ConnectionState, Indicator, Presence } from './types.ts';
 
 const ClientContext = createContext<PresenceClient | undefined>(undefined);
 const ON_SERVER: ConnectionState = { status: 'connecting' };
 const NO_INDICATORS: readonly Indicator[] = [];
 const NO_DETAIL = Object.freeze({});
+const NOTHING = { get: () => undefined, subscribe: () => () => {} };
 const unknownUser = (userId: string): Presence => ({
   userId,
   status: 'unknown',
@@ -69,8 +70,14 @@ export function useConnectionState(): ConnectionState {
   return useSyncExternalStore(connection.subscribe, connection.get, () => ON_SERVER);
 }
 
-/** The signed-in user as others see them, `unknown` before the first connection. */
-export function useMyPresence(): Presence & Pick<PresenceClient, 'setStatus' | 'setDetail' | 'logout'> {
+/**
+ * The signed-in user as others see them, `unknown` before the first connection. `sources`: who says what of them beside the status, with a
+ * client made with `withSocial` of `rollcall/client/social`.
+ */
+export function useMyPresence(): Presence & { readonly sources: readonly Source[] | undefined } & Pick<
+    PresenceClient,
+    'setStatus' | 'setDetail' | 'logout'
+  > {
   const client = usePresenceClient();
   const userId = useSyncExternalStore(
     client.connection.subscribe,
@@ -78,8 +85,29 @@ export function useMyPresence(): Presence & Pick<PresenceClient, 'setStatus' | '
     () => undefined,
   );
   const [presence = unknownUser(userId ?? '')] = usePresences(userId === undefined ? [] : [userId]);
+  const { sources = NOTHING } = client as Partial<SocialClient>;
+  const said = useSyncExternalStore(sources.subscribe, sources.get, NOTHING.get);
   const { setStatus, setDetail, logout } = client;
-  return { ...presence, setStatus, setDetail, logout };
+  return { ...presence, sources: said, setStatus, setDetail, logout };
+}
+
+/** By which devices a user is here, undefined until the server has said; asked anew when their presence changes. For clients made with `withSocial`. */
+export function useDevices(userId: string): readonly Device[] | undefined {
+  const { social } = usePresenceClient() as Partial<SocialClient>;
+  const presence = usePresence(userId);
+  const [known, setKnown] = useState<Awaited<ReturnType<SocialClient['social']['devices']>>>();
+  useEffect(() => {
+    let isOver = false;
+    social?.devices([userId]).then(
+      (devices) => isOver || setKnown(devices),
+      () => {},
+    );
+    return () => {
+      isOver = true;
+    };
+    // Anew with each presence.
+  }, [social, userId, presence]);
+  return known?.get(userId);
 }
 
 /** Those who are typing or recording in a conversation, without the user themselves. Joins it while mounted. */
@@ -104,7 +132,7 @@ export function usePrivacy(): Partial<Privacy> &
   Pick<SocialClient['settings'], 'change'> {
   const { privacy, social, settings } = usePresenceClient() as Partial<SocialClient>;
   if (!privacy || !social || !settings) throw new Error('usePrivacy needs a client made with withSocial().');
-  const known = useSyncExternalStore(privacy.subscribe, privacy.get, () => undefined);
+  const known = useSyncExternalStore(privacy.subscribe, privacy.get, NOTHING.get);
   const { block, unblock } = social;
   return { ...known, block, unblock, change: settings.change };
 }

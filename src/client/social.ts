@@ -1,6 +1,6 @@
 import { PresenceError } from './index.ts';
 import type { PresenceClient, PresenceClientOptions } from './presence-client.ts';
-import type { Observable, Presence } from './types.ts';
+import type { Activity, Detail, DeviceKind, Observable, Presence } from './types.ts';
 
 /** Who may see something of a user. */
 export type Visibility = 'everyone' | 'friends' | 'nobody';
@@ -28,6 +28,24 @@ export interface Settings {
   alertFriends: boolean;
 }
 
+/** What one source says of the signed-in user beside the status: the user (`manual`), a calendar, a call server. */
+export interface Source {
+  source: string;
+  availability: NonNullable<Detail['availability']> | null;
+  text: string | null;
+  emoji: string | null;
+  /** ISO-8601, UTC. Null: until further notice. */
+  until: string | null;
+  /** The strongest: what others see, unless the user appears inactive. */
+  shown: boolean;
+}
+
+/** A device by which a user is here. */
+export interface Device {
+  kind: DeviceKind;
+  state: Activity;
+}
+
 /** What the signed-in user has chosen to show, and whom they block. */
 export interface Privacy {
   readonly settings: Settings;
@@ -43,6 +61,8 @@ export interface Social {
   blocks(): Promise<string[]>;
   block(userId: string): Promise<void>;
   unblock(userId: string): Promise<void>;
+  /** By which devices these users are here, by their ids; none of who is not active, or may not be seen. */
+  devices(userIds: readonly string[]): Promise<Map<string, readonly Device[]>>;
 }
 
 export interface SocialClient extends PresenceClient {
@@ -59,6 +79,35 @@ export interface SocialClient extends PresenceClient {
   };
   /** Undefined until the server has said. Asked for when somebody begins to listen, and after each change from here. */
   readonly privacy: Observable<Privacy | undefined>;
+  /** What is said of the signed-in user, the strongest first; undefined until the server has said. Asked for as `privacy` is, and when the own presence changes. */
+  readonly sources: Observable<readonly Source[] | undefined>;
+}
+
+/** A value that the server is asked for while somebody listens. */
+function createAsked<T>(ask: () => Promise<T>) {
+  const listeners = new Set<() => void>();
+  let known: T | undefined;
+  let looks = 0;
+  async function look(): Promise<void> {
+    if (listeners.size === 0) return;
+    looks += 1;
+    const mine = looks;
+    const answer = await ask().catch(() => undefined);
+    // An answer that is older than the last question may be older than what the user did meanwhile.
+    if (answer === undefined || mine !== looks) return;
+    known = answer;
+    for (const listener of [...listeners]) listener();
+  }
+  return {
+    look,
+    get: () => known,
+    subscribe(listener: () => void) {
+      const own = () => listener();
+      listeners.add(own);
+      if (listeners.size === 1) void look();
+      return () => void listeners.delete(own);
+    },
+  };
 }
 
 /** Adds friends, blocks, settings and Web Push to a client; `options` are those that the client was made with. */
@@ -86,7 +135,7 @@ export function withSocial(
       throw error;
     });
     const own = `${base}/users/${encodeURIComponent(subjectOf(bearer))}`;
-    const answer = await fetch(path.startsWith('/push') ? base + path : own + path, {
+    const answer = await fetch((/^\/(push|users)\//.test(path) ? base : own) + path, {
       method,
       headers: {
         authorization: `Bearer ${bearer}`,
@@ -112,22 +161,27 @@ export function withSocial(
   }
   const ask = <T>(method: string, path: string, body?: unknown) => send(method, path, body) as Promise<T>;
 
-  const listeners = new Set<() => void>();
-  let known: Privacy | undefined;
-  let looks = 0;
-  async function look(): Promise<void> {
-    looks += 1;
-    const mine = looks;
-    const [settings, blocks] = await Promise.all([added.settings.get(), added.social.blocks()]);
-    // An answer that is older than the last question may be older than what the user did meanwhile.
-    if (mine !== looks) return;
-    known = { settings, blocks };
-    for (const listener of [...listeners]) listener();
-  }
+  const settings = () => ask<Settings>('GET', '/settings');
+  const blocks = async () =>
+    (await ask<{ blocks: { userId: string }[] }>('GET', '/blocks')).blocks.map(({ userId }) => userId);
+  const privacy = createAsked<Privacy>(async () => {
+    const [chosen, blocked] = await Promise.all([settings(), blocks()]);
+    return { settings: chosen, blocks: blocked };
+  });
+  const sources = createAsked(async () => (await ask<{ sources: Source[] }>('GET', '/detail')).sources);
+  let mine: Presence | undefined;
+  // Also what a snapshot shows.
+  client.everyone.subscribe(() => {
+    const now = client.get(client.userId ?? '');
+    if (now === mine) return;
+    mine = now;
+    void sources.look();
+  });
+  const { setDetail } = client;
   /** Whoever listens sees what has become of it. */
   async function changing<T>(change: Promise<T>): Promise<T> {
     const result = await change;
-    if (listeners.size > 0) await look().catch(() => {});
+    await privacy.look();
     return result;
   }
 
@@ -137,13 +191,20 @@ export function withSocial(
       friends: async () => (await ask<{ friends: Friend[] }>('GET', '/friends')).friends,
       unfriend: (userId: string) => ask<void>('DELETE', one('friends', userId)),
       setAlert: (userId: string, alert: FriendAlert) => ask<void>('PATCH', one('friends', userId), { alert }),
-      blocks: async () =>
-        (await ask<{ blocks: { userId: string }[] }>('GET', '/blocks')).blocks.map(({ userId }) => userId),
+      blocks,
       block: (userId: string) => changing(ask<void>('PUT', one('blocks', userId))),
       unblock: (userId: string) => changing(ask<void>('DELETE', one('blocks', userId))),
+      async devices(userIds: readonly string[]) {
+        const { users } = await ask<{ users: { userId: string; devices: Device[] }[] }>(
+          'POST',
+          '/users/status/query?include=devices',
+          { userIds },
+        );
+        return new Map(users.map(({ userId, devices }) => [userId, devices]));
+      },
     },
     settings: {
-      get: () => ask<Settings>('GET', '/settings'),
+      get: settings,
       change: (settings: Partial<Settings>) => changing(ask<Settings>('PUT', '/settings', settings)),
     },
     push: {
@@ -162,14 +223,11 @@ export function withSocial(
         await subscription.unsubscribe();
       },
     },
-    privacy: {
-      get: () => known,
-      subscribe(listener: () => void) {
-        const own = () => listener();
-        listeners.add(own);
-        if (listeners.size === 1) void look().catch(() => {});
-        return () => void listeners.delete(own);
-      },
+    privacy,
+    sources,
+    async setDetail(detail: Parameters<PresenceClient['setDetail']>[0]) {
+      await setDetail(detail);
+      await sources.look();
     },
   };
   return Object.assign(client, added);

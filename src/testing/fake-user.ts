@@ -7,4 +7,7 @@ export interface FakeUser {
   lastSeen?: Date | number | string | null | undefined;
   /** All of what they show beside the status; `{}` shows nothing. */
   detail?: Detail | undefined;
+  /** Online, and without input since then; false: no more. Over with `inactive`. */
+  idle?: boolean | undefined;
+  idleSince?: Date | number | string | null | undefined;
 }

@@ -11,6 +11,7 @@ interface Person {
   status: 'active' | 'inactive';
   lastSeen: string | null;
   detail: Detail;
+  idle: { idle: true; idleSince?: string } | undefined;
   version: number;
   /** Appears inactive, whatever `status` says: since then, with the last seen of that moment. */
   hidden: { lastSeen: string | null } | undefined;
@@ -40,7 +41,14 @@ export function createFakeWorld(clock: ReturnType<typeof createFakeClock>, hooks
   function personOf(userId: string): Person {
     const known = people.get(userId);
     if (known) return known;
-    const made: Person = { status: 'inactive', lastSeen: null, detail: {}, version: 0, hidden: undefined };
+    const made: Person = {
+      status: 'inactive',
+      lastSeen: null,
+      detail: {},
+      idle: undefined,
+      version: 0,
+      hidden: undefined,
+    };
     people.set(userId, made);
     return made;
   }
@@ -53,12 +61,12 @@ export function createFakeWorld(clock: ReturnType<typeof createFakeClock>, hooks
 
   /** As somebody watches them. Who never came is inactive. */
   function told(userId: string): Told {
-    const { status, lastSeen, detail, version, hidden } = people.get(userId) ?? personOf(userId);
+    const { status, lastSeen, detail, idle, version, hidden } = people.get(userId) ?? personOf(userId);
     if (hidden) return { userId, status: 'inactive', lastSeen: hidden.lastSeen, detail, version };
-    return { userId, status, lastSeen, detail, version };
+    return { userId, status, lastSeen, detail: { ...detail, ...(status === 'active' && idle) }, version };
   }
 
-  function set(userId: string, { status, lastSeen, detail }: FakeUser): void {
+  function set(userId: string, { status, lastSeen, detail, idle, idleSince }: FakeUser): void {
     const before = personOf(userId);
     const next = status ?? before.status;
     const moved = next !== before.status ? now() : before.lastSeen;
@@ -66,7 +74,12 @@ export function createFakeWorld(clock: ReturnType<typeof createFakeClock>, hooks
       status: next,
       lastSeen: lastSeen === undefined ? moved : lastSeen === null ? null : new Date(lastSeen).toISOString(),
       ...(detail ? { detail: shown(detail) } : {}),
+      ...(idle === undefined ? {} : { idle: idle ? idleFrom(idleSince) : undefined }),
     });
+  }
+
+  function idleFrom(since: FakeUser['idleSince']): Person['idle'] {
+    return since === null ? { idle: true } : { idle: true, idleSince: new Date(since ?? clock.now()).toISOString() };
   }
 
   function endIndicator(userId: string, conversationId: string, kind: IndicatorKind): void {

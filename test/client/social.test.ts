@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, expectTypeOf, test } from 'vitest';
 import type * as shown from '../../src/client/social.ts';
 import { withSocial } from '../../src/client/social.ts';
+import type { DetailSource } from '../../src/protocol/detail.ts';
+import type { Device } from '../../src/protocol/http.ts';
 import type * as wire from '../../src/protocol/social.ts';
 import { rest, tokenFor } from '../support/client.ts';
 import { CALM, Deployment } from '../support/deployment.ts';
@@ -67,8 +69,41 @@ test('what the server refuses rejects with its code, and a token that is over is
   await expect(nowhere.social.friends()).rejects.toMatchObject({ code: 'NOT_CONNECTED' });
 });
 
+test('who says what of the signed-in user is asked for while somebody listens, and anew with every change', async () => {
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  const fay = social('fay');
+  const endWatch = fay.watch(['fay'], () => {});
+  const end = fay.sources.subscribe(() => {});
+  await until(fay.sources, (known) => known?.length === 0);
+  await rest(deployment.url, 'PUT', '/users/fay/detail/calendar', { token: host, body: { text: 'Meeting' } });
+  await until(fay.sources, (known) => known?.[0]?.source === 'calendar' && known[0].shown);
+  await fay.setDetail({ availability: 'busy' });
+  expect(fay.sources.get()?.map(({ source, shown }) => [source, shown])).toEqual([
+    ['manual', true],
+    ['calendar', false],
+  ]);
+  endWatch();
+  end();
+});
+
+test('devices are asked for by name, and tell nothing of who appears inactive', async () => {
+  const gus = social('gus');
+  const phone = clients.connect(deployment.url, 'hal', { device: { kind: 'mobile' } });
+  await until(phone.connection, ({ status }) => status === 'connected');
+  expect(await gus.social.devices(['hal', 'nobody'])).toEqual(
+    new Map([
+      ['hal', [{ kind: 'mobile', state: 'active' }]],
+      ['nobody', []],
+    ]),
+  );
+  await phone.setStatus('inactive');
+  expect((await gus.social.devices(['hal'])).get('hal')).toEqual([]);
+});
+
 test('what is shown is what the protocol says', () => {
   expectTypeOf<shown.Settings>().toEqualTypeOf<wire.Settings>();
   expectTypeOf<shown.FriendAlert>().toEqualTypeOf<typeof wire.Alert._output>();
   expectTypeOf<shown.Friend>().toEqualTypeOf<wire.FriendView>();
+  expectTypeOf<shown.Source>().toEqualTypeOf<DetailSource>();
+  expectTypeOf<shown.Device>().toEqualTypeOf<typeof Device._output>();
 });

@@ -103,17 +103,17 @@ describe.concurrent('what services say of a user', () => {
   test('is told over sockets to the user and to services while the user appears inactive, also where all is told anew', async () => {
     const { web, link } = await webBehindLink(rollcall);
     const at = (userId: string, token?: string) =>
-      TestClient.connect(web.url, userId, { watch: ['hal'], heartbeat: 'pong', ...(token && { token }) });
-    const hal = await at('hal');
-    await put('hal', 'calendar', { text: 'secret' });
+      TestClient.connect(web.url, userId, { watch: ['hid'], heartbeat: 'pong', ...(token && { token }) });
+    const hid = await at('hid');
+    await put('hid', 'calendar', { text: 'secret' });
     const [stranger, service] = [await at('stranger'), await at('backend', backend)];
-    await ask('POST', '/users/status', { userId: 'hal', status: 'inactive' });
+    await ask('POST', '/users/status', { userId: 'hid', status: 'inactive' });
     const away = (change: Heard) => change.status === 'inactive';
-    expect((await stranger.hears('hal', away)).detail).toEqual({});
-    for (const insider of [hal, service]) {
-      expect(await insider.hears('hal', away)).toMatchObject({ cause: 'manual', detail: { text: 'secret' } });
+    expect((await stranger.hears('hid', away)).detail).toEqual({});
+    for (const insider of [hid, service]) {
+      expect(await insider.hears('hid', away)).toMatchObject({ cause: 'manual', detail: { text: 'secret' } });
     }
-    const known = [stranger, service, hal].map((client) => client.of('hal').length);
+    const known = [stranger, service, hid].map((client) => client.of('hid').length);
     // What the web misses meanwhile is not in the stream any more: it tells all anew.
     const delivery = rollcall.key('presence:{delivery}');
     link.cut();
@@ -125,21 +125,21 @@ describe.concurrent('what services say of a user', () => {
     await rollcall.redis.xtrim(delivery, 'MAXLEN', 0);
     link.mend();
     come.leave();
-    for (const [n, client] of [stranger, service, hal].entries()) {
-      const anew = await client.hears('hal', away, { after: known[n] ?? 0, withinMs: 10_000 });
+    for (const [n, client] of [stranger, service, hid].entries()) {
+      const anew = await client.hears('hid', away, { after: known[n] ?? 0, withinMs: 10_000 });
       expect(anew.detail).toEqual(client === stranger ? {} : { text: 'secret' });
     }
     for (const [userId, token, detail] of [
       ['other', undefined, undefined],
-      ['hal', undefined, { text: 'secret' }],
+      ['hid', undefined, { text: 'secret' }],
       ['backend', backend, { text: 'secret' }],
     ] as const) {
       const late = await at(userId, token);
-      expect(late.ready?.users).toMatchObject([{ userId: 'hal', status: 'inactive' }]);
+      expect(late.ready?.users).toMatchObject([{ userId: 'hid', status: 'inactive' }]);
       expect(late.ready?.users?.[0]?.detail).toEqual(detail);
       late.leave();
     }
-    for (const client of [hal, stranger, service]) client.leave();
+    for (const client of [hid, stranger, service]) client.leave();
     await web.end();
     await link.close();
   });
