@@ -140,11 +140,28 @@ async function emitTypes(folder: string): Promise<void> {
   const ofServer = await declarations(join(types, 'backend'), ['index.d.ts']);
   const ofTesting = await declarations(join(types, 'testing'), ['index.d.ts'], BESIDE);
   await rm(types, { recursive: true });
-  for (const [name, text] of reachable)
-    await writeFile(join(folder, name === 'index.d.ts' ? 'client.d.ts' : name), text);
-  for (const [name, room] of Object.entries({ server: ofServer, testing: ofTesting })) {
-    await mkdir(join(folder, name));
+  // In the package the client's index stands beside other entries, and is named after what it is.
+  const named = new Map(
+    [...reachable].map(([name, text]) => [name, text.replaceAll(/(['"])\.\/index\.js(?=['"])/g, '$1./client.js')]),
+  );
+  named.set('client.d.ts', named.get('index.d.ts') ?? '');
+  named.delete('index.d.ts');
+  for (const [name, room] of Object.entries({ '.': named, server: ofServer, testing: ofTesting })) {
+    await mkdir(join(folder, name), { recursive: true });
     for (const [file, text] of room) await writeFile(join(folder, name, file), text);
+  }
+  await requireWhole(folder);
+}
+
+/** Whoever skips the check of libraries would take what is imported from nowhere for `any`. */
+async function requireWhole(folder: string): Promise<void> {
+  const files = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.d.ts'));
+  for (const name of files) {
+    const text = await readFile(join(folder, name), 'utf8');
+    for (const [, specifier = ''] of text.matchAll(/['"](\.{1,2}\/[^'"]+)\.js['"]/g)) {
+      const wanted = join(dirname(name), `${specifier}.d.ts`);
+      if (!files.includes(wanted)) throw new Error(`${name} would need ${wanted}, which is not in the package.`);
+    }
   }
 }
 

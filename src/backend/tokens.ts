@@ -63,9 +63,10 @@ async function sign(options: TokenOptions, claims: Record<string, unknown>): Pro
 
 /** How a JWT names the algorithm, how WebCrypto does, and the key. */
 async function signing(key: SigningKey): Promise<[string, string | { name: string; hash: string }, CryptoKey]> {
-  if (typeof key === 'string') {
-    const bytes = utf8.encode(key);
-    if (bytes.length < 32) throw new TypeError('The secret must have at least 32 bytes, as JWT_SECRET has.');
+  // In JavaScript it may be an environment variable that is not set.
+  if (typeof key !== 'object' || key === null) {
+    const bytes = utf8.encode(key ?? '');
+    if (bytes.length < 32) throw new TypeError('The key must be a secret of at least 32 bytes, as JWT_SECRET is.');
     return ['HS256', 'HMAC', await hmacKey(bytes, 'sign')];
   }
   const { name } = key.algorithm;

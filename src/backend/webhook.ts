@@ -20,7 +20,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
  * What a webhook says, once it is sure that Rollcall sent it, and lately. Rejects with a `RollcallError` of the code
- * `INVALID_SIGNATURE`: answer 401 then. Of the secrets that both sides have, one in common is enough.
+ * `INVALID_SIGNATURE`: answer 401 then; with a TypeError where no secret is given. Of the secrets that both sides have, one in common is enough.
  */
 export async function verifyWebhook(received: ReceivedWebhook): Promise<WebhookDelivery> {
   const { headers, body, secret, toleranceSeconds = MINUTES_5 } = received;
@@ -36,6 +36,8 @@ export async function verifyWebhook(received: ReceivedWebhook): Promise<WebhookD
   const signedByAll = utf8.encode(`${headerOf(headers, 'webhook-id')}.${timestamp}.${text}`);
   const standard = headerOf(headers, 'webhook-signature').split(' ').flatMap(bytesOfStandard);
   for (const one of [secret].flat()) {
+    // In JavaScript it may be an environment variable that is not set.
+    if (!one) throw new TypeError('The secret is needed by which Rollcall signs: its WEBHOOK_SECRET.');
     if (await isSigned(utf8.encode(one), [signature], signed)) return JSON.parse(text);
     if (await isSigned(standardKey(one), standard, signedByAll)) return JSON.parse(text);
   }

@@ -42,6 +42,11 @@ export function readSettings(
   };
 }
 
+/** What a file `.env` in this folder sets, by name. */
+export function settingsInFile(): string[] {
+  return Object.keys(fromFile());
+}
+
 /** The settings of `.env`, where there is one; older Node reads none. */
 function fromFile(): Record<string, string | undefined> {
   try {

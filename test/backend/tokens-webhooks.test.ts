@@ -50,6 +50,10 @@ test.each([
 
 test('a key that Rollcall would not take is refused at once', async () => {
   await expect(signUserToken({ key: 'short', userId: 'ada' })).rejects.toThrow(TypeError);
+  // An environment variable that is not set, in a language that does not mind.
+  const unset = process.env.THERE_IS_NO_SUCH_SECRET as string;
+  await expect(signUserToken({ key: unset, userId: 'ada' })).rejects.toThrow('at least 32 bytes, as JWT_SECRET is');
+  await expect(verifyWebhook({ headers: signed(BODY), body: BODY, secret: unset })).rejects.toThrow('WEBHOOK_SECRET');
   const { privateKey } = (await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, false, [
     'deriveBits',
   ])) as CryptoKeyPair;

@@ -182,7 +182,7 @@ test('with a backend in Node and React: two windows show two green dots, and who
   const backend = new Running(placed('node backend.mjs'), inApp());
   await backend.answers(url('localhost:8080'));
   await install(placed('socket.io-client react react-dom'));
-  await write('main.jsx', 'index.html', 'vite.config.js');
+  await write('main.jsx', 'index.html', 'vite.config.mjs');
   const vite = new Running(placed('npx vite --host'), inApp());
   await vite.answers(url('localhost:5173'));
 

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -43,8 +43,8 @@ beforeAll(async () => {
   await symlink('../jest/bin/jest.js', join(project, 'node_modules/.bin/jest'));
   await symlink('../vitest/vitest.mjs', join(project, 'node_modules/.bin/vitest'));
   await write(
-    'vite.config.js',
-    blocksOf('docs/quickstart.md').find(({ file }) => file === 'vite.config.js')?.text ?? '',
+    'vite.config.mjs',
+    blocksOf('docs/quickstart.md').find(({ file }) => file === 'vite.config.mjs')?.text ?? '',
   );
   for (const file of ['friend.jsx', 'friend.test.jsx', 'jest.config.js', 'friend.jest.jsx', 'presence.test.js'])
     await write(file, blocks.take(file));
@@ -170,12 +170,22 @@ test('the command starts a service, asks it all that the page says, and leaves n
   await nothingIsLeft();
 });
 
-test('nor does it after kill -9 of npx, which passes nothing on', async () => {
+test('nor does it after kill -9 of npx, which passes nothing on; what it leaves out of a file of settings it names', async () => {
+  const secret = 'of-their-own-and-long-enough-for-a-secret';
+  const settings = `JWT_SECRET=${secret}\nWEBHOOK_URL=http://127.0.0.1:9/\nTHEIRS=1\nREDIS_URL=redis://127.0.0.1:9\n`;
+  await writeFile(join(project, '.env'), settings);
   const args = ['rollcall', 'dev', '--port', '0', '--json'];
-  const child = spawn('npx', args, { cwd: project, env: environment(), stdio: ['ignore', 'pipe', 'inherit'] });
-  await once(createInterface({ input: child.stdout }), 'line');
+  const child = spawn('npx', args, { cwd: project, env: environment(), stdio: ['ignore', 'pipe', 'pipe'] });
+  let noted = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    noted += text;
+  });
+  const [line] = await once(createInterface({ input: child.stdout }), 'line');
+  expect(JSON.parse(line).secret).toBe(secret);
+  expect(noted).toMatch(/left out.*: WEBHOOK_URL$/m);
   child.kill('SIGKILL');
   await nothingIsLeft();
+  await rm(join(project, '.env'));
 });
 
 test('its types hold as strictly as can be, of no runtime', async () => {

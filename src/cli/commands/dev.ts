@@ -2,15 +2,19 @@ import { signServiceToken, signUserToken } from '../../backend/index.ts';
 import { startServiceProcess } from '../../testing/service-process.ts';
 import { type Command, UsageError } from '../command.ts';
 import { whenOrphaned } from '../orphaned.ts';
+import { settingsInFile } from '../settings.ts';
 
 const DAY_SECONDS = 86_400;
+/** Settings that somebody may miss. Others of a file `.env` may be another application's; stores and origins are said to differ. */
+const OF_ROLLCALL =
+  /^(ADMIN_|ALERT_|AUDIENCE$|BOARD_|DETAIL_ORDER$|HANDOVER_|HEARTBEAT_|JWT_(ISSUER|AUDIENCE|PUBLIC_KEY)$|JWKS_URL$|MAX_|PRESENCE_TTL_|ROOMS?_|VAPID_|WEBHOOK)/;
 
 /** `rollcall dev`: the whole service on stores of its own, until Ctrl-C. */
 export const dev: Command = {
   takes: '[--port 3000] [--user ada …]',
   does: 'starts Rollcall on a private Redis and PostgreSQL, for development',
   more: `Everything it stored is gone when it ends. It is started from Rollcall's folder: this one, ../rollcall, or ROLLCALL_HOME.
-JWT_SECRET is taken from the environment or .env, so that your backend's tokens fit; without one it is made up.
+Of the environment and .env it takes JWT_SECRET alone, so that your backend's tokens fit; without one it is made up.
 
   --port 3000        0: any free one
   --user ada         prints a token of a day for each of them (default: ada and grace)
@@ -31,6 +35,8 @@ JWT_SECRET is taken from the environment or .env, so that your backend's tokens 
       ...(own === undefined ? {} : { JWT_SECRET: own }),
       ...Object.fromEntries(given.texts('set').map(settingOf)),
     };
+    const passedOver = settingsInFile().filter((name) => OF_ROLLCALL.test(name) && !(name in settings));
+    if (passedOver.length > 0) note(`Of .env these are left out; --set NAME=VALUE has them: ${passedOver.join(', ')}`);
     note('Starting a private Redis and PostgreSQL, a web and a worker …');
     const service = await startServiceProcess({ settings, logs: given.flag('logs') ? 'all' : 'errors' });
     const { url, secret } = service;
