@@ -205,9 +205,15 @@ export interface UserExport {
   /** Now, as the user sees it. */
   presence: Omit<UserStatus, 'userId'>[];
   sessions: Session[];
+  /** Where the user is now, whether others are told or not. */
+  rooms: {
+    roomId: string;
+    since: string;
+    sessions: { sessionId: string; data: Record<string, unknown> | null }[];
+  }[];
   /** `until: null`: until further notice. */
   appearingInactive: { until: string | null }[];
-  details: (Detail & { until: string | null })[];
+  details: (Detail & { source: string; until: string | null })[];
   settings: Settings[];
   friends: { userId: string; alert: FriendAlert; since: string }[];
   blocks: { userId: string; since: string }[];

@@ -19,6 +19,21 @@ export const EXPORTED = {
     .meta({ description: 'As PostgreSQL has it: of who is active the last seen may be some minutes old' }),
   presence: z.object({ status: Status, lastSeen: Time.nullable() }).meta({ description: 'Now, as the user sees it' }),
   sessions: SessionView,
+  rooms: z
+    .object({
+      roomId: Id,
+      since: Time,
+      sessions: z.array(
+        z.object({
+          sessionId: Id,
+          data: z
+            .record(z.string(), z.unknown())
+            .nullable()
+            .meta({ description: 'What it said of the user there last' }),
+        }),
+      ),
+    })
+    .meta({ description: 'Where the user is now, whether others are told or not' }),
   appearingInactive: z.object({ until: Time.nullable().meta({ description: 'null: until further notice' }) }),
   details: Detail.extend({ source: z.string(), until: Time.nullable() }).meta({
     description: 'What is said, the strongest first',
@@ -59,6 +74,7 @@ export const UserExport = z.object({ userId: UserId, exportedAt: Time, ...lists 
       ],
       presence: [{ status: 'inactive', lastSeen: '2026-01-31T11:58:00.000Z' }],
       sessions: [],
+      rooms: [],
       appearingInactive: [],
       details: [{ source: 'manual', text: 'on holiday', until: '2026-02-08T00:00:00.000Z' }],
       settings: [],

@@ -3,11 +3,13 @@ import { isKept, type KeptList, keptOf } from '../postgres/export.ts';
 import { transitionsBefore } from '../postgres/history.ts';
 import { loadStoredUsers } from '../postgres/users.ts';
 import { EXPORTED, type ExportedList } from '../protocol/export.ts';
+import { shardOf } from '../redis/keys.ts';
 import type { SharedLimits } from '../redis/limits.ts';
 import type { Stores } from '../stores.ts';
 import { AuditLog } from './audit.ts';
 import { iso, isoOrNull } from './payloads.ts';
 import type { StatusApi } from './presence-api.ts';
+import type { Rooms } from './rooms.ts';
 import { orUnavailable } from './unavailable.ts';
 
 /** One in this time for a user, whoever asks. */
@@ -32,12 +34,19 @@ type Pages = AsyncIterable<readonly object[]>;
 export class Exports implements ExportApi {
   readonly #stores: Pick<Stores, 'db' | 'queues'>;
   readonly #reads: Reads;
+  readonly #rooms: Pick<Rooms, 'whereAre'>;
   readonly #limits: Pick<SharedLimits, 'reserve'>;
   readonly #audit: AuditLog;
 
-  constructor(stores: Pick<Stores, 'db' | 'queues'>, reads: Reads, limits: Pick<SharedLimits, 'reserve'>) {
+  constructor(
+    stores: Pick<Stores, 'db' | 'queues'>,
+    reads: Reads,
+    rooms: Pick<Rooms, 'whereAre'>,
+    limits: Pick<SharedLimits, 'reserve'>,
+  ) {
     this.#stores = stores;
     this.#reads = reads;
+    this.#rooms = rooms;
     this.#limits = limits;
     this.#audit = new AuditLog(stores);
   }
@@ -54,12 +63,25 @@ export class Exports implements ExportApi {
     const kept = await orUnavailable(() => isKept(this.#stores.db, userId));
     try {
       const { status, lastSeen } = await this.#reads.status(null, userId);
-      return { presence: [{ status, lastSeen }], sessions: await this.#reads.sessions(userId) };
+      return {
+        presence: [{ status, lastSeen }],
+        sessions: await this.#reads.sessions(userId),
+        rooms: await this.#whereIs(userId),
+      };
     } catch (error) {
       const isUnknown = error instanceof RollcallError && error.code === 'USER_NOT_FOUND';
-      if (kept && isUnknown) return { presence: [], sessions: [] };
+      if (kept && isUnknown) return { presence: [], sessions: [], rooms: [] };
       throw error;
     }
+  }
+
+  async #whereIs(userId: string): Promise<readonly object[]> {
+    const rooms = (await this.#rooms.whereAre(shardOf(userId), [userId])).get(userId) ?? [];
+    return rooms.map(({ roomId, since, sessions }) => ({
+      roomId,
+      since: iso(since),
+      sessions: sessions.map(({ sessionId, data }) => ({ sessionId, data: data === '' ? null : JSON.parse(data) })),
+    }));
   }
 
   async #oneInATime(userId: string): Promise<void> {
@@ -70,7 +92,7 @@ export class Exports implements ExportApi {
   }
 
   #pages(userId: string, list: ExportedList, present: Present): Pages {
-    if (list === 'presence' || list === 'sessions') return onePage(present[list]);
+    if (list === 'presence' || list === 'sessions' || list === 'rooms') return onePage(present[list]);
     if (list === 'transitions') return this.#transitions(userId);
     if (list === 'details') return this.#details(userId);
     return keptOf(this.#stores.db, userId, list satisfies KeptList);
@@ -101,6 +123,7 @@ export class Exports implements ExportApi {
 interface Present {
   presence: readonly object[];
   sessions: readonly object[];
+  rooms: readonly object[];
 }
 
 async function* onePage(entries: readonly object[]): Pages {

@@ -91,7 +91,7 @@ export async function planWeb(config: Config, log: Logger, { routes }: WebExtras
     rooms,
     social,
     profiles,
-    exports: new Exports(stores, presence.reads, shared),
+    exports: new Exports(stores, presence.reads, rooms, shared),
     push: new Push(stores, config),
     analytics,
     console: {

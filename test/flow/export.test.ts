@@ -47,6 +47,11 @@ const KEYS: Record<string, ExportedList | { because: string }> = {
   'user:looks:<id>': { because: 'whom they asked for today, as hashes that name nobody, until midnight' },
   'user:looked:<id>': { because: 'the same, as a bitmap' },
   'presence:looking:s<n>': { because: 'how many they asked for today, until midnight' },
+  'user:rooms:<id>': 'rooms',
+  'room:users:<other>': { because: 'a copy of `rooms`' },
+  'room:closed:<other>': { because: 'whom not everybody may see in it' },
+  'presence:rooms-left:s<n>': { because: 'that they left a room, for half a minute' },
+  'presence:rooms-said:s<n>': { because: 'when they said something in one of `rooms`, for two seconds' },
   'presence:due:s<n>': { because: 'the deadlines of `sessions`' },
   'presence:seen:s<n>': { because: 'the last seen of `presence`' },
   'presence:apart-due:s<n>': { because: 'the deadlines of `sessions`' },
@@ -66,7 +71,7 @@ let host: string;
 let exported: UserExport;
 const here: TestClient[] = [];
 beforeAll(async () => {
-  rollcall = await Deployment.start('export', { env: CALM });
+  rollcall = await Deployment.start('export', { env: { ...CALM, ROOMS_OPEN: 'desk' } });
   const config = readConfig(rollcall.env);
   stores = openStores(config, createLogger({ ...config, logLevel: 'error' }, 'web'));
   own = await tokenFor(USER);
@@ -112,6 +117,7 @@ async function live(): Promise<void> {
   await ask('DELETE', `/users/${USER}/sessions/${gone.ready?.sessionId}`);
   await client.socket.emitWithAck('set_detail', { text: 'at work', expiresInSeconds: 3600 });
   await client.socket.emitWithAck('join_conversation', { conversationId: 'hall' });
+  await client.socket.emitWithAck('join_room', { roomId: 'desk', data: { at: 'window' } });
   await client.socket.emitWithAck('start_indicator', { conversationId: 'hall', kind: 'typing' });
   await eventually(
     () => rollcall.db('status_transitions').where({ user_id: USER }),
@@ -126,6 +132,7 @@ test('an export has what is kept about a user, with sessions and devices’ name
     profile: [{ displayName: 'One', avatarUrl: 'https://example.com/one.png' }],
     presence: [{ status: 'active', lastSeen: expect.any(String) }],
     sessions: [{ device: { kind: 'mobile', name: 'Phone of one' }, state: 'active' }],
+    rooms: [{ roomId: 'desk', since: expect.any(String), sessions: [{ data: { at: 'window' } }] }],
     appearingInactive: [],
     details: [{ source: 'manual', text: 'at work', until: expect.any(String) }],
     settings: [{ visibility: 'friends', alertFriends: false }],
@@ -161,7 +168,7 @@ test('every key of Redis that names a user is in an export, or there is a reason
   }
   expect([...names].filter((name) => !Object.hasOwn(KEYS, name))).toEqual([]);
   expect([...names]).toEqual(
-    expect.arrayContaining(['user:sessions:<id>', 'user:privacy:<other>', 'presence:due:s<n>']),
+    expect.arrayContaining(['user:sessions:<id>', 'user:rooms:<id>', 'user:privacy:<other>', 'presence:due:s<n>']),
   );
   const lists = [...names].flatMap((name) => {
     const list = KEYS[name];
@@ -174,7 +181,7 @@ test('every key of Redis that names a user is in an export, or there is a reason
 function kindOf(key: string): string {
   if (key.startsWith('bull:')) return 'bull:<queue>';
   const named = key.replace(USER, '<id>').replace(/\bs\d+\b/, 's<n>');
-  return named.replace(/^(user:\w+|conversation:doing):[^<].*$/, '$1:<other>');
+  return named.replace(/^(user:\w+|conversation:doing|room:\w+):[^<].*$/, '$1:<other>');
 }
 
 async function contentOf(key: string): Promise<string> {
@@ -226,6 +233,7 @@ test('a long history is read piece by piece, as it is taken', async () => {
     status: async () => ({ userId: 'old-hand', status: 'inactive' as const, lastSeen: null }),
     sessions: async () => [],
   };
+  const nowhere = { whereAre: async () => new Map() };
   const limits = { reserve: async () => ({ total: 1, leftMs: 0 }) };
   let asked = 0;
   stores.db.on('query', ({ sql }: { sql: string }) => {
@@ -233,7 +241,7 @@ test('a long history is read piece by piece, as it is taken', async () => {
   });
   let text = '';
   const askedAt: number[] = [];
-  for await (const piece of await new Exports(stores, reads, limits).document('old-hand', null)) {
+  for await (const piece of await new Exports(stores, reads, nowhere, limits).document('old-hand', null)) {
     text += piece;
     if (piece.includes('"version"')) askedAt.push(asked);
   }
