@@ -7,8 +7,24 @@ export interface StatusAnswer {
   status: 'active' | 'inactive';
   lastSeen: string | null;
   devices?: { kind: DeviceKind; state: Activity }[];
-  why?: { rule: string; sessionId: string | null; since: string | null; nextChangeAt: string | null };
+  why?: {
+    rule: string;
+    sessionId: string | null;
+    since: string | null;
+    nextChangeAt: string | null;
+    source: string | null;
+  };
 }
+
+/** What one source says of a user. */
+export interface Source {
+  source: string;
+  text: string | null;
+  shown: boolean;
+}
+
+/** Who is here by a lease alone. */
+export const AGENT = 'reading.agent';
 
 export type Alert = 'never' | 'once' | 'always';
 export type Visibility = 'everyone' | 'friends' | 'nobody';
@@ -102,6 +118,10 @@ export function createRest(userId: string) {
     /** Figures are for backends, so it is the demo's own that asks for them. */
     timeline: () => ask<{ points: TimelinePoint[] }>('/demo/timeline'),
     fullest: () => ask<{ rooms: RoomCount[] }>('/demo/rooms'),
+    sources: () => ask<{ sources: Source[] }>(`${own}/detail`),
+    /** Services' to say, so it is the demo's own backend that plays a calendar, a call server and an agent. */
+    say: (source: string, says: boolean) => wish('POST', '/demo/said', { userId, source, says }),
+    sendAgent: (comes: boolean) => wish('POST', '/demo/agent', { comes }),
     sessions: () => ask<{ sessions: SessionAnswer[] }>(`${own}/sessions`),
     friends: () => ask<{ friends: Friend[] }>(`${own}/friends`),
     blocks: () => ask<{ blocks: { userId: string }[] }>(`${own}/blocks`),

@@ -36,11 +36,22 @@ const POLICY = [
 const UserId = z.string().regex(/^[A-Za-z0-9._\-@|+:~]{1,128}$/);
 const SignIn = z.object({ userId: UserId });
 const Friends = z.object({ userId: UserId, friendId: UserId });
+const Said = z.object({ userId: UserId, source: z.enum(['calendar', 'call']), says: z.boolean() });
+const Agent = z.object({ comes: z.boolean() });
+
+/** What a calendar and a call server would say. */
+const SAYINGS = {
+  calendar: { availability: 'busy', text: 'In a meeting', emoji: '📅', expiresInSeconds: 60 },
+  call: { availability: 'dnd', text: 'On a call', emoji: '📞', expiresInSeconds: 60 },
+};
+/** An agent's lease. Nobody renews it, so the agent is gone after that at the latest. */
+const LEASE = '/users/reading.agent/leases/demo';
+const AGENT = { ttlSeconds: 20, kind: 'agent' };
 
 /**
  * The demo page at `/`, and what a host application's backend would do for it: `POST /demo/token` signs anybody in as
  * whoever they say they are, `POST /demo/friends` makes two people friends, `GET /demo/timeline` tells how many were active in
- * the last minutes, `GET /demo/rooms` which documents have the most readers. Only for the process that `npm run demo`
+ * the last minutes, `POST /demo/said` speaks as a calendar or a call server, `POST /demo/agent` as an agent, `GET /demo/rooms` which documents have the most readers. Only for the process that `npm run demo`
  * starts, which has a secret of its own and listens on this machine alone.
  */
 export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<void> {
@@ -87,6 +98,21 @@ export function demoRoutes(secret: string): (app: FastifyInstance) => Promise<vo
       if (statusCode === 204) return reply.code(204).send();
       return reply.code(statusCode).type('application/json; charset=utf-8').send(said);
     });
+
+    app.post('/demo/said', { schema: { hide: true } }, async (request, reply) => {
+      const body = Said.safeParse(request.body);
+      if (!body.success) return refuseId(reply);
+      const { userId, source, says } = body.data;
+      const path = `/users/${encodeURIComponent(userId)}/detail/${source}`;
+      const { statusCode } = await asHost(app, key, says ? 'PUT' : 'DELETE', path, says ? SAYINGS[source] : undefined);
+      return reply.code(statusCode < 300 ? 204 : statusCode).send();
+    });
+
+    app.post('/demo/agent', { schema: { hide: true } }, async (request, reply) => {
+      const comes = Agent.safeParse(request.body).data?.comes ?? false;
+      const { statusCode } = await asHost(app, key, comes ? 'PUT' : 'DELETE', LEASE, comes ? AGENT : undefined);
+      return reply.code(statusCode < 300 ? 204 : statusCode).send();
+    });
   };
 }
 
@@ -96,13 +122,19 @@ function refuseId(reply: FastifyReply): FastifyReply {
 }
 
 /** What only a host application may say or ask: who is in a conversation, who is whose friend, how many were active. */
-async function asHost(app: FastifyInstance, key: Uint8Array, method: 'GET' | 'PUT', url: string) {
+async function asHost(
+  app: FastifyInstance,
+  key: Uint8Array,
+  method: 'GET' | 'PUT' | 'DELETE',
+  url: string,
+  payload?: object,
+) {
   const token = await new SignJWT({ scope: 'presence:write' })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject('demo-host')
     .setExpirationTime('1m')
     .sign(key);
-  return app.inject({ method, url, headers: { authorization: `Bearer ${token}` } });
+  return app.inject({ method, url, headers: { authorization: `Bearer ${token}` }, ...(payload && { payload }) });
 }
 
 /** A handful of small files, kept in memory. */

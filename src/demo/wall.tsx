@@ -128,12 +128,22 @@ const PersonCard = memo(function PersonCard({ person, now, alert, blocked, onOpe
   );
 });
 
+/** What a detail says of somebody who is active; `available` is no more than that. */
+const SAYS: Partial<Record<NonNullable<Person['detail']['availability']>, { look: string; words: string }>> = {
+  busy: { look: 'busy', words: 'busy' },
+  dnd: { look: 'busy', words: 'do not disturb' },
+  away: { look: 'idle', words: 'away from the desk' },
+};
+
 /** In a word and in a sentence. */
 function shownAs({ status, lastSeen, detail, idle, idleSince }: Person, blocked: boolean, now: number) {
   if (blocked) return { look: 'inactive', sentence: 'blocked by you' };
   if (status !== 'active') return { look: 'inactive', sentence: sinceWhen(lastSeen, now) };
-  if (detail.availability === 'busy') return { look: 'busy', sentence: 'busy' };
-  return idle ? { look: 'idle', sentence: idleFor(idleSince, now) } : { look: 'active', sentence: 'active now' };
+  const { availability } = detail;
+  const says = availability === undefined ? undefined : SAYS[availability];
+  const look = says?.look ?? (idle ? 'idle' : 'active');
+  const words = [says?.words, idle && idleFor(idleSince, now)].filter(Boolean);
+  return { look, sentence: words.join(', ') || 'active now' };
 }
 
 function idleFor(idleSince: string | null, now: number): string {

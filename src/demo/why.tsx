@@ -60,6 +60,8 @@ function Reasons({ status, why, rest, devices }: Pick<WhyProps, 'rest' | 'device
       </dd>
       <dt>Changes</dt>
       <dd>{nextInWords(why, status, now)}</dd>
+      <dt>Says</dt>
+      <dd>{sourceInWords(why.source)}</dd>
     </dl>
   );
 }
@@ -80,6 +82,12 @@ function ruleInWords(rule: string, status: string): string {
     default:
       return 'You logged out.';
   }
+}
+
+function sourceInWords(source: string | null): string {
+  if (source === null) return 'Nobody says anything beside it';
+  if (source === 'manual') return 'You: what you set yourself is shown';
+  return `${source === 'call' ? 'A call server' : `A ${source}`}: of all who say something it is the strongest`;
 }
 
 function nextInWords({ rule, nextChangeAt }: Reason, status: string, now: number): string {

@@ -8,6 +8,7 @@ import { displayName } from './names.ts';
 import { Notify } from './notify.tsx';
 import { Privacy } from './privacy.tsx';
 import type { Rest, StatusAnswer } from './rest.ts';
+import { Said } from './said.tsx';
 import type { Social } from './social.ts';
 import { Why } from './why.tsx';
 
@@ -73,6 +74,7 @@ export function You({ me, rest, social, devices, onDevices, onSignOut }: YouProp
       </ul>
       <DetailForm onSave={(text) => attempt(client.setDetail(text === '' ? {} : { text }))} />
       <Hide hidden={seen.answer?.why?.rule === 'manual'} until={seen.answer?.why?.nextChangeAt ?? null} onHide={hide} />
+      <Said rest={rest} onAct={attempt} />
       <Privacy settings={social.settings} onChange={(change) => attempt(social.change(rest.change(change)))} />
       <div className="row spread">
         <button type="button" onClick={add} disabled={devices.length >= 4}>
@@ -111,7 +113,13 @@ function useSeenByOthers(me: string, rest: Rest) {
     };
   }, [me, rest, client, asked]);
   function assume(hidden: boolean): void {
-    const why = { rule: hidden ? 'manual' : 'heartbeat', sessionId: null, since: null, nextChangeAt: null };
+    const why = {
+      rule: hidden ? 'manual' : 'heartbeat',
+      sessionId: null,
+      since: null,
+      nextChangeAt: null,
+      source: null,
+    };
     setAnswer((known) => known && { ...known, status: hidden ? 'inactive' : 'active', why });
   }
   return { answer, assume, look: () => setAsked((count) => count + 1) };

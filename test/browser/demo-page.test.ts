@@ -117,6 +117,25 @@ test('a second device keeps its person active while the first has no network', a
   await wallSays(katherine, 'Dorothy Vaughan', /just left/);
 });
 
+test('a calendar and a call server speak, the stronger is shown and named by Why?, and an agent comes and goes by a lease', async () => {
+  const hedy = await signIn('Hedy Lamarr');
+  const rosa = await signIn('Rosa Parks');
+  await wallSays(hedy, 'Rosa Parks', /active now/);
+  await rosa.getByRole('button', { name: 'A calendar says' }).click();
+  await wallSays(hedy, 'Rosa Parks', /busy.*In a meeting/);
+  await rosa.getByRole('button', { name: 'A call server says' }).click();
+  await wallSays(hedy, 'Rosa Parks', /do not disturb.*On a call/);
+  await rosa.getByRole('button', { name: 'Why?' }).click();
+  await rosa.getByText('A call server: of all who say something it is the strongest').waitFor();
+  await rosa.keyboard.press('Escape');
+  await rosa.getByRole('button', { name: 'A call server says', pressed: true }).click();
+  await wallSays(hedy, 'Rosa Parks', /In a meeting/);
+  await rosa.getByRole('button', { name: 'An agent works' }).click();
+  await wallSays(hedy, 'Reading Agent', /active now/);
+  await rosa.getByRole('button', { name: 'An agent works', pressed: true }).click();
+  await wallSays(hedy, 'Reading Agent', /just left/);
+});
+
 test('messages go from tab to tab', async () => {
   const emmy = await signIn('Emmy Noether');
   const lise = await signIn('Lise Meitner');
