@@ -90,10 +90,7 @@ export function Person({ userId, writable }: { userId: string; writable: boolean
 function Head({ person, name, children }: { person: PersonAnswer; name: string | null; children: React.ReactNode }) {
   const now = useNow();
   const status = 'known' in person.status ? person.status.known : null;
-  const isIdle =
-    'known' in person.sessions &&
-    person.sessions.known.length > 0 &&
-    person.sessions.known.every(({ state }) => state === 'idle');
+  const { idle: isIdle = false, idleSince } = status?.detail ?? {};
   const since = 'known' in person.profile ? person.profile.known.createdAt : null;
   return (
     <div className="person">
@@ -111,6 +108,7 @@ function Head({ person, name, children }: { person: PersonAnswer; name: string |
             <b className={status.status === 'active' ? 'good' : ''}>
               {status.status === 'active' ? (isIdle ? 'Active, idle' : 'Active') : 'Inactive'}
             </b>
+            {idleSince && <span className="faint">idle since {clock(idleSince)}</span>}
             <span className="faint">
               {status.lastSeen ? `last seen ${relative(status.lastSeen, now)}` : 'never seen'}
             </span>
@@ -129,7 +127,7 @@ function Why({ person }: { person: PersonAnswer }) {
   return (
     <Panel title="Why">
       <Part of={person.status}>
-        {({ status, why, lastSeen }) => (
+        {({ status, why, lastSeen, detail }) => (
           <>
             <p className="why">
               {status === 'active' ? 'Active' : 'Inactive'}, for {because(why.rule, status)}.
@@ -138,6 +136,10 @@ function Why({ person }: { person: PersonAnswer }) {
             <dl className="pairs">
               <Pair name="Rule" value={why.rule} />
               <Pair name="Session" value={why.sessionId ?? 'none'} />
+              <Pair
+                name="Detail"
+                value={[detail.emoji, detail.availability, detail.text].filter(Boolean).join(' · ') || 'none'}
+              />
               <Pair name="Source of the detail" value={why.source ?? 'none'} />
               <Pair name="Since" value={why.since && `${clock(why.since)}, ${relative(why.since, now)}`} />
               <Pair

@@ -17,16 +17,18 @@ const basic = (login: string) => `Basic ${Buffer.from(login).toString('base64')}
 const board = (url: string, authorization?: string) =>
   fetch(url, authorization === undefined ? {} : { headers: { authorization } });
 
-describe('the board', () => {
-  const paths = ['/admin/queues', '/admin/queues/', '/admin/queues/api/queues', '/admin/queues/queue/timeouts'];
+describe('the board and the console', () => {
+  const ofBoard = ['/admin/queues', '/admin/queues/', '/admin/queues/api/queues', '/admin/queues/queue/timeouts'];
+  const ofConsole = ['/admin', '/admin/', '/admin/console.js', '/admin/api/live', '/admin/api/people?q=a'];
 
-  test.each(paths)('%s does not exist while no password is set', async (path) => {
+  test.each([...ofBoard, ...ofConsole])('%s does not exist while no password is set', async (path) => {
     const answer = await board(`${rollcall.url}${path}`, basic('admin:'));
     expect(answer.status).toBe(404);
     expect(await answer.json()).toMatchObject({ statusCode: 404, code: 'NOT_FOUND' });
   });
 
-  test.each(paths)('%s opens for the operator alone', async (path) => {
+  // Those of the console are tried in test/web/console.test.ts: here too many wrong passwords would come together.
+  test.each(ofBoard)('%s opens for the operator alone', async (path) => {
     const url = `${guarded.url}${path}`;
     const user = `Bearer ${await tokenFor('ops', { scope: 'presence:write' })}`;
     for (const login of [undefined, basic('ops:'), basic('ops:a'), basic('admin:a:b c'), basic(''), 'Basic', user]) {
@@ -79,11 +81,13 @@ describe('the board', () => {
 const ask = (url: string, path: string, login: string, from: string) =>
   fetch(`${url}${path}`, { headers: { authorization: basic(login), 'x-forwarded-for': from } });
 
-test('whoever guesses the password is sent away for a while, at the board and the metrics alike; who knows it passes', async () => {
+test('whoever guesses the password is sent away for a while, at the board, the console and the metrics alike; who knows it passes', async () => {
   const web = await rollcall.addWeb({ ADMIN_PASSWORD: 'right', TRUST_PROXY: '1' });
   const statuses: number[] = [];
   for (let n = 0; n < 11; n++) {
-    statuses.push((await ask(web.url, '/admin/queues', `admin:guess-${n}`, '192.0.2.7')).status);
+    statuses.push(
+      (await ask(web.url, n % 2 ? '/admin/queues' : '/admin/api/live', `admin:guess-${n}`, '192.0.2.7')).status,
+    );
     statuses.push((await ask(web.url, '/metrics', `admin:guess-${n}`, '192.0.2.7')).status);
   }
   expect(statuses).toEqual([...Array(20).fill(401), ...Array(2).fill(429)]);
@@ -91,7 +95,7 @@ test('whoever guesses the password is sent away for a while, at the board and th
   expect(refused.status).toBe(429);
   expect(await refused.json()).toMatchObject({ code: 'RATE_LIMITED' });
   expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(10);
-  for (const path of ['/admin/queues', '/metrics', '/admin/queues/api/queues']) {
+  for (const path of ['/admin/queues', '/metrics', '/admin/queues/api/queues', '/admin/api/live']) {
     expect((await ask(web.url, path, 'admin:right', '192.0.2.7')).status).toBe(200);
     expect((await ask(web.url, path, 'admin:right', '192.0.2.8')).status).toBe(200);
   }
