@@ -145,6 +145,17 @@ describe.concurrent('a message', () => {
     expect(browser.calls).toBe(1);
   });
 
+  test('reaches the browsers of somebody who is here by a lease alone: a program that holds one hears no alerts', async () => {
+    const { asker, friend, browser } = await pair();
+    const token = await tokenFor('host', { scope: 'presence:write' });
+    const body = { ttlSeconds: 600, kind: 'web' };
+    expect((await rest(rollcall.url, 'PUT', `/users/${asker}/leases/agent`, { token, body })).status).toBe(200);
+    expect((await rest(rollcall.url, 'GET', `/users/${asker}/status`, { token })).body.status).toBe('active');
+    await comes(friend);
+    await gets(browser);
+    expect(browser.messages).toEqual([{ type: 'friend_active', userId: friend, at: expect.any(String) }]);
+  });
+
   test('leaves nothing secret in the queue', async () => {
     const { asker, friend, browser } = await pair();
     await comes(friend);
