@@ -70,6 +70,40 @@ const works: Record<string, Work> = {
       await crowd.ask('leave', users, 300);
     };
   },
+  // Into rooms where fifty are, and out again.
+  joins: async (system, crowd) => {
+    const [here, joiners, rooms] = [
+      { prefix: 'here-', count: 50 },
+      { prefix: 'user-', count: 50 },
+      { prefix: 'room-', count: 50 },
+    ];
+    for (const users of [here, joiners]) await crowd.ask('connect', arrival(system, users));
+    for (let from = 0; from < rooms.count; from++)
+      await crowd.ask('rooms', 'join_room', here, { ...rooms, from, count: 1 });
+    return async (seconds) => {
+      for (let second = 0; second < seconds; second++) {
+        for (const event of ['join_room', 'leave_room'] as const) await crowd.ask('rooms', event, joiners, rooms, 100);
+      }
+    };
+  },
+  // Ten in a room say something of themselves, four times a second each, to two hundred who watch.
+  updates: async (system, crowd) => {
+    const [watchers, here, room] = [
+      { prefix: 'watcher-', count: WATCHERS },
+      { prefix: 'here-', count: 10 },
+      { prefix: 'room-', count: 1 },
+    ];
+    for (const users of [watchers, here]) await crowd.ask('connect', arrival(system, users));
+    await crowd.ask('rooms', 'watch_room', watchers, room);
+    await crowd.ask('rooms', 'join_room', here, room);
+    return (seconds) => crowd.ask('updateRooms', here, room, 40 * seconds, 40);
+  },
+  lists: async (system, crowd) => {
+    const here = { prefix: 'user-', count: 50 };
+    await crowd.ask('connect', arrival(system, here));
+    await crowd.ask('rooms', 'join_room', here, { prefix: 'room-', count: 1 });
+    return await http(system, crowd, 'room', 16);
+  },
   gets: async (system, crowd) => await http(system, crowd, 'get', 32),
   queries: async (system, crowd) => await http(system, crowd, 'query', 1),
 };
@@ -87,6 +121,7 @@ export async function profile(name: string, seconds = 10): Promise<void> {
       HEARTBEAT_INTERVAL_SECONDS: '25',
       HEARTBEAT_MIN_INTERVAL_SECONDS: '0.5',
       MAX_WATCHED_USERS: '100000',
+      ROOMS_OPEN: 'room-',
       PROFILE_FILE: file,
     },
   });
@@ -198,9 +233,9 @@ async function restless(system: Rollcall, crowd: Crowd, doing: Restlessness['doi
   return (seconds: number) => user.ask('change', { doing, perSecond: 100, seconds, others: idsOf(viewers) });
 }
 
-async function http(system: Rollcall, crowd: Crowd, ask: 'get' | 'query', atOnce: number) {
+async function http(system: Rollcall, crowd: Crowd, ask: 'get' | 'query' | 'room', atOnce: number) {
   await crowd.ask('connect', arrival(system, { prefix: 'user-', count: 1000 }));
   const load = new Helper<HttpLoad>('bench/load/http-load.ts');
-  const work = { url: system.urls[0], secret: system.secret, services: 20, ask, users: 1000, atOnce };
+  const work = { url: system.urls[0], secret: system.secret, services: 20, ask, users: 1000, roomId: 'room-0', atOnce };
   return (seconds: number) => load.ask('run', { ...work, seconds });
 }

@@ -56,7 +56,8 @@ export const roomsJoin: Figure = {
             }
           }
         }
-        await pause(3000);
+        // A worker that has started compares all lists once.
+        await pause(8000);
         const tally = new Tally();
         const rooms = { prefix: 'room-', count: joins };
         const turn = async ({ system, crowd, comers }: (typeof places)[number], round: number | 'warm') => {

@@ -16,6 +16,7 @@ import { readListCursor } from '../../usecases/cursors.ts';
 import type { RoomsApi } from '../../usecases/rooms.ts';
 import { callerOf, requireRooms, requireSelf, requireService, viewerOf } from '../auth/rights.ts';
 import { access, refusals } from '../docs/docs.ts';
+import { serializeLongAnswer } from './long-answers.ts';
 
 /** An end user asks for so many counts at once. */
 const MOST_COUNTS_OF_USER = 100;
@@ -25,27 +26,7 @@ export function roomRoutes(app: FastifyInstance, rooms: RoomsApi, open: readonly
   const routes = app.withTypeProvider<ZodTypeProvider>();
   const tags = ['rooms'];
 
-  routes.get(
-    '/rooms/:id',
-    {
-      schema: {
-        operationId: 'getRoom',
-        tags,
-        summary: 'Who is in a room, by their ids',
-        ...access('anyone', 'read'),
-        params: RoomParams,
-        querystring: RoomQuery,
-        response: { 200: RoomAnswer, ...refusals(400, 401, 403, 503) },
-      },
-    },
-    async (request) => {
-      const caller = callerOf(request);
-      const { limit, cursor } = request.query;
-      const after = cursor === undefined ? '' : readListCursor(cursor);
-      requireRooms(caller, [request.params.id], open);
-      return rooms.page(viewerOf(caller), request.params.id, { limit, after });
-    },
-  );
+  app.register(async (long) => roomPages(long, rooms, open));
 
   routes.post(
     '/rooms/counts',
@@ -123,6 +104,33 @@ export function roomRoutes(app: FastifyInstance, rooms: RoomsApi, open: readonly
       requireService(caller, 'write');
       await rooms.putOut(request.params.id, request.params.userId, caller.userId);
       return reply.code(204).send();
+    },
+  );
+}
+
+/** The route for who is in a room, in a scope of its own for its long answers. */
+function roomPages(app: FastifyInstance, rooms: RoomsApi, open: readonly string[]): void {
+  app.setSerializerCompiler(serializeLongAnswer);
+  const routes = app.withTypeProvider<ZodTypeProvider>();
+  routes.get(
+    '/rooms/:id',
+    {
+      schema: {
+        operationId: 'getRoom',
+        tags: ['rooms'],
+        summary: 'Who is in a room, by their ids',
+        ...access('anyone', 'read'),
+        params: RoomParams,
+        querystring: RoomQuery,
+        response: { 200: RoomAnswer, ...refusals(400, 401, 403, 503) },
+      },
+    },
+    async (request) => {
+      const caller = callerOf(request);
+      const { limit, cursor } = request.query;
+      const after = cursor === undefined ? '' : readListCursor(cursor);
+      requireRooms(caller, [request.params.id], open);
+      return rooms.page(viewerOf(caller), request.params.id, { limit, after });
     },
   );
 }

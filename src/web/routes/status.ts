@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { serializerCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod';
+import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import { RollcallError } from '../../errors.ts';
 import { isValidId } from '../../presence/ids.ts';
 import {
@@ -17,6 +17,7 @@ import { actsFor, callerOf, isSelfOrReader, requireReader, viewerOf } from '../a
 import { access, refusals } from '../docs/docs.ts';
 import type { Limits } from '../limits/limits.ts';
 import { compileValidatorUnless } from '../validation.ts';
+import { serializeLongAnswer } from './long-answers.ts';
 
 /** Routes of statuses: of one user or many, and to choose one's own. */
 export function statusRoutes(
@@ -80,7 +81,7 @@ export function statusRoutes(
 /** The route for many statuses, in a scope of its own: checking a thousand of them twice would cost more than to read them. */
 function manyStatuses(app: FastifyInstance, presence: PresenceApi, limits: Pick<Limits, 'lookByName'>): void {
   app.setValidatorCompiler(compileValidatorUnless(isPlainRequest));
-  app.setSerializerCompiler(serializeStatuses);
+  app.setSerializerCompiler(serializeLongAnswer);
   const routes = app.withTypeProvider<ZodTypeProvider>();
 
   routes.post(
@@ -116,7 +117,3 @@ function isPlainRequest(body: unknown): boolean {
   const { userIds } = body;
   return Array.isArray(userIds) && userIds.length > 0 && userIds.length <= LIMITS.idsInList && userIds.every(isValidId);
 }
-
-/** An answer is made of what is checked already; refusals are few, and go by their schemas as everywhere. */
-const serializeStatuses: typeof serializerCompiler = (route) =>
-  route.httpStatus === '200' ? (answer) => JSON.stringify(answer) : serializerCompiler(route);
