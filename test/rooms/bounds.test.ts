@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RoomChange } from '../../src/protocol/rooms.ts';
+import { createKeys, shardOf } from '../../src/redis/keys.ts';
 import { rest, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
 import { ask, enter, type Roomer } from './world.ts';
@@ -102,6 +103,31 @@ test('who names no room at all in a list of none has left those from before at o
   expect((await ask(rollcall, 'GET', '/users/ada/rooms')).body.rooms).toEqual([]);
   await watcher.sees('doc:none', []);
   leave(watcher, again);
+});
+
+test('of a room that everybody has left nothing is kept for more than two minutes, and of who left for one', async () => {
+  const [roomId, ada] = ['doc:kept', await enter(rollcall, 0, 'ada')];
+  const keys = createKeys(rollcall.prefix, rollcall.env.REDIS_CLUSTER === 'true');
+  const shard = shardOf(roomId);
+  await ada.join(roomId, { n: 1 });
+  await ada.client.socket.emitWithAck('update_room', { roomId, data: { n: 2 } });
+  await ada.client.socket.emitWithAck('leave_room', { roomId });
+  const { redis } = rollcall;
+  for (const part of ['users', 'closed'] as const) expect(await redis.exists(keys.room(part, roomId))).toBe(0);
+  expect(await redis.zscore(keys.roomCounts(shard), roomId)).toBeNull();
+  expect(await redis.zscore(keys.roomsLeft(shard), `${roomId} ada`)).not.toBeNull();
+  for (const [key, most] of [
+    [keys.room('state', roomId), 120_000],
+    [keys.roomsLeft(shard), 60_000],
+    [keys.roomsSaid(shard), 2000],
+  ] as const) {
+    const left = await redis.pttl(key);
+    expect(left, key).toBeLessThanOrEqual(most);
+    // -2: it is gone already.
+    expect(left, key).not.toBe(-1);
+  }
+  expect(await redis.exists(keys.userRooms('ada'))).toBe(0);
+  leave(ada);
 });
 
 test('a user whose token no longer names a room does not keep it by renewing a lease', async () => {

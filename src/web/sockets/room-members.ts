@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts';
-import { RollcallError } from '../../errors.ts';
+import { RollcallError, toRollcallError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { NamedRoom } from '../../protocol/rooms.ts';
 import type { RoomChangeCode, RoomSession } from '../../redis/user-rooms.ts';
@@ -73,6 +73,11 @@ export class RoomMembers {
       const { room, shown } = await rooms.see(begun.viewer.viewerId, picture, { anyway: true });
       return { ...begun, room, shown };
     } catch (error) {
+      // A Redis that stood still may do it once nobody waits for the answer any more.
+      if (toRollcallError(error).code === 'UNAVAILABLE') {
+        connection.rooms ??= new Map();
+        this.#returns.owe([connection]);
+      }
       audience.fail(begun);
       throw error;
     }

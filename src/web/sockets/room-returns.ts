@@ -5,6 +5,8 @@ import type { Rooms } from '../../usecases/rooms.ts';
 import type { Connection } from '../sessions/connection.ts';
 
 const AGAIN_MS = 1000;
+/** Who came just now may still be about to say in which rooms it stays where it was (2 s; lua/lib-rooms.lua). */
+const NEW_MS = 3000;
 const USERS_AT_ONCE = 100;
 
 /**
@@ -57,7 +59,8 @@ export class RoomReturns {
     const found = await this.#rooms.whereAre(shard, [...new Set(connections.map(({ userId }) => userId))]);
     for (const connection of connections) {
       // What it says at this moment is neither here nor there yet.
-      if (connection.roomsBusy > 0) this.owe([connection]);
+      const isNew = performance.now() - connection.openedAt < NEW_MS;
+      if (connection.roomsBusy > 0 || isNew) this.owe([connection]);
       else await this.#compare(connection, found.get(connection.userId) ?? []);
     }
   }
