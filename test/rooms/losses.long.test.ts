@@ -140,29 +140,6 @@ test('a Redis that came back without what was said last is told where people are
   leave(ada, watcher);
 });
 
-test('a join that was refused as unavailable, and done all the same by a Redis that had stood still, is undone where the client has given up', async () => {
-  const [ada, watcher] = [await person(0, 'eda'), await person(1, 'watcher')];
-  await watcher.watch('doc:still');
-  // Who came just now is given time to say where it stays.
-  await new Promise((resolve) => setTimeout(resolve, 3000));
-  await rollcall.redis.call('CLIENT', 'PAUSE', '3600', 'ALL');
-  await expect(ada.join('doc:still')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
-  // It was done: something was told of her rooms.
-  await eventually(
-    () => rollcall.redis.hget(rollcall.key('user:sessions:eda'), 'z'),
-    (told) => told !== null,
-    10_000,
-  );
-  await eventually(
-    () => roomsOf('eda'),
-    (rooms) => rooms?.length === 0,
-    10_000,
-  );
-  await watcher.sees('doc:still', []);
-  expect((await list('doc:still')).users).toEqual([]);
-  leave(ada, watcher);
-});
-
 test('after the loss of all of Redis nobody who is still there is told as left; lists and counts are refused until it is known who is there, and then come whole', async () => {
   const [ada, bob, watcher] = [await person(0, 'ada'), await person(1, 'bob'), await person(1, 'watcher')];
   const lease = { ttlSeconds: 60, rooms: [{ roomId: 'told:lease' }] };

@@ -13,6 +13,7 @@ export type Kind =
   | 'erased'
   | 'order'
   | 'views differ'
+  | 'rooms'
   | 'history'
   | 'absence'
   | 'last seen'
@@ -34,6 +35,9 @@ export interface Scene {
   begun: number;
 }
 
+/** Somebody who saw people here, at some web. */
+type Onlooker = Pick<Watcher, 'label' | 'web' | 'shown'>;
+
 /** What a scheduler of timers and sockets takes on an idle machine. */
 const BASE_MS = 150;
 /** Two readings of the clock around one event. */
@@ -50,7 +54,7 @@ export function judgeLogs(scene: Scene): Finding[] {
         .filter(({ at }) => !lostForGood(scene, at))
         .map(({ text }): Finding => ({ kind: 'order', text: `${label}: ${text}` })),
     ),
-    ...ghosts(scene),
+    ...ghosts(scene, scene.watchers),
     ...falseActives(scene),
     ...falseInactives(scene),
   ];
@@ -59,7 +63,7 @@ export function judgeLogs(scene: Scene): Finding[] {
 const seconds = (scene: Scene, at: number) => `${((at - scene.begun) / 1000).toFixed(2)} s`;
 
 /** Whether there was a loss of something that was told and is written nowhere: by a failover, or with PostgreSQL or the workers away. */
-function lostForGood({ world }: Scene, at: number): boolean {
+export function lostForGood({ world }: Scene, at: number): boolean {
   return world.redis.losses.some(({ how, from, to }) => {
     if (from > at || at > to + SETTLED_MS) return false;
     const unwritten = [...world.disturbances.of('postgres'), ...world.withoutWorker];
@@ -68,8 +72,8 @@ function lostForGood({ world }: Scene, at: number): boolean {
 }
 
 /** Nobody is shown active beyond TTL + 2 s after the last sign of life, or 2 s after what stood in the way is over. */
-function ghosts(scene: Scene): Finding[] {
-  const { world, people, watchers } = scene;
+export function ghosts(scene: Scene, watchers: readonly Onlooker[]): Finding[] {
+  const { world, people } = scene;
   const { disturbances, machine, redis, withoutWorker } = world;
   const now = Date.now();
   const found: Finding[] = [];
@@ -107,7 +111,7 @@ function ghosts(scene: Scene): Finding[] {
   return found;
 }
 
-function ghost(scene: Scene, watcher: Watcher, shown: Shown, gap: Span): Finding {
+function ghost(scene: Scene, watcher: Onlooker, shown: Shown, gap: Span): Finding {
   const late = ((gap.to - gap.from) / 1000).toFixed(2);
   const text = `${watcher.label} saw ${shown.userId} active from ${seconds(scene, shown.from)} to ${seconds(scene, shown.to)}, ${late} s beyond ${seconds(scene, gap.from)}, where the last sign of life had run out`;
   return { kind: 'ghost', text };

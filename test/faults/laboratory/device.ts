@@ -1,7 +1,7 @@
 import { TestClient, tokenFor } from '../../support/client.ts';
 import { Link } from '../../support/link.ts';
 import type { Member } from './member.ts';
-import type { End, Life } from './spans.ts';
+import type { End, Life, Span } from './spans.ts';
 import { TTL_MS, type World } from './world.ts';
 
 /** One connection over a link of its own. */
@@ -12,6 +12,8 @@ interface Line {
   client: TestClient;
   pending: Set<Life>;
   openedAt: number;
+  /** The rooms it is in, by what was answered. */
+  rooms: Set<string>;
   /** What it says from then on counts no more. */
   voidFrom: number;
 }
@@ -32,6 +34,10 @@ export class Device {
   readonly #ownTtl: { ttlSeconds?: number };
   readonly lives: Life[] = [];
   readonly ends: End[] = [];
+  /** The rooms that it wants to be in. */
+  readonly rooms = new Set<string>();
+  /** From when it knew that it was in a room until it wanted to be there no more. */
+  readonly stays: (Span & { roomId: string })[] = [];
   /** Whether it wants to be connected. */
   wanted = false;
   readonly #world: World;
@@ -87,6 +93,19 @@ export class Device {
 
   be(state: 'active' | 'idle'): void {
     this.#state = state;
+  }
+
+  /** Is in a room from now on, as soon as it is connected. */
+  async joinRoom(roomId: string): Promise<void> {
+    this.rooms.add(roomId);
+    if (this.#line && !this.#silent) await this.#sayRooms(this.#line);
+  }
+
+  /** Is in a room no more. */
+  async leaveRoom(roomId: string): Promise<void> {
+    this.rooms.delete(roomId);
+    for (const stay of this.stays) if (stay.roomId === roomId) stay.to = Math.min(stay.to, Date.now());
+    if (this.#line && !this.#silent) await this.#sayRooms(this.#line);
   }
 
   /** A goodbye. */
@@ -166,8 +185,10 @@ export class Device {
 
   async #act(): Promise<void> {
     if (this.#silent) return;
-    if (this.#line) void this.#beat(this.#line);
-    else if (this.wanted) await this.#connect();
+    if (this.#line) {
+      void this.#beat(this.#line);
+      void this.#sayRooms(this.#line);
+    } else if (this.wanted) await this.#connect();
   }
 
   async #beat(line: Line): Promise<void> {
@@ -178,17 +199,49 @@ export class Device {
     else if (answer?.ok) this.#settle(line, life, true);
   }
 
+  /** Says in which rooms it is, where that differs from what was answered. */
+  async #sayRooms({ client: { socket }, rooms }: Line): Promise<void> {
+    // An answer that comes late counts all the same.
+    const joining = [...this.rooms.difference(rooms)].map(async (roomId) => {
+      const answer = await socket.emitWithAck('join_room', { roomId });
+      if (answer.ok) this.#isIn(rooms, roomId);
+    });
+    await within(Promise.all(joining), PATIENCE_MS);
+    const leaving = [...rooms.difference(this.rooms)].map(async (roomId) => {
+      const answer = await socket.emitWithAck('leave_room', { roomId });
+      if (answer.ok && !this.rooms.has(roomId)) rooms.delete(roomId);
+    });
+    await within(Promise.all(leaving), PATIENCE_MS);
+  }
+
+  #isIn(rooms: Set<string>, roomId: string): void {
+    rooms.add(roomId);
+    const known = this.stays.some((stay) => stay.roomId === roomId && stay.to === Number.POSITIVE_INFINITY);
+    if (!known && this.rooms.has(roomId)) this.stays.push({ roomId, from: Date.now(), to: Number.POSITIVE_INFINITY });
+  }
+
   async #connect(): Promise<void> {
     const { webs } = this.#world;
     const open = webs.filter((web) => web.running);
     const web = open[this.#preferred % Math.max(1, open.length)];
     if (!web) return;
     const link = await Link.to(web.port);
-    const auth = { token: await tokenFor(this.userId), deviceId: this.deviceId, ...this.#ownTtl };
+    const named = [...this.rooms];
+    const auth = {
+      token: await tokenFor(this.userId, { rooms: ['*'] }),
+      deviceId: this.deviceId,
+      rooms: named.map((roomId) => ({ roomId })),
+      ...this.#ownTtl,
+    };
     const client = new TestClient(`http://127.0.0.1:${link.port}`, auth);
     const line: Line = {
       ...{ number: ++lines, web, link, client },
-      ...{ pending: new Set<Life>(), openedAt: Date.now(), voidFrom: Number.POSITIVE_INFINITY },
+      ...{
+        pending: new Set<Life>(),
+        openedAt: Date.now(),
+        rooms: new Set<string>(),
+        voidFrom: Number.POSITIVE_INFINITY,
+      },
     };
     const life = this.#life(line);
     client.socket.on('disconnect', () => this.#lost(line));
@@ -200,6 +253,7 @@ export class Device {
       this.#line = line;
       this.#silent = false;
       this.#settle(line, life, true);
+      for (const roomId of named) this.#isIn(line.rooms, roomId);
       return;
     }
     // Wherever it was refused or kept waiting, the next attempt goes elsewhere.

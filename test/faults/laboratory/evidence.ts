@@ -100,10 +100,17 @@ export function uncovered(within: Span, spans: readonly Span[]): Span[] {
 export function surelyAlive(world: World, person: Person, moment: number): Life | null {
   if (mayHide(person, moment)) return null;
   for (const device of person.devices) {
-    const life = device.lives.findLast(({ sure, to }) => sure && to <= moment);
-    if (life && life.from > moment - device.ttlMs + SLACK_MS && !mayHaveEnded(world, device, life, moment)) return life;
+    const life = surelyHeld(world, device, moment);
+    if (life) return life;
   }
   return person.leases.find((life) => leaseHolds(world, person, life, moment)) ?? null;
+}
+
+/** Why the session of a device was certainly there at that moment, or null. */
+export function surelyHeld(world: World, device: Device, moment: number): Life | null {
+  const life = device.lives.findLast(({ sure, to }) => sure && to <= moment);
+  const holds = life && life.from > moment - device.ttlMs + SLACK_MS && !mayHaveEnded(world, device, life, moment);
+  return holds ? life : null;
 }
 
 /** Whether a lease was certainly there: no web makes good what Redis has lost of it. */

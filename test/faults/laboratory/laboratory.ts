@@ -1,14 +1,14 @@
-import { rest, tokenFor } from '../../support/client.ts';
 import { type Finding, judgeHistory, judgeLogs, type Scene } from './checks.ts';
 import { Circle } from './circle.ts';
 import { judgeCircle } from './circle-checks.ts';
 import { differingInCircle } from './circle-now.ts';
 import type { CircleSize } from './circle-schedule.ts';
-import { within } from './device.ts';
 import { lastOfTheGone, lastSeenOf, mayHide } from './evidence.ts';
 import { Person } from './person.ts';
+import { LaboratoryRooms } from './rooms.ts';
 import { LastSeenWatch, leftovers, maintain, readPostgres, withoutJob } from './stores.ts';
 import { judgeErasures } from './traces.ts';
+import { differingViews } from './views-now.ts';
 import { Watcher } from './watcher.ts';
 import { HANDOVER_MS, MOVED_MS, TTL_MS, WITHIN_MS, World, type WorldOptions } from './world.ts';
 
@@ -34,6 +34,7 @@ export class Laboratory {
   readonly people: Person[];
   readonly watchers: Watcher[];
   readonly circle: Circle | null;
+  readonly rooms: LaboratoryRooms;
   readonly findings: Finding[] = [];
   /** What was done when, for whoever reads a finding. */
   readonly journal: string[] = [];
@@ -46,6 +47,7 @@ export class Laboratory {
     world: World,
     ownsWorld: boolean,
     { people, watchers, circle }: { people: Person[]; watchers: Watcher[]; circle: Circle | null },
+    rooms: LaboratoryRooms,
   ) {
     this.world = world;
     this.#ownsWorld = ownsWorld;
@@ -53,6 +55,7 @@ export class Laboratory {
     this.people = people;
     this.watchers = watchers;
     this.circle = circle;
+    this.rooms = rooms;
     this.#lastSeen = new LastSeenWatch(
       world,
       people.map(({ userId }) => userId),
@@ -76,9 +79,15 @@ export class Laboratory {
     const [first] = world.webs;
     if (first) watchers.push(new Watcher(first, 'everyone', null, true));
     const circle = size ? new Circle(world, prefix, size) : null;
-    const laboratory = new Laboratory(world, options.world === undefined, { people: crowd, watchers, circle });
+    const laboratory = new Laboratory(
+      world,
+      options.world === undefined,
+      { people: crowd, watchers, circle },
+      new LaboratoryRooms(world, prefix),
+    );
     await Promise.all([circle?.start(), ...watchers.map((watcher) => watcher.start())]);
     laboratory.#lastSeen.start();
+    laboratory.rooms.start();
     return laboratory;
   }
 
@@ -179,7 +188,12 @@ export class Laboratory {
       await new Promise((resolve) => setTimeout(resolve, 100));
       history = judgeHistory(this.scene, (await readPostgres(this.world)).transitions);
     }
-    this.findings.push(...judgeLogs(this.scene), ...history, ...this.#lastSeen.findings);
+    this.findings.push(
+      ...judgeLogs(this.scene),
+      ...this.rooms.judge(this.scene),
+      ...history,
+      ...this.#lastSeen.findings,
+    );
     if (this.circle) this.findings.push(...judgeCircle(this.circle, this.begun));
     for (const member of this.world.members) {
       for (const text of member.takeFaults()) this.findings.push({ kind: 'process', text });
@@ -191,6 +205,7 @@ export class Laboratory {
   async stop(): Promise<void> {
     this.#lastSeen.stop();
     for (const watcher of this.watchers) watcher.stop();
+    this.rooms.stop();
     await Promise.all([this.circle?.stop(), ...this.people.map((person) => person.stop())]);
     if (this.#ownsWorld) await this.world.stop();
   }
@@ -201,7 +216,9 @@ export class Laboratory {
       ...[...this.people, ...subjects].flatMap(({ devices }) =>
         devices.filter(({ wanted, alive }) => wanted && !alive),
       ),
-      ...[...this.watchers, ...viewers].filter(({ connected }) => !connected).map(({ label }) => ({ deviceId: label })),
+      ...[...this.watchers, ...this.rooms.watchers, ...viewers]
+        .filter(({ connected }) => !connected)
+        .map(({ label }) => ({ deviceId: label })),
       ...(typist?.connected === false ? [{ deviceId: typist.userId }] : []),
     ];
     while (out().length > 0) {
@@ -220,44 +237,7 @@ export class Laboratory {
 
   /** Where watchers, REST or PostgreSQL say something else than what must be. */
   async #differing(): Promise<Finding[]> {
-    const differing: string[] = [];
-    const expected = new Map<string, 'active' | 'inactive'>();
-    for (const person of this.people) {
-      const here = person.devices.some(({ alive }) => alive);
-      const hidden = person.hiddenAt(Date.now());
-      expected.set(person.userId, here && hidden === false ? 'active' : 'inactive');
-      for (const watcher of this.watchers) {
-        const view = watcher.view.get(person.userId)?.status ?? 'inactive';
-        if (view !== expected.get(person.userId)) {
-          const heard = watcher.lastHeard(person.userId);
-          differing.push(
-            `${watcher.label} takes ${person.userId} for ${view}, who is ${expected.get(person.userId)}; ${heard}`,
-          );
-        }
-      }
-    }
-    const token = await tokenFor('observer', { scope: 'presence:read' });
-    const body = { userIds: this.people.map(({ userId }) => userId) };
-    const { users } = await readPostgres(this.world);
-    for (const web of this.world.webs) {
-      const answer = await within(
-        rest(`http://127.0.0.1:${web.port}`, 'POST', '/users/status/query', { token, body }),
-        3000,
-      );
-      for (const { userId, status, lastSeen } of answer?.body.users ?? []) {
-        if (status !== expected.get(userId)) differing.push(`REST of ${web.name} says ${userId} is ${status}`);
-        const row = users.get(userId);
-        if (row && row.status !== expected.get(userId)) differing.push(`PostgreSQL says ${userId} is ${row.status}`);
-        const apart = Math.abs((row?.lastSeen ?? 0) - Date.parse(lastSeen));
-        if (status === 'inactive' && row?.lastSeen != null && apart > 1000) {
-          differing.push(
-            `${userId}: last seen ${lastSeen} by REST, ${new Date(row.lastSeen).toISOString()} in PostgreSQL`,
-          );
-        }
-      }
-      if (answer?.status !== 200) differing.push(`REST of ${web.name} answers ${answer?.status}`);
-    }
-    const found = [...new Set(differing)].map((text): Finding => ({ kind: 'views differ', text }));
+    const found = [...(await differingViews(this.scene)), ...(await this.rooms.differing(this.people))];
     if (this.circle) found.push(...(await differingInCircle(this.circle, await this.circle.readRows())));
     return found;
   }

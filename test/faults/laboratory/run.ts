@@ -118,6 +118,10 @@ async function act(laboratory: Laboratory, step: Doing): Promise<void> {
       return person.logOutEverywhere(step.web);
     case 'lease':
       return person.lease(`lease${step.device}`, step.ttlMs, step.web);
+    case 'join room':
+      return device.joinRoom(laboratory.rooms.roomIds[step.room] ?? '');
+    case 'leave room':
+      return device.leaveRoom(laboratory.rooms.roomIds[step.room] ?? '');
     case 'end lease':
       return person.endLease(`lease${step.device}`, step.web);
   }

@@ -138,6 +138,36 @@ export async function putOutUntold(stage: Stage): Promise<void> {
   await pause(WITHIN_MS);
 }
 
+export async function goneFromRoom(stage: Stage): Promise<void> {
+  const ada = await inRoom(stage);
+  // Whoever would have told the list is gone, too: what ends her session tells it by the outbox alone.
+  await ada.device(0).goSilent();
+  await stage.world.webs[0]?.kill();
+  await seen(stage, ada, 'inactive');
+}
+
+export async function roomsLost(stage: Stage): Promise<void> {
+  await inRoom(stage);
+  await pause(500);
+  await stage.world.redis.flush();
+  await pause(1000);
+}
+
+export async function hidesInRoom(stage: Stage): Promise<void> {
+  const ada = await inRoom(stage);
+  await ada.hide();
+  await seen(stage, ada, 'inactive');
+}
+
+/** Somebody who is in a room, as all who watch it know. */
+async function inRoom(stage: Stage): Promise<Person> {
+  const person = await hereAt(stage, 0);
+  const [roomId = ''] = stage.rooms.roomIds;
+  await person.device(0).joinRoom(roomId);
+  await stage.until(() => stage.rooms.watchers.every(({ view }) => view.get(roomId)?.has(person.userId)));
+  return person;
+}
+
 /** No web reaches Redis meanwhile. */
 async function withoutRedis({ world }: Stage, work: () => Promise<unknown>): Promise<void> {
   for (const web of world.webs) web.loseRedis('refuse');

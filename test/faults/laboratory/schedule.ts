@@ -1,6 +1,9 @@
 import { Chance } from './chance.ts';
 import { type CircleDoing, type CircleFault, type CircleSize, circleSteps } from './circle-schedule.ts';
 
+/** How many rooms there are to be in. */
+export const ROOMS = 3;
+
 /** What a person does. */
 export type Doing = { who: number; device: number } & (
   | { do: 'come' | 'move'; web: number }
@@ -9,6 +12,7 @@ export type Doing = { who: number; device: number } & (
   | { do: 'log out everywhere'; web: number }
   | { do: 'lease'; web: number; ttlMs: number }
   | { do: 'end lease'; web: number }
+  | { do: 'join room' | 'leave room'; room: number }
 );
 
 /** What befalls a process, one of its links or a store, and for how long. */
@@ -61,10 +65,11 @@ export function scheduleOf(seed: number, size: ScheduleSize): Schedule {
   // Apart, so that neither moves when the other gets something more to choose from.
   const ofCircle = new Chance(seed ^ 0x5eed);
   const ofLeases = new Chance(seed ^ 0x1ea5e);
+  const ofRooms = new Chance(seed ^ 0x400a5);
   const storms = Array.from({ length: size.storms }, (_, n) => {
     const first = n === 0;
     const steps: Step[] = [...people(chance, size, first), ...faults(chance, size)];
-    steps.push(...leases(ofLeases, size));
+    steps.push(...leases(ofLeases, size), ...rooms(ofRooms, size));
     steps.push(...circleSteps(ofCircle, { ...size, ...size.circle }, first));
     return { lasts: size.stormMs, steps: steps.sort((a, b) => a.at - b.at) };
   });
@@ -107,6 +112,16 @@ function leases(chance: Chance, { people, webs, stormMs }: ScheduleSize): Step[]
     const who = { at, who: chance.whole(0, people - 1), device: chance.whole(0, 1), web: chance.whole(0, webs - 1) };
     if (chance.happens(0.25)) steps.push({ ...who, do: 'end lease' });
     else steps.push({ ...who, do: 'lease', ttlMs: chance.pick(LEASE_TTLS_MS) });
+  }
+  return steps;
+}
+
+/** Devices come to rooms and leave them, connected or not: then they are there once they are. */
+function rooms(chance: Chance, { people, stormMs }: ScheduleSize): Step[] {
+  const steps: Step[] = [];
+  for (let at = chance.whole(0, 300); at < stormMs; at += chance.whole(60, 400)) {
+    const who = { at, who: chance.whole(0, people - 1), device: chance.whole(0, 1), room: chance.whole(0, ROOMS - 1) };
+    steps.push({ ...who, do: chance.happens(0.65) ? 'join room' : 'leave room' });
   }
   return steps;
 }

@@ -184,7 +184,11 @@ async function problemOf(redis: Redis, key: string, restricted: Set<string>): Pr
     )
   )
     return (await redis.ttl(key)) > 0 ? null : `${key}, which never ends`;
-  if (/^(user:(sessions|signed_out)|presence:erased):/.test(key))
+  if (
+    /^(user:(sessions|signed_out)|presence:erased|room:state|presence:rooms-(left|said)):|^presence:rooms-unsettled$/.test(
+      key,
+    )
+  )
     return (await redis.ttl(key)) > 0 ? null : `${key}, which never ends`;
   if (
     /^users:restricted$|^presence:(outbox:s\d+|\{delivery\}(:count)?|pulse|server|holds?|epoch|settled|wake-\w+:s\d+|seen:s\d+|seen-completed|lease-.*)$/.test(

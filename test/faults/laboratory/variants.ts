@@ -120,6 +120,30 @@ export const VARIANTS: Variant[] = [
     circle: true,
     caughtAs: 'membership',
   },
+  {
+    name: 'projection not reconciled',
+    file: 'workers/broadcasts.ts',
+    find: 'const followed = rooms.follow(steps.flatMap(({ entries }) => entries));',
+    replace: 'const followed = Promise.resolve(rooms);',
+    scene: scenes.goneFromRoom,
+    caughtAs: 'rooms',
+  },
+  {
+    name: 'restore without rooms',
+    file: 'src/web/sockets/room-members.ts',
+    find: 'for (const [roomId, { since, data }] of [...(connection.rooms ?? [])]) {',
+    replace: 'for (const [roomId, { since, data }] of new Map<string, { since: number; data: string }>()) {',
+    scene: scenes.roomsLost,
+    caughtAs: 'rooms',
+  },
+  {
+    name: 'hidden shown in a room',
+    file: 'src/redis/lua/lib-rooms.lua',
+    find: 'isVisible(u) and not u.showing',
+    replace: 'next(u.sessions) ~= nil',
+    scene: scenes.hidesInRoom,
+    caughtAs: 'rooms',
+  },
 ];
 
 /** The code that the processes run, in a folder of its own; with a variant, with that one thing broken. */
