@@ -76,7 +76,9 @@ export interface WebFigures {
   /** 0: all is well; 1: longer batches; 2: newcomers are refused. */
   level: number;
   loopLagMs: number;
-  /** The longest that a change took to the sockets here in the last minutes (ms). */
+  /** Changes that were handed to the sockets here in the last minutes, how many of them took more than a second, and the longest (ms). */
+  deliveries: number;
+  slowDeliveries: number;
   slowestDeliveryMs: number;
 }
 

@@ -5,7 +5,8 @@ import { type Alert, RUNBOOK } from './runbook.ts';
 
 /** Thresholds as in docs/operations/alerts.yml; there they also have to hold for a while. */
 const DELIVER_MS = 5000;
-const DELIVERY_MS = 1000;
+/** So large a part of the deliveries may be slow. */
+const SLOW_SHARE = 0.01;
 const RECORD_MS = 60_000;
 const RECORD_ENTRIES = 800_000;
 const QUEUE_MS = 60_000;
@@ -43,7 +44,8 @@ function symptomsOf({ reasons, store, processes, overdue, flaps, allTold }: Symp
     .map(nameOf)
     .join(', ');
   const redisMs = Math.max(0, ...(processes ?? []).map((one) => one.redisMs));
-  const deliveryMs = Math.max(0, ...webs.map(({ slowestDeliveryMs }) => slowestDeliveryMs));
+  const deliveries = webs.reduce((sum, web) => sum + web.deliveries, 0);
+  const slow = webs.reduce((sum, web) => sum + web.slowDeliveries, 0);
   const stuck = store?.queues.filter(({ oldestMs }) => oldestMs > QUEUE_MS) ?? [];
   const failed = store?.queues.filter(({ queue, jobs }) => jobs.failed > 0 && queue !== 'pushes') ?? [];
   return {
@@ -70,7 +72,9 @@ function symptomsOf({ reasons, store, processes, overdue, flaps, allTold }: Symp
       failed.length > 0 && `${failed.map(({ queue, jobs }) => `${queue}: ${jobs.failed}`).join(', ')}.`,
     RollcallUnderPressure: level === 1 && `Level 1: ${atLevel}.`,
     RollcallRedisSlow: reasons.queue ?? (redisMs > REDIS_MS && `Redis took ${Math.round(redisMs)} ms to answer.`),
-    RollcallDeliverySlow: deliveryMs > DELIVERY_MS && `${secondsOf(deliveryMs)} in the last minutes.`,
+    RollcallDeliverySlow:
+      slow > SLOW_SHARE * deliveries &&
+      `${plural(slow, 'change')} of ${deliveries.toLocaleString('en')} in the last minutes.`,
   } satisfies Record<Alert, string | number | boolean | null | undefined>;
 }
 

@@ -21,6 +21,9 @@ import { TOKEN_REFUSALS, type TokenRefusalReason } from '../auth/token-refusals.
 import type { Dropped } from '../limits/connection-limit.ts';
 import { operatorOnly } from './board.ts';
 
+/** From a change to the sockets: more than so long (ms) is slow. */
+const SLOW_MS = 1000;
+
 /** What is measured by being looked at. */
 export interface SocketFigures {
   connections(): number;
@@ -69,7 +72,7 @@ export class WebMetrics {
     registers: [this.registry],
   });
 
-  readonly #lately = new Lately(LATELY_MINUTES);
+  readonly #lately = new Lately<'prompt' | 'slow'>(LATELY_MINUTES);
   #figures: SocketFigures | null = null;
 
   constructor(stores: Stores, { webhooks }: Pick<Config, 'webhooks'>) {
@@ -135,6 +138,7 @@ export class WebMetrics {
           const tookMs = Math.max(0, at - item.change.at);
           this.#delivery.observe(tookMs / 1000);
           this.#lately.measure(tookMs);
+          this.#lately.count(tookMs > SLOW_MS ? 'slow' : 'prompt');
         }
       },
     };
@@ -160,6 +164,8 @@ export class WebMetrics {
       sessions: sockets?.sessions() ?? 0,
       level: sockets?.level() ?? 0,
       loopLagMs: Math.round(sockets?.loopLagMs() ?? 0),
+      deliveries: this.#lately.total('prompt') + this.#lately.total('slow'),
+      slowDeliveries: this.#lately.total('slow'),
       slowestDeliveryMs: this.#lately.greatest,
     };
   }
