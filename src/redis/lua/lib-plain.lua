@@ -34,7 +34,7 @@ local function takePlainly(shard, id, sid, holder, age, state)
   local known = redis.call('HMGET', key, 's:' .. sid, 'b:' .. sid, 'x', 'y')
   local value, heardBefore, detailUntil = known[1], tonumber(known[2] or ''), tonumber(known[3] or '')
   local ownText, idle = known[4], nil
-  if ownText == 'm' then return false end
+  if ownText and string.byte(ownText) == 109 then return false end
   local own = ownText and tonumber(ownText)
   if ownText and not own then
     local before, at = string.match(ownText, '^(%d*)|(%d+)$')
@@ -77,7 +77,12 @@ local function writeTaken()
     if detailUntil or own or idle then
       local activeUntil = own and now + own or expires
       dueAt = detailUntil and math.min(activeUntil, detailUntil) or activeUntil
-      if idle then dueAt = math.min(dueAt, moveIdle(key, idle, at + (own or ttl))) end
+      if idle then
+        -- Another session's beat may have moved it within this call.
+        idle.at = math.max(idle.at, idles[key] or 0)
+        idles[key] = moveIdle(key, idle, at + (own or ttl))
+        dueAt = math.min(dueAt, idles[key])
+      end
       note(apartDue, shard, id, dueAt)
       note(apartActive, shard, id, activeUntil)
     end

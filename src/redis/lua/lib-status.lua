@@ -5,8 +5,8 @@
 -- settled), last seen (ms, ISO text or ''), version ('' where Redis has none), detail (JSON or ''), and behind them the mark
 -- that says who may see it, and what is said of somebody who appears inactive (JSON), which is for them and for services.
 local function readStatus(id)
-  local version, announced, recorded, hiddenUntil, choiceUnknown, detail, detailUntil, told, mark, idleText =
-    unpack(redis.call('HMGET', recordKey(id), 'v', 'a', 'l', 'h', 'p', 'd', 'x', 'k', 'r', 'is'))
+  local version, announced, recorded, hiddenUntil, choiceUnknown, detail, detailUntil, told, mark, idleText, pace =
+    unpack(redis.call('HMGET', recordKey(id), 'v', 'a', 'l', 'h', 'p', 'd', 'x', 'k', 'r', 'is', 'y'))
   local lastSeen, active = unpack(redis.call('MGET', lastSeenKey(id), statusKey(id)))
   local said = hiddenUntil and not choiceUnknown and detail or nil
   if hiddenUntil or choiceUnknown or not detail then detail = '' end
@@ -20,6 +20,7 @@ local function readStatus(id)
     and (not hiddenUntil or tonumber(hiddenUntil) < 0 or tonumber(hiddenUntil) > now)
     and (not detailUntil or tonumber(detailUntil) > now)
     and (choiceUnknown or told == '?' or (told or '') == detail)
+    and not (pace and (tonumber(string.match(pace, '|(%d+)$') or '') or now + 1) <= now)
   if not settled then return nil, '', '', '', mark end
   if announced then return 1, lastSeen or recorded or '', version, detail, mark end
   return choiceUnknown and -2 or 0, recorded or '', version, detail, mark, said
