@@ -22,7 +22,8 @@ beforeEach(async () => {
 
 async function pulse(name: string, behindMs = 0, process = 'a process', sentAt = 0, patienceMs = 60_000) {
   const { redis, keys } = room;
-  const own = [keys.pulse(shard), keys.hold(shard), keys.epoch(shard), keys.server(shard), keys.holds(shard)];
+  const { pulse: beat, hold, epoch, server, holds, onlookers } = keys;
+  const own = [beat, hold, epoch, server, holds, onlookers].map((key) => key(shard));
   const reply = await runScript(redis, 'pulse', own, [1000, name, behindMs, process, sentAt, 5000, patienceMs]);
   return { now: Number(reply[0]), epoch: String(reply[1]) };
 }

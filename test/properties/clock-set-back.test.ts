@@ -101,7 +101,8 @@ describe('after a clock was set back', () => {
 
   test('expiry is not held for the hour', async () => {
     const { redis, keys } = room;
-    const own = [keys.pulse(shard), keys.hold(shard), keys.epoch(shard), keys.server(shard), keys.holds(shard)];
+    const { pulse: beat, hold, epoch, server, holds, onlookers } = keys;
+    const own = [beat, hold, epoch, server, holds, onlookers].map((key) => key(shard));
     const pulse = (behindMs: number) =>
       runScript(redis, 'pulse', own, [1000, 'x', behindMs, 'a process', 0, 5000, 60_000]);
     await pulse(9000);

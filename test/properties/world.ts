@@ -243,8 +243,8 @@ export class World {
   }
 
   async pulse(): Promise<void> {
-    const { pulse, hold, epoch, server, holds } = this.keys;
-    const keys = [pulse(SHARD), hold(SHARD), epoch(SHARD), server(SHARD), holds(SHARD)];
+    const { pulse, hold, epoch, server, holds, onlookers } = this.keys;
+    const keys = [pulse, hold, epoch, server, holds, onlookers].map((key) => key(SHARD));
     const [now] = await runScript(this.#time.redis, 'pulse', keys, [HOLD_MS, 'epoch', 0, 'process', 0, 0, 0]);
     expect(Number(now)).toBe(this.now);
     if (this.#pulse && this.now - this.#pulse.at > PULSE_GAP_MS) this.#heldUntil = this.now + HOLD_MS;
