@@ -60,6 +60,7 @@ async function throughEveryDoor(userId: string, observer: TestClient): Promise<v
   expect(client.ready).toMatchObject({ userId, users: [{ userId, status: 'active' }] });
   await observer.hears(userId, isActive);
   expect(await client.beat('idle')).toMatchObject({ ok: true });
+  await observer.hears(userId, (change) => change.detail?.idle === true);
   expect(await client.watch(userId)).toMatchObject({ ok: true, users: [{ userId, status: 'active' }] });
   expect(await rollcall.redis.get(rollcall.key(`user:status:${userId}`))).toBe('active');
 
@@ -88,12 +89,12 @@ async function throughEveryDoor(userId: string, observer: TestClient): Promise<v
   await observer.hears(userId, isInactive);
   const show = await rest(url, 'POST', '/users/status', { token, body: { status: 'active', userId } });
   expect(show.body).toMatchObject({ userId, status: 'active' });
-  await observer.hears(userId, isActive, { after: 2 });
+  await observer.hears(userId, isActive, { after: 3 });
   expect(await client.socket.emitWithAck('unwatch', { userIds: [userId] })).toEqual({ ok: true });
   const gone = await rest(url, 'DELETE', `${path}/sessions/${client.sessionId}`, { token });
   expect(gone.status).toBe(204);
   expect(await client.isClosed()).toMatchObject({ reason: 'logout' });
-  await observer.hears(userId, isInactive, { after: 3 });
+  await observer.hears(userId, isInactive, { after: 4 });
   const row = await eventually(
     () => rollcall.db('users').where({ id: userId }).first(),
     (found) => found?.status === 'inactive' && found.last_seen !== null,
@@ -107,7 +108,8 @@ describe.concurrent('an id may be', () => {
   test.each(IDS)('%s', async (userId) => {
     const observer = await TestClient.connect(rollcall.url, `of~${userId}`.slice(0, 128), { watch: [userId] });
     await throughEveryDoor(userId, observer);
-    expect(observer.statuses(userId)).toEqual(['active', 'inactive', 'active', 'inactive']);
+    // The second of them says that they are idle.
+    expect(observer.statuses(userId)).toEqual(['active', 'active', 'inactive', 'active', 'inactive']);
     expect(new Set(observer.heard.map((change) => change.userId))).toEqual(new Set([userId]));
     observer.leave();
   });
