@@ -91,7 +91,7 @@ const NOT_KEPT: Record<string, string> = {
   'test/setup/helm.long.test.ts': 'a renderer of templates',
   'test/setup/quickstart.long.test.ts':
     'what a reader of the page starts, who is shown tokens because the page asks for them',
-  'test/setup/orphans.test.ts': 'keeps stores',
+  'test/setup/orphans.long.test.ts': 'keeps stores',
   'test/support/python-client.ts': 'a client, which says what it was told',
   'test/web/cluster-run.ts': 'knows no secrets',
   'test/web/rest-cluster.test.ts': 'knows no secrets',
