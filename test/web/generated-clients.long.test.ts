@@ -59,7 +59,7 @@ type Schemas = components['schemas'];
 export const status: Schemas['UserStatus'] = { userId: 'ada', status: 'active', lastSeen: '2026-01-31T12:00:00.000Z' };
 export const asked: Schemas['QueryStatusesRequest'] = { userIds: [status.userId] };
 export const list = (many: Schemas['UserStatusList']): Schemas['UserStatus'][] => many.users;
-export const rows = (page: Schemas['ChangeList']): Schemas['Change'][] => page.changes;
+export const rows = (page: Schemas['ChangeList']): (Schemas['Change'] | Schemas['RoomTold'])[] => page.changes;
 export type Path = operations['addFriend']['parameters']['path'];
 export const friend: Path = { id: 'ada', friendId: 'bob' };
 export const gone = (error: Schemas['Gone']): 'CURSOR_TOO_OLD' => error.code;
