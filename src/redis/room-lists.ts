@@ -8,7 +8,7 @@ import { countsOf, pictureOf } from './room-reading.ts';
 import type { RoomCounts, RoomPicture, ToldOfRooms } from './room-types.ts';
 import { followUpOf, type Reply, runScript, type ScriptName } from './scripts.ts';
 
-/** Users in a picture: the first of them, by their ids. */
+/** Users that are shown of a picture: the first of them, by their ids. */
 export const PICTURED = 100;
 const APPLIED_AT_ONCE = 200;
 
@@ -155,7 +155,7 @@ export class RoomLists {
 
   async #apply(shard: number, lines: Line[], pictured: string): Promise<Applied> {
     const trace = (this.#where.tracing ?? NO_TRACING).current();
-    const args = [this.#epoch(shard), pictured, PICTURED, isTraced(trace) ? trace : '', ...lines.flat()];
+    const args = [this.#epoch(shard), pictured, PICTURED + 1, isTraced(trace) ? trace : '', ...lines.flat()];
     const [wake, owed, picture] = await this.#run('apply-rooms', shard, args);
     return {
       shard,

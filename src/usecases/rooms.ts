@@ -12,8 +12,9 @@ import type { Presence } from './presence.ts';
 import { roomUserOf } from './room-payloads.ts';
 import { orUnavailable, unavailable } from './unavailable.ts';
 
-/** Where most of a room may not be seen, a page is shorter than it was asked to be. */
+/** Where most of a room may not be seen, a page is shorter than it was asked to be: so many more are read for it, each twice as large, up to so many users. */
 const MOST_PAGES = 10;
+const MOST_READ = 1000;
 
 /** What a viewer may know of a room. */
 export interface SeenRoom {
@@ -117,7 +118,7 @@ export class Rooms implements RoomsApi {
   }
 
   /** A picture of a room as it is, whoever looks. */
-  read(roomId: string, after = '', most = PICTURED): Promise<RoomPicture> {
+  read(roomId: string, after = '', most = PICTURED + 1): Promise<RoomPicture> {
     return orUnavailable(() => this.#stores.roomLists.read(roomId, after, most));
   }
 
@@ -148,7 +149,7 @@ export class Rooms implements RoomsApi {
     roomId: string,
     { limit, after }: { limit: number; after: string },
   ): Promise<RoomAnswer> {
-    const picture = await this.read(roomId, after, limit);
+    const picture = await this.read(roomId, after, limit + 1);
     if (picture.unsettled) throw unsettled();
     const known = await this.#accesses(picture.closed, viewerId);
     const { users, next } = await this.#users(viewerId, picture, known, limit);
@@ -207,25 +208,27 @@ export class Rooms implements RoomsApi {
     this.#owed.set(shard, timer.unref());
   }
 
+  /** There are more only where the viewer may see them: else it would be told that somebody is there. So pictures have one user more than is shown. */
   async #users(viewerId: string | null, first: RoomPicture, known: ReadonlyMap<string, Access>, most: number) {
     const users: RoomAnswer['users'] = [];
-    for (let page = first, pages = 1; ; pages++) {
+    for (let page = first, pages = 0; ; pages++) {
       const unknown = page.members.filter(({ userId, openness }) => openness !== 'open' && !known.has(userId));
       const asked = await this.#accesses(
         unknown.map(({ userId }) => userId),
         viewerId,
       );
-      for (const [n, member] of page.members.entries()) {
+      for (const member of page.members) {
         const { userId, openness } = member;
         const access = openness === 'open' ? 'all' : (known.get(userId) ?? asked.get(userId) ?? 'nothing');
-        if (access !== 'nothing') users.push(roomUserOf(member, access));
-        const isLast = n === page.members.length - 1 && !page.more;
-        if (users.length === most) return { users, next: isLast ? null : writeListCursor(userId) };
+        if (access === 'nothing') continue;
+        const last = users.at(-1);
+        if (last && users.length === most) return { users, next: writeListCursor(last.userId) };
+        users.push(roomUserOf(member, access));
       }
       const last = page.members.at(-1)?.userId;
       if (!page.more || last === undefined) return { users, next: null };
       if (pages === MOST_PAGES) return { users, next: writeListCursor(last) };
-      page = await this.read(first.roomId, last, most);
+      page = await this.read(first.roomId, last, Math.min(MOST_READ, (most + 1) << pages));
     }
   }
 
