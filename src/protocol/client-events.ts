@@ -33,6 +33,8 @@ interface ClientEventRow {
   traced: boolean;
   /** It carries a list: it may be as large as any packet, all others have LIMITS.eventBytes. */
   list?: true;
+  /** What it is refused with above LIMITS.eventBytes; else PAYLOAD_TOO_LARGE. */
+  tooLarge?: 'INVALID_REQUEST';
   /** A request, and what the answer to it says beside `ok`. */
   example: [request: object, answer?: object];
 }
@@ -167,6 +169,7 @@ export const CLIENT_EVENTS = {
       'acknowledgement is a picture, with no gap before the first `room_change`.',
     cost: 'event',
     traced: true,
+    tooLarge: 'INVALID_REQUEST',
     example: [
       { roomId: 'doc:42', data: { page: 3 } },
       {
@@ -185,6 +188,7 @@ export const CLIENT_EVENTS = {
     says: 'Replaces what others see of this session in the room; ten times a second at most.',
     cost: 'event',
     traced: true,
+    tooLarge: 'INVALID_REQUEST',
     example: [{ roomId: 'doc:42', data: { page: 4 } }],
   },
   leave_room: {

@@ -20,7 +20,7 @@ export type DeliveryItem = { id: string; trace?: TraceContext } & (
   | { kind: 'expelled'; conversationId: string; userId: string }
   | { kind: 'alert'; askerId: string; userId: string; at: number }
   | ({ kind: 'room' } & RoomHappening)
-  | { kind: 'put_out'; roomId: string; userId: string; conns: string[] }
+  | { kind: 'put_out'; roomId: string; userId: string; conns: string[]; at: number }
 );
 
 /** Batches kept for webs that lag behind; who falls further back takes a snapshot instead. */

@@ -24,8 +24,8 @@ export type OutboxEntry = { id: string; trace?: TraceContext } & (
   | ({ kind: 'rooms' } & ToldOfRooms)
   /** What has happened in a room, as its list has it. */
   | ({ kind: 'room' } & RoomHappening)
-  /** Connections of a user that are not in the room any more, by somebody else's doing. */
-  | { kind: 'put_out'; roomId: string; userId: string; conns: string[] }
+  /** Connections of a user that are not in the room any more, by somebody else's doing at that moment (ms). */
+  | { kind: 'put_out'; roomId: string; userId: string; conns: string[]; at: number }
   /** Dropped by the cap before it was read. */
   | { kind: 'dropped' }
 );
@@ -48,6 +48,6 @@ export const ENTRY_FIELDS = {
   expelled: ['kind', 'user', 'conversation'],
   alert: ['kind', 'user', 'asker', 'at'],
   rooms: ['kind', 'user', 'sequence', 'rooms'],
-  put_out: ['kind', 'user', 'room', 'conns'],
+  put_out: ['kind', 'user', 'room', 'conns', 'at'],
   room: ['kind', 'user', 'room', 'what', 'version', 'counts', 'since', 'access', 'was', 'idle', 'data'],
 } as const;

@@ -71,8 +71,10 @@ function entryOf(id: string, flat: readonly Reply[]): OutboxEntry {
       return { id, kind: 'rooms', ...toldOf(text('user'), text('sequence'), text('rooms')) };
     case 'room':
       return { id, kind: 'room', ...happeningOf(text) };
-    case 'put_out':
-      return { id, kind: 'put_out', roomId: text('room'), userId: text('user'), conns: text('conns').split(' ') };
+    case 'put_out': {
+      const conns = text('conns').split(' ');
+      return { id, kind: 'put_out', roomId: text('room'), userId: text('user'), conns, at: Number(text('at')) };
+    }
     default:
       throw new UnknownEntry(kind);
   }

@@ -259,7 +259,7 @@ test('what is written is read as it was meant', async () => {
       member: { userId, openness: 'closed', data: '{"page":3}' },
       was: null,
     },
-    { kind: 'put_out', roomId: conversation(), userId, conns: ['web.2'] },
+    { kind: 'put_out', roomId: conversation(), userId, conns: ['web.2'], at: expect.any(Number) },
     { kind: 'rooms', userId, rooms: new Map([[conversation(), null]]) },
     { kind: 'close', userId, conns: ['web.2'], reason: 'logout' },
     { kind: 'note', userId, clearsHidden: true, claims: null },

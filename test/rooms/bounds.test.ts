@@ -93,16 +93,68 @@ test('who names no room at all in a list of none has left those from before at o
   const first = await enter(rollcall, 1, 'ada', { deviceId: 'tab' });
   await first.join('doc:none', { text: 'x'.repeat(1024 - '{"text":""}'.length) });
   await watcher.sees('doc:none', ['ada']);
-  const large = first.client.socket.emitWithAck('join_room', {
-    roomId: 'doc:none',
-    data: { text: 'x'.repeat(1025 - '{"text":""}'.length) },
-  });
-  expect(await large).toMatchObject({ ok: false, error: { code: 'INVALID_REQUEST' } });
+  for (const bytes of [1025, 20_000]) {
+    const sent = { roomId: 'doc:none', data: { text: 'x'.repeat(bytes - '{"text":""}'.length) } };
+    const refused = { ok: false, error: { code: 'INVALID_REQUEST' } };
+    expect(await first.client.socket.emitWithAck('join_room', sent)).toMatchObject(refused);
+    expect(await first.client.socket.emitWithAck('update_room', sent)).toMatchObject(refused);
+  }
   const again = await enter(rollcall, 0, 'ada', { deviceId: 'tab', named: [] });
   expect(again.client.ready?.rooms).toEqual([]);
   expect((await ask(rollcall, 'GET', '/users/ada/rooms')).body.rooms).toEqual([]);
   await watcher.sees('doc:none', []);
   leave(watcher, again);
+});
+
+test('who is put out and comes again before having heard of it is there like anybody', async () => {
+  const [room, bob] = ['doc:again', await enter(rollcall, 1, 'bob')];
+  await bob.watch(room);
+  const [ada, also] = [await enter(rollcall, 0, 'ada'), await enter(rollcall, 0, 'ada')];
+  for (const each of [ada, also]) await each.join(room);
+  expect((await ask(rollcall, 'DELETE', `/rooms/${room}/users/ada`)).status).toBe(204);
+  await ada.join(room, { n: 1 });
+  await eventually(
+    () => also.closed.length,
+    (count) => count === 1,
+  );
+  expect(await ada.client.socket.emitWithAck('update_room', { roomId: room, data: { n: 2 } })).toEqual({ ok: true });
+  for (const each of [ada, bob]) {
+    await eventually(
+      () => each.users(room)[0]?.data?.n,
+      (n) => n === 2,
+    );
+  }
+  expect(await ada.client.socket.emitWithAck('leave_room', { roomId: room })).toEqual({ ok: true });
+  await bob.sees(room, []);
+  leave(ada, also, bob);
+});
+
+test('a page tells by nothing that there is somebody whom the viewer may not see', async () => {
+  const all = await Promise.all(['p1', 'p2', 'p3', 'p4'].map((userId) => enter(rollcall, 0, userId)));
+  for (const userId of ['p2', 'p4']) {
+    expect((await ask(rollcall, 'PUT', `/users/${userId}/settings`, null, { visibility: 'nobody' })).status).toBe(200);
+  }
+  for (const each of all) await each.join('doc:pages');
+  const page = async (who: string | null, cursor: string | null = null) => {
+    const path = `/rooms/doc:pages?limit=1${cursor === null ? '' : `&cursor=${cursor}`}`;
+    const { users, nextCursor } = (await ask(rollcall, 'GET', path, who)).body;
+    return [users[0]?.userId, nextCursor];
+  };
+  const [first, cursor] = await page('p1');
+  expect([first, await page('p1', cursor)]).toEqual(['p1', ['p3', null]]);
+  expect(await page(null, cursor)).toEqual(['p2', expect.any(String)]);
+  leave(...all);
+});
+
+test('who watches a room is told on where joining it is refused', async () => {
+  const [full, bob] = [await enter(rollcall, 0, 'full', { named: named(0, 50) }), await enter(rollcall, 1, 'bob')];
+  await full.watch('doc:refused');
+  const joins = [full.join('doc:refused'), bob.join('doc:refused')];
+  await expect(joins[0]).rejects.toMatchObject({ code: 'TOO_MANY_ROOMS' });
+  await joins[1];
+  await full.sees('doc:refused', ['bob']);
+  expect(full.told.filter(({ users }) => users !== undefined)).toEqual([]);
+  leave(full, bob);
 });
 
 test('of a room that everybody has left nothing is kept for more than two minutes, and of who left for one', async () => {

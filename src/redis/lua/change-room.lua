@@ -36,7 +36,7 @@ if sid == '' then
     if s and s.conn ~= NOBODY then conns[#conns + 1] = s.conn end
   end
   roomsOf(u)[name] = nil
-  if #conns > 0 then append('put_out', u, 'room', name, 'conns', table.concat(conns, ' ')) end
+  if #conns > 0 then append('put_out', u, 'room', name, 'conns', table.concat(conns, ' '), 'at', whole(now)) end
   return answer('ok')
 end
 

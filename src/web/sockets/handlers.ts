@@ -85,10 +85,11 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
     const acknowledge = acknowledgementIn(sent);
     try {
       const said = acknowledge === sent[0] ? undefined : sent[0];
-      if (said === TOO_LARGE) throw new RollcallError('PAYLOAD_TOO_LARGE', { message: EVENT_TOO_LARGE });
+      const row = rowOf(event);
+      if (said === TOO_LARGE)
+        throw new RollcallError(row.tooLarge ?? 'PAYLOAD_TOO_LARGE', { message: EVENT_TOO_LARGE });
       // To a schema bytes are an object like any other, and would pass for an empty one.
       if (Buffer.isBuffer(said)) throw new RollcallError('INVALID_REQUEST');
-      const row = rowOf(event);
       const admitted = from.allowed.admit(event, said, () => parse<unknown>(row.request, said));
       // Awaited only where there is something to wait for: what was said first is done first.
       const request = admitted instanceof Promise ? await admitted : admitted;
@@ -246,11 +247,8 @@ function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
       return { answer: { room: look.room }, after: () => roomMembers.audience.show(look) };
     },
     update_room: async (from, { roomId, data }) => {
-      const takeBack = roomMembers.admitUpdate(from.socket);
-      await inRooms(from)(() => roomMembers.update(from.socket, roomId, data)).catch((error) => {
-        takeBack();
-        throw error;
-      });
+      const saidAt = performance.now();
+      await inRooms(from)(() => roomMembers.update(from.socket, roomId, data, saidAt));
       return undefined;
     },
     leave_room: async (from, { roomId }) => {

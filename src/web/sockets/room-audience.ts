@@ -10,6 +10,13 @@ import type { PresenceSocket, RoomLook, RoomViewer } from './types.ts';
 /** A room whose viewers could not all be told, or who may see it could not be known, is read anew after this. */
 const AGAIN_MS = 1000;
 
+/** A viewer that is about to be shown a picture; `version`: of the one that it has, null where it has none. */
+interface Begun {
+  viewer: RoomViewer;
+  reading: object;
+  version: number | null;
+}
+
 /** Tells this process's sockets of the rooms that they watch or are in. */
 export class RoomAudience {
   readonly #rooms: Rooms;
@@ -34,7 +41,7 @@ export class RoomAudience {
   }
 
   /** The connection as a viewer of a room, which from now on is about to be shown a picture of it. */
-  begin(socket: PresenceSocket, roomId: string): { viewer: RoomViewer; reading: object } {
+  begin(socket: PresenceSocket, roomId: string): Begun {
     const { caller, viewer: whole } = socket.data;
     socket.data.rooms ??= new Map();
     let viewer = socket.data.rooms.get(roomId);
@@ -52,7 +59,8 @@ export class RoomAudience {
       viewers.add(viewer);
       this.#viewers.set(roomId, viewers);
     }
-    return { viewer, reading: this.#hold(viewer) };
+    const { version } = viewer;
+    return { viewer, reading: this.#hold(viewer), version };
   }
 
   /** The picture was sent: what happens from now on is told, and what has happened since it was taken. */
@@ -63,10 +71,21 @@ export class RoomAudience {
     this.#tell(viewer, held);
   }
 
-  /** The picture could not be had: who was not told of the room before is not. */
-  fail({ viewer, reading }: { viewer: RoomViewer; reading: object }): void {
+  /** There is no picture: who was not told of the room before is not, and who was is told on. */
+  fail({ viewer, reading, version }: Begun): void {
     if (!viewer.there && !viewer.watching) this.drop(viewer);
-    else if (viewer.reading === reading) this.#refreshLater(viewer.roomId);
+    else if (viewer.reading !== reading) return;
+    else if (version === null) this.#refreshLater(viewer.roomId);
+    else {
+      const { held } = viewer;
+      Object.assign(viewer, { held: [], reading: null, version });
+      this.#tell(viewer, held);
+    }
+  }
+
+  /** Whether the connection is still told of the room, or about to be. */
+  has(viewer: RoomViewer): boolean {
+    return viewer.socket.data.rooms?.get(viewer.roomId) === viewer;
   }
 
   /** The connection is not told of the room any more. */

@@ -11,12 +11,8 @@ import type { Connection } from '../sessions/connection.ts';
 import type { Connections } from '../sessions/connections.ts';
 import { RoomAudience } from './room-audience.ts';
 import { RoomReturns } from './room-returns.ts';
+import { requireUpdate } from './room-update-limit.ts';
 import type { PresenceSocket, RoomLook, RoomViewer, Viewer } from './types.ts';
-
-/** Of what one session says of itself in rooms so many are taken in a second. */
-const UPDATES = 10;
-/** Clients that say something every tenth of a second are not on the dot. */
-const UPDATES_MS = 950;
 
 export interface RoomMembersDeps {
   rooms: Rooms;
@@ -58,16 +54,21 @@ export class RoomMembers {
     const { audience } = this;
     const { rooms } = this.#deps;
     const connection = this.#mayJoin(socket, roomId);
-    const begun = audience.begin(socket, roomId);
+    let begun = audience.begin(socket, roomId);
     try {
       const session = sessionIn(connection, roomId);
       const said = data === undefined ? '' : JSON.stringify(data);
-      const picture = await busy(connection, async () => {
+      let { picture } = await busy(connection, async () => {
         const joined = await this.#held(connection, () => rooms.join(session, said));
         connection.rooms ??= new Map();
         if (joined.picture) connection.rooms.set(roomId, { since: joined.since ?? 0, data: joined.data });
-        return joined.picture;
+        return joined;
       });
+      // It was told meanwhile that it had been put out before.
+      if (!audience.has(begun.viewer) && socket.connected) {
+        begun = audience.begin(socket, roomId);
+        picture = await rooms.read(roomId);
+      }
       if (!picture) throw unavailable();
       begun.viewer.there = true;
       const { room, shown } = await rooms.see(begun.viewer.viewerId, picture, { anyway: true });
@@ -84,33 +85,19 @@ export class RoomMembers {
   }
 
   /**
-   * Counts what a session is about to say of itself, at the moment at which it asks. Returns what takes that back, for only what is taken
-   * counts. Throws RATE_LIMITED.
+   * The session says something new of itself, and did so at that moment (performance.now()). Throws FORBIDDEN where it is not in the room,
+   * RATE_LIMITED, or UNAVAILABLE.
    */
-  admitUpdate({ data: { connection } }: PresenceSocket): () => void {
-    if (!connection) throw notThere();
-    const now = performance.now();
-    const recent = connection.roomUpdates.filter((at) => now - at < UPDATES_MS);
-    const [first] = recent;
-    if (first !== undefined && recent.length >= UPDATES) {
-      const message = `At most ${UPDATES} updates a second.`;
-      throw new RollcallError('RATE_LIMITED', { message, retryAfterMs: first + UPDATES_MS - now });
-    }
-    connection.roomUpdates = [...recent, now];
-    return () => {
-      connection.roomUpdates = connection.roomUpdates.filter((at) => at !== now);
-    };
-  }
-
-  /** The session says something new of itself. Throws FORBIDDEN where it is not in the room, or UNAVAILABLE. */
-  async update(socket: PresenceSocket, roomId: string, data: object): Promise<void> {
+  async update(socket: PresenceSocket, roomId: string, data: object, saidAt: number): Promise<void> {
     const { connection } = socket.data;
     const mine = connection?.rooms?.get(roomId);
     if (!connection || !mine) throw notThere();
+    requireUpdate(connection, saidAt);
     const said = JSON.stringify(data);
     await this.#held(connection, async () => ({
       code: await this.#deps.rooms.update(sessionIn(connection, roomId), said),
     }));
+    connection.roomUpdates.push(saidAt);
     mine.data = said;
   }
 
@@ -215,11 +202,22 @@ export class RoomMembers {
     for (const viewer of [...(socket.data.rooms?.values() ?? [])]) this.audience.drop(viewer);
   }
 
-  /** These connections of a user are no longer in the room, by a backend's doing. */
-  putOut({ roomId, userId, conns }: { roomId: string; userId: string; conns: readonly string[] }): void {
+  /** These connections of a user are no longer in the room, by a backend's doing at that moment (ms), unless they have come again. */
+  putOut({
+    roomId,
+    userId,
+    conns,
+    at,
+  }: {
+    roomId: string;
+    userId: string;
+    conns: readonly string[];
+    at: number;
+  }): void {
     for (const socket of this.#deps.socketsOf(userId)) {
       const { connection } = socket.data;
       if (!connection || !conns.includes(connection.conn)) continue;
+      if ((connection.rooms?.get(roomId)?.since ?? 0) >= at) continue;
       connection.rooms?.delete(roomId);
       const viewer = socket.data.rooms?.get(roomId);
       if (viewer) this.#close(viewer, 'kicked');
