@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RoomChange } from '../../src/protocol/rooms.ts';
 import { createKeys, shardOf } from '../../src/redis/keys.ts';
-import { rest, tokenFor } from '../support/client.ts';
+import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
-import { ask, enter, type Roomer } from './world.ts';
+import { ask, enter, Roomer } from './world.ts';
 
 /** More than are told ten times a second, and more than a picture shows. */
 const MANY = 101;
@@ -269,5 +269,23 @@ test('of many a picture shows the first hundred, and updates are told once a sec
   // Neither is there for ada, nor is she told by the count that she is the only one who could know of them.
   expect(await by('m001')).toEqual({ rooms: [{ roomId: room, count: all - 2 }] });
   expect((await ask(rollcall, 'GET', `/rooms/${room}`, 'ada')).body).toMatchObject({ count: all - 2 });
-  leave(ada, watcher);
+
+  // Of those whom a viewer may not see it does not hear that they leave, and that the count is the same.
+  const token = await tokenFor('host', { scope: 'presence:read' });
+  const host = new Roomer(await TestClient.connect(rollcall.url, 'host', { token, watch: [] }));
+  await host.watch(room);
+  const before = watcher.told.length;
+  for (const [n, userId] of ['m002', 'm003'].entries()) {
+    expect((await ask(rollcall, 'DELETE', `/users/${userId}/leases/x`)).status).toBe(204);
+    await eventually(
+      () => host.told.at(-1)?.count,
+      (count) => count === all - 1 - n,
+    );
+  }
+  await eventually(
+    () => watcher.told.at(-1)?.count,
+    (count) => count === all - 3,
+  );
+  expect(watcher.told.slice(before)).toHaveLength(1);
+  leave(ada, watcher, host);
 });

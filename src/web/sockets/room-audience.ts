@@ -67,7 +67,8 @@ export class RoomAudience {
   show({ viewer, reading, room, shown }: RoomLook): void {
     if (viewer.reading !== reading) return;
     const { held } = viewer;
-    Object.assign(viewer, { ...nothingYet(), reading: null, shown, version: room.version });
+    const counted = room.users ? null : room.count;
+    Object.assign(viewer, { ...nothingYet(), counted, shown, version: room.version });
     this.#tell(viewer, held);
   }
 
@@ -186,7 +187,12 @@ export class RoomAudience {
 
   #tellCount(viewer: RoomViewer, { roomId, version, counts }: RoomItem): void {
     const { viewerId, socket } = viewer;
-    const tell = (count: number) => Frame.of('room_change', { roomId, version, count }).sendTo(socket);
+    const tell = (count: number) => {
+      // That it is as it was would tell of those whom the viewer may not see.
+      if (viewer.counted === count) return;
+      viewer.counted = count;
+      Frame.of('room_change', { roomId, version, count }).sendTo(socket);
+    };
     if (viewerId === null) tell(counts.all);
     else if (counts.all > this.#limit || counts.all === counts.open) tell(counts.everyone);
     else
@@ -237,4 +243,4 @@ export class RoomAudience {
   }
 }
 
-const nothingYet = () => ({ shown: new Map<string, Access>(), version: null, held: [], reading: null });
+const nothingYet = () => ({ shown: new Map<string, Access>(), counted: null, version: null, held: [], reading: null });

@@ -89,6 +89,8 @@ export interface RoomViewer {
   watching: boolean;
   /** Whom it sees of those who do not show everything to everybody. */
   shown: Map<string, Access>;
+  /** How many it was told are there, of a room that is told as a count; else null. */
+  counted: number | null;
   /** Of the picture that it was shown; null while one is read, and what happens is held back for it. */
   version: number | null;
   held: Seen[];
