@@ -66,11 +66,6 @@ export class RoomAudience {
   /** The picture was sent: what happens from now on is told, and what has happened since it was taken. */
   show({ viewer, reading, room, shown }: RoomLook): void {
     if (viewer.reading !== reading) return;
-    // It went before it was there, and nobody would drop it any more.
-    if (!viewer.socket.connected) {
-      this.drop(viewer);
-      return;
-    }
     const { held } = viewer;
     const counted = room.users ? null : room.count;
     Object.assign(viewer, { ...nothingYet(), counted, shown, version: room.version });

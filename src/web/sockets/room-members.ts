@@ -54,6 +54,7 @@ export class RoomMembers {
     const { audience } = this;
     const { rooms } = this.#deps;
     const connection = this.#mayJoin(socket, roomId);
+    requireHere(socket);
     let begun = audience.begin(socket, roomId);
     try {
       const session = sessionIn(connection, roomId);
@@ -126,6 +127,7 @@ export class RoomMembers {
       const message = `At most ${config.maxWatchedUsers} users and rooms can be watched by one connection; unwatch some first.`;
       throw new RollcallError('TOO_MANY_WATCHED', { message });
     }
+    requireHere(socket);
     const begun = audience.begin(socket, roomId);
     try {
       const { room, shown } = await rooms.see(begun.viewer.viewerId, await rooms.read(roomId));
@@ -281,6 +283,11 @@ export function watchedRooms({ data }: Viewer['socket']): number {
 
 function sessionIn({ userId, sessionId, conn }: Connection, roomId: string): RoomSession {
   return { userId, sessionId, conn, roomId };
+}
+
+/** Who went before its turn came nobody would drop any more from those who are told. */
+function requireHere({ connected }: PresenceSocket): void {
+  if (!connected) throw unavailable();
 }
 
 function serviceInRoom(): RollcallError {
