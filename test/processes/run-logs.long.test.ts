@@ -87,6 +87,8 @@ const NOT_KEPT: Record<string, string> = {
   'test/processes/demo.long.test.ts': 'the demo prints a token for its visitor, by design',
   'test/processes/lifecycle.test.ts': 'knows no secrets',
   'test/postgres/migrate.test.ts': 'shown in full by the test itself',
+  'test/setup/console-page.test.ts': 'a bundler',
+  'test/testing/own-project.long.test.ts': 'a project of its own, which is shown tokens because the page asks for them',
   'test/setup/compose.test.ts': 'the script that makes passwords says nothing, and its output is looked at by the test',
   'test/setup/helm.long.test.ts': 'a renderer of templates',
   'test/setup/quickstart.long.test.ts':
