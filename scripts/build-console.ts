@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'vite';
@@ -8,6 +8,19 @@ import { build } from 'vite';
  * web serves it as it stands, with production dependencies only. A test fails where it is older than its sources.
  */
 const root = fileURLToPath(new URL('../src/console', import.meta.url));
+
+/** What the bundle has of others; each asks for its licence to go with every copy. */
+const OTHERS = ['react', 'react-dom', 'scheduler'];
+
+/** A comment with the licences of what is in the bundle, each of them once. */
+async function licences(): Promise<string> {
+  const path = (name: string) => fileURLToPath(new URL(`../node_modules/${name}/LICENSE`, import.meta.url));
+  const texts = await Promise.all(OTHERS.map((name) => readFile(path(name), 'utf8')));
+  const parts = [...Map.groupBy(OTHERS, (_, n) => texts[n] ?? '')].map(
+    ([text, names]) => `${names.join(', ')}:\n\n${text.trim()}`,
+  );
+  return `/*!\n${parts.join('\n\n')}\n*/`;
+}
 
 /** Into a folder, which is emptied first: a file of each kind, by names that stay. */
 async function buildConsole(folder: string): Promise<void> {
@@ -28,7 +41,12 @@ async function buildConsole(folder: string): Promise<void> {
       modulePreload: { polyfill: false },
       reportCompressedSize: false,
       rolldownOptions: {
-        output: { entryFileNames: 'admin/console.js', assetFileNames: 'admin/console[extname]', comments: false },
+        output: {
+          entryFileNames: 'admin/console.js',
+          assetFileNames: 'admin/console[extname]',
+          comments: false,
+          postBanner: await licences(),
+        },
       },
     },
   });

@@ -26,6 +26,13 @@ test('the console that is served is the one whose sources are here (else: npm ru
   for (const [name, text] of Object.entries(made)) expect(served[name] === text, name).toBe(true);
 });
 
+test('what the page has of others is served with their licence', () => {
+  const bundle = readFileSync('src/console/built/admin/console.js', 'utf8');
+  const licence = readFileSync('node_modules/react/LICENSE', 'utf8').trim();
+  expect(bundle.startsWith('/*!\nreact, react-dom, scheduler:')).toBe(true);
+  expect(bundle.slice(0, 3000)).toContain(licence);
+});
+
 test('what the console says of something wrong is what the runbook says of it first', () => {
   const book = readFileSync('docs/operations.md', 'utf8');
   for (const [alert, advice] of Object.entries(RUNBOOK)) {
