@@ -183,3 +183,42 @@ test('a room is come to once by StrictMode, in the handshake; what one says ther
   await text(page, '#here', 'other 6, reader 1');
   other.leave();
 });
+
+test('by which devices somebody is here follows their presence, and is nothing of who appears inactive or may not be seen', async () => {
+  const { page } = await open('neighbour', { about: 'mover' });
+  await text(page, '#devices', 'none');
+  const phone = await TestClient.connect(deployment.url, 'mover', { device: { kind: 'mobile' }, watch: [] });
+  await text(page, '#devices', 'mobile active');
+  await phone.beat('idle');
+  await text(page, '#devices', 'mobile idle');
+  await phone.socket.emitWithAck('set_status', { status: 'inactive' });
+  await text(page, '#devices', 'none');
+  await phone.socket.emitWithAck('set_status', { status: 'active' });
+  await text(page, '#devices', 'mobile idle');
+  await page.click('#block');
+  await text(page, '#blocks', 'mover');
+  await text(page, '#devices', 'none');
+  await page.click('#block');
+  await text(page, '#blocks', 'none');
+  await text(page, '#devices', 'mobile idle');
+  phone.leave();
+  await text(page, '#devices', 'none');
+});
+
+test('who says what of the signed-in user and what they show to whom follow what is said and changed, here and elsewhere', async () => {
+  const { page } = await open('told', { about: 'told' });
+  await text(page, '#sources', 'none');
+  await text(page, '#last-seen-for', 'everyone');
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  const calendar = '/users/told/detail/calendar';
+  await rest(deployment.url, 'PUT', calendar, { token: host, body: { text: 'Meeting' } });
+  await text(page, '#sources', 'calendar Meeting');
+  await page.click('#say');
+  await text(page, '#sources', 'manual Lunch, calendar Meeting');
+  await rest(deployment.url, 'DELETE', '/users/told/detail/manual', { token: host });
+  await text(page, '#sources', 'calendar Meeting');
+  await page.click('#last-seen-for-nobody');
+  await text(page, '#last-seen-for', 'nobody');
+  const kept = await rest(deployment.url, 'GET', '/users/told/settings', { token: host });
+  expect(kept.body).toMatchObject({ lastSeenVisibility: 'nobody' });
+});

@@ -1,20 +1,32 @@
 import { afterAll, afterEach, beforeAll, expect, expectTypeOf, test } from 'vitest';
+import webPush from 'web-push';
 import type * as shown from '../../src/client/social.ts';
 import { withSocial } from '../../src/client/social.ts';
 import type { DetailSource } from '../../src/protocol/detail.ts';
 import type { Device } from '../../src/protocol/http.ts';
 import type * as wire from '../../src/protocol/social.ts';
 import { rest, tokenFor } from '../support/client.ts';
-import { CALM, Deployment } from '../support/deployment.ts';
+import { CALM, Deployment, eventually } from '../support/deployment.ts';
+import { PushService } from '../support/push-service.ts';
 import { Clients, until } from './world.ts';
 
 let deployment: Deployment;
+let pushes: PushService;
 const clients = new Clients();
 beforeAll(async () => {
-  deployment = await Deployment.start('client-social', { env: CALM });
+  const { publicKey, privateKey } = webPush.generateVAPIDKeys();
+  const push = { VAPID_PUBLIC_KEY: publicKey, VAPID_PRIVATE_KEY: privateKey, VAPID_SUBJECT: 'mailto:ops@example.com' };
+  const alerts = { ALERT_MIN_ABSENCE_SECONDS: '0', ALERT_STABLE_SECONDS: '0.2', ALERT_COOLDOWN_SECONDS: '0' };
+  pushes = await PushService.start();
+  deployment = await Deployment.start('client-social', {
+    env: { ...CALM, ...push, ...alerts, PUSH_ALLOW_PRIVATE: 'true' },
+  });
 });
 afterEach(() => clients.close());
-afterAll(() => deployment?.stop());
+afterAll(async () => {
+  await deployment?.stop();
+  await pushes?.close();
+});
 
 const social = (userId: string, getToken = () => tokenFor(userId)) =>
   withSocial(clients.connect(deployment.url, userId, { getToken }), { url: `${deployment.url}/`, getToken });
@@ -100,6 +112,51 @@ test('devices are asked for by name, and tell nothing of who appears inactive', 
   expect((await gus.social.devices(['hal'])).get('hal')).toEqual([]);
 });
 
+test('who asked for it is told that a friend came: on the page, and by Web Push once no page of theirs is open and until they end it', async () => {
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  await rest(deployment.url, 'PUT', '/users/ida/friends/jon', { token: host });
+  const ida = social('ida');
+  const heard: string[] = [];
+  ida.onFriendActive(({ userId }) => heard.push(userId));
+  await until(ida.connection, ({ status }) => status === 'connected');
+  const { registration, listening, made } = browserWithPush();
+  await ida.push.subscribe(registration);
+  await ida.push.subscribe(registration);
+  // Of the same key or another: one subscription, made anew.
+  expect(made).toEqual([deployment.env.VAPID_PUBLIC_KEY, 'ended', deployment.env.VAPID_PUBLIC_KEY]);
+  const kept = () => deployment.db('push_subscriptions').where({ user_id: 'ida' });
+  expect((await kept()).map(({ endpoint }) => endpoint)).toEqual([listening.endpoint]);
+  await ida.social.setAlert('jon', 'always');
+
+  const come = () => clients.connect(deployment.url, 'jon');
+  const comes = come();
+  await eventually(
+    () => heard.join(),
+    (ids) => ids === 'jon',
+  );
+  expect(listening.received).toEqual([]);
+  comes.close();
+  ida.close();
+  for (const id of ['ida', 'jon']) {
+    await eventually(
+      () => deployment.db('users').where({ id }).first(),
+      (row) => row?.status === 'inactive',
+    );
+  }
+  come();
+  await eventually(
+    () => listening.received.length,
+    (count) => count === 1,
+  );
+  expect(listening.messages[0]).toMatchObject({ userId: 'jon' });
+  expect(heard).toEqual(['jon']);
+
+  await ida.push.unsubscribe(registration);
+  await ida.push.unsubscribe(registration);
+  expect(await kept()).toEqual([]);
+  expect(made.at(-1)).toBe('ended');
+});
+
 test('what is shown is what the protocol says', () => {
   expectTypeOf<shown.Settings>().toEqualTypeOf<wire.Settings>();
   expectTypeOf<shown.FriendAlert>().toEqualTypeOf<typeof wire.Alert._output>();
@@ -107,3 +164,26 @@ test('what is shown is what the protocol says', () => {
   expectTypeOf<shown.Source>().toEqualTypeOf<DetailSource>();
   expectTypeOf<shown.Device>().toEqualTypeOf<typeof Device._output>();
 });
+
+/** What a browser hands over: its maker's push service, out of reach here, is a small one of the test's own. */
+function browserWithPush() {
+  const listening = pushes.browser();
+  const made: string[] = [];
+  let subscription: object | null = null;
+  const pushManager = {
+    getSubscription: async () => subscription,
+    async subscribe({ applicationServerKey }: { applicationServerKey: string }) {
+      made.push(applicationServerKey);
+      subscription = {
+        ...listening.subscription,
+        async unsubscribe() {
+          made.push('ended');
+          subscription = null;
+          return true;
+        },
+      };
+      return subscription;
+    },
+  };
+  return { registration: { pushManager } as unknown as ServiceWorkerRegistration, listening, made };
+}

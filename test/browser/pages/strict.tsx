@@ -4,14 +4,20 @@ import { createPresenceClient, type PresenceClient } from '../../../src/client/i
 import {
   PresenceProvider,
   useConnectionState,
+  useDevices,
   useIndicators,
   useMyPresence,
   usePresence,
   usePresences,
+  usePrivacy,
 } from '../../../src/client/react.tsx';
 import { usePresenceRoom, useRoomCount } from '../../../src/client/react-rooms.tsx';
+import { withSocial } from '../../../src/client/social.ts';
 
-/** `/strict?server=…&user=…`: all hooks under StrictMode, mounted and unmounted by a button; `&room=…`: in that room, too. */
+/**
+ * `/strict?server=…&user=…`: all hooks under StrictMode, mounted and unmounted by a button; `&room=…`: in that room, too; `&about=…`: with
+ * what is asked for by HTTP, that user's devices among it.
+ */
 declare global {
   interface Window {
     strictClient: PresenceClient;
@@ -22,10 +28,13 @@ declare global {
 
 const parameters = new URLSearchParams(location.search);
 const user = parameters.get('user') ?? '';
-const client = createPresenceClient({
+const about = parameters.get('about');
+const options = {
   url: parameters.get('server') ?? '',
   getToken: () => fetch(`/presence-token?user=${user}`, { method: 'POST' }).then((answer) => answer.text()),
-});
+};
+const plain = createPresenceClient(options);
+const client = about ? withSocial(plain, options) : plain;
 client.onError(() => {});
 window.strictClient = client;
 window.renders = {};
@@ -54,6 +63,31 @@ function Me() {
       <span id="me">{status}</span> <span id="connection">{connection.status}</span> {typing.length}
       <button type="button" id="hide" onClick={() => void setStatus('inactive')}>
         Appear inactive
+      </button>
+    </p>
+  );
+}
+
+const show = (known: readonly string[] | undefined) => (known ? known.join(', ') || 'none' : 'unknown');
+
+function Asked({ userId }: { userId: string }) {
+  const { sources, setDetail } = useMyPresence();
+  const devices = useDevices(userId);
+  const { settings, blocks, change, block, unblock } = usePrivacy();
+  return (
+    <p>
+      <span id="sources">{show(sources?.map(({ source, text }) => `${source} ${text}`))}</span>
+      <span id="devices">{show(devices?.map(({ kind, state }) => `${kind} ${state}`))}</span>
+      <span id="last-seen-for">{settings?.lastSeenVisibility}</span>
+      <span id="blocks">{show(blocks)}</span>
+      <button type="button" id="say" onClick={() => void setDetail({ text: 'Lunch' })}>
+        Lunch
+      </button>
+      <button type="button" id="last-seen-for-nobody" onClick={() => void change({ lastSeenVisibility: 'nobody' })}>
+        Hide the last seen
+      </button>
+      <button type="button" id="block" onClick={() => void (blocks?.length ? unblock(userId) : block(userId))}>
+        Block or unblock
       </button>
     </p>
   );
@@ -93,6 +127,7 @@ function Page() {
         <PresenceProvider client={client}>
           <Me />
           <Everybody />
+          {about && <Asked userId={about} />}
           {roomId && (
             <>
               <button type="button" id="toggle-room" onClick={() => setInRoom(!inRoom)}>
