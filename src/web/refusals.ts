@@ -70,10 +70,13 @@ const LINGER_MS = 1000;
 const LATE_A_TURN = 10;
 const late: Socket[] = [];
 
-/** Answers what is not even HTTP, or has headers without end: it never becomes a request. */
+/** Answers what is not even HTTP, or has headers without end: it never becomes a request. Who sent nothing is told nothing. */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET') return;
-  if (error.code === 'HPE_HEADER_OVERFLOW') refuseUnread(socket, HEADERS_TOO_LARGE);
+  // Browsers open connections ahead of what they will ask. An answer to nothing would be taken for that of the request which is
+  // on its way at this moment; one that closes without a word is asked again over another.
+  if (socket.bytesRead === 0) socket.destroy();
+  else if (error.code === 'HPE_HEADER_OVERFLOW') refuseUnread(socket, HEADERS_TOO_LARGE);
   else if (error.code !== 'ERR_HTTP_REQUEST_TIMEOUT') refuseUnread(socket);
   else if (late.push(socket) === 1) setImmediate(refuseSomeLate);
 }

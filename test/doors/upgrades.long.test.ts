@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { io } from 'socket.io-client';
@@ -128,6 +129,16 @@ describe('an upgrade that is refused gets an answer', () => {
     expect(told).toMatchObject([{ client: 'an old program', refused: 1 }]);
     await web.end();
   });
+});
+
+test('a connection on which nothing was asked is closed without a word, and one with half a request is told why', async () => {
+  const { port } = new URL(rollcall.url);
+  const [ahead, slow] = [connect(Number(port), '127.0.0.1'), connect(Number(port), '127.0.0.1')];
+  await Promise.all([once(ahead, 'connect'), once(slow, 'connect')]);
+  slow.write('GET /healthz HTTP/1.1\r\nHost:');
+  const [silence, answer] = await Promise.all([text(ahead), text(slow)]);
+  expect(silence).toBe('');
+  expect(answer).toMatch(/^HTTP\/1\.1 400 [^]*"code":"INVALID_REQUEST"/);
 });
 
 describe('the pages of an app', () => {
