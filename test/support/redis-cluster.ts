@@ -70,6 +70,15 @@ export class RedisCluster {
     return master;
   }
 
+  /** The server that takes over once this master is gone. */
+  async replicaOf(master: ClusterNode): Promise<ClusterNode> {
+    const lines = ((await master.client.cluster('NODES')) as string).trim().split('\n');
+    const line = lines.find((each) => each.split(' ')[3] === master.id);
+    const replica = this.nodes.find(({ id }) => id === line?.split(' ')[0]);
+    if (!replica) throw new Error(`${master.id} has no replica`);
+    return replica;
+  }
+
   /** The servers that are masters now, as `asked` sees it. */
   async masters(asked: ClusterNode = this.node(0)): Promise<ClusterNode[]> {
     const lines = ((await asked.client.cluster('NODES')) as string).trim().split('\n');

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { readConfig } from '../../src/config/config.ts';
 import { createLogger } from '../../src/log.ts';
@@ -124,7 +125,9 @@ test('what was told is told once more after a while, should Redis have forgotten
 });
 
 test('while Redis is away a removal is kept, answered with UNAVAILABLE, and told once Redis is back', async () => {
+  const ended = once(stores.redis, 'end');
   stores.redis.disconnect();
+  await ended;
   await expect(conversations.removeMember(team, 'ada')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   await expect(conversations.isMember(team, 'ada')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   await stores.redis.connect();
