@@ -64,7 +64,7 @@ export class Chromium {
     const page = await this.context.newPage();
     page.on('pageerror', (error) => this.complaints.push(`${url}: ${error.message}`));
     page.on('console', (message) => {
-      if (message.type() === 'error') this.complaints.push(`${url}: ${message.text()}`);
+      if (message.type() === 'error') this.complaints.push(`${url}: ${message.text()} (${message.location().url})`);
     });
     await page.goto(url);
     return page;
