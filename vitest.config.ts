@@ -17,17 +17,18 @@ const CROWDS = [
   'web/degrade',
 ].map((name) => `test/${name}.long.test.ts`);
 // `--mode cluster`: what people meet, once more on a Redis Cluster, the long ones of it too.
-const ON_A_CLUSTER = ['flow/*', 'visibility/*', 'rooms/rooms', 'rooms/told', 'faults/stores.long'];
+const ON_A_CLUSTER = ['flow/*', 'visibility/*', 'rooms/rooms', 'rooms/told.long', 'faults/stores.long'];
 
 export default defineConfig(({ mode }) => {
   const cluster = mode === 'cluster';
   const slow = SLOW.includes(mode);
   if (cluster) process.env.TEST_REDIS = 'cluster';
-  const left = SLOW.filter((suffix) => !(cluster && suffix === 'long'));
+  const named = cluster || mode === 'crossings';
+  const left = SLOW.filter((suffix) => !(named && suffix === 'long'));
   const common = {
     pool: 'forks' as const,
-    // `--mode crossings`: with stores that are older or behind a pooler, named by scripts/crossings.ts.
-    testTimeout: slow ? 300_000 : cluster || mode === 'crossings' ? 120_000 : 60_000,
+    // `--mode crossings`: with stores that are older or behind a pooler; scripts/crossings.ts names them and the files.
+    testTimeout: slow ? 300_000 : named ? 120_000 : 60_000,
     hookTimeout: 90_000,
   };
   const files = {

@@ -22,7 +22,7 @@ export interface Crossing {
 
 /** What people meet: coming and going, heartbeats, silence, choices, privacy, deploys. */
 const PEOPLE = [
-  ...['seed-flow', 'sessions', 'watching', 'heartbeats', 'manual', 'detail', 'deploys', 'social', 'why'].map(
+  ...['seed-flow', 'sessions', 'watching', 'heartbeats', 'manual', 'detail', 'deploys.long', 'social', 'why'].map(
     (name) => `test/flow/${name}.test.ts`,
   ),
 ];
@@ -43,10 +43,10 @@ export const CORES = {
   postgres: [
     ...PEOPLE,
     'test/postgres/',
-    ...['analytics', 'change-feed'].map((name) => `test/flow/${name}.test.ts`),
+    ...['analytics.long', 'change-feed.long'].map((name) => `test/flow/${name}.test.ts`),
     ...['conversations', 'social-friends', 'social-privacy'].map((name) => `test/web/${name}.test.ts`),
   ],
-  people: [...PEOPLE, 'test/flow/alerts-repeated.test.ts', 'test/flow/change-feed.test.ts'],
+  people: [...PEOPLE, 'test/flow/alerts-repeated.test.ts', 'test/flow/change-feed.long.test.ts'],
 };
 
 /** Where a Redis program is looked for under its own name, since nothing that is asked here brings it. */

@@ -79,14 +79,14 @@ const NOT_KEPT: Record<string, string> = {
   'test/browser/firefox.ts': 'a browser',
   'test/browser/webkit.ts': 'a browser and what drives it',
   'test/browser/browsers-orphans.long.test.ts': 'only browsers',
-  'test/browser/example.test.ts': 'a compiler',
+  'test/browser/example.long.test.ts': 'a compiler',
   'test/client/last-release.long.test.ts': 'what unpacks an archive',
   'test/client/python-clients.long.test.ts': 'a client, which says what it was told',
-  'test/processes/compiled.test.ts': 'has no settings, so that it knows no secrets',
+  'test/processes/compiled.long.test.ts': 'has no settings, so that it knows no secrets',
   'test/processes/run-logs.long.test.ts': 'runs of tests',
   'test/processes/demo.long.test.ts': 'the demo prints a token for its visitor, by design',
   'test/processes/lifecycle.test.ts': 'knows no secrets',
-  'test/postgres/migrate.test.ts': 'shown in full by the test itself',
+  'test/postgres/migrate.long.test.ts': 'shown in full by the test itself',
   'test/setup/console-page.test.ts': 'a bundler',
   'test/testing/own-project.long.test.ts': 'a project of its own, which is shown tokens because the page asks for them',
   'test/setup/compose.test.ts': 'the script that makes passwords says nothing, and its output is looked at by the test',
@@ -96,7 +96,7 @@ const NOT_KEPT: Record<string, string> = {
   'test/setup/orphans.long.test.ts': 'keeps stores',
   'test/support/python-client.ts': 'a client, which says what it was told',
   'test/web/cluster-run.ts': 'knows no secrets',
-  'test/web/rest-cluster.test.ts': 'knows no secrets',
+  'test/web/rest-cluster.long.test.ts': 'knows no secrets',
 };
 
 test('whoever starts a process has what it says kept', async () => {

@@ -72,7 +72,7 @@ test.each(bad)('every door says of a token that it is refused for %s, and counts
   for (const [door, ask] of Object.entries(doors)) {
     // An event without a token has no shape, and the headers of a request have no room for the long one.
     if (reason === 'missing' && door === 'an open connection') continue;
-    // Nor has an event, which says so itself; see bytes.test.ts.
+    // Nor has an event, which says so itself; see bytes.long.test.ts.
     if (reason === 'too_long' && !/handshake/.test(door)) continue;
     const before = await counted();
     expect([door, await ask(await token())]).toEqual([door, { code, message }]);
