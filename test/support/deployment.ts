@@ -6,6 +6,7 @@ import { freePort } from '../../scripts/embedded/free-port.ts';
 import { guardProcess } from '../../scripts/embedded/guard.ts';
 import type { RedisClient } from '../../src/redis/connect.ts';
 import { createKeys } from '../../src/redis/keys.ts';
+import { NODE_COMPILE_CACHE } from './compile-cache.ts';
 import { inCluster, openRedis } from './own-client.ts';
 import { type RunningProxy, startProxy } from './proxies.ts';
 import { keepLog } from './run-logs.ts';
@@ -14,9 +15,6 @@ import { openTestStores } from './stores.ts';
 export { eventually } from './eventually.ts';
 
 export const JWT_SECRET = 'a-secret-that-only-the-tests-know-about';
-
-/** Compiled code is kept between starts: a run starts some hundred processes. */
-const NODE_COMPILE_CACHE = 'node_modules/.cache/node';
 
 export interface ProgramOptions {
   /** The folder whose code is run; the project's own where nothing is said. */

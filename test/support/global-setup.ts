@@ -2,7 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import type { TestProject } from 'vitest/node';
 import { startPgBouncer } from '../../scripts/embedded/pgbouncer.ts';
 import { startPostgres } from '../../scripts/embedded/postgres.ts';
+import { run } from '../../scripts/embedded/programs.ts';
 import { startRedis } from '../../scripts/embedded/redis.ts';
+import { NODE_COMPILE_CACHE } from './compile-cache.ts';
 import { migrate } from './migrate.ts';
 import type { ProxyName } from './proxies.ts';
 import { RedisCluster } from './redis-cluster.ts';
@@ -41,7 +43,7 @@ export const templateDatabase = 'rollcall_template';
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { TEST_REDIS, TEST_POOLER, TEST_PROXY, TEST_VERSIONS } = process.env;
-  const [redis, postgres] = await Promise.all([sharedRedis(), startPostgres()]);
+  const [redis, postgres] = await Promise.all([sharedRedis(), startPostgres(), keepCompiled()]);
   const stopStores = async () => {
     await Promise.all([redis.stop(), postgres.stop()]);
   };
@@ -68,6 +70,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await stopStores();
     throw error;
   }
+}
+
+/** Most processes of the tests are killed, and only one that ends by itself keeps what it compiled for those after it. */
+async function keepCompiled(): Promise<void> {
+  const modules = ['./src/web/start.ts', './workers/start.ts'];
+  await run(
+    process.execPath,
+    ['--input-type=module', '--eval', `${modules.map((name) => `await import('${name}');`).join('')}process.exit()`],
+    {
+      env: { ...process.env, NODE_COMPILE_CACHE },
+    },
+  );
 }
 
 function sharedRedis() {
