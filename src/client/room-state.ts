@@ -6,18 +6,27 @@ export interface KnownRoom {
   readonly version: number;
   readonly count: number;
   readonly users: ReadonlyMap<string, RoomUser>;
+  /** So large that the server tells its count alone. */
+  readonly isCounted: boolean;
 }
 
-/** What is known of a room after a picture, which replaces what was known. */
-export function applyPicture(known: KnownRoom | undefined, { version, count, users = [] }: Room): KnownRoom {
-  return { version, count, users: new Map(users.map((user) => [user.userId, keepIfSame(known, user)])) };
+/** What is known of a room after a picture, which replaces what was known. `mine`: who is there for certain, whether a picture of a part names them or not. */
+export function applyPicture(
+  known: KnownRoom | undefined,
+  { version, count, users, nextCursor }: Room,
+  mine?: RoomUser,
+): KnownRoom {
+  const all = new Map(users?.map((user) => [user.userId, keepIfSame(known, user)]));
+  const isCounted = users === undefined;
+  if (mine && (isCounted || nextCursor) && !all.has(mine.userId)) all.set(mine.userId, mine);
+  return { version, count, users: all, isCounted };
 }
 
 /** What is known of a room after what was told of it, which counts only where it is newer: all of it, what happened, or of a large room its count. */
-export function applyRoomChange(known: KnownRoom, change: RoomChange): KnownRoom {
+export function applyRoomChange(known: KnownRoom, change: RoomChange, mine?: RoomUser): KnownRoom {
   const { version, count, joined, changed = [], left = [] } = change;
   if (version <= known.version) return known;
-  if (!joined) return applyPicture(known, change);
+  if (!joined) return applyPicture(known, change, mine);
   const users = new Map(known.users);
   for (const { userId } of left) users.delete(userId);
   for (const user of joined) users.set(user.userId, keepIfSame(known, user));
@@ -26,7 +35,7 @@ export function applyRoomChange(known: KnownRoom, change: RoomChange): KnownRoom
     // Of a room with many users the first alone are known.
     if (before) users.set(user.userId, keepIfSame(known, { since: before.since, ...user }));
   }
-  return { version, count, users };
+  return { version, count, users, isCounted: false };
 }
 
 /** Those in a room, who came first before who came later: a row of faces grows at its end. */

@@ -20,11 +20,11 @@ export type RoomData = Readonly<Record<string, unknown>>;
 /** A room as the signed-in user may know it. The object stays the same until something in it changes. */
 export interface RoomView {
   readonly roomId: string;
-  /** Who is there, who came first before who came later. Of a room with more than a hundred the first hundred by id, and whoever has come since; none of a room so large that the server tells its count alone. */
+  /** Who is there, who came first before who came later. Of a room with more than a hundred the first hundred by id, whoever has come since, and the signed-in user; none of a room so large that the server tells its count alone. */
   readonly users: readonly RoomUser[];
   /** How many are there. Undefined until the server has said. */
   readonly count: number | undefined;
-  /** The signed-in user as the others there see them. Undefined while they are not there, and while they appear inactive. */
+  /** The signed-in user as the others there see them. Undefined while they are not there, and while they appear inactive. `since` may be missing of a room with more than a hundred. In one so large that its count alone is told it is what was said here. */
   readonly me: RoomUser | undefined;
   /** Why the server will not have us there: its code, or `KICKED`. */
   readonly error: PresenceError | undefined;

@@ -15,6 +15,8 @@ export interface OpenRoom {
   said: string | undefined;
   isThere: boolean;
   isWatched: boolean;
+  /** We are there, and were told that we left: we appear inactive. */
+  isHidden: boolean;
   /** A picture has come on this connection. What comes before it is held back. */
   isFresh: boolean;
   held: RoomChange[];
@@ -32,7 +34,17 @@ export interface OpenRoom {
 const NOBODY: RoomView['users'] = Object.freeze([]);
 
 /** A room as the application sees it, with the signed-in user apart. */
-export function roomView({ roomId, known, error }: OpenRoom, userId: string | undefined): RoomView {
+export function roomView({ roomId, known, error, data, isThere }: OpenRoom, userId: string | undefined): RoomView {
   if (!known) return { roomId, users: NOBODY, count: undefined, me: undefined, error };
-  return { roomId, users: inOrder(known), count: known.count, me: known.users.get(userId ?? ''), error };
+  const { count, isCounted } = known;
+  const mine = known.users.get(userId ?? '');
+  if (!isCounted) return { roomId, users: inOrder(known), count, me: mine, error };
+  // Nobody is told of anybody there, so it is what we said.
+  return {
+    roomId,
+    users: NOBODY,
+    count,
+    me: mine && isThere ? { ...mine, data: data ?? mine.data } : undefined,
+    error,
+  };
 }

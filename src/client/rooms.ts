@@ -1,8 +1,8 @@
-import type { Room as RoomTold } from '../protocol/rooms.ts';
+import type { RoomChange, Room as RoomTold } from '../protocol/rooms.ts';
 import { type PresenceClient, PresenceError } from './index.ts';
 import { createSignal, onceSoon } from './observable.ts';
 import { applyPicture, applyRoomChange } from './room-state.ts';
-import type { RoomData, RoomsClient, RoomView } from './room-types.ts';
+import type { RoomData, RoomsClient, RoomUser, RoomView } from './room-types.ts';
 import { createRoomUpdates } from './room-updates.ts';
 import { type OpenRoom, roomView } from './room-view.ts';
 import type { Part, Wire } from './wire.ts';
@@ -61,7 +61,8 @@ function createRooms(client: PresenceClient): Pick<RoomsClient, 'room' | 'watchR
           pictured(room, answer.room);
         } else if (room.isThere && !isWanted) {
           await wire.request('leave_room', { roomId });
-          room.isThere = false;
+          Object.assign(room, { isThere: false, isHidden: false });
+          if (room.known?.isCounted) show(room);
           madeRoom();
         } else if (room.isWatched && !isWatched) {
           await wire.request('unwatch_room', { roomId });
@@ -109,16 +110,38 @@ function createRooms(client: PresenceClient): Pick<RoomsClient, 'room' | 'watchR
     wasAnywhere = true;
     pictured(room, told);
     // A session that was over has lost what it said; one that goes on keeps it, and another of ours may have said something since.
-    if (!room.known?.users.get(client.userId ?? '')?.data) room.said = undefined;
+    if (!told.users?.find(isMe)?.data) room.said = undefined;
     updates.say(room);
+  }
+
+  const isMe = ({ userId }: { userId: string }) => userId === client.userId;
+
+  /** Ourselves where we are there: of a large room the server names the first hundred, or nobody. */
+  function mine({ isThere, isHidden, known, data }: OpenRoom): RoomUser | undefined {
+    const { userId } = client;
+    if (!userId || !isThere || isHidden || client.get(userId)?.status === 'inactive') return undefined;
+    return known?.users.get(userId) ?? { userId, data: data ?? null };
+  }
+
+  /** Whether it was news. */
+  function hear(room: OpenRoom, change: RoomChange): boolean {
+    const { known } = room;
+    if (!known) return false;
+    room.known = applyRoomChange(known, change, mine(room));
+    if (room.known === known) return false;
+    if (room.known.users.has(client.userId ?? '')) room.isHidden = false;
+    else if (change.left?.some(isMe)) room.isHidden = room.isThere;
+    return true;
   }
 
   function pictured(room: OpenRoom, told: RoomTold): void {
     room.refusal = undefined;
     // Of this connection: what an earlier one told says nothing of the order.
-    if (!room.isFresh || !room.known || told.version >= room.known.version) room.known = applyPicture(room.known, told);
+    if (!room.isFresh || !room.known || told.version >= room.known.version) {
+      room.known = applyPicture(room.known, told, mine(room));
+    }
     room.isFresh = true;
-    for (const change of room.held.splice(0)) room.known = applyRoomChange(room.known, change);
+    for (const change of room.held.splice(0)) hear(room, change);
     show(room);
   }
 
@@ -149,10 +172,7 @@ function createRooms(client: PresenceClient): Pick<RoomsClient, 'room' | 'watchR
         const room = rooms.get(change.roomId);
         if (!room || room.error) return;
         if (!room.isFresh || !room.known) return void room.held.push(change);
-        const next = applyRoomChange(room.known, change);
-        if (next === room.known) return;
-        room.known = next;
-        show(room);
+        if (hear(room, change)) show(room);
       });
       socket.on('room_closed', ({ roomId, reason }) => {
         const room = rooms.get(roomId);
@@ -183,6 +203,7 @@ function createRooms(client: PresenceClient): Pick<RoomsClient, 'room' | 'watchR
       said: undefined,
       isThere: false,
       isWatched: false,
+      isHidden: false,
       isFresh: false,
       asking: undefined,
       held: [],
@@ -239,6 +260,7 @@ function createRooms(client: PresenceClient): Pick<RoomsClient, 'room' | 'watchR
       const update = (data: RoomData) => {
         room.data = data;
         updates.say(room);
+        if (room.known?.isCounted) show(room);
       };
       if (data) update(data);
       return { ...held, update, leave: end };

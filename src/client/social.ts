@@ -76,6 +76,8 @@ export interface SocialClient extends PresenceClient {
     /** Has this browser told of alerts while no page of the user is open. The user is asked, so call it on a click. */
     subscribe(registration: ServiceWorkerRegistration): Promise<void>;
     unsubscribe(registration: ServiceWorkerRegistration): Promise<void>;
+    /** Whether this browser has a subscription, made with the key that the server has now; for which user, it does not know. Rejects where the server has no Web Push. */
+    isSubscribed(registration: ServiceWorkerRegistration): Promise<boolean>;
   };
   /** Undefined until the server has said. Asked for when somebody begins to listen, and after each change from here. */
   readonly privacy: Observable<Privacy | undefined>;
@@ -185,6 +187,7 @@ export function withSocial(
     return result;
   }
 
+  const publicKey = async () => (await ask<{ publicKey: string }>('GET', '/push/public-key')).publicKey;
   const one = (list: 'friends' | 'blocks', userId: string) => `/${list}/${encodeURIComponent(userId)}`;
   const added = {
     social: {
@@ -208,12 +211,11 @@ export function withSocial(
       change: (settings: Partial<Settings>) => changing(ask<Settings>('PUT', '/settings', settings)),
     },
     push: {
-      async subscribe(registration: ServiceWorkerRegistration) {
-        const { publicKey } = await ask<{ publicKey: string }>('GET', '/push/public-key');
-        const { pushManager } = registration;
+      async subscribe({ pushManager }: ServiceWorkerRegistration) {
+        const applicationServerKey = await publicKey();
         // One that was made with another key stands in the way.
         await (await pushManager.getSubscription())?.unsubscribe();
-        const options = { userVisibleOnly: true, applicationServerKey: publicKey };
+        const options = { userVisibleOnly: true, applicationServerKey };
         await ask('PUT', '/push-subscriptions', await pushManager.subscribe(options));
       },
       async unsubscribe({ pushManager }: ServiceWorkerRegistration) {
@@ -221,6 +223,11 @@ export function withSocial(
         if (!subscription) return;
         await ask('DELETE', '/push-subscriptions', { endpoint: subscription.endpoint });
         await subscription.unsubscribe();
+      },
+      async isSubscribed({ pushManager }: ServiceWorkerRegistration) {
+        const current = await publicKey();
+        const key = (await pushManager.getSubscription())?.options.applicationServerKey;
+        return !!key && base64url(new Uint8Array(key)) === current.replace(/=+$/, '');
       },
     },
     privacy,
@@ -242,4 +249,11 @@ function subjectOf(jwt: string): string {
   } catch {
     throw new PresenceError('TOKEN_UNAVAILABLE', 'What getToken gave is no JWT.');
   }
+}
+
+function base64url(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+    .replace(/\+/g, '-')
+    .replace(/\//g, '_')
+    .replace(/=+$/, '');
 }

@@ -120,7 +120,9 @@ test('who asked for it is told that a friend came: on the page, and by Web Push 
   ida.onFriendActive(({ userId }) => heard.push(userId));
   await until(ida.connection, ({ status }) => status === 'connected');
   const { registration, listening, made } = browserWithPush();
+  expect(await ida.push.isSubscribed(registration)).toBe(false);
   await ida.push.subscribe(registration);
+  expect(await ida.push.isSubscribed(registration)).toBe(true);
   await ida.push.subscribe(registration);
   // Of the same key or another: one subscription, made anew.
   expect(made).toEqual([deployment.env.VAPID_PUBLIC_KEY, 'ended', deployment.env.VAPID_PUBLIC_KEY]);
@@ -155,6 +157,9 @@ test('who asked for it is told that a friend came: on the page, and by Web Push 
   await ida.push.unsubscribe(registration);
   expect(await kept()).toEqual([]);
   expect(made.at(-1)).toBe('ended');
+  // What was made with a key that the server no longer has brings nothing.
+  await registration.pushManager.subscribe({ applicationServerKey: webPush.generateVAPIDKeys().publicKey });
+  expect(await ida.push.isSubscribed(registration)).toBe(false);
 });
 
 test('what is shown is what the protocol says', () => {
@@ -175,7 +180,9 @@ function browserWithPush() {
     async subscribe({ applicationServerKey }: { applicationServerKey: string }) {
       made.push(applicationServerKey);
       subscription = {
-        ...listening.subscription,
+        toJSON: () => listening.subscription,
+        endpoint: listening.endpoint,
+        options: { applicationServerKey: new Uint8Array(Buffer.from(applicationServerKey, 'base64url')).buffer },
         async unsubscribe() {
           made.push('ended');
           subscription = null;

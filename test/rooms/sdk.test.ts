@@ -16,7 +16,13 @@ let docs = 0;
 
 beforeAll(async () => {
   rollcall = await Deployment.start('rooms-sdk', {
-    env: { ...CALM, AUDIENCE: 'watchers', MAX_ROOMS_PER_SESSION: '3', DISCONNECT_GRACE_SECONDS: '5' },
+    env: {
+      ...CALM,
+      AUDIENCE: 'watchers',
+      MAX_ROOMS_PER_SESSION: '3',
+      DISCONNECT_GRACE_SECONDS: '5',
+      ROOM_USERS_LIMIT: '110',
+    },
   });
   cable = await layCable(rollcall.url);
 });
@@ -216,4 +222,51 @@ test('of what is said at every move of a pointer the newest arrives, and none is
   }
   await until<RoomView>(bobs, ({ users }) => users.find(({ userId }) => userId === 'ada')?.data?.x === 300);
   expect(ada.codes).toEqual([]);
+});
+
+test('who is in a room of many sees themselves there, whoever else is named: over a reconnect, hidden and shown again, and told as a count', async () => {
+  const agents = Array.from({ length: 106 }, (_, n) => `a${100 + n}`);
+  const lease = (userId: string, method = 'PUT') => {
+    const body = method === 'PUT' ? { ttlSeconds: 600, rooms: [{ roomId: doc }] } : undefined;
+    return ask(rollcall, method, `/users/${userId}/leases/x`, null, body);
+  };
+  await Promise.all(agents.slice(0, 104).map((userId) => lease(userId)));
+  const zoe = someone('zoe', { url: cable.url('zoe') });
+  const room = zoe.room(doc, { data: { page: 1 } });
+  const mine = (page: number, count: number) =>
+    until<RoomView>(room, (view) => view.me?.data?.page === page && view.count === count);
+  zoe.client.connect();
+  expect((await mine(1, 105)).users.map(({ userId }) => userId)).toEqual([...agents.slice(0, 100), 'zoe']);
+  const host = someone('host');
+  const looking = host.watchRoom(doc);
+  host.client.connect();
+  const zoes = (page: number | undefined) =>
+    eventually(
+      async () => (await ask(rollcall, 'GET', `/rooms/${doc}?limit=200`)).body.users.at(-1),
+      (last) => (last?.userId === 'zoe' ? last.data.page : undefined) === page,
+    );
+  room.update({ page: 2 });
+  await Promise.all([mine(2, 105), zoes(2)]);
+
+  cable.cut('zoe');
+  cable.break('zoe');
+  await untilState(zoe.client, 'reconnecting');
+  room.update({ page: 3 });
+  cable.mend('zoe');
+  await untilState(zoe.client, 'connected');
+  await Promise.all([mine(3, 105), zoes(3)]);
+
+  await zoe.client.setStatus('inactive');
+  await until<RoomView>(room, ({ me, count }) => me === undefined && count === 104);
+  await zoe.client.setStatus('active');
+  expect((await mine(3, 105)).me?.since).toBeDefined();
+
+  for (const userId of [...agents.slice(104), 'b1', 'b2', 'b3', 'b4']) await lease(userId);
+  expect((await mine(3, 111)).users).toEqual([]);
+  room.update({ page: 4 });
+  await Promise.all([mine(4, 111), zoes(4)]);
+  await until<RoomView>(looking, ({ count }) => count === 111);
+  expect(looking.get()).toMatchObject({ users: [], me: undefined });
+  for (const userId of agents.slice(0, 13)) await lease(userId, 'DELETE');
+  expect((await mine(4, 98)).users).toHaveLength(98);
 });
