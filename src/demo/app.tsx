@@ -45,15 +45,16 @@ function SignedIn({ me, theme, onSignOut }: Pick<PageProps, 'me' | 'theme' | 'on
 interface PageProps {
   me: string;
   theme: Theme;
-  devices: readonly Device[];
+  devices: readonly [Device, ...Device[]];
   onDevices: (devices: readonly Device[]) => void;
   onSignOut: () => void;
 }
 
 function Page({ me, theme, devices, onDevices, onSignOut }: PageProps) {
   const rest = useMemo(() => createRest(me), [me]);
-  const social = useSocial(rest);
-  const people = usePeople(me, rest, social);
+  const [{ client }] = devices;
+  const social = useSocial(client);
+  const people = usePeople(me, rest, client, social);
   const entries = useJournal(me);
   const others = people.filter((person) => person.status === 'active').length;
   const { status } = useConnectionState();
@@ -77,7 +78,7 @@ function Page({ me, theme, devices, onDevices, onSignOut }: PageProps) {
             <ActiveChart key={theme.name} samples={samples} label={`${others} people are active now`} />
           </section>
           <Documents me={me} rest={rest} />
-          <Wall people={people} social={social} rest={rest} />
+          <Wall people={people} client={client} social={social} rest={rest} />
         </div>
         <div className="side">
           <You me={me} rest={rest} social={social} devices={devices} onDevices={onDevices} onSignOut={onSignOut} />

@@ -1,4 +1,5 @@
-import { createPresenceClient, type DeviceKind, type PresenceClient } from '../client/index.ts';
+import { createPresenceClient, type DeviceKind } from '../client/index.ts';
+import { type SocialClient, withSocial } from '../client/social.ts';
 import { type Network, networkOf } from './network.ts';
 
 /** One signed-in device of the person at this page. Every one is a client of its own, as in real life. */
@@ -6,7 +7,7 @@ export interface Device {
   key: string;
   kind: DeviceKind;
   label: string;
-  client: PresenceClient;
+  client: SocialClient;
   network: Network;
 }
 
@@ -31,16 +32,16 @@ export async function tokenFor(userId: string): Promise<string> {
 
 function createDevice(userId: string, kind: OwnKind): Device {
   const key = `${kind}-${Math.random().toString(36).slice(2, 8)}`;
+  const server = { url: `${location.origin}/?device=${key}`, getToken: () => tokenFor(userId) };
   const client = createPresenceClient({
-    url: `${location.origin}/?device=${key}`,
-    getToken: () => tokenFor(userId),
+    ...server,
     deviceId: `demo-${key}`,
     device: { kind, name: `Demo: ${LABELS[kind].toLowerCase()}` },
     audience: 'everyone',
     // The page stands for all of them, but a person is at one device at a time.
     idleAfterMs: IDLE_AFTER_MS,
   });
-  return { key, kind, label: LABELS[kind], client, network: networkOf(key) };
+  return { key, kind, label: LABELS[kind], client: withSocial(client, server), network: networkOf(key) };
 }
 
 export function firstDevice(userId: string): [Device] {

@@ -1,26 +1,34 @@
 import { useEffect, useState } from 'react';
-import { tokenFor } from './devices.ts';
+import type { SocialClient } from '../client/social.ts';
 import { subscribe } from './push.ts';
 
 const KEY = 'rollcall.notified';
 const SUBSCRIBE_LIMIT_MS = 10_000;
 const hasPush = 'serviceWorker' in navigator && 'PushManager' in window && 'Notification' in window;
 
+type Push = SocialClient['push'];
+
+interface NotifyProps {
+  me: string;
+  push: Push;
+  onProblem: (problem: string) => void;
+}
+
 /** Alerts for friends by Web Push, also while the page is closed. Nothing where the browser knows no such thing. */
-export function Notify({ me, onProblem }: { me: string; onProblem: (problem: string) => void }) {
+export function Notify({ me, push, onProblem }: NotifyProps) {
   const [notified, setNotified] = useState(false);
   const [busy, setBusy] = useState(false);
   useEffect(() => {
-    void isSubscribed(me).then(setNotified);
-  }, [me]);
+    void isSubscribed(me, push).then(setNotified);
+  }, [me, push]);
   if (!hasPush) return null;
 
   async function toggle(): Promise<void> {
     setBusy(true);
     onProblem('');
     try {
-      if (notified) await unsubscribe(me);
-      else await subscribeInTime(me);
+      if (notified) await unsubscribe(push);
+      else await subscribeInTime(me, push);
       setNotified(!notified);
     } catch (error) {
       onProblem(inWords(error));
@@ -42,13 +50,13 @@ export function Notify({ me, onProblem }: { me: string; onProblem: (problem: str
   );
 }
 
-async function subscribeInTime(me: string): Promise<void> {
+async function subscribeInTime(me: string, push: Push): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const tooLong = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new DOMException('', 'TimeoutError')), SUBSCRIBE_LIMIT_MS);
   });
   try {
-    await Promise.race([tokenFor(me).then((token) => subscribe(me, token)), tooLong]);
+    await Promise.race([subscribe(push), tooLong]);
     localStorage.setItem(KEY, me);
   } finally {
     clearTimeout(timer);
@@ -65,33 +73,15 @@ function inWords(error: unknown): string {
   return error instanceof Error ? error.message : 'This browser could not be subscribed.';
 }
 
-async function ownSubscription(): Promise<PushSubscription | null> {
-  const registration = await navigator.serviceWorker.getRegistration();
-  return (await registration?.pushManager.getSubscription()) ?? null;
-}
-
 /** Whether what this browser has is this user's and made with the key the server has now: the demo's is new at each start. */
-async function isSubscribed(me: string): Promise<boolean> {
+async function isSubscribed(me: string, push: Push): Promise<boolean> {
   if (!hasPush || localStorage.getItem(KEY) !== me) return false;
-  const key = (await ownSubscription())?.options.applicationServerKey;
-  if (!key) return false;
-  const answer = await fetch('/push/public-key', { headers: { authorization: `Bearer ${await tokenFor(me)}` } });
-  return answer.ok && (await answer.json()).publicKey === base64url(key);
+  const registration = await navigator.serviceWorker.getRegistration();
+  return registration ? push.isSubscribed(registration).catch(() => false) : false;
 }
 
-function base64url(bytes: ArrayBuffer): string {
-  const text = btoa(String.fromCharCode(...new Uint8Array(bytes)));
-  return text.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
-}
-
-async function unsubscribe(me: string): Promise<void> {
+async function unsubscribe(push: Push): Promise<void> {
   localStorage.removeItem(KEY);
-  const subscription = await ownSubscription();
-  if (!subscription) return;
-  await fetch(`/users/${encodeURIComponent(me)}/push-subscriptions`, {
-    method: 'DELETE',
-    headers: { authorization: `Bearer ${await tokenFor(me)}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ endpoint: subscription.endpoint }),
-  });
-  await subscription.unsubscribe();
+  const registration = await navigator.serviceWorker.getRegistration();
+  if (registration) await push.unsubscribe(registration);
 }

@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from 'react';
 import type { Activity, DeviceKind, Presence, PresenceClient } from '../client/index.ts';
-import { useConnectionState, useEveryone, usePresenceClient } from '../client/react.tsx';
+import { useConnectionState, useEveryone } from '../client/react.tsx';
+import type { SocialClient, Device as ToldDevice } from '../client/social.ts';
 import { displayName } from './names.ts';
 import { remember, remembered } from './remembered.ts';
 import type { Rest, StatusAnswer } from './rest.ts';
@@ -16,10 +17,15 @@ const OLD_AFTER_MS = 15_000;
 const NO_DEVICES: Person['devices'] = [];
 
 /** All others, by name: those the socket tells of, those remembered from earlier visits, friends and the blocked. */
-export function usePeople(me: string, rest: Rest, { friends, blocks }: Social): readonly Person[] {
+export function usePeople(
+  me: string,
+  rest: Rest,
+  client: SocialClient,
+  { friends, blocks }: Social,
+): readonly Person[] {
   const told = useEveryone();
   const away = useRemembered(me, rest);
-  const devices = useDevices(told, rest);
+  const devices = useDevices(told, client);
   return useMemo(() => {
     const people = new Map<string, Person>();
     const hidden = [...blocks].map((userId) => ({ userId, status: 'inactive' as const, lastSeen: null }));
@@ -65,8 +71,7 @@ function useRemembered(me: string, rest: Rest): readonly StatusAnswer[] {
 }
 
 /** Which devices somebody is at is told over HTTP only: a few people are looked at in turn. */
-function useDevices(told: readonly Presence[], rest: Rest): ReadonlyMap<string, Person['devices']> {
-  const client = usePresenceClient();
+function useDevices(told: readonly Presence[], client: SocialClient): ReadonlyMap<string, Person['devices']> {
   const [devices, setDevices] = useState<ReadonlyMap<string, Person['devices']>>(new Map());
   const lookedAt = useRef(new Map<string, number>());
   const toldNow = useRef(told);
@@ -82,12 +87,9 @@ function useDevices(told: readonly Presence[], rest: Rest): ReadonlyMap<string, 
         .sort((a, b) => a.at - b.at)
         .slice(0, LOOKS_AT_ONCE);
       for (const { userId } of due) lookedAt.current.set(userId, now);
-      const answers = await Promise.all(due.map(({ userId }) => rest.status(userId, 'devices')));
-      const found = answers.filter((answer) => answer !== undefined);
-      if (found.length === 0) return;
-      setDevices(
-        (known) => new Map([...known, ...found.map((one) => [one.userId, keyed(one.devices ?? [])] as const)]),
-      );
+      if (due.length === 0) return;
+      const found = await client.social.devices(due.map(({ userId }) => userId)).catch(() => new Map());
+      setDevices((known) => new Map([...known, ...[...found].map(([userId, told]) => [userId, keyed(told)] as const)]));
     }
     const timer = setInterval(look, LOOK_EVERY_MS);
     const stop = dropOnChange(client, lookedAt.current);
@@ -95,7 +97,7 @@ function useDevices(told: readonly Presence[], rest: Rest): ReadonlyMap<string, 
       clearInterval(timer);
       stop();
     };
-  }, [client, rest]);
+  }, [client]);
   return devices;
 }
 
@@ -107,6 +109,6 @@ function dropOnChange(client: PresenceClient, lookedAt: Map<string, number>): ()
 }
 
 /** Two devices of one kind differ in nothing that is told. */
-function keyed(devices: NonNullable<StatusAnswer['devices']>): Person['devices'] {
+function keyed(devices: readonly ToldDevice[]): Person['devices'] {
   return devices.map((device, index) => ({ ...device, key: `${device.kind}-${index}` }));
 }

@@ -1,8 +1,9 @@
 import { type ReactNode, useEffect, useRef, useState } from 'react';
+import type { FriendAlert, SocialClient } from '../client/social.ts';
 import { Choice } from './choice.tsx';
 import { Avatar, Sign } from './icons.tsx';
 import { displayName } from './names.ts';
-import type { Alert, Rest } from './rest.ts';
+import type { Rest } from './rest.ts';
 import type { Social } from './social.ts';
 
 interface PersonPanelProps {
@@ -10,15 +11,16 @@ interface PersonPanelProps {
   /** How the wall shows the person, in a word and in a sentence. */
   look: string;
   sentence: string;
+  client: SocialClient;
   social: Social;
   rest: Rest;
   onClose: () => void;
 }
 
-const ALERTS: Record<Alert, string> = { never: 'Never', once: 'Once', always: 'Always' };
+const ALERTS: Record<FriendAlert, string> = { never: 'Never', once: 'Once', always: 'Always' };
 
 /** What is between the user and somebody else, and what can be done about it. */
-export function PersonPanel({ userId, look, sentence, social, rest, onClose }: PersonPanelProps) {
+export function PersonPanel({ userId, look, sentence, client, social, rest, onClose }: PersonPanelProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [problem, setProblem] = useState('');
   const [busy, setBusy] = useState(false);
@@ -26,7 +28,7 @@ export function PersonPanel({ userId, look, sentence, social, rest, onClose }: P
   const { look: lookAnew } = social;
   useEffect(() => lookAnew(), [lookAnew]);
 
-  function attempt(wish: Promise<void>): void {
+  function attempt(wish: Promise<unknown>): void {
     setProblem('');
     setBusy(true);
     social
@@ -58,7 +60,7 @@ export function PersonPanel({ userId, look, sentence, social, rest, onClose }: P
           type="button"
           className={friend ? '' : 'primary'}
           disabled={busy}
-          onClick={() => attempt(friend ? rest.unfriend(userId) : rest.befriend(userId))}
+          onClick={() => attempt(friend ? client.social.unfriend(userId) : rest.befriend(userId))}
         >
           {friend ? 'Unfriend' : 'Befriend'}
         </button>
@@ -70,7 +72,7 @@ export function PersonPanel({ userId, look, sentence, social, rest, onClose }: P
             options={ALERTS}
             chosen={friend.alert}
             disabled={busy}
-            onChoose={(alert) => attempt(rest.setAlert(userId, alert))}
+            onChoose={(alert) => attempt(client.social.setAlert(userId, alert))}
           />
           <span className="note">After a real absence, once they have stayed for a moment, and if they agree.</span>
         </div>
@@ -86,7 +88,7 @@ export function PersonPanel({ userId, look, sentence, social, rest, onClose }: P
         <button
           type="button"
           disabled={busy}
-          onClick={() => attempt(blocked ? rest.unblock(userId) : rest.block(userId))}
+          onClick={() => attempt(blocked ? client.social.unblock(userId) : client.social.block(userId))}
         >
           {blocked ? 'Unblock' : 'Block'}
         </button>

@@ -1,5 +1,5 @@
+import type { Settings, Visibility } from '../client/social.ts';
 import { Choice } from './choice.tsx';
-import type { Settings, Visibility } from './rest.ts';
 
 const VIEWERS: Record<Visibility, string> = { everyone: 'Everyone', friends: 'Friends', nobody: 'Nobody' };
 

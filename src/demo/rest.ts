@@ -1,4 +1,4 @@
-import type { Activity, DeviceKind } from '../client/index.ts';
+import type { DeviceKind } from '../client/index.ts';
 import { tokenFor } from './devices.ts';
 
 /** What the server tells of a user over HTTP, beside what the socket tells. */
@@ -6,7 +6,6 @@ export interface StatusAnswer {
   userId: string;
   status: 'active' | 'inactive';
   lastSeen: string | null;
-  devices?: { kind: DeviceKind; state: Activity }[];
   why?: {
     rule: string;
     sessionId: string | null;
@@ -16,32 +15,8 @@ export interface StatusAnswer {
   };
 }
 
-/** What one source says of a user. */
-export interface Source {
-  source: string;
-  text: string | null;
-  shown: boolean;
-}
-
 /** Who is here by a lease alone. */
 export const AGENT = 'reading.agent';
-
-export type Alert = 'never' | 'once' | 'always';
-export type Visibility = 'everyone' | 'friends' | 'nobody';
-
-export interface Friend {
-  userId: string;
-  status: 'active' | 'inactive';
-  lastSeen: string | null;
-  alert: Alert;
-}
-
-export interface Settings {
-  visibility: Visibility;
-  lastSeenVisibility: Visibility;
-  lastSeenPrecision: 'exact' | 'coarse';
-  alertFriends: boolean;
-}
 
 export interface SessionAnswer {
   sessionId: string;
@@ -63,7 +38,7 @@ export interface RoomCount {
 
 const RENEW_AFTER_MS = 30 * 60_000;
 
-/** Questions and wishes over HTTP in the name of one user. */
+/** What no client of the SDK asks: the demo's own backend, and the server's reasons, in the name of one user. */
 export function createRest(userId: string) {
   const own = `/users/${encodeURIComponent(userId)}`;
   let token: Promise<string> | undefined;
@@ -94,8 +69,8 @@ export function createRest(userId: string) {
   }
 
   /** Throws with the server's words where it was not done. */
-  async function wish(method: 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: object): Promise<void> {
-    const init = { method, ...(body && { body: JSON.stringify(body) }) };
+  async function wish(path: string, body: object): Promise<void> {
+    const init = { method: 'POST', body: JSON.stringify(body) };
     const answer = await send(path, init).catch(() => {
       throw new Error('The server does not answer.');
     });
@@ -104,8 +79,6 @@ export function createRest(userId: string) {
     throw new Error(said.message ?? 'The server did not do it.');
   }
 
-  const friend = (id: string) => `${own}/friends/${encodeURIComponent(id)}`;
-  const block = (id: string) => `${own}/blocks/${encodeURIComponent(id)}`;
   return {
     status: (id: string, include: string) =>
       ask<StatusAnswer>(`/users/${encodeURIComponent(id)}/status?include=${include}`),
@@ -118,21 +91,12 @@ export function createRest(userId: string) {
     /** Figures are for backends, so it is the demo's own that asks for them. */
     timeline: () => ask<{ points: TimelinePoint[] }>('/demo/timeline'),
     fullest: () => ask<{ rooms: RoomCount[] }>('/demo/rooms'),
-    sources: () => ask<{ sources: Source[] }>(`${own}/detail`),
     /** Services' to say, so it is the demo's own backend that plays a calendar, a call server and an agent. */
-    say: (source: string, says: boolean) => wish('POST', '/demo/said', { userId, source, says }),
-    sendAgent: (comes: boolean) => wish('POST', '/demo/agent', { comes }),
+    say: (source: string, says: boolean) => wish('/demo/said', { userId, source, says }),
+    sendAgent: (comes: boolean) => wish('/demo/agent', { comes }),
     sessions: () => ask<{ sessions: SessionAnswer[] }>(`${own}/sessions`),
-    friends: () => ask<{ friends: Friend[] }>(`${own}/friends`),
-    blocks: () => ask<{ blocks: { userId: string }[] }>(`${own}/blocks`),
-    settings: () => ask<Settings>(`${own}/settings`),
     /** The host application's to say, so it is the demo's own backend that is asked. */
-    befriend: (id: string) => wish('POST', '/demo/friends', { userId, friendId: id }),
-    unfriend: (id: string) => wish('DELETE', friend(id)),
-    setAlert: (id: string, alert: Alert) => wish('PATCH', friend(id), { alert }),
-    block: (id: string) => wish('PUT', block(id)),
-    unblock: (id: string) => wish('DELETE', block(id)),
-    change: (settings: Partial<Settings>) => wish('PUT', `${own}/settings`, settings),
+    befriend: (id: string) => wish('/demo/friends', { userId, friendId: id }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'react';
-import { AGENT, type Rest, type Source } from './rest.ts';
+import type { SocialClient, Source } from '../client/social.ts';
+import { AGENT, type Rest } from './rest.ts';
 
 const LOOK_EVERY_MS = 2000;
 
@@ -10,16 +11,17 @@ const SPEAKERS = {
 type Speaker = keyof typeof SPEAKERS;
 
 interface SaidProps {
+  client: SocialClient;
   rest: Rest;
   onAct: (action: Promise<unknown>) => void;
 }
 
 /** What programs say: a calendar and a call server of the user, and an agent that is here by a lease. */
-export function Said({ rest, onAct }: SaidProps) {
-  const { sources, agentIsHere, look } = useSaid(rest);
+export function Said({ client, rest, onAct }: SaidProps) {
+  const { sources, agentIsHere, look } = useSaid(client, rest);
   const act = (action: Promise<unknown>) => onAct(action.then(look));
   return (
-    <fieldset className="row spread said" aria-label="What programs say">
+    <fieldset className="row spread" aria-label="What programs say">
       {(Object.keys(SPEAKERS) as Speaker[]).map((source) => {
         const says = sources.some((one) => one.source === source);
         return (
@@ -47,25 +49,26 @@ export function Said({ rest, onAct }: SaidProps) {
 }
 
 /** Looked at now and then, since all of it ends by itself, and at once after what the person does here. */
-function useSaid(rest: Rest) {
+function useSaid(client: SocialClient, rest: Rest) {
   const [sources, setSources] = useState<readonly Source[]>([]);
   const [agentIsHere, setAgentIsHere] = useState(false);
   const [asked, setAsked] = useState(0);
   useEffect(() => {
     let current = true;
     async function look(): Promise<void> {
-      const [said, [agent]] = await Promise.all([rest.sources(), rest.statuses([AGENT])]);
-      if (!current) return;
-      if (said) setSources(said.sources);
-      setAgentIsHere(agent?.status === 'active');
+      const [agent] = await rest.statuses([AGENT]);
+      if (current) setAgentIsHere(agent?.status === 'active');
     }
     void look();
-    const timer = setInterval(look, LOOK_EVERY_MS);
+    // Who begins to listen has the server asked.
+    const end = client.sources.subscribe(() => setSources(client.sources.get() ?? []));
+    const timer = setTimeout(() => setAsked((count) => count + 1), LOOK_EVERY_MS);
     return () => {
       current = false;
-      clearInterval(timer);
+      end();
+      clearTimeout(timer);
     };
-    // `asked` grows with everything the person does here.
-  }, [rest, asked]);
+    // `asked` grows with everything the person does here, too.
+  }, [client, rest, asked]);
   return { sources, agentIsHere, look: () => setAsked((count) => count + 1) };
 }

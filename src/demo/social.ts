@@ -1,6 +1,6 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useConnectionState } from '../client/react.tsx';
-import type { Friend, Rest, Settings } from './rest.ts';
+import type { Friend, Settings, SocialClient } from '../client/social.ts';
 
 export interface Social {
   friends: ReadonlyMap<string, Friend>;
@@ -9,7 +9,7 @@ export interface Social {
   /** Undefined until the server has said. */
   settings: Settings | undefined;
   /** Does something about it and shows what has become of it. Rejects with the server's words. */
-  change(wish: Promise<void>): Promise<void>;
+  change(wish: Promise<unknown>): Promise<void>;
   look(): void;
 }
 
@@ -19,22 +19,27 @@ type Known = Pick<Social, 'friends' | 'blocks' | 'settings'>;
 const LOOK_EVERY_MS = 5000;
 
 /** The user's friends, blocks and settings. */
-export function useSocial(rest: Rest): Social {
+export function useSocial(client: SocialClient): Social {
   const [known, setKnown] = useState<Known>(() => ({ friends: new Map(), blocks: new Set(), settings: undefined }));
   const { status } = useConnectionState();
   const looks = useRef(0);
   const read = useCallback(async () => {
     looks.current += 1;
     const look = looks.current;
-    const [friends, blocks, settings] = await Promise.all([rest.friends(), rest.blocks(), rest.settings()]);
+    // The page can do without an answer: it keeps what it has.
+    const [friends, blocks, settings] = await Promise.all([
+      unlessRefused(client.social.friends()),
+      unlessRefused(client.social.blocks()),
+      unlessRefused(client.settings.get()),
+    ]);
     // An answer that is older than the last question may be older than what the user did meanwhile.
     if (look !== looks.current) return;
     setKnown((before) => ({
-      friends: friends ? new Map(friends.friends.map((friend) => [friend.userId, friend])) : before.friends,
-      blocks: blocks ? new Set(blocks.blocks.map(({ userId }) => userId)) : before.blocks,
+      friends: friends ? new Map(friends.map((friend) => [friend.userId, friend])) : before.friends,
+      blocks: blocks ? new Set(blocks) : before.blocks,
       settings: settings ?? before.settings,
     }));
-  }, [rest]);
+  }, [client]);
   useEffect(() => {
     if (status !== 'connected') return;
     const lookIfSeen = () => document.visibilityState === 'visible' && void read();
@@ -51,7 +56,7 @@ export function useSocial(rest: Rest): Social {
     () => ({
       ...known,
       look,
-      async change(wish: Promise<void>) {
+      async change(wish: Promise<unknown>) {
         await wish;
         await read();
       },
@@ -59,3 +64,5 @@ export function useSocial(rest: Rest): Social {
     [known, read, look],
   );
 }
+
+const unlessRefused = <T>(asked: Promise<T>): Promise<T | undefined> => asked.catch(() => undefined);

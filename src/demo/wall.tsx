@@ -1,17 +1,26 @@
 import { memo, useDeferredValue, useEffect, useRef, useState } from 'react';
 import { formatLastSeen } from '../client/index.ts';
+import type { FriendAlert, SocialClient } from '../client/social.ts';
 import { useNow } from './clock.ts';
 import { Avatar, DeviceIcon, Mark, Sign } from './icons.tsx';
 import { displayName } from './names.ts';
 import type { Person } from './people.ts';
 import { PersonPanel } from './person-panel.tsx';
-import type { Alert, Rest } from './rest.ts';
+import type { Rest } from './rest.ts';
 import type { Social } from './social.ts';
 
 const FILTERS = { all: 'Everybody', active: 'Active', inactive: 'Away', friends: 'Friends' } as const;
 type Filter = keyof typeof FILTERS;
 
-export function Wall({ people, social, rest }: { people: readonly Person[]; social: Social; rest: Rest }) {
+interface WallProps {
+  people: readonly Person[];
+  client: SocialClient;
+  social: Social;
+  rest: Rest;
+}
+
+/** Everybody the page has heard of, as the user sees them. */
+export function Wall({ people, client, social, rest }: WallProps) {
   const [filter, setFilter] = useState<Filter>('all');
   const [text, setText] = useState('');
   const wanted = useDeferredValue(text.trim().toLowerCase());
@@ -66,6 +75,7 @@ export function Wall({ people, social, rest }: { people: readonly Person[]; soci
           {...shownAs(opened, social.blocks.has(opened.userId), now)}
           key={opened.userId}
           userId={opened.userId}
+          client={client}
           social={social}
           rest={rest}
           onClose={() => setOpened(undefined)}
@@ -93,7 +103,7 @@ interface CardProps {
   person: Person;
   now: number;
   /** Undefined: no friend. */
-  alert: Alert | undefined;
+  alert: FriendAlert | undefined;
   blocked: boolean;
   onOpen: (userId: string) => void;
 }

@@ -1,9 +1,10 @@
 import { useEffect, useState } from 'react';
 import { formatLastSeen } from '../client/index.ts';
+import type { Settings } from '../client/social.ts';
 import { duration, useNow } from './clock.ts';
 import { type Device, deviceName } from './devices.ts';
 import { Popover } from './popover.tsx';
-import type { Rest, Settings, StatusAnswer } from './rest.ts';
+import type { Rest, StatusAnswer } from './rest.ts';
 
 type Reason = NonNullable<StatusAnswer['why']>;
 

@@ -1,5 +1,5 @@
 import { type FormEvent, useEffect, useState } from 'react';
-import { usePresenceClient } from '../client/react.tsx';
+import type { PresenceClient } from '../client/index.ts';
 import { DeviceRow } from './device-row.tsx';
 import { anotherDevice, type Device } from './devices.ts';
 import { Hide } from './hide.tsx';
@@ -18,15 +18,16 @@ interface YouProps {
   me: string;
   rest: Rest;
   social: Social;
-  devices: readonly Device[];
+  /** The first is the one that the page itself goes by. */
+  devices: readonly [Device, ...Device[]];
   onDevices: (devices: readonly Device[]) => void;
   onSignOut: () => void;
 }
 
 /** The signed-in person as others see them, and all there is to try out. */
 export function You({ me, rest, social, devices, onDevices, onSignOut }: YouProps) {
-  const client = usePresenceClient();
-  const seen = useSeenByOthers(me, rest);
+  const [{ client }] = devices;
+  const seen = useSeenByOthers(me, rest, client);
   const [problem, setProblem] = useState('');
 
   function attempt(action: Promise<unknown>): void {
@@ -74,13 +75,16 @@ export function You({ me, rest, social, devices, onDevices, onSignOut }: YouProp
       </ul>
       <DetailForm onSave={(text) => attempt(client.setDetail(text === '' ? {} : { text }))} />
       <Hide hidden={seen.answer?.why?.rule === 'manual'} until={seen.answer?.why?.nextChangeAt ?? null} onHide={hide} />
-      <Said rest={rest} onAct={attempt} />
-      <Privacy settings={social.settings} onChange={(change) => attempt(social.change(rest.change(change)))} />
+      <Said client={client} rest={rest} onAct={attempt} />
+      <Privacy
+        settings={social.settings}
+        onChange={(change) => attempt(social.change(client.settings.change(change)))}
+      />
       <div className="row spread">
         <button type="button" onClick={add} disabled={devices.length >= 4}>
           <Sign name="plus" /> Add device
         </button>
-        <Notify me={me} onProblem={setProblem} />
+        <Notify me={me} push={client.push} onProblem={setProblem} />
         <button type="button" onClick={() => attempt(client.logout({ everywhere: true }).then(onSignOut))}>
           Log out
         </button>
@@ -93,8 +97,7 @@ export function You({ me, rest, social, devices, onDevices, onSignOut }: YouProp
 }
 
 /** Nobody is told of their own changes, so the page asks. */
-function useSeenByOthers(me: string, rest: Rest) {
-  const client = usePresenceClient();
+function useSeenByOthers(me: string, rest: Rest, client: PresenceClient) {
   const [answer, setAnswer] = useState<StatusAnswer>();
   const [asked, setAsked] = useState(0);
   useEffect(() => {

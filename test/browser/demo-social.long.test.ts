@@ -35,7 +35,9 @@ async function signIn(name: string, prepare?: (context: BrowserContext) => Promi
   await prepare?.(context);
   const page = await context.newPage();
   page.on('pageerror', (error) => browser.complaints.push(error.message));
-  page.on('console', (message) => message.type() === 'error' && browser.complaints.push(message.text()));
+  page.on('console', (message) => {
+    if (message.type() === 'error') browser.complaints.push(`${message.location().url}: ${message.text()}`);
+  });
   await page.goto(`${web.url}/`);
   await page.getByLabel('Your name').fill(name);
   await page.keyboard.press('Enter');
