@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { enter } from '../rooms/world.ts';
 import { isActive, isInactive, Refused, rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually, type Program, type WebProgram } from '../support/deployment.ts';
 
@@ -64,6 +65,42 @@ describe('a grace for those who reload', () => {
     expect(watcher.statuses('reloads')).toEqual(['active', 'inactive']);
     expect(watcher.statuses('named')).toEqual(['active', 'inactive']);
     watcher.leave();
+  });
+
+  test.concurrent('whoever reloads goes on in the rooms that the new connection names, with since and what was said; what it does not name or join again ends, and what nobody comes back to', async () => {
+    const [web, kept] = [rollcall.webs.indexOf(lenient), 'doc:kept'];
+    const watcher = await enter(rollcall, 0, 'g-watcher-3');
+    for (const roomId of [kept, 'doc:unnamed', 'doc:unclaimed']) await watcher.watch(roomId);
+    const first = await enter(rollcall, web, 'roams');
+    const { users } = await first.join(kept, { n: 1 });
+    for (const roomId of ['doc:unnamed', 'doc:unclaimed']) await first.join(roomId);
+    await watcher.sees('doc:unclaimed', ['roams']);
+    const closes = async ({ client }: typeof first) => {
+      client.leave();
+      await eventually(
+        () => why('roams'),
+        (known) => known?.rule === 'disconnect',
+      );
+    };
+    await closes(first);
+    const named = [kept, 'doc:unclaimed'].map((roomId) => ({ roomId }));
+    const second = await enter(rollcall, web, 'roams', { named });
+    expect(second.client.ready?.rooms?.[0]?.users).toEqual(users);
+    await watcher.sees('doc:unnamed', []);
+    await closes(second);
+    // Which names none, and says only of one that it goes on there.
+    const third = await enter(rollcall, web, 'roams');
+    expect((await third.join(kept)).users).toEqual(users);
+    await watcher.sees('doc:unclaimed', []);
+    expect(watcher.users(kept)).toEqual(users);
+    third.client.leave();
+    await watcher.sees(kept, []);
+    const toldOf = watcher.told.filter(({ roomId }) => roomId === kept);
+    expect(toldOf.map(({ joined, left }) => [joined?.length, left?.length])).toEqual([
+      [1, 0],
+      [0, 1],
+    ]);
+    watcher.client.leave();
   });
 
   test.concurrent('whoever does not return is inactive after it, last seen at the closing', async () => {

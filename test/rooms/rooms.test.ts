@@ -311,6 +311,31 @@ test('a connection that comes back in the rooms it names goes on there, and nobo
   for (const each of [watcher, again, third]) each.client.leave();
 });
 
+test('who comes back with a token that does not name a room where they were is out of it two seconds later, whatever they try meanwhile', async () => {
+  const [watcher, ada] = [await enter(rollcall, 1, 'watcher'), await enter(rollcall, 0, 'ada', { deviceId: 'tab' })];
+  for (const name of [room, `${room}:b`]) {
+    await watcher.watch(name);
+    await ada.join(name, { n: 1 });
+    await watcher.sees(name, ['ada']);
+  }
+  const again = await enter(rollcall, 1, 'ada', { deviceId: 'tab', rooms: [`${room}:b`] });
+  await expect(again.join(room)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  const update = await again.client.socket.emitWithAck('update_room', { roomId: room, data: { n: 2 } });
+  expect(update).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
+  expect((await again.join(`${room}:b`)).users).toMatchObject([{ userId: 'ada', data: { n: 1 } }]);
+  await watcher.sees(room, []);
+  expect(watcher.users(`${room}:b`)).toMatchObject([{ userId: 'ada', data: { n: 1 } }]);
+  expect(watcher.told.map(({ left }) => left).filter((left) => left?.length)).toEqual([[{ userId: 'ada' }]]);
+  expect((await ask(rollcall, 'GET', '/users/ada/rooms')).body.rooms).toMatchObject([{ roomId: `${room}:b` }]);
+  // Taken away by the token while nobody had said yet what goes on.
+  const third = await enter(rollcall, 0, 'ada', { deviceId: 'tab' });
+  const token = await tokenFor('ada', { rooms: [] });
+  expect(await third.client.socket.emitWithAck('authenticate', { token })).toEqual({ ok: true });
+  await expect(third.join(`${room}:b`)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+  await watcher.sees(`${room}:b`, []);
+  for (const each of [watcher, again, third]) each.client.leave();
+});
+
 test('above the limit a room is told as a count, and below nine tenths of it in full again', async () => {
   const watcher = await enter(rollcall, 1, 'watcher');
   await watcher.watch(room);

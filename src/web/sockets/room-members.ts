@@ -2,6 +2,7 @@ import type { Config } from '../../config/config.ts';
 import { RollcallError, toRollcallError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { NamedRoom } from '../../protocol/rooms.ts';
+import type { DeliveryItem } from '../../redis/delivery.ts';
 import type { RoomChangeCode, RoomSession } from '../../redis/user-rooms.ts';
 import type { Rooms } from '../../usecases/rooms.ts';
 import { unavailable } from '../../usecases/unavailable.ts';
@@ -21,6 +22,8 @@ export interface RoomMembersDeps {
   log: Logger;
   socketsOf(userId: string): PresenceSocket[];
 }
+
+type PutOut = Extract<DeliveryItem, { kind: 'put_out' }>;
 
 /** What sockets say of rooms: they come, say something of themselves, and leave; or only watch. */
 export class RoomMembers {
@@ -75,13 +78,8 @@ export class RoomMembers {
       const { room, shown } = await rooms.see(begun.viewer.viewerId, picture, { anyway: true });
       return { ...begun, room, shown };
     } catch (error) {
-      // A Redis that stood still may do it once nobody waits for the answer any more.
-      if (toRollcallError(error).code === 'UNAVAILABLE') {
-        connection.rooms ??= new Map();
-        this.#returns.owe([connection]);
-      }
       audience.fail(begun);
-      throw error;
+      return this.#oweIfLate(connection, error);
     }
   }
 
@@ -109,7 +107,7 @@ export class RoomMembers {
       await busy(connection, async () => {
         await this.#deps.rooms.leave(sessionIn(connection, roomId));
         connection.rooms?.delete(roomId);
-      });
+      }).catch((error) => this.#oweIfLate(connection, error));
     }
     const viewer = rooms?.get(roomId);
     if (!viewer) return;
@@ -205,17 +203,7 @@ export class RoomMembers {
   }
 
   /** These connections of a user are no longer in the room, by a backend's doing at that moment (ms), unless they have come again. */
-  putOut({
-    roomId,
-    userId,
-    conns,
-    at,
-  }: {
-    roomId: string;
-    userId: string;
-    conns: readonly string[];
-    at: number;
-  }): void {
+  putOut({ roomId, userId, conns, at }: PutOut): void {
     for (const socket of this.#deps.socketsOf(userId)) {
       const { connection } = socket.data;
       if (!connection || !conns.includes(connection.conn)) continue;
@@ -224,6 +212,15 @@ export class RoomMembers {
       const viewer = socket.data.rooms?.get(roomId);
       if (viewer) this.#close(viewer, 'kicked');
     }
+  }
+
+  /** What was refused has not happened: a Redis that stood still may do it once nobody waits for the answer any more. Throws the error. */
+  #oweIfLate(connection: Connection, error: unknown): never {
+    if (toRollcallError(error).code === 'UNAVAILABLE') {
+      connection.rooms ??= new Map();
+      this.#returns.owe([connection]);
+    }
+    throw error;
   }
 
   #close(viewer: RoomViewer, reason: 'kicked' | 'forbidden'): void {

@@ -65,16 +65,21 @@ export class RoomReturns {
     }
   }
 
-  async #compare({ userId, sessionId, conn, ...connection }: Connection, found: readonly RoomOfUser[]): Promise<void> {
+  async #compare(connection: Connection, found: readonly RoomOfUser[]): Promise<void> {
+    const { userId, sessionId, conn } = connection;
     const rooms = connection.rooms ?? new Map<string, { since: number; data: string }>();
     const there = new Set(
       found.flatMap(({ roomId, sessions }) => (sessions.some((one) => one.sessionId === sessionId) ? [roomId] : [])),
     );
     const session = { userId, sessionId, conn };
-    // What Redis does not know of the session itself is brought back with it.
-    for (const [roomId, { since, data }] of [...rooms]) {
-      if (!there.has(roomId)) await this.#rooms.goOn({ ...session, roomId }, data, since);
+    for (const roomId of new Set([...rooms.keys(), ...there])) {
+      const mine = rooms.get(roomId);
+      if (there.has(roomId) === (mine !== undefined)) continue;
+      // What it says meanwhile is later than what was found.
+      if (connection.roomsBusy > 0) return this.owe([connection]);
+      // What Redis does not know of the session itself is brought back with it.
+      if (mine) await this.#rooms.goOn({ ...session, roomId }, mine.data, mine.since);
+      else await this.#rooms.leave({ ...session, roomId });
     }
-    for (const roomId of there) if (!rooms.has(roomId)) await this.#rooms.leave({ ...session, roomId });
   }
 }
