@@ -67,9 +67,9 @@ export function countsOf(text: string): RoomCounts {
 }
 
 function memberOf(text: string): ListedMember {
-  const [userId = '', sequence, since, access = '', idle, ...data] = text.split(' ');
-  const shown = { since: Number(since), idle: idle === 'i', data: data.join(' ') };
-  return { userId, sequence: Number(sequence), openness: opennessOf(access), ...shown };
+  const [userId = '', sequence, since, access, idle, ...data] = text.split(' ');
+  const shown = { since: Number(since || sequence), idle: idle === 'i', data: data.join(' ') };
+  return { userId, sequence: Number(sequence), openness: opennessOf(access || '0'), ...shown };
 }
 
 function opennessOf(access: string): RoomOpenness {

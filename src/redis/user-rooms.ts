@@ -121,12 +121,12 @@ export class UserRooms {
   /** Those of these users, all of one shard, who are in a room. */
   async whoAreInRooms(userIds: readonly string[]): Promise<string[]> {
     const asked = this.#redis.pipeline();
-    for (const userId of userIds) asked.exists(this.#keys.userRooms(userId));
+    for (const userId of userIds) asked.hget(this.#keys.record(userId), 'z');
     const replies = (await asked.exec()) ?? [];
     return userIds.filter((_, n) => {
-      const [error, exists] = replies[n] ?? [null, 0];
+      const [error, told] = replies[n] ?? [null, null];
       if (error) throw error;
-      return exists === 1;
+      return typeof told === 'string' && told.includes('|');
     });
   }
 

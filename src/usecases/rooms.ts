@@ -74,9 +74,7 @@ export class Rooms implements RoomsApi {
   async join(session: RoomSession, data: string, since = 0): Promise<RoomChanged & { picture: RoomPicture | null }> {
     return orUnavailable(async () => {
       const changed = await this.#stores.userRooms.join(session, data, since);
-      this.#people.followUps.add(changed.followUp);
-      if (changed.code !== 'ok') return { ...changed, picture: null };
-      return { ...changed, picture: await this.apply(changed.told ? [changed.told] : [], session.roomId) };
+      return { ...changed, picture: await this.#show(changed, changed.code === 'ok' ? session.roomId : null) };
     });
   }
 
@@ -189,9 +187,17 @@ export class Rooms implements RoomsApi {
   }
 
   async #taken(changed: RoomChanged): Promise<RoomChangeCode> {
-    this.#people.followUps.add(changed.followUp);
-    if (changed.told) await this.apply([changed.told]);
+    await this.#show(changed, null);
     return changed.code;
+  }
+
+  /** Has the lists show a change. Whoever drains the outboxes of the user and of the room is woken for both at once. */
+  async #show({ told, followUp }: RoomChanged, pictured: string | null): Promise<RoomPicture | null> {
+    try {
+      return told || pictured !== null ? await this.apply(told ? [told] : [], pictured) : null;
+    } finally {
+      this.#people.followUps.add(followUp);
+    }
   }
 
   #take({ shard, owedInMs, followUp }: Applied): void {

@@ -117,7 +117,10 @@ async function live(): Promise<void> {
   await ask('DELETE', `/users/${USER}/sessions/${gone.ready?.sessionId}`);
   await client.socket.emitWithAck('set_detail', { text: 'at work', expiresInSeconds: 3600 });
   await client.socket.emitWithAck('join_conversation', { conversationId: 'hall' });
-  await client.socket.emitWithAck('join_room', { roomId: 'desk', data: { at: 'window' } });
+  await client.socket.emitWithAck('join_room', {
+    roomId: 'desk',
+    data: { at: 'window', with: 'a view of '.repeat(9) },
+  });
   await client.socket.emitWithAck('start_indicator', { conversationId: 'hall', kind: 'typing' });
   await eventually(
     () => rollcall.db('status_transitions').where({ user_id: USER }),
@@ -132,7 +135,9 @@ test('an export has what is kept about a user, with sessions and devices’ name
     profile: [{ displayName: 'One', avatarUrl: 'https://example.com/one.png' }],
     presence: [{ status: 'active', lastSeen: expect.any(String) }],
     sessions: [{ device: { kind: 'mobile', name: 'Phone of one' }, state: 'active' }],
-    rooms: [{ roomId: 'desk', since: expect.any(String), sessions: [{ data: { at: 'window' } }] }],
+    rooms: [
+      { roomId: 'desk', since: expect.any(String), sessions: [{ data: { at: 'window', with: expect.any(String) } }] },
+    ],
     appearingInactive: [],
     details: [{ source: 'manual', text: 'at work', until: expect.any(String) }],
     settings: [{ visibility: 'friends', alertFriends: false }],

@@ -182,6 +182,51 @@ test('of a room that everybody has left nothing is kept for more than two minute
   leave(ada);
 });
 
+test('who is in a few rooms takes no key for that; what is long or more than a few stands apart, and all of it is as it was said', async () => {
+  const { redis } = rollcall;
+  const keys = createKeys(rollcall.prefix, rollcall.env.REDIS_CLUSTER === 'true');
+  const apart = async () => (await redis.hkeys(keys.userRooms('eve'))).sort();
+  const few = Array.from({ length: 8 }, (_, n) => `kept:${n}`);
+  const [eve, tab] = [await enter(rollcall, 0, 'eve'), await enter(rollcall, 1, 'eve')];
+  tab.client.leave();
+  const since = new Map<string, string | undefined>();
+  for (const roomId of few) since.set(roomId, (await eve.join(roomId)).users?.[0]?.since);
+  expect(await redis.exists(keys.userRooms('eve'))).toBe(0);
+  const long = `kept:${'x'.repeat(100)}`;
+  for (const roomId of [long, 'kept:8']) since.set(roomId, (await eve.join(roomId)).users?.[0]?.since);
+  const data = { text: 'y'.repeat(900) };
+  await eve.client.socket.emitWithAck('update_room', { roomId: 'kept:0', data });
+  expect(await apart()).toEqual(expect.arrayContaining(['kept:0', long]));
+  expect(['listpack', 'ziplist']).toContain(await redis.object('ENCODING', keys.record('eve')));
+  const other = await enter(rollcall, 1, 'eve', { named: [{ roomId: 'kept:1' }] });
+  const sessions = [eve, other].map(({ client }) => client.ready?.sessionId ?? '');
+  const whereIs = async () =>
+    new Map(
+      (await ask(rollcall, 'GET', '/users/eve/rooms')).body.rooms.map((room: { roomId: string }) => [
+        room.roomId,
+        room,
+      ]),
+    );
+  for (const [roomId, room] of await whereIs()) {
+    const there = roomId === 'kept:1' ? expect.arrayContaining(sessions) : [sessions[0]];
+    expect(room).toEqual({ roomId, since: since.get(String(roomId)), sessionIds: there });
+  }
+  await other.join('kept:0', { text: 'z' });
+  await eve.client.socket.emitWithAck('leave_room', { roomId: 'kept:0' });
+  expect((await whereIs()).get('kept:0')).toEqual({
+    roomId: 'kept:0',
+    since: since.get('kept:0'),
+    sessionIds: [sessions[1]],
+  });
+  expect(await apart()).not.toContain('kept:1');
+  leave(eve, other);
+  await eventually(
+    async () => (await ask(rollcall, 'GET', '/users/eve/rooms')).body.rooms,
+    (rooms) => rooms.length === 0,
+  );
+  expect(await redis.exists(keys.userRooms('eve'))).toBe(0);
+});
+
 test('a user whose token no longer names a room does not keep it by renewing a lease', async () => {
   const put = async (rooms: string[], body: object) => {
     const token = await tokenFor('agent', { rooms });

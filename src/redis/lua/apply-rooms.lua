@@ -80,7 +80,8 @@ local function noteOccupied(room, fed)
   end
 end
 
-local function apply(name, user, sequence, since, access, idle, data, fed)
+local function apply(name, user, sequenceText, since, access, idle, data, fed)
+  local sequence = tonumber(sequenceText)
   local pair = name .. ' ' .. user
   local was = memberOf(name, user)
   local latest = math.max(was and was.sequence or 0, tonumber(redis.call('ZSCORE', leftKey, pair) or 0))
@@ -99,7 +100,7 @@ local function apply(name, user, sequence, since, access, idle, data, fed)
     return noteOccupied(room, fed)
   end
   redis.call('ZREM', leftKey, pair)
-  local member = readMember(table.concat({ user, whole(sequence), since, access, idle == '' and '-' or idle, data }, ' '))
+  local member = newMember(user, sequenceText, since, access, idle, data)
   redis.call('ZADD', usersKey(name), 0, member.text)
   noteAccess(room, was, member)
   if not was then
@@ -149,7 +150,7 @@ for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '(' .. whole(now + VA
 for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '-inf', whole(now), 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
 for n = 10, #ARGV, 8 do
   local name, user, sequence, since, access, idle, data, fed = unpack(ARGV, n, n + 7)
-  apply(name, user, tonumber(sequence), since, access, idle, data, fed == '1')
+  apply(name, user, sequence, since, access, idle, data, fed == '1')
 end
 for _, room in pairs(seen) do
   if room.touched then finish(room) end

@@ -39,6 +39,7 @@
 --   y   what a plain heartbeat (lib-plain.lua) goes by: the TTL (ms) that all sessions have; m where they differ, or where there is more to
 --       do (`o`); none: the configured one. Behind it, where some are idle, |when all others will have fallen silent, or `is` where that
 --       lies ahead (ms)
+--   h:<room>     see lib-rooms.lua
 --   s:<session>  conn|standing|deadline|connectedAt|kind|state|ttl|name    b:<session>  last sign of life
 --   t:<conn>     tombstone: until when this connection is refused
 -- `standing` is l (live: a connection holds it), p (made by a POST), e (a lease), g (closed, in its grace) or h (handed over by a
@@ -77,7 +78,7 @@ local appendedTo, lastAppended = {}, nil
 -- When the user signed out everywhere last (ms): who was connected before is not let in again.
 local function signedOutKey(id) return stem .. 'user:signed_out:' .. tag .. id end
 
--- The rooms that the user is in (lib-rooms.lua).
+-- Those of the user's rooms that do not stand in the record (lib-rooms.lua).
 local function roomsKey(id) return stem .. 'user:rooms:' .. tag .. id end
 
 local function signedOutAt(id)
@@ -147,6 +148,12 @@ local function heard(u, moment)
   elseif not u.hiddenUntil and (not u.lastSeen or moment > u.lastSeen) then u.lastSeen = moment end
 end
 
+-- The name of the only one of these sessions, nil where there is another or none.
+local function onlyOf(sessions)
+  local sid = next(sessions)
+  return sid and next(sessions, sid) == nil and sid or nil
+end
+
 -- The whole record of a user, or nil.
 local function load(id)
   local flat = redis.call('HGETALL', recordKey(id))
@@ -161,7 +168,7 @@ local function load(id)
       local kind, name = string.byte(field), string.sub(field, 3)
       if kind == 115 then u.sessions[name] = unpackSession(value)
       elseif kind == 98 then beats[name] = tonumber(value)
-      else u.refused[name] = tonumber(value)
+      elseif kind == 116 then u.refused[name] = tonumber(value)
       end
     end
   end
@@ -195,7 +202,7 @@ local function load(id)
   if u.idleSince and u.idleSince > now + ttl then u.idleSince = now end
   if known.e then u.endedCause, u.endedSession = string.match(known.e, '^(%a+)|(.*)$') end
   u.before = u.lastSeen
-  u.hadSession = next(u.sessions) ~= nil
+  u.hadSession, u.onlyBefore = next(u.sessions) ~= nil, onlyOf(u.sessions)
   for sid, s in pairs(u.sessions) do
     s.beat = beats[sid] or s.at
     -- What lies ahead is of a clock that was set back since, or of another server's: nobody is active for longer because of it.

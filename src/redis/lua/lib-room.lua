@@ -9,7 +9,8 @@
 -- ARGV  from 1 to 4 see lib-time.lua  5 limit: above so many users a room is told as a count
 --
 -- Of a room there are
---   room:users:<room>   sorted set, all with the score 0: `<user> <sequence> <since> <access> <i|-> <data>` (access: lib-rooms.lua)
+--   room:users:<room>   sorted set, all with the score 0: `<user> <sequence> <since> <access> <i where idle> <data>` (access: lib-rooms.lua);
+--                       nothing for a `since` like the sequence and for the access 0, and no blanks in the end
 --   room:closed:<room>  hash, user → access, of those whom not everybody may see all of
 --   room:state:<room>   hash  v version  b 1 while it is told as a count  c when that was told last (ms)
 --                             e how many in `closed` have the visibility everyone  o 1 once told as occupied
@@ -28,7 +29,14 @@ local function stateKey(name) return stem .. 'room:state:' .. tag .. name end
 
 local function readMember(text)
   if not text then return nil end
-  local user, sequence, since, access, idle, data = string.match(text, '^(%S+) (%d+) (%d+) (%S+) (%S) (.*)$')
+  local user, sequence, since, access, idle, data = string.match(text, '^(%S+) (%d+) ?(%d*) ?(%S*) ?(i?) ?(.*)$')
+  if since == '' then since = sequence end
+  return { text = text, user = user, sequence = tonumber(sequence), since = since, access = access == '' and '0' or access, idle = idle, data = data }
+end
+
+local function newMember(user, sequence, since, access, idle, data)
+  local text = table.concat({ user, sequence, since == sequence and '' or since, access == '0' and '' or access, idle, data }, ' ')
+  if data == '' then text = string.match(text, '^(.-) *$') end
   return { text = text, user = user, sequence = tonumber(sequence), since = since, access = access, idle = idle, data = data }
 end
 

@@ -109,6 +109,7 @@ local function save(u)
   local pace = (u.owed and 'm' or common or '') .. (u.idleLook and '|' .. whole(u.idleLook) or '')
   field('y', pace ~= '' and pace or nil)
   field('z', u.roomsState)
+  for name, text in pairs(u.roomFields or {}) do field('h:' .. name, text or nil) end
   field('is', u.idleSince and whole(u.idleSince) or nil)
   field('it', idleTold and whole(idleTold) or nil)
   -- Kept only while the transition is still to be made.

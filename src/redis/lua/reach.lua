@@ -1,4 +1,4 @@
--- needs: record
+-- needs: rooms
 -- What decides over how people are reached. Reads only, and settles nobody.
 -- ARGV  5 withinMs: how long ago a session was heard of at most that is attended  6 roomId: of the room that it has to be in, or ''
 --       7.. userId
@@ -11,8 +11,8 @@ local ATTENDED_KINDS = { web = true, mobile = true, desktop = true, other = true
 -- Which sessions are in the room (lib-rooms.lua), or nil where any counts.
 local function sessionsThere(u)
   if roomId == '' then return nil end
-  local there, text = {}, redis.call('HGET', roomsKey(u.id), roomId)
-  for sid in string.gmatch(text or '', '\n%??(%S+)') do there[sid] = true end
+  local there, room = {}, roomsOf(u)[roomId]
+  for _, own in ipairs(room and room.sessions or {}) do there[own.sid] = true end
   return there
 end
 

@@ -17,7 +17,12 @@ for n = 5, #ARGV do
       for _, value in ipairs({ name, whole(room.since), dataIn(room), table.concat(lines, '\n') }) do flat[#flat + 1] = value end
     end
   end
-  local sequence, told, idle = string.match(u and u.known.z or '', '^(%d+)|?([01]?)|?[^|]*|?(i?)')
-  result[#result + 1] = { sequence or '0', told == '1' and 1 or 0, u and roomAccess(u) or '0', idle == 'i' and 1 or 0, flat }
+  local sequence, told, access, idle = 0, nil, '0', nil
+  if u then
+    local _
+    sequence, told, _, idle = toldOfRooms(u)
+    access = roomAccess(u)
+  end
+  result[#result + 1] = { whole(sequence or 0), told and 1 or 0, access, idle == 'i' and 1 or 0, flat }
 end
 return wake(result)

@@ -4,7 +4,7 @@ import type { Access } from '../../presence/visibility.ts';
 import type { Rooms } from '../../usecases/rooms.ts';
 import type { Accesses } from './accesses.ts';
 import { Frame } from './frames.ts';
-import { changeOfRoom, isNothing, isOpenToAll, newsOf, type RoomItem, type Seen } from './room-news.ts';
+import { changeOfRoom, isNothing, isOpenToAll, NO_NEWS, newsOf, type RoomItem, type Seen } from './room-news.ts';
 import type { PresenceSocket, RoomLook, RoomViewer } from './types.ts';
 
 /** A room whose viewers could not all be told, or who may see it could not be known, is read anew after this. */
@@ -141,7 +141,8 @@ export class RoomAudience {
     const last = items.at(-1) as RoomItem;
     const count = items.findLast(({ what }) => what === 'count');
     const together = newsOf(items.filter((item) => !isApart(item)).map(seen(null)), new Map());
-    const frames = new Map<string, Frame>();
+    const apartItems = items.filter(isApart);
+    const frames = new Map<string | number, Frame>();
     for (const viewer of viewers) {
       const { viewerId, version } = viewer;
       if (version === null) {
@@ -149,12 +150,14 @@ export class RoomAudience {
       } else if (count || (items[0]?.version ?? 0) <= version) {
         this.#tell(viewer, items.map(seen(viewerId)));
       } else {
-        const beside = newsOf(items.filter(isApart).map(seen(viewerId)), viewer.shown);
-        if (isNothing(together) && isNothing(beside)) continue;
-        const change = changeOfRoom(last, this.#countOf(viewer, last), together, beside);
-        const key = apart.size === 0 ? `${change.count}` : JSON.stringify(change);
-        const frame = frames.get(key) ?? Frame.of('room_change', change);
-        frames.set(key, frame);
+        const beside = apartItems.length === 0 ? NO_NEWS : newsOf(apartItems.map(seen(viewerId)), viewer.shown);
+        const isSame = isNothing(beside);
+        if (isSame && isNothing(together)) continue;
+        const counted = this.#countOf(viewer, last);
+        const encode = () => JSON.stringify(changeOfRoom(last, counted, together, beside));
+        const json = isSame ? null : encode();
+        const frame = frames.get(json ?? counted) ?? new Frame('room_change', json ?? encode());
+        frames.set(json ?? counted, frame);
         frame.sendTo(viewer.socket);
       }
     }
@@ -177,11 +180,7 @@ export class RoomAudience {
     }
     const news = newsOf(fresh, viewer.shown);
     if (isNothing(news)) return;
-    const change = changeOfRoom(last, this.#countOf(viewer, last), news, {
-      joined: new Map(),
-      changed: new Map(),
-      left: new Set(),
-    });
+    const change = changeOfRoom(last, this.#countOf(viewer, last), news, NO_NEWS);
     Frame.of('room_change', change).sendTo(viewer.socket);
   }
 

@@ -18,6 +18,9 @@ export interface RoomNews {
   left: Set<string>;
 }
 
+/** Nothing to tell. */
+export const NO_NEWS: RoomNews = { joined: new Map(), changed: new Map(), left: new Set() };
+
 /** Whether everybody may see all of it, before and after: all are told the same. */
 export function isOpenToAll({ member, was }: RoomItem): boolean {
   return member === null || (member.openness === 'open' && (was === null || was === 'open'));
