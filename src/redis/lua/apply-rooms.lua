@@ -8,6 +8,8 @@
 -- Returns { wake, ms until something is owed (-1: nothing is), the picture (lib-picture.lua) }
 local epoch, pictured, most, trace = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
 local appended, forRecord = false, false
+-- Whether something is to be told a little later, somebody has left, and said something that was told.
+local owing, hasLeft, hasSaid = redis.call('EXISTS', owedKey) == 1, false, false
 
 -- Fields of an entry: outbox-entry.ts.
 local function append(room, what, member, was)
@@ -20,7 +22,10 @@ local function append(room, what, member, was)
   appended = true
 end
 
-local function owe(what, at) redis.call('ZADD', owedKey, 'NX', whole(at), what) end
+local function owe(what, at)
+  redis.call('ZADD', owedKey, 'NX', whole(at), what)
+  owing = true
+end
 
 local function tellCount(room)
   if now - room.countedAt < COUNT_MS and now >= room.countedAt then return owe('c ' .. room.name, room.countedAt + COUNT_MS) end
@@ -40,6 +45,7 @@ local function tellSaid(room, member)
   local last = tonumber(redis.call('ZSCORE', saidKey, pair) or '')
   if last and last <= now and now - last < every then return owe('s ' .. pair, last + every) end
   redis.call('ZADD', saidKey, whole(now), pair)
+  hasSaid = true
   redis.call('PEXPIRE', saidKey, 2 * SAID_IN_LARGE_MS)
   append(room, 'changed', member)
 end
@@ -84,13 +90,15 @@ local function apply(name, user, sequenceText, since, access, idle, data, fed)
   local sequence = tonumber(sequenceText)
   local pair = name .. ' ' .. user
   local was = memberOf(name, user)
-  local latest = math.max(was and was.sequence or 0, tonumber(redis.call('ZSCORE', leftKey, pair) or 0))
-  if latest >= sequence then return end
+  if was and was.sequence >= sequence then return end
+  local leftBy = tonumber(redis.call('ZSCORE', leftKey, pair) or '')
+  if leftBy and leftBy >= sequence then return end
   local room = roomOf(name)
   room.touched = true
   if was then redis.call('ZREM', usersKey(name), was.text) end
   if since == '' then
-    redis.call('ZADD', leftKey, whole(sequence), pair)
+    redis.call('ZADD', leftKey, sequenceText, pair)
+    hasLeft = true
     redis.call('PEXPIRE', leftKey, 2 * LEFT_MS)
     if not was then return end
     room.all = room.all - 1
@@ -99,7 +107,7 @@ local function apply(name, user, sequenceText, since, access, idle, data, fed)
     noteSize(room)
     return noteOccupied(room, fed)
   end
-  redis.call('ZREM', leftKey, pair)
+  if leftBy then redis.call('ZREM', leftKey, pair) end
   local member = newMember(user, sequenceText, since, access, idle, data)
   redis.call('ZADD', usersKey(name), 0, member.text)
   noteAccess(room, was, member)
@@ -145,9 +153,11 @@ local function finish(room)
   end
 end
 
--- What is owed later than that is of a clock that was set back since.
-for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '(' .. whole(now + VACANT_MS), '+inf', 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
-for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '-inf', whole(now), 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
+if owing then
+  -- What is owed later than that is of a clock that was set back since.
+  for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '(' .. whole(now + VACANT_MS), '+inf', 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
+  for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '-inf', whole(now), 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
+end
 for n = 10, #ARGV, 8 do
   local name, user, sequence, since, access, idle, data, fed = unpack(ARGV, n, n + 7)
   apply(name, user, sequence, since, access, idle, data, fed == '1')
@@ -155,10 +165,10 @@ end
 for _, room in pairs(seen) do
   if room.touched then finish(room) end
 end
-redis.call('ZREMRANGEBYSCORE', leftKey, '-inf', whole(now - LEFT_MS))
-redis.call('ZREMRANGEBYSCORE', saidKey, '-inf', whole(now - SAID_IN_LARGE_MS))
+if hasLeft then redis.call('ZREMRANGEBYSCORE', leftKey, '-inf', whole(now - LEFT_MS)) end
+if hasSaid then redis.call('ZREMRANGEBYSCORE', saidKey, '-inf', whole(now - SAID_IN_LARGE_MS)) end
 
 local wakes = 0
 if forRecord then wakes = wakeBoth(wakeDeliverKey, wakeRecordKey) elseif appended then wakes = wakeOnce(wakeDeliverKey) end
-local first = redis.call('ZRANGE', owedKey, 0, 0, 'WITHSCORES')[2]
+local first = owing and redis.call('ZRANGE', owedKey, 0, 0, 'WITHSCORES')[2]
 return { wakes, first and math.max(0, first - now) or -1, pictured ~= '' and pictureOf(pictured, '', most, epoch) or 0 }
