@@ -226,6 +226,20 @@ test('reaches clients that asked for batches although a newer change in the same
   watcher.leave();
 });
 
+test('comes with its user for an audience of everyone, who have no picture of those who were away', async () => {
+  const watcher = await watching('ivy');
+  const ivy = await staying('ivy');
+  await say(ivy, { text: 'on a train' });
+  await watcher.hears('ivy', says('on a train'));
+  ivy.leave();
+  await watcher.hears('ivy', isInactive);
+  const everyone = await TestClient.connect(rollcall.web(1).url, 'everyone', { heartbeat: 'pong' });
+  expect(everyone.ready?.users?.map(({ userId }) => userId)).not.toContain('ivy');
+  const again = await staying('ivy');
+  expect(await everyone.hears('ivy', isActive)).toMatchObject({ detail: { text: 'on a train' } });
+  for (const client of [watcher, everyone, again]) client.leave();
+});
+
 test('ends in the eyes of watchers also where Redis has lost it, and its user with it', async () => {
   const watcher = await watching('hal');
   const hal = await staying('hal');

@@ -300,6 +300,8 @@ function tellStatus(turn: Turn, causes: { active: Cause; inactive: Cause }): voi
   person.toldBeforeLoss = false;
   person.loggedOut = false;
   if (status === 'inactive') turn.awaySince = person.lastSeen;
+  // Of who was away an audience of everyone has no picture.
+  else if (Object.keys(detailOf(turn)).length > 0) person.toldDetail = null;
   announce(turn, cause, status === 'active' ? { awaySince: turn.awaySince } : {});
 }
 

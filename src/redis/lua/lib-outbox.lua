@@ -109,7 +109,10 @@ local function announceStatus(u, active, cause, sid)
   u.announced = active
   u.cause, u.causeSession, u.since = cause, sid or u.endedSession or '', now
   u.endedCause, u.endedSession = nil, nil
-  if active then announce(u, cause, u.before and whole(u.before) or 'never')
+  if active then
+    -- Of who was away an audience of everyone has no picture.
+    if detailOf(u) ~= '' then u.toldDetail = '?' end
+    announce(u, cause, u.before and whole(u.before) or 'never')
   else
     u.before = u.lastSeen
     announce(u, cause)
