@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { NO_CONNECTION } from '../../src/presence/session.ts';
 import { createKeys, shardOf } from '../../src/redis/keys.ts';
 import { Outbox } from '../../src/redis/outbox.ts';
 import type { OutboxEntry } from '../../src/redis/outbox-entry.ts';
@@ -26,6 +27,8 @@ const ROOMS = ofShard('doc:', 3);
 type Step =
   | { do: 'open'; user: number; device: number; named: { room: number; data: number }[] | null }
   | { do: 'close'; user: number; device: number }
+  | { do: 'lease'; user: number; lease: number; named: { room: number; data: number }[] | null; ttlMs: number }
+  | { do: 'end lease'; user: number; lease: number }
   | { do: 'join' | 'update'; user: number; device: number; room: number; data: number }
   | { do: 'leave'; user: number; device: number; room: number }
   | { do: 'put out'; user: number; room: number }
@@ -45,6 +48,11 @@ const ms = fc.oneof(fc.nat(1500), fc.constantFrom(1999, 2000, 2001), fc.nat(TTL_
 const weighted: [number, fc.Arbitrary<Step>][] = [
   [6, record({ do: fc.constant('open' as const), user, device, named })],
   [3, record({ do: fc.constant('close' as const), user, device })],
+  [
+    4,
+    record({ do: fc.constant('lease' as const), user, lease: fc.nat(1), named, ttlMs: fc.constantFrom(3000, TTL_MS) }),
+  ],
+  [1, record({ do: fc.constant('end lease' as const), user, lease: fc.nat(1) })],
   [9, record({ do: fc.constantFrom('join' as const, 'update' as const), user, device, room, data })],
   [4, record({ do: fc.constant('leave' as const), user, device, room })],
   [1, record({ do: fc.constant('put out' as const), user, room })],
@@ -133,6 +141,7 @@ class RoomWorld {
       person.rooms.delete(roomId);
       return;
     }
+    if (step.do === 'lease' || step.do === 'end lease') return this.#lease(step, userId, person);
     const sessionId = `d${step.device}`;
     const pair = `${userId} ${sessionId}`;
     if (step.do === 'open') {
@@ -169,6 +178,25 @@ class RoomWorld {
     expect(code).toBe('ok');
     if (step.do === 'leave') person.take(roomId, sessionId);
     else person.put(roomId, sessionId, own, now);
+  }
+
+  /** Presence without a connection: nobody claims its rooms anew, and where nothing is said of them they stay what they were. */
+  async #lease(step: Extract<Step, { lease: number }>, userId: string, person: RoomsOfPerson): Promise<void> {
+    const lease = { userId, sessionId: `l${step.lease}`, conn: NO_CONNECTION };
+    if (step.do === 'end lease') {
+      await this.#store.close(lease, 0, 0);
+      return;
+    }
+    const now = this.#time.now;
+    const rooms = step.named?.map((one) => ({ roomId: ROOMS[one.room] ?? '', data: dataOf(one.data) }));
+    const times = { beatAgeMs: 0, connectedAgeMs: 0, ttlMs: step.ttlMs, maxSessions: 20, mode: 'lease' as const };
+    const { code } = await this.#store.open(
+      { ...lease, ...times, kind: null, state: null, name: '', claims: null, rooms },
+      'new',
+    );
+    expect(code).toBe('ok');
+    await this.#settle(userId, false);
+    if (rooms) person.claim(lease.sessionId, rooms, now);
   }
 
   /** Brings the rules up to what has become of a user's sessions, which have rules and tests of their own. */
