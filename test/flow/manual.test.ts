@@ -269,6 +269,10 @@ describe.concurrent('appearing inactive from the first moment', () => {
     await watcher.hears('uma', isActive);
     const again = await coming('uma', { deviceId: 'phone' });
     await uma.isClosed();
+    // Nor does another device of somebody who is here.
+    const tablet = await coming('uma', { deviceId: 'tablet' });
+    expect((await look('uma')).status).toBe('active');
+    tablet.leave();
     await isAhead(watcher, 'uma');
     expect(watcher.statuses('uma')).toEqual(['active']);
     expect((await row('uma'))?.hidden ?? false).toBe(false);

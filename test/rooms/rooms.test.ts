@@ -125,6 +125,21 @@ test('what somebody says of themselves is the newest of their sessions there, an
   await shows({ at: 'again' });
   expect(watcher.left(room)).toEqual([]);
   expect(watcher.told.flatMap(({ joined = [] }) => joined)).toEqual([]);
+  // Who said nothing there has nothing to show once the one who did is gone.
+  const [said, silent] = [await enter(rollcall, 0, 'bob'), await enter(rollcall, 1, 'bob')];
+  await said.join(room, { at: 'bob' });
+  await silent.join(room);
+  const ofBob = (n: string | undefined) =>
+    eventually(
+      () => watcher.users(room).find(({ userId }) => userId === 'bob')?.data,
+      (data) => data !== undefined && data?.at === n,
+    );
+  await ofBob('bob');
+  said.client.leave();
+  await ofBob(undefined);
+  expect(watcher.users(room)[1]?.data).toBeNull();
+  silent.client.leave();
+  await watcher.sees(room, ['ada']);
 
   const answers = await Promise.all(Array.from({ length: 14 }, (_, n) => says(ada, { n })));
   const refused = answers.filter((answer) => !answer.ok);
@@ -172,6 +187,25 @@ test('refusals: rights, limits, and what a service may not', async () => {
     ok: true,
     room: { count: 1 },
   });
+
+  // By REST, too; and in a handshake, where nothing is joined then.
+  const eves = await tokenFor('eve', { rooms: ['page:*', room] });
+  const looks = [
+    rest(rollcall.url, 'GET', '/rooms/doc:none', { token: eves }),
+    rest(rollcall.url, 'POST', '/rooms/counts', { token: eves, body: { roomIds: [room, 'doc:none'] } }),
+  ];
+  for (const look of looks) expect(await look).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
+  expect((await rest(rollcall.url, 'GET', '/rooms/open:nobody', { token: eves })).body).toMatchObject({
+    count: 0,
+    users: [],
+    nextCursor: null,
+  });
+  const comes = (auth: object) => TestClient.connect(rollcall.url, 'eve', { token: eves, ...auth });
+  await fails(comes({ token, rooms: [{ roomId: room }] }), 'FORBIDDEN');
+  await fails(comes({ rooms: [{ roomId: 'page:3' }, { roomId: 'no spaces' }] }), 'INVALID_REQUEST');
+  await fails(comes({ rooms: [{ roomId: 'page:3', data: { text: 'x'.repeat(1014) } }] }), 'INVALID_REQUEST');
+  await fails(comes({ rooms: [{ roomId: 'page:3', data: [1] }] }), 'INVALID_REQUEST');
+  expect((await ask(rollcall, 'GET', '/rooms/page:3')).body.count).toBe(0);
 
   for (const claim of [['a b'], [''], ['**'], 'page:*', [7], Array(101).fill('a'), ['x'.repeat(129)]]) {
     const bad = await tokenFor('eve', { rooms: claim });
@@ -275,6 +309,8 @@ test('lists go by pages, counts by many rooms, and the fullest come first', asyn
   expect((await ask(rollcall, 'POST', '/rooms/counts', 'p0', { roomIds: many })).status).toBe(400);
   expect((await ask(rollcall, 'POST', '/rooms/counts', null, { roomIds: many })).status).toBe(200);
   for (const each of people) each.client.leave();
+  const named = async () => (await ask(rollcall, 'GET', '/rooms?limit=1000')).body.rooms;
+  await eventually(named, (all) => all.every((one: { roomId: string }) => !one.roomId.startsWith(room)));
 });
 
 test('a connection that comes back in the rooms it names goes on there, and nobody is told', async () => {
