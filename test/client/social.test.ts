@@ -139,12 +139,7 @@ test('who asked for it is told that a friend came: on the page, and by Web Push 
   expect(listening.received).toEqual([]);
   comes.close();
   ida.close();
-  for (const id of ['ida', 'jon']) {
-    await eventually(
-      () => deployment.db('users').where({ id }).first(),
-      (row) => row?.status === 'inactive',
-    );
-  }
+  for (const id of ['ida', 'jon']) await untilAway(id);
   come();
   await eventually(
     () => listening.received.length,
@@ -162,6 +157,44 @@ test('who asked for it is told that a friend came: on the page, and by Web Push 
   expect(await ida.push.isSubscribed(registration)).toBe(false);
 });
 
+test('while any source says not to disturb, no push is sent and no "once" is used up; an open page is told all the same', async () => {
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  const pushed = async (userId: string, alert: 'once' | 'always') => {
+    await rest(deployment.url, 'PUT', `/users/${userId}/friends/moe`, { token: host });
+    const client = social(userId);
+    const { registration, listening } = browserWithPush();
+    await client.push.subscribe(registration);
+    await client.social.setAlert('moe', alert);
+    client.close();
+    return { client, listening };
+  };
+  const [kim, lea] = [await pushed('kim', 'once'), await pushed('lea', 'always')];
+  const left = { token: host, body: { availability: 'dnd' } };
+  await rest(deployment.url, 'PUT', '/users/kim/detail/calendar', left);
+  await rest(deployment.url, 'PUT', '/users/kim/detail/call', { token: host, body: { text: 'stronger' } });
+  const moe = clients.connect(deployment.url, 'moe');
+  await eventually(
+    () => lea.listening.received.length,
+    (count) => count === 1,
+  );
+  const alertOf = async () => (await kim.client.social.friends())[0]?.alert;
+  expect(await alertOf()).toBe('once');
+
+  const heard: string[] = [];
+  const page = social('kim');
+  page.onFriendActive(({ userId }) => heard.push(userId));
+  await until(page.connection, ({ status }) => status === 'connected');
+  moe.close();
+  await untilAway('moe');
+  clients.connect(deployment.url, 'moe');
+  await eventually(
+    () => heard.join(),
+    (ids) => ids === 'moe',
+  );
+  await eventually(alertOf, (alert) => alert === 'never');
+  expect(kim.listening.received).toEqual([]);
+});
+
 test('what is shown is what the protocol says', () => {
   expectTypeOf<shown.Settings>().toEqualTypeOf<wire.Settings>();
   expectTypeOf<shown.FriendAlert>().toEqualTypeOf<typeof wire.Alert._output>();
@@ -169,6 +202,12 @@ test('what is shown is what the protocol says', () => {
   expectTypeOf<shown.Source>().toEqualTypeOf<DetailSource>();
   expectTypeOf<shown.Device>().toEqualTypeOf<typeof Device._output>();
 });
+
+const untilAway = (id: string) =>
+  eventually(
+    () => deployment.db('users').where({ id }).first(),
+    (row) => row?.status === 'inactive',
+  );
 
 /** What a browser hands over: its maker's push service, out of reach here, is a small one of the test's own. */
 function browserWithPush() {
