@@ -12,6 +12,7 @@ const SLOW = ['long', 'hours'];
 /** Of the long ones, those in which people come in crowds or a processor is kept busy: they want the machine to themselves. */
 const CROWDS = [
   'doors/fuzz',
+  'doors/limits',
   'doors/slow-readers',
   'faults/empty-redis',
   'faults/processes',
@@ -56,6 +57,7 @@ export default defineConfig(({ mode }) => {
   const left = SLOW.filter((suffix) => !(named && suffix === 'long'));
   const common = {
     pool: 'forks' as const,
+    setupFiles: ['test/support/keep-compiled.ts'],
     // `--mode crossings`: with stores that are older or behind a pooler; scripts/crossings.ts names them and the files.
     testTimeout: slow ? 300_000 : named ? 120_000 : 60_000,
     hookTimeout: 90_000,
