@@ -35,7 +35,9 @@ export const CORES = {
     ...['active-count', 'memberships', 'newest-first', 'push-places', 'seen-index'].map(
       (name) => `test/redis/${name}.test.ts`,
     ),
-    ...['clock-scripts', 'outbox-scripts', 'scripts-follow-the-rules'].map((name) => `test/properties/${name}.test.ts`),
+    ...['clock-scripts', 'outbox-scripts', 'scripts-follow-the-rules.long'].map(
+      (name) => `test/properties/${name}.test.ts`,
+    ),
     ...['figures', 'paused'].map((name) => `test/queues/${name}.test.ts`),
     'test/flow/timeout-queues.test.ts',
     'test/web/conversations.test.ts',

@@ -74,7 +74,7 @@ test('what counts as a secret is known from the settings of a process, in each w
 const NOT_KEPT: Record<string, string> = {
   'test/backend/agents.long.test.ts': 'agents, which are shown to be what the page has',
   'test/backend/package.long.test.ts': 'compilers, and runtimes of what they compiled',
-  'test/browser/orphans.test.ts': 'only a browser, which knows no secrets',
+  'test/browser/orphans.long.test.ts': 'only a browser, which knows no secrets',
   'test/browser/chromium.ts': 'a browser',
   'test/browser/firefox.ts': 'a browser',
   'test/browser/webkit.ts': 'a browser and what drives it',

@@ -16,7 +16,7 @@ import { PrivacyCache } from '../../src/redis/privacy-cache.ts';
 import { NO_TRACING } from '../../src/telemetry/tracing.ts';
 import { openRoom, type Room, TTL_MS } from './room.ts';
 
-/** As in scripts-follow-the-rules.test.ts. */
+/** As in scripts-follow-the-rules.long.test.ts. */
 const { PROPERTY_SEED = '1', PROPERTY_SECONDS = '8' } = process.env;
 const limitMs = Number(PROPERTY_SECONDS) * 1000;
 const RUNS_AT_ONCE = 10;
