@@ -100,9 +100,14 @@ test('it watches users and follows the change feed until it is stopped, a line f
     },
     (lines) => lines > 0,
   );
-  const bob = await TestClient.connect(deployment.url, 'cli-bob');
-  bob.leave();
   const told = ({ out }: Run) => out.map((line) => JSON.parse(line)).filter(({ userId }) => userId === 'cli-bob');
+  const bob = await TestClient.connect(deployment.url, 'cli-bob');
+  // Of what comes together watchers are told the last alone.
+  await eventually(
+    () => told(watch).length,
+    (lines) => lines === 2,
+  );
+  bob.leave();
   await eventually(
     () => [told(watch).length, told(tail).length],
     ([watched = 0, fed = 0]) => watched === 3 && fed === 2,
