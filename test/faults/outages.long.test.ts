@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isActive, isInactive, rest, tokenFor } from '../support/client.ts';
+import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { eventually } from '../support/deployment.ts';
 import { connect, keepAlive, settled, TTL_MS, withPrivatePostgres, withPrivateRedis } from './outage.ts';
 
@@ -46,6 +46,9 @@ test('PostgreSQL away for 15 s: presence goes on, and then everything of the mea
   expect(stranger).toMatchObject({ status: 503, body: { code: 'UNAVAILABLE' } });
   const watched = await watcher.watch('stranger', 'known');
   expect(watched).toMatchObject({ ok: true, pending: ['stranger'], users: [{ userId: 'known', status: 'active' }] });
+  // A choice that can't be kept is none: who would come hidden does not come.
+  const hidden = new TestClient(rollcall.url, { token: await tokenFor('shy'), appear: 'inactive' });
+  expect(await hidden.welcomed().catch((error) => error)).toMatchObject({ code: 'UNAVAILABLE' });
   // What the newcomer chose is unknown, so nobody is shown anything until it is.
   keepAlive(await connect(rollcall.url, 'newcomer'));
   keepAlive(again);
@@ -54,6 +57,9 @@ test('PostgreSQL away for 15 s: presence goes on, and then everything of the mea
   await postgres.start();
   await watcher.hears('newcomer', isActive, { withinMs: 6000 });
   await watcher.hears('stranger', isInactive, { withinMs: 6000 });
+  keepAlive(await connect(rollcall.url, 'shy'));
+  const shy = await rest(rollcall.url, 'GET', '/users/shy/status?include=why', { token: await tokenFor('shy') });
+  expect(shy.body).toMatchObject({ status: 'active', why: { rule: 'heartbeat' } });
   const rows = await eventually(
     () => rollcall.db('status_transitions').where({ user_id: 'known' }).orderBy('version'),
     (found) => found.length >= 3,

@@ -139,6 +139,41 @@ test('a Redis that came back without what was said last is told where people are
   leave(ada, watcher);
 });
 
+test('a joining and a leaving that were answered UNAVAILABLE have not happened, although Redis does them once it is back', async () => {
+  const own = { ttlSeconds: 60 };
+  const [comes, leaves] = [await enter(rollcall, 0, 'comes', own), await enter(rollcall, 0, 'leaves', own)];
+  const watcher = await person(1, 'watcher');
+  await watcher.watch('doc:late');
+  const { users } = await leaves.join('doc:late', { n: 1 });
+  await watcher.sees('doc:late', ['leaves']);
+  const inRedis = async (userId: string) =>
+    (await rollcall.redis.hexists(rollcall.key(`user:rooms:${userId}`), 'doc:late')) === 1;
+  await redis.kill('SIGSTOP');
+  const answers = await Promise.all([
+    comes.client.socket.emitWithAck('join_room', { roomId: 'doc:late' }),
+    leaves.client.socket.emitWithAck('leave_room', { roomId: 'doc:late' }),
+  ]);
+  await redis.kill('SIGCONT');
+  for (const answer of answers) expect(answer).toMatchObject({ ok: false, error: { code: 'UNAVAILABLE' } });
+  // It did both.
+  await eventually(
+    async () => [await inRedis('comes'), await inRedis('leaves')],
+    ([came, left]) => came === true && left === false,
+  );
+  await eventually(
+    async () => [await inRedis('comes'), await inRedis('leaves')],
+    ([came, left]) => came === false && left === true,
+    10_000,
+  );
+  await watcher.sees('doc:late', ['leaves'], 15_000);
+  expect((await list('doc:late')).users).toEqual(users);
+  expect(await roomsOf('comes')).toEqual([]);
+  const says = ({ client }: Roomer) => client.socket.emitWithAck('update_room', { roomId: 'doc:late', data: { n: 2 } });
+  expect(await says(leaves)).toEqual({ ok: true });
+  expect(await says(comes)).toMatchObject({ ok: false, error: { code: 'FORBIDDEN' } });
+  leave(comes, leaves, watcher);
+});
+
 test('after the loss of all of Redis nobody who is still there is told as left; lists and counts are refused until it is known who is there, and then come whole', async () => {
   const [ada, bob, watcher] = [await person(0, 'ada'), await person(1, 'bob'), await person(1, 'watcher')];
   const lease = { ttlSeconds: 60, rooms: [{ roomId: 'told:lease' }] };
