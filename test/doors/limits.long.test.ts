@@ -4,6 +4,7 @@ import { io } from 'socket.io-client';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ClientEvent } from '../../src/protocol/client-events.ts';
 import type { SocketError } from '../../src/protocol/socket.ts';
+import { WINDOW_MS } from '../../src/web/limits/limit.ts';
 import { TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment } from '../support/deployment.ts';
 import { LOCK, samplesOf } from '../support/metrics.ts';
@@ -57,6 +58,15 @@ async function often(times: number, once: (n: number) => Promise<Response>): Pro
     }
   }
   return statuses;
+}
+
+/** Anew, as somebody else, where it took longer than what is counted together: then there was nothing to refuse. */
+async function inOneWindow<T>(work: (userId: string) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const from = performance.now();
+    const outcome = await work(`eager-${attempt}`);
+    if (performance.now() - from < WINDOW_MS || attempt === 5) return outcome;
+  }
 }
 
 /** What a handshake from there comes to. */
@@ -190,14 +200,18 @@ test('an address with too many bad tokens may ask no more, but connect and say t
 describe('a user who asks too often', () => {
   test('is refused by token first, then over all tokens; a service goes on', async () => {
     const from = somewhere();
-    const one = await tokenFor('eager');
     const path = '/users/eager/status';
-    const first = await often(600, () => ask(rollcall.url, path, { from, token: one }));
-    expect([first[404], first[429]]).toEqual([500, 100]);
-    const other = await tokenFor('eager', { jti: 'other' });
-    const third = await tokenFor('eager', { jti: 'third' });
-    await often(500, () => ask(rollcall.url, path, { from, token: other }));
-    expect((await ask(rollcall.url, path, { from, token: third })).status).toBe(429);
+    const outcome = await inOneWindow(async (userId) => {
+      const [one, other, third] = [
+        await tokenFor(userId),
+        await tokenFor(userId, { jti: 'other' }),
+        await tokenFor(userId, { jti: 'third' }),
+      ];
+      const first = await often(600, () => ask(rollcall.url, path, { from, token: one }));
+      await often(500, () => ask(rollcall.url, path, { from, token: other }));
+      return [first[404], first[429], (await ask(rollcall.url, path, { from, token: third })).status];
+    });
+    expect(outcome).toEqual([500, 100, 429]);
     const service = await tokenFor('backend', { scope: 'presence:read' });
     expect(await often(1500, () => ask(rollcall.url, path, { from, token: service }))).toEqual({ 404: 1500 });
   });
