@@ -25,12 +25,15 @@ export async function erase(stores: Stores, { userId, version }: Change): Promis
 
 /**
  * Removes what queues and indexes still hold of somebody who was erased, unless they have come back: then Redis has to go by what
- * PostgreSQL says, and not by what was changed between the erasure in the one and in the other.
+ * PostgreSQL says, and not by what was changed between the erasure in the one and in the other. Where a job that speaks of them is at
+ * work still (its worker died, or its store is slow) it looks again later: what is done is kept for the board, with whom it was about.
  */
 export async function eraseTraces(stores: Stores, { data: { userId } }: Job<EraseTracesJob>) {
   const back = (await dropTraces(stores, userId, false)) === null;
   if (back) await stores.queues.enqueue(await tellPrivacy(stores, userId, null));
-  return { jobs: await stores.queues.removeJobs(userId, { keepTimeouts: back }) };
+  const { removed, atWork } = await stores.queues.removeJobs(userId, { keepTimeouts: back });
+  if (atWork > 0) await stores.queues.addEraseTraces(userId);
+  return { jobs: removed, atWork };
 }
 
 /** When nobody was here by that id (ms of Redis's clock); null: they have come back. */

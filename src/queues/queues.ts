@@ -23,7 +23,7 @@ import {
   USERS_NAMED,
   webhookJobId,
 } from './jobs.ts';
-import { removeJobsOf } from './remove-jobs.ts';
+import { type RemovedJobs, removeJobsOf } from './remove-jobs.ts';
 import { assertSchedulers } from './schedulers.ts';
 import { QueueOfSmallJobs } from './small-jobs.ts';
 import { type RemoveDelayed, Timeouts } from './timeouts.ts';
@@ -199,7 +199,7 @@ export class Queues {
     await this.queue('webhooks').add('refused', job, { jobId, attempts: 1 });
   }
 
-  /** Has the jobs that speak of an erased user removed, once those at work now are done. */
+  /** Has the jobs that speak of an erased user removed, some seconds from now: once those at work are done. */
   async addEraseTraces(userId: string): Promise<void> {
     const data: EraseTracesJob = { userId };
     const retries = { attempts: 20, backoff: { type: 'fixed', delay: 2000 } };
@@ -222,17 +222,19 @@ export class Queues {
 
   /**
    * Removes the jobs that speak of the user from all queues that name users (USERS_NAMED), but with `keepTimeouts` from those
-   * of timeouts; returns how many. Rejects where Redis cannot be asked.
+   * of timeouts; returns how many went, and how many did not, for a worker has them in hand. Rejects where Redis cannot be asked.
    */
-  async removeJobs(userId: string, { keepTimeouts }: { keepTimeouts: boolean }): Promise<number> {
-    let count = 0;
+  async removeJobs(userId: string, { keepTimeouts }: { keepTimeouts: boolean }): Promise<RemovedJobs> {
+    const all: RemovedJobs = { removed: 0, atWork: 0 };
     for (const [name, queue] of this.all) {
       const named = USERS_NAMED[kindOf(name)];
       if (named === 'nowhere' || (isTimeoutQueue(name) && keepTimeouts)) continue;
       const inId = named === 'data' ? null : (jobId: string) => named(jobId, userId);
-      count += await removeJobsOf(queue, userId, inId);
+      const { removed, atWork } = await removeJobsOf(queue, userId, inId);
+      all.removed += removed;
+      all.atWork += atWork;
     }
-    return count;
+    return all;
   }
 
   /**

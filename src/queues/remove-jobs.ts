@@ -2,17 +2,23 @@ import type { JobType, Queue } from 'bullmq';
 
 const AT_ONCE = 1000;
 /** Few enough to be read whole. */
-const BOUNDED: JobType[] = ['completed', 'failed', 'wait', 'prioritized'];
+const BOUNDED: JobType[] = ['completed', 'failed', 'wait', 'prioritized', 'active'];
+
+/** How many jobs went, and how many could not, for somebody is at work on them. */
+export interface RemovedJobs {
+  removed: number;
+  atWork: number;
+}
 
 /**
  * Removes every job of a queue that speaks of the user, and the queue's own record of what happened to them. Jobs that
- * wait for their time may be a million: of those it is the id that tells, where ids do (`inId`). Returns how many went.
+ * wait for their time may be a million: of those it is the id that tells, where ids do (`inId`). Rejects where Redis is away.
  */
 export async function removeJobsOf(
   queue: Queue,
   userId: string,
   inId: ((jobId: string) => boolean) | null,
-): Promise<number> {
+): Promise<RemovedJobs> {
   const found = new Set<string>();
   const word = JSON.stringify(userId);
   const states: JobType[] = inId ? BOUNDED : [...BOUNDED, 'delayed'];
@@ -28,7 +34,8 @@ export async function removeJobsOf(
     for (const id of ids) if (inId(id)) found.add(id);
     if (ids.length === 0) break;
   }
-  for (const id of found) await queue.remove(id);
+  let removed = 0;
+  for (const id of found) removed += await queue.remove(id);
   await queue.trimEvents(0);
-  return found.size;
+  return { removed, atWork: found.size - removed };
 }

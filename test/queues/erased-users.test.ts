@@ -46,7 +46,7 @@ test('in every queue that names users the jobs about an erased one go, whatever 
     }
     await queue.pause();
   }
-  expect(await own.queues.removeJobs('ann', { keepTimeouts: false })).toBe(about);
+  expect(await own.queues.removeJobs('ann', { keepTimeouts: false })).toEqual({ removed: about, atWork: 0 });
   const rest = await left();
   expect(rest.filter((job) => job.includes('"ann"'))).toEqual([]);
   expect(rest).toHaveLength(3 * about);
@@ -65,5 +65,27 @@ test('what a job answered names nobody who was erased, either', async () => {
   }
   expect(await left()).toHaveLength(naming().length);
   await own.queues.removeJobs('ann', { keepTimeouts: false });
+  expect(await left()).toEqual([]);
+});
+
+test('a job that somebody is at work on is told, so that it is looked for again, and goes once it is done', async () => {
+  const name = 'timeouts';
+  const connection = own.redis.duplicate({ maxRetriesPerRequest: null });
+  const [begun, mayEnd] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const work = async () => {
+    begun.resolve();
+    await mayEnd.promise;
+  };
+  const worker = new Worker(name, work, { connection, prefix: own.keys.queuePrefix(name) });
+  const done = new Promise((resolve) => worker.once('completed', resolve));
+  const data = { userIds: ['ann', 'bob'] };
+  await own.queues.queue(name).add('closed', data as never, { jobId: 'together-1x1', removeOnComplete: false });
+  await begun.promise;
+  expect(await own.queues.removeJobs('ann', { keepTimeouts: false })).toEqual({ removed: 0, atWork: 1 });
+  mayEnd.resolve();
+  await done;
+  await worker.close();
+  connection.disconnect();
+  expect(await own.queues.removeJobs('ann', { keepTimeouts: false })).toEqual({ removed: 1, atWork: 0 });
   expect(await left()).toEqual([]);
 });
