@@ -226,6 +226,21 @@ test('reaches clients that asked for batches although a newer change in the same
   watcher.leave();
 });
 
+test('that ended while its user appeared inactive is taken from services, who saw it all along, when that is over', async () => {
+  const token = await tokenFor('host', { scope: 'presence:read' });
+  const observer = await TestClient.connect(rollcall.web(1).url, 'host', { token, watch: ['jan'] });
+  const jan = await staying('jan');
+  await say(jan, { text: 'at lunch' });
+  await observer.hears('jan', says('at lunch'));
+  await jan.socket.emitWithAck('set_status', { status: 'inactive' });
+  expect(await observer.hears('jan', isInactive)).toMatchObject({ detail: { text: 'at lunch' } });
+  await say(jan, {});
+  const after = observer.of('jan').length;
+  await jan.socket.emitWithAck('set_status', { status: 'active' });
+  expect(await observer.hears('jan', isActive, { after })).toMatchObject({ detail: {} });
+  for (const client of [observer, jan]) client.leave();
+});
+
 test('comes with its user for an audience of everyone, who have no picture of those who were away', async () => {
   const watcher = await watching('ivy');
   const ivy = await staying('ivy');

@@ -60,6 +60,8 @@ export interface Person {
   detailRevision: number;
   /** What others were told of it last; null: not known, for the store had lost it. */
   toldDetail: ShownDetail | null;
+  /** Services were told more than that while the person appeared inactive. */
+  toldHidden: boolean;
   /** Since when no session has been active, where all are idle; ahead: from then on, unless one is before. */
   idleSince: number | null;
   /** When somebody has to look whether they are idle by then. */
@@ -120,6 +122,8 @@ export function begin(person: Person, circumstances: Circumstances): Turn {
 
 export function finish<Code extends string>(turn: Turn, code: Code): Outcome<Code> {
   const { person, changes, closed } = turn;
+  // By an event or a picture.
+  if (typeof person.appearInactive === 'object' && person.sources.length > 0) person.toldHidden = true;
   person.idleLook = idleLook(turn);
   if ((person.idleTold ?? 0) + IDLE_APART_MS <= turn.now) person.idleTold = null;
   if (person.told === 'inactive' || person.sessions.length > 0) person.end = null;
@@ -141,6 +145,7 @@ export function stranger(userId: string, lastSeen: number | null = null): Person
     sources: [],
     detailRevision: 0,
     toldDetail: {},
+    toldHidden: false,
     idleSince: null,
     idleLook: null,
     idleTold: null,
@@ -341,9 +346,10 @@ export function announce(turn: Turn, cause: Cause, more: Pick<Change, 'awaySince
   person.version = Math.max(now, person.version + 1);
   const { userId, told: status, lastSeen, version } = person;
   const detail = detailOf(turn);
-  const isNew = !isSame(detail, person.toldDetail);
+  const isNew = person.toldHidden || !isSame(detail, person.toldDetail);
   person.toldDetail = detail;
   const said = typeof person.appearInactive === 'object' ? person.sources[0] : undefined;
+  person.toldHidden &&= typeof person.appearInactive === 'object';
   const hidden = said ? { hiddenDetail: said.shown } : {};
   changes.push({ userId, status, lastSeen, version, at: now, cause, ...(isNew ? { detail } : {}), ...hidden, ...more });
 }

@@ -70,6 +70,21 @@ test('a detail that ends by itself neither ends nor prolongs being counted', asy
   expect(await active(), 'away, and still due for the detail').toBe(0);
 });
 
+test('who was overdue while a web was behind with beats stays noted nowhere once they are gone', async () => {
+  const { redis, keys, store } = room;
+  const shard = shardOf(userId);
+  const { session } = await room.comes(userId);
+  await store.setStatus(userId, 'inactive', { ...choice, expiresInMs: 1 }, null);
+  await redis.set(keys.hold(shard), 'beats');
+  await redis.hset(keys.record(userId), `b:${session.sessionId}`, (await now()) - TTL_MS);
+  await store.expire(shard, [{ userId, number: '' }]);
+  expect(await redis.hmget(keys.record(userId), 'h', `b:${session.sessionId}`)).toEqual([null, expect.any(String)]);
+  await redis.del(keys.hold(shard));
+  await store.expire(shard, [{ userId, number: '' }]);
+  expect(await redis.hget(keys.record(userId), `b:${session.sessionId}`)).toBeNull();
+  expect(await redis.zrange(keys.apartDue(shard), '0', '-1')).toEqual([]);
+});
+
 test('a logout and the dropping of what was cached leave in the index who was seen', async () => {
   const { redis, keys, store } = room;
   await room.comes(userId);

@@ -86,12 +86,13 @@ local function announce(u, cause, since, before)
   local more = before and withMore(nil, 'before', before)
   if u.claims then more = withMore(more, 'claims', u.claims) end
   local detail = detailOf(u)
-  if detail ~= u.toldDetail then more = withMore(more, 'detail', detail == '' and '{}' or detail) end
+  if detail ~= u.toldDetail or u.toldHidden then more = withMore(more, 'detail', detail == '' and '{}' or detail) end
   -- What is said of somebody who appears inactive is for them and for services.
   if u.hiddenUntil and u.detail then more = withMore(more, 'hiddenDetail', u.detail) end
   if u.falselyAway then more = withMore(more, 'falselyAway', '"' .. u.falselyAway .. '"') end
   if u.endedAt and not u.announced and endedBy[cause] then since = whole(u.endedAt) end
   u.claims, u.untold, u.toldDetail, u.falselyAway = nil, nil, detail, nil
+  u.toldHidden = u.hiddenUntil and u.toldHidden
   spend(u, cause)
   appendChange(kind, u, u.version, cause, since or '', more)
 end

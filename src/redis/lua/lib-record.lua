@@ -28,6 +28,7 @@
 --   d, x  detail (JSON) of the strongest source and until when (ms; none: until further notice)
 --   u   all sources of a detail (JSON; see sourcesOf)   ur  their revision: the greater is the newer
 --   k   the detail that was told last, with whether they are idle, none: nothing; ?: not known, for Redis had lost it
+--   ks  1 where services were told more than that, while the user appeared inactive: the next change says what is true by then
 --   is  idle: since when no session has been active, where all are idle (ms; ahead: from then on, unless one is before)
 --   it  when they were last told to be idle, or no more, and nothing else with it (ms)
 --   p   1 while PostgreSQL could not be asked  q   last sign of life meanwhile
@@ -182,6 +183,7 @@ local function load(id)
   u.sourcesText = known.u
   u.detailRevision = tonumber(known.ur)
   u.toldDetail = known.k or ''
+  u.toldHidden = known.ks and true
   u.choiceUnknown = known.p and true
   u.heardMeanwhile = tonumber(known.q)
   u.job = known.j

@@ -95,6 +95,9 @@ local function save(u)
   field('u', u.sourcesText)
   field('ur', u.detailRevision and whole(u.detailRevision) or nil)
   field('k', u.toldDetail ~= '' and u.toldDetail or nil)
+  -- By an event or a picture.
+  if u.hiddenUntil and u.detail then u.toldHidden = true end
+  field('ks', u.toldHidden and '1' or nil)
   field('p', u.choiceUnknown and '1' or nil)
   field('q', u.choiceUnknown and u.heardMeanwhile and whole(u.heardMeanwhile) or nil)
   field('j', u.job)
@@ -147,11 +150,12 @@ local function save(u)
   end
 
   local at = nextDue(u)
-  -- Overdue, and not to be taken for silent: the sweep looks again in a while.
-  if at and at <= now and next(u.sessions) and hold() == 'beats' then at = now + 1000 end
   if wasApart or u.hiddenUntil or u.detailUntil or u.choiceUnknown or u.owed or common or u.idleLook then
     noteCount(u, isVisible(u) and latest, at, common)
   end
+  -- Overdue, and not to be taken for silent: the sweep looks again in a while. That is for nobody to be counted by, since nothing in the
+  -- record would say that it was noted.
+  if at and at <= now and next(u.sessions) and hold() == 'beats' then at = now + 1000 end
   if at then
     redis.call('ZADD', dueKey, whole(at), u.id)
     if not u.fresh and not u.hadSession then redis.call('PERSIST', u.key) end
