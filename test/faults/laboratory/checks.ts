@@ -1,6 +1,7 @@
+import { Allowances, SETTLED_MS } from './allowances.ts';
 import { lossIn, mayHide, possiblyActive, surelyAlive, uncovered } from './evidence.ts';
 import type { Person } from './person.ts';
-import { Disturbances, type Span } from './spans.ts';
+import type { Span } from './spans.ts';
 import type { Shown, Watcher } from './watcher.ts';
 import { HANDOVER_MS, TTL_MS, WITHIN_MS, type World } from './world.ts';
 
@@ -14,6 +15,8 @@ export type Kind =
   | 'order'
   | 'views differ'
   | 'rooms'
+  | 'detail'
+  | 'idle'
   | 'history'
   | 'absence'
   | 'last seen'
@@ -38,12 +41,8 @@ export interface Scene {
 /** Somebody who saw people here, at some web. */
 type Onlooker = Pick<Watcher, 'label' | 'web' | 'shown'>;
 
-/** What a scheduler of timers and sockets takes on an idle machine. */
-const BASE_MS = 150;
 /** Two readings of the clock around one event. */
 const SLACK_MS = 200;
-/** Settling the losses of a Redis that was emptied or failed over: TTL, handover, 5 s of margin, a round of 10 s, and the promise on top. */
-const SETTLED_MS = TTL_MS + HANDOVER_MS + 15_000 + WITHIN_MS;
 
 /** Everything that can be judged from the watchers' whole event logs and the record of what people did. */
 export function judgeLogs(scene: Scene): Finding[] {
@@ -60,7 +59,8 @@ export function judgeLogs(scene: Scene): Finding[] {
   ];
 }
 
-const seconds = (scene: Scene, at: number) => `${((at - scene.begun) / 1000).toFixed(2)} s`;
+/** A moment, for the reader. */
+export const seconds = (scene: Scene, at: number) => `${((at - scene.begun) / 1000).toFixed(2)} s`;
 
 /** Whether there was a loss of something that was told and is written nowhere: by a failover, or with PostgreSQL or the workers away. */
 export function lostForGood({ world }: Scene, at: number): boolean {
@@ -74,33 +74,21 @@ export function lostForGood({ world }: Scene, at: number): boolean {
 /** Nobody is shown active beyond TTL + 2 s after the last sign of life, or 2 s after what stood in the way is over. */
 export function ghosts(scene: Scene, watchers: readonly Onlooker[]): Finding[] {
   const { world, people } = scene;
-  const { disturbances, machine, redis, withoutWorker } = world;
   const now = Date.now();
   const found: Finding[] = [];
-  const lasting = redis.losses.map(({ from, to }) => ({
-    from,
-    to: to + SETTLED_MS,
-  }));
   for (const person of people) {
     const possible = possiblyActive(world, person);
     const hidden = surelyHidden(person, now);
     for (const watcher of watchers) {
-      const obstacles: Span[] = [...disturbances.of('redis'), ...withoutWorker, ...disturbances.of(watcher.web.name)];
-      /** When the promised time begins to run. */
-      const startOf = (due: number) => {
-        const losses = lasting.filter((loss) => loss.from - person.longestTtlMs - HANDOVER_MS <= due && loss.to >= due);
-        return Disturbances.pushed(due, WITHIN_MS, [...obstacles, ...losses]) - WITHIN_MS;
-      };
-      // What the machine took in between does not count.
-      const isLate = (start: number, at: number) => at - start - machine.taken(start, at) > WITHIN_MS + BASE_MS;
+      const allowed = new Allowances(scene, watcher.web, person.longestTtlMs + HANDOVER_MS);
       for (const shown of watcher.shown(now).filter(({ userId }) => userId === person.userId)) {
         for (const gap of uncovered(shown, possible)) {
-          if (isLate(startOf(gap.from), gap.to)) found.push(ghost(scene, watcher, shown, gap));
+          if (allowed.isLate(allowed.startOf(gap.from), gap.to)) found.push(ghost(scene, watcher, shown, gap));
         }
         for (const stretch of hidden) {
-          const start = startOf(stretch.from);
+          const start = allowed.startOf(stretch.from);
           const until = Math.min(shown.to, stretch.to);
-          if (until <= shown.from || !isLate(start, until)) continue;
+          if (until <= shown.from || !allowed.isLate(start, until)) continue;
           const when = `${seconds(scene, stretch.from)} to ${seconds(scene, stretch.to)}`;
           const text = `${watcher.label} saw ${person.userId}, who appeared inactive from ${when}, active until ${seconds(scene, shown.to)}`;
           found.push({ kind: 'hidden shown', text });
@@ -118,7 +106,7 @@ function ghost(scene: Scene, watcher: Onlooker, shown: Shown, gap: Span): Findin
 }
 
 /** From the answer to the choice until whatever may have ended it. */
-function surelyHidden(person: Person, now: number): Span[] {
+export function surelyHidden(person: Person, now: number): Span[] {
   return person.choices.flatMap((choice, n) => {
     if (choice.kind !== 'hide' || !choice.sure) return [];
     const next = person.choices[n + 1]?.from ?? now;
@@ -127,11 +115,20 @@ function surelyHidden(person: Person, now: number): Span[] {
   });
 }
 
+/** User and version of each change that is of what they show beside the status, and so no transition: services are told the causes. */
+function ofDetails(watchers: readonly Watcher[]): Set<string> {
+  const taken = watchers.flatMap((watcher) => (watcher.isInsider ? watcher.taken() : []));
+  return new Set(
+    taken.filter(({ change }) => change.cause === 'detail').map(({ change }) => `${change.userId} ${change.version}`),
+  );
+}
+
 /** Nobody becomes active without having come, beaten or chosen to. */
 function falseActives(scene: Scene): Finding[] {
   const { world, people, watchers } = scene;
   const possible = new Map(people.map((person) => [person.userId, possiblyActive(world, person)]));
-  const seen = new Set<string>();
+  // Who is overdue while nobody may expire is active still, whatever is said of them.
+  const seen = ofDetails(watchers);
   const found: Finding[] = [];
   for (const watcher of watchers) {
     for (const { at, change } of watcher.taken()) {
@@ -199,9 +196,11 @@ export function judgeHistory(scene: Scene, rows: Recorded[]): Finding[] {
       ) - WITHIN_MS,
     to: loss.to + 1500,
   }));
+  const details = ofDetails(watchers);
   for (const watcher of watchers) {
     for (const { at, change } of watcher.taken()) {
       const name = `${change.userId} ${change.version}`;
+      if (details.has(name)) continue;
       if (change.status === 'active' || !names.has(change.userId) || known.get(name) === 'inactive') continue;
       // Of somebody whom nobody has heard of; its version is none of theirs.
       if (change.lastSeen === null) continue;
@@ -211,8 +210,12 @@ export function judgeHistory(scene: Scene, rows: Recorded[]): Finding[] {
       // Nor is it a transition to be told again, with a version above all that was told, what the history ends with.
       const last = rows.findLast(({ userId, version }) => userId === change.userId && version < change.version);
       if (last?.status === 'inactive' && last.lastSeen === Date.parse(change.lastSeen)) continue;
-      const text = `${watcher.label} was told at ${seconds(scene, at)} that ${change.userId} is inactive (version ${seconds(scene, change.version)}), which is not in the history`;
-      found.set(name, { kind: 'history', text });
+      const before = last
+        ? `${last.status} at ${seconds(scene, last.version)}, seen ${seconds(scene, last.lastSeen ?? 0)}`
+        : 'nothing';
+      const told = `${change.cause ?? 'no cause'}, seen ${seconds(scene, Date.parse(change.lastSeen))}${change.detail ? ', with a detail' : ''}`;
+      const text = `${watcher.label} was told at ${seconds(scene, at)} that ${change.userId} is inactive (version ${seconds(scene, change.version)}; ${told}), which is not in the history (before it ${before})`;
+      if (!found.has(name)) found.set(name, { kind: 'history', text });
     }
   }
   return [...found.values(), ...absences(scene, rows)];

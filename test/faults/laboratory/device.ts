@@ -34,10 +34,14 @@ export class Device {
   readonly #ownTtl: { ttlSeconds?: number };
   readonly lives: Life[] = [];
   readonly ends: End[] = [];
+  /** Whether somebody is before it, as it said and was answered. */
+  readonly words: (Span & { state: 'active' | 'idle' })[] = [];
   /** The rooms that it wants to be in. */
   readonly rooms = new Set<string>();
   /** From when it knew that it was in a room until it wanted to be there no more. */
   readonly stays: (Span & { roomId: string })[] = [];
+  /** From when it asked to be in a room until it was answered that it is there no more; Infinity: it was not. */
+  readonly visits: (Span & { roomId: string })[] = [];
   /** Whether it wants to be connected. */
   wanted = false;
   readonly #world: World;
@@ -58,6 +62,11 @@ export class Device {
     this.deviceId = deviceId;
   }
 
+  /** What it says of itself with every beat. */
+  get state(): 'active' | 'idle' {
+    return this.#state ?? 'active';
+  }
+
   get connected(): boolean {
     return this.#line !== null && !this.#silent;
   }
@@ -66,6 +75,11 @@ export class Device {
   get alive(): boolean {
     const last = this.lives.findLast(({ sure }) => sure)?.to ?? 0;
     return this.connected && this.wanted && Date.now() - last < 2 * BEAT_MS + 300;
+  }
+
+  /** When it began to open its connection; Infinity: it has none. */
+  get openedAt(): number {
+    return this.#line?.openedAt ?? Number.POSITIVE_INFINITY;
   }
 
   /** Of its connection. */
@@ -98,6 +112,8 @@ export class Device {
   /** Is in a room from now on, as soon as it is connected. */
   async joinRoom(roomId: string): Promise<void> {
     this.rooms.add(roomId);
+    const isOpen = this.visits.some((visit) => visit.roomId === roomId && visit.to === Number.POSITIVE_INFINITY);
+    if (!isOpen) this.visits.push({ roomId, from: Date.now(), to: Number.POSITIVE_INFINITY });
     if (this.#line && !this.#silent) await this.#sayRooms(this.#line);
   }
 
@@ -193,7 +209,9 @@ export class Device {
 
   async #beat(line: Line): Promise<void> {
     const life = this.#life(line);
+    const { state } = this;
     const answer = await within(line.client.beat(this.#state), 60_000);
+    if (answer?.ok) this.words.push({ state, from: life.from, to: Date.now() });
     if (answer?.ok === false && answer.error.code === 'HEARTBEAT_TOO_SOON')
       this.lives.splice(this.lives.indexOf(life), 1);
     else if (answer?.ok) this.#settle(line, life, true);
@@ -209,9 +227,15 @@ export class Device {
     await within(Promise.all(joining), PATIENCE_MS);
     const leaving = [...rooms.difference(this.rooms)].map(async (roomId) => {
       const answer = await socket.emitWithAck('leave_room', { roomId });
-      if (answer.ok && !this.rooms.has(roomId)) rooms.delete(roomId);
+      if (!answer.ok || this.rooms.has(roomId)) return;
+      rooms.delete(roomId);
+      this.#hasLeft(roomId);
     });
     await within(Promise.all(leaving), PATIENCE_MS);
+  }
+
+  #hasLeft(roomId: string): void {
+    for (const visit of this.visits) if (visit.roomId === roomId) visit.to = Math.min(visit.to, Date.now());
   }
 
   #isIn(rooms: Set<string>, roomId: string): void {
@@ -245,17 +269,25 @@ export class Device {
     };
     const life = this.#life(line);
     client.socket.on('disconnect', () => this.#lost(line));
-    const let_in = await within(
-      client.welcomed().catch(() => null),
+    const outcome = await within(
+      client.welcomed().then(
+        () => 'let in',
+        () => 'refused',
+      ),
       PATIENCE_MS,
     );
-    if (let_in && client.socket.connected) {
+    if (outcome === 'let in' && client.socket.connected) {
       this.#line = line;
       this.#silent = false;
       this.#settle(line, life, true);
       for (const roomId of named) this.#isIn(line.rooms, roomId);
+      // Where it names no more what it was in before, it is there no more.
+      const unnamed = this.visits.filter(({ roomId }) => !named.includes(roomId) && !this.rooms.has(roomId));
+      for (const { roomId } of unnamed) this.#hasLeft(roomId);
       return;
     }
+    // Who gives up says goodbye to whoever was about to let them in.
+    if (outcome === null) this.ends.push({ kind: 'close', from: Date.now(), to: Date.now(), sure: false });
     // Wherever it was refused or kept waiting, the next attempt goes elsewhere.
     this.#preferred++;
     this.#close(line);

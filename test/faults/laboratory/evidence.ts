@@ -41,7 +41,7 @@ export function lastOfTheGone(world: World, people: readonly Person[]): number {
 }
 
 /** A lease is ended by a `DELETE` or a logout that was certain to be heard, else by its TTL. */
-function possibleEndOfLease(world: World, person: Person, life: LeaseLife): number {
+export function possibleEndOfLease(world: World, person: Person, life: LeaseLife): number {
   const heard = heardBy(world, life);
   let until = heard + life.ttlMs;
   const ends = [...person.leaseEnds.filter(({ name }) => name === life.name), ...person.choices.filter(isEverywhere)];
@@ -54,7 +54,8 @@ function possibleEndOfLease(world: World, person: Person, life: LeaseLife): numb
   return until;
 }
 
-function possibleEnd(world: World, device: Device, life: Life): number {
+/** Until when a device may be here by that sign of life. */
+export function possibleEnd(world: World, device: Device, life: Life): number {
   const heard = heardBy(world, life);
   let until = heard + device.ttlMs;
   for (const end of device.ends) {
@@ -113,8 +114,8 @@ export function surelyHeld(world: World, device: Device, moment: number): Life |
   return holds ? life : null;
 }
 
-/** Whether a lease was certainly there: no web makes good what Redis has lost of it. */
-function leaseHolds(world: World, person: Person, life: LeaseLife, moment: number): boolean {
+/** Whether a lease was certainly there at that moment: no web makes good what Redis has lost of it. */
+export function leaseHolds(world: World, person: Person, life: LeaseLife, moment: number): boolean {
   if (!life.sure || life.to > moment || life.from + life.ttlMs - SLACK_MS < moment) return false;
   const since = { from: life.from - SLACK_MS, to: moment };
   if (lossIn(world, since) || world.disturbances.touched(['redis', life.web, `redis@${life.web}`], since)) return false;

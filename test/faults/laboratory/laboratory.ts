@@ -3,6 +3,8 @@ import { Circle } from './circle.ts';
 import { judgeCircle } from './circle-checks.ts';
 import { differingInCircle } from './circle-now.ts';
 import type { CircleSize } from './circle-schedule.ts';
+import { differingDetails } from './details-now.ts';
+import { judgeDetails } from './details-told.ts';
 import { lastOfTheGone, lastSeenOf, mayHide } from './evidence.ts';
 import { Person } from './person.ts';
 import { LaboratoryRooms } from './rooms.ts';
@@ -78,6 +80,10 @@ export class Laboratory {
     const watchers = world.webs.map((web, n) => new Watcher(web, `watcher ${n}`, ids, n % 2 === 1));
     const [first] = world.webs;
     if (first) watchers.push(new Watcher(first, 'everyone', null, true));
+    // Users, who are not told what services are of those who appear inactive.
+    watchers.push(
+      ...world.webs.map((web, n) => new Watcher(web, `stranger ${n}`, ids, n % 2 === 0, `${prefix}stranger${n}`)),
+    );
     const circle = size ? new Circle(world, prefix, size) : null;
     const laboratory = new Laboratory(
       world,
@@ -191,6 +197,7 @@ export class Laboratory {
     this.findings.push(
       ...judgeLogs(this.scene),
       ...this.rooms.judge(this.scene),
+      ...judgeDetails(this.scene),
       ...history,
       ...this.#lastSeen.findings,
     );
@@ -237,7 +244,11 @@ export class Laboratory {
 
   /** Where watchers, REST or PostgreSQL say something else than what must be. */
   async #differing(): Promise<Finding[]> {
-    const found = [...(await differingViews(this.scene)), ...(await this.rooms.differing(this.people))];
+    const found = [
+      ...(await differingViews(this.scene)),
+      ...(await this.rooms.differing(this.people)),
+      ...(await differingDetails(this.scene)),
+    ];
     if (this.circle) found.push(...(await differingInCircle(this.circle, await this.circle.readRows())));
     return found;
   }

@@ -1,6 +1,7 @@
 import { rest, tokenFor } from '../../support/client.ts';
 import { Device, within } from './device.ts';
 import type { Member } from './member.ts';
+import { SOURCES, Sources } from './sources.ts';
 import type { End, LeaseLife, Life, Span } from './spans.ts';
 import { TTL_MS, type World } from './world.ts';
 
@@ -26,12 +27,15 @@ export class Person {
   /** Signs of life by leases, which nobody renews by themselves, and how these were ended. */
   readonly leases: LeaseLife[] = [];
   readonly leaseEnds: (End & { name: string })[] = [];
-  readonly #world: World;
+  /** What is said of them beside the status. */
+  readonly sources: Sources;
+  readonly world: World;
 
   /** `ownTtlMs`: of the devices' sessions; null: as configured. */
   constructor(world: World, userId: string, devices: number, ownTtlMs: number | null = null) {
-    this.#world = world;
+    this.world = world;
     this.userId = userId;
+    this.sources = new Sources(userId);
     this.devices = Array.from(
       { length: devices },
       (_, n) => new Device(world, userId, `${userId}-device${n}`, n === 0 ? ownTtlMs : null),
@@ -43,17 +47,23 @@ export class Person {
     return Math.max(TTL_MS, ...[...this.devices, ...this.leases].map(({ ttlMs }) => ttlMs));
   }
 
-  /** Puts a lease, by this web where it runs. */
-  async lease(name: string, ttlMs: number, preferred: number): Promise<void> {
+  /** Puts a lease, by this web where it runs; `rooms` null: nothing is said of them. */
+  async lease(
+    name: string,
+    { ttlMs, rooms = null, state = null }: { ttlMs: number; rooms?: string[] | null; state?: 'active' | 'idle' | null },
+    preferred: number,
+  ): Promise<void> {
     const web = this.#web(preferred);
     if (!web) return;
     const life: LeaseLife = {
       ...{ from: Date.now(), to: Number.POSITIVE_INFINITY, sure: false },
-      ...{ web: web.name, line: 0, name, ttlMs },
+      ...{ web: web.name, line: 0, name, ttlMs, rooms },
     };
     this.leases.push(life);
     const answer = await this.#ask(web.port, 'PUT', `/users/${this.userId}/leases/${name}`, {
       ttlSeconds: ttlMs / 1000,
+      ...(rooms && { rooms: rooms.map((roomId) => ({ roomId })) }),
+      ...(state && { state }),
     });
     life.to = Date.now();
     life.sure = answer === 200;
@@ -68,6 +78,18 @@ export class Person {
     const answer = await this.#ask(web.port, 'DELETE', `/users/${this.userId}/leases/${name}`);
     end.to = Date.now();
     end.sure = answer === 204;
+  }
+
+  /** A source says something of them, for so long or (null) until further notice; by this web where it runs. */
+  async say(source: number, lastsMs: number | null, preferred: number): Promise<void> {
+    const web = this.#web(preferred);
+    if (web) await this.sources.say(web, sourceOf(source), lastsMs);
+  }
+
+  /** A source says nothing of them any more. */
+  async endSource(source: number, preferred: number): Promise<void> {
+    const web = this.#web(preferred);
+    if (web) await this.sources.end(web, sourceOf(source));
   }
 
   device(n: number): Device {
@@ -152,12 +174,13 @@ export class Person {
   isLost({ kind, to }: Choice): boolean {
     return (
       kind !== 'hide' &&
-      this.#world.redis.losses.some((loss) => loss.how !== 'emptied' && loss.from <= to && loss.to >= to)
+      this.world.redis.losses.some((loss) => loss.how !== 'emptied' && loss.from <= to && loss.to >= to)
     );
   }
 
   /** Makes certain what was not: chooses again until it is answered. */
   async makeCertain(): Promise<void> {
+    await this.sources.makeCertain(() => this.#web(0));
     for (let attempt = 0; attempt < 20 && this.hiddenAt(Date.now()) === null; attempt++) {
       const last = this.choices.at(-1);
       if (last?.sure && !this.isLost(last)) await new Promise((resolve) => setTimeout(resolve, 200));
@@ -183,13 +206,17 @@ export class Person {
   }
 
   #web(preferred: number): Member | undefined {
-    const open = this.#world.webs.filter((web) => web.running);
+    const open = this.world.webs.filter((web) => web.running);
     return open[preferred % Math.max(1, open.length)];
   }
 
   async #ask(port: number, method: string, path: string, body?: object): Promise<number | null> {
-    const token = await tokenFor(this.userId);
+    const token = await tokenFor(this.userId, { rooms: ['*'] });
     const answer = await within(rest(`http://127.0.0.1:${port}`, method, path, { token, body }), PATIENCE_MS);
     return answer?.status ?? null;
   }
+}
+
+function sourceOf(n: number): (typeof SOURCES)[number] {
+  return SOURCES[n % SOURCES.length] ?? SOURCES[0];
 }

@@ -12,6 +12,11 @@ interface Left {
   userId: string;
 }
 
+/** A stretch in which somebody was shown to be in a room. */
+interface ShownThere extends Shown {
+  roomId: string;
+}
+
 /** An observer at one web who watches rooms as every client does, keeps what was told, and comes back whenever its web lets it. */
 export class RoomWatcher {
   readonly web: Member;
@@ -25,7 +30,7 @@ export class RoomWatcher {
   readonly #versions = new Map<string, number>();
   /** By room and user: since when they are shown. */
   readonly #since = new Map<string, number>();
-  readonly #shown: Shown[] = [];
+  readonly #shown: ShownThere[] = [];
   #client: TestClient | null = null;
   #timer: NodeJS.Timeout | undefined;
   #busy = false;
@@ -50,8 +55,11 @@ export class RoomWatcher {
   }
 
   /** When it took whom to be in one of its rooms; the last ones last until `now`. */
-  shown(now: number): Shown[] {
-    const open = [...this.#since].map(([pair, from]) => ({ userId: pair.split(' ')[1] ?? '', from, to: now }));
+  shown(now: number): ShownThere[] {
+    const open = [...this.#since].map(([pair, from]) => {
+      const [roomId = '', userId = ''] = pair.split(' ');
+      return { roomId, userId, from, to: now };
+    });
     return [...this.#shown, ...open];
   }
 
@@ -120,7 +128,7 @@ export class RoomWatcher {
     }
     this.view.get(roomId)?.delete(userId);
     this.#since.delete(pair);
-    if (since !== undefined) this.#shown.push({ userId, from: since, to: Date.now() });
+    if (since !== undefined) this.#shown.push({ roomId, userId, from: since, to: Date.now() });
   }
 
   #forget(): void {

@@ -1,14 +1,13 @@
 import { rest, tokenFor } from '../../support/client.ts';
-import { type Finding, ghosts, lostForGood, type Scene } from './checks.ts';
+import { Allowances } from './allowances.ts';
+import { type Finding, ghosts, lostForGood, type Scene, seconds } from './checks.ts';
 import { within } from './device.ts';
-import { mayHide, surelyHeld } from './evidence.ts';
+import { mayHide, uncovered } from './evidence.ts';
 import type { Person } from './person.ts';
 import { RoomWatcher } from './room-watcher.ts';
 import { ROOMS } from './schedule.ts';
-import type { World } from './world.ts';
-
-/** Between the answer to a join and what a web tells of it, around two readings of the clock. */
-const SLACK_MS = 300;
+import { possiblyThere, surelyThere } from './stays.ts';
+import { HANDOVER_MS, type World } from './world.ts';
 
 /** The rooms of a laboratory, with somebody at every web who watches them. */
 export class LaboratoryRooms {
@@ -37,16 +36,20 @@ export class LaboratoryRooms {
       const answer = await within(rest(`http://127.0.0.1:${port}`, 'GET', path, { token }), 3000);
       return answer?.status === 200 ? answer.body : null;
     };
-    const here = (person: Person, roomId: string) =>
-      person.devices.some(({ alive, rooms }) => alive && rooms.has(roomId));
+    const now = Date.now();
+    const isHere = (person: Person, roomId: string) =>
+      person.devices.some(({ alive, rooms }) => alive && rooms.has(roomId)) ||
+      surelyThere(this.#world, person, roomId, now) !== null;
+    const mayBeHere = (person: Person, roomId: string) =>
+      possiblyThere(this.#world, person, roomId).some(({ from, to }) => from <= now && to >= now);
     const found: string[] = [];
     for (const roomId of this.roomIds) {
-      const visible = people.filter((person) => here(person, roomId) && person.hiddenAt(Date.now()) === false);
-      const expected = namesOf(visible.map(({ userId }) => userId));
-      const compare = (who: string, userIds: Iterable<string> | null) => {
-        const seen = userIds === null ? 'nothing' : namesOf(userIds);
-        if (seen !== expected) found.push(`${who} has [${seen}] in ${roomId}, where [${expected}] are`);
-      };
+      const visible = people.filter((person) => person.hiddenAt(now) === false);
+      const [sure, possible] = [isHere, mayBeHere].map(
+        (one) => new Set(visible.filter((person) => one(person, roomId)).map(({ userId }) => userId)),
+      );
+      const compare = (who: string, userIds: Iterable<string> | null) =>
+        found.push(...differing(`${who} has in ${roomId}`, { seen: userIds, sure, possible }));
       for (const watcher of this.watchers) compare(watcher.label, watcher.view.get(roomId) ?? null);
       for (const web of this.#world.webs) {
         const body = await ask(web.port, `/rooms/${roomId}`);
@@ -55,11 +58,12 @@ export class LaboratoryRooms {
     }
     const [web] = this.#world.webs;
     for (const person of people) {
-      const expected = namesOf(this.roomIds.filter((roomId) => here(person, roomId)));
+      const [sure, possible] = [isHere, mayBeHere].map(
+        (one) => new Set(this.roomIds.filter((roomId) => one(person, roomId))),
+      );
       const body = await ask(web?.port ?? 0, `/users/${person.userId}/rooms`);
-      const seen = namesOf((body?.rooms ?? []).map(({ roomId }: { roomId: string }) => roomId));
-      if (seen !== expected)
-        found.push(`${person.userId} is in [${seen}] by its own sessions, which are in [${expected}]`);
+      const seen = (body?.rooms ?? []).map(({ roomId }: { roomId: string }) => roomId);
+      found.push(...differing(`${person.userId} is by its own sessions in`, { seen, sure, possible }));
     }
     return found.map((text) => ({ kind: 'rooms', text }));
   }
@@ -71,32 +75,57 @@ export class LaboratoryRooms {
         .filter(({ at }) => !lostForGood(scene, at))
         .map(({ text }): Finding => ({ kind: 'order', text: `${label}: ${text}` })),
     );
-    return [...back, ...ghosts(scene, this.watchers), ...this.#falselyLeft(scene)];
+    return [...back, ...ghosts(scene, this.watchers), ...this.#stayed(scene), ...this.#falselyLeft(scene)];
   }
 
-  #falselyLeft({ people, begun }: Scene): Finding[] {
+  /** Nobody is shown in a room beyond the end of what holds them there, and 2 s. */
+  #stayed(scene: Scene): Finding[] {
+    const now = Date.now();
     const found: Finding[] = [];
-    for (const { label, left } of this.watchers) {
-      for (const { roomId, userId, version, at } of left) {
-        const person = people.find((one) => one.userId === userId);
-        if (!person || mayHide(person, version)) continue;
-        const device = person.devices.find(
-          (one) =>
-            surelyHeld(this.#world, one, version) &&
-            one.stays.some(
-              (stay) => stay.roomId === roomId && stay.from + SLACK_MS <= version && stay.to - SLACK_MS >= version,
-            ),
-        );
-        if (!device) continue;
-        const seconds = ((at - begun) / 1000).toFixed(2);
-        found.push({
-          kind: 'rooms',
-          text: `${label} was told at ${seconds} s that ${userId} left ${roomId}, where ${device.deviceId} is`,
-        });
+    for (const person of scene.people) {
+      const possible = new Map(this.roomIds.map((roomId) => [roomId, possiblyThere(this.#world, person, roomId)]));
+      for (const watcher of this.watchers) {
+        const allowed = new Allowances(scene, watcher.web, person.longestTtlMs + HANDOVER_MS);
+        for (const shown of watcher.shown(now).filter(({ userId }) => userId === person.userId)) {
+          for (const gap of uncovered(shown, possible.get(shown.roomId) ?? [])) {
+            if (!allowed.isLate(allowed.startOf(gap.from), gap.to)) continue;
+            const text = `${watcher.label} saw ${person.userId} in ${shown.roomId} until ${seconds(scene, gap.to)}, where nothing holds them from ${seconds(scene, gap.from)} on`;
+            found.push({ kind: 'rooms', text });
+          }
+        }
       }
     }
     return found;
   }
+
+  #falselyLeft(scene: Scene): Finding[] {
+    const found: Finding[] = [];
+    for (const { label, left } of this.watchers) {
+      for (const { roomId, userId, version, at } of left) {
+        const person = scene.people.find((one) => one.userId === userId);
+        if (!person || mayHide(person, version)) continue;
+        const holder = surelyThere(this.#world, person, roomId, version);
+        if (holder === null) continue;
+        const text = `${label} was told at ${seconds(scene, at)} that ${userId} left ${roomId}, where ${holder} is`;
+        found.push({ kind: 'rooms', text });
+      }
+    }
+    return found;
+  }
+}
+
+interface Comparison {
+  seen: Iterable<string> | null;
+  sure: ReadonlySet<string> | undefined;
+  possible: ReadonlySet<string> | undefined;
+}
+
+/** Who is certainly there has to be seen, and nobody else but who may be. */
+function differing(what: string, { seen, sure = new Set(), possible = new Set() }: Comparison): string[] {
+  if (seen === null) return [`${what}: nothing`];
+  const there = new Set(seen);
+  if (sure.isSubsetOf(there) && there.isSubsetOf(possible.union(sure))) return [];
+  return [`${what} [${namesOf(there)}]; [${namesOf(sure)}] are, [${namesOf(possible)}] may be`];
 }
 
 const namesOf = (ids: Iterable<string>) => [...ids].sort().join(' ');

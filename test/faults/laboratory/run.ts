@@ -46,16 +46,18 @@ export async function runSeed({ seed, storms = 2, stormMs = 6000, world }: RunOp
     findings = [...laboratory.findings, { kind: 'process', text: `The laboratory failed: ${text}` }];
   }
   const tookMs = performance.now() - from;
-  return { seed, findings, tookMs, report: reportOf(schedule, findings, laboratory.journal) };
+  return { seed, findings, tookMs, report: reportOf(schedule, findings, laboratory) };
 }
 
-function reportOf(schedule: Schedule, findings: Finding[], journal: string[]): string {
+function reportOf(schedule: Schedule, findings: Finding[], { journal, world, begun }: Laboratory): string {
   if (findings.length === 0) return `seed ${schedule.seed}: nothing found`;
   const list = findings.map(({ kind, text }) => `  ${kind}: ${text}`);
   return [
     `seed ${schedule.seed}: ${findings.length} findings`,
     ...list,
     inWords(schedule),
+    'disturbed (s):',
+    ...world.disturbances.inWords(begun),
     'journal:',
     ...journal,
   ].join('\n');
@@ -117,7 +119,15 @@ async function act(laboratory: Laboratory, step: Doing): Promise<void> {
     case 'log out everywhere':
       return person.logOutEverywhere(step.web);
     case 'lease':
-      return person.lease(`lease${step.device}`, step.ttlMs, step.web);
+      return person.lease(
+        `lease${step.device}`,
+        { ...step, rooms: step.rooms?.map((room) => laboratory.rooms.roomIds[room] ?? '') ?? null },
+        step.web,
+      );
+    case 'say':
+      return person.say(step.device, step.lastsMs, step.web);
+    case 'end source':
+      return person.endSource(step.device, step.web);
     case 'join room':
       return device.joinRoom(laboratory.rooms.roomIds[step.room] ?? '');
     case 'leave room':

@@ -10,9 +10,11 @@ export type Doing = { who: number; device: number } & (
   | { do: 'leave' | 'go silent' | 'break' | 'log out' | 'idle' | 'beat' | 'hide' | 'show' }
   | { do: 'hide for'; ms: number }
   | { do: 'log out everywhere'; web: number }
-  | { do: 'lease'; web: number; ttlMs: number }
+  | { do: 'lease'; web: number; ttlMs: number; rooms: number[] | null; state: 'active' | 'idle' | null }
   | { do: 'end lease'; web: number }
   | { do: 'join room' | 'leave room'; room: number }
+  | { do: 'say'; web: number; lastsMs: number | null }
+  | { do: 'end source'; web: number }
 );
 
 /** What befalls a process, one of its links or a store, and for how long. */
@@ -66,10 +68,14 @@ export function scheduleOf(seed: number, size: ScheduleSize): Schedule {
   const ofCircle = new Chance(seed ^ 0x5eed);
   const ofLeases = new Chance(seed ^ 0x1ea5e);
   const ofRooms = new Chance(seed ^ 0x400a5);
+  const ofLeasesIn = new Chance(seed ^ 0x1ea5e1);
+  const ofDetails = new Chance(seed ^ 0xde7a11);
+  const ofStates = new Chance(seed ^ 0x1d1e);
   const storms = Array.from({ length: size.storms }, (_, n) => {
     const first = n === 0;
     const steps: Step[] = [...people(chance, size, first), ...faults(chance, size)];
-    steps.push(...leases(ofLeases, size), ...rooms(ofRooms, size));
+    steps.push(...leases(ofLeases, ofLeasesIn, size), ...rooms(ofRooms, size));
+    steps.push(...details(ofDetails, size), ...states(ofStates, size));
     steps.push(...circleSteps(ofCircle, { ...size, ...size.circle }, first));
     return { lasts: size.stormMs, steps: steps.sort((a, b) => a.at - b.at) };
   });
@@ -105,13 +111,39 @@ function doing(chance: Chance, who: { who: number; device: number }, web: () => 
   return { ...who, do: 'show' };
 }
 
-/** Who has no socket to be here by, or beside it. The `device` is the lease's name. */
-function leases(chance: Chance, { people, webs, stormMs }: ScheduleSize): Step[] {
+/** Who has no socket to be here by, or beside it. The `device` is the lease's name. `more`: what is said of it beside its TTL. */
+function leases(chance: Chance, more: Chance, { people, webs, stormMs }: ScheduleSize): Step[] {
   const steps: Step[] = [];
   for (let at = chance.whole(0, 500); at < stormMs; at += chance.whole(200, 900)) {
     const who = { at, who: chance.whole(0, people - 1), device: chance.whole(0, 1), web: chance.whole(0, webs - 1) };
     if (chance.happens(0.25)) steps.push({ ...who, do: 'end lease' });
-    else steps.push({ ...who, do: 'lease', ttlMs: chance.pick(LEASE_TTLS_MS) });
+    else steps.push({ ...who, do: 'lease', ttlMs: chance.pick(LEASE_TTLS_MS), ...saidOfLease(more) });
+  }
+  return steps;
+}
+
+function saidOfLease(chance: Chance): { rooms: number[] | null; state: 'active' | 'idle' | null } {
+  const rooms = Array.from({ length: ROOMS }, (_, room) => room).filter(() => chance.happens(0.4));
+  return { rooms: chance.happens(0.6) ? rooms : null, state: chance.pick(['active', 'idle', null]) };
+}
+
+/** Sources say something of people, whether or not these are here. The `device` is the source. */
+function details(chance: Chance, { people, webs, stormMs }: ScheduleSize): Step[] {
+  const steps: Step[] = [];
+  for (let at = chance.whole(0, 300); at < stormMs; at += chance.whole(60, 400)) {
+    const what = { at, who: chance.whole(0, people - 1), device: chance.whole(0, 3), web: chance.whole(0, webs - 1) };
+    if (chance.happens(0.2)) steps.push({ ...what, do: 'end source' });
+    else steps.push({ ...what, do: 'say', lastsMs: chance.happens(0.7) ? chance.whole(300, 6000) : null });
+  }
+  return steps;
+}
+
+/** Devices have nobody before them, and somebody again. */
+function states(chance: Chance, { people, stormMs }: ScheduleSize): Step[] {
+  const steps: Step[] = [];
+  for (let at = chance.whole(0, 300); at < stormMs; at += chance.whole(60, 300)) {
+    const who = { at, who: chance.whole(0, people - 1), device: chance.whole(0, 1) };
+    steps.push({ ...who, do: chance.happens(0.6) ? 'idle' : 'beat' });
   }
   return steps;
 }

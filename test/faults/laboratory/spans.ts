@@ -15,6 +15,8 @@ export interface Life extends Span {
 export interface LeaseLife extends Life {
   ttlMs: number;
   name: string;
+  /** The rooms that it is in from then on, and no others; null: nothing was said of them. */
+  rooms: readonly string[] | null;
 }
 
 /** The session was ended on purpose, or given up by a web that drains. */
@@ -45,6 +47,15 @@ export class Disturbances {
 
   isOn(what: string): boolean {
     return this.of(what).at(-1)?.to === Number.POSITIVE_INFINITY;
+  }
+
+  /** All of it since a moment, a line for each, in seconds from it. */
+  inWords(since: number): string[] {
+    const seconds = (at: number) => (Number.isFinite(at) ? ((at - since) / 1000).toFixed(2) : 'now');
+    return [...this.#spans].flatMap(([what, spans]) => {
+      const times = spans.filter(({ to }) => to >= since).map(({ from, to }) => `${seconds(from)} to ${seconds(to)}`);
+      return times.length > 0 ? [`${what}: ${times.join(', ')}`] : [];
+    });
   }
 
   /** Whether any of these was disturbed at some moment of the span. */

@@ -42,6 +42,28 @@ export async function readPostgres(world: World): Promise<{ users: Map<string, R
   }
 }
 
+/** What a source says of a user, as PostgreSQL has it. */
+export interface SourceRow {
+  userId: string;
+  source: string;
+  text: string | null;
+}
+
+/** All that sources say of these users by now. */
+export async function readSources(world: World, userIds: readonly string[]): Promise<SourceRow[]> {
+  const client = await world.connectPostgres();
+  try {
+    const { rows } = await client.query(
+      `SELECT user_id, source, detail ->> 'text' AS text FROM detail_sources
+        WHERE user_id = ANY($1) AND (until IS NULL OR until > now())`,
+      [userIds],
+    );
+    return rows.map((row) => ({ userId: row.user_id, source: row.source, text: row.text }));
+  } finally {
+    await client.end();
+  }
+}
+
 /** Who allows what to whom, and who is in a conversation, as PostgreSQL has it. */
 export interface Rows {
   settingOf(userId: string): Setting;
@@ -196,7 +218,8 @@ async function problemOf(redis: Redis, key: string, restricted: Set<string>): Pr
     )
   )
     return null;
-  return key;
+  const members = (await redis.type(key)) === 'zset' ? ` with ${await redis.zrange(key, '0', '3')}` : '';
+  return `${key}${members}`;
 }
 
 /** Every timeout job is gone, as after a hand that slipped on the board. */

@@ -1,4 +1,5 @@
 import type { StatusChange, WatchedUser } from '../../../src/protocol/socket.ts';
+import type { ShownDetail } from '../../../src/protocol/vocabulary.ts';
 import { TestClient, tokenFor } from '../../support/client.ts';
 import { within } from './device.ts';
 import type { Member } from './member.ts';
@@ -18,6 +19,13 @@ export interface View {
   status: 'active' | 'inactive';
   lastSeen: string | null;
   version: number;
+  /** As it was told last: a change that says nothing of it leaves it as it was. */
+  detail: ShownDetail;
+}
+
+/** A stretch in which a watcher was shown a text of a user, or that they are idle. */
+export interface Said extends Shown {
+  text: string;
 }
 
 /** A stretch in which a watcher took a user for active. */
@@ -42,6 +50,10 @@ export class Watcher {
   /** What no receiver may ever see: versions that go back on one connection. */
   readonly violations: { at: number; text: string }[] = [];
   readonly view = new Map<string, View>();
+  /** Whether it is told what is said of those who appear inactive. */
+  readonly isInsider: boolean;
+  /** Whether it is shown those who are here, and not those whom it named. */
+  readonly isOfEveryone: boolean;
   protected client: TestClient | null = null;
   readonly #auth: Record<string, unknown>;
   readonly #userId: string | null;
@@ -53,6 +65,8 @@ export class Watcher {
   constructor(web: Member, label: string, users: string[] | null, batch: boolean, userId: string | null = null) {
     this.web = web;
     this.#userId = userId;
+    this.isInsider = userId === null;
+    this.isOfEveryone = users === null;
     this.label = `${label} at ${web.name}`;
     this.#auth = { batch, ...(users ? { watch: users } : {}) };
   }
@@ -111,6 +125,33 @@ export class Watcher {
     );
     clear(now, new Set());
     return shown;
+  }
+
+  /** When it was shown which text of whom, or `idle`; the last ones last until `now`. */
+  said(now: number): Said[] {
+    const said: Said[] = [];
+    const since = new Map<string, Map<string, number>>();
+    const set = (userId: string, { text, idle }: ShownDetail, at: number) => {
+      const texts = new Set([...(text ? [text] : []), ...(idle ? ['idle'] : [])]);
+      const open = since.get(userId) ?? new Map<string, number>();
+      since.set(userId, open);
+      for (const [shown, from] of [...open]) {
+        if (texts.has(shown)) continue;
+        open.delete(shown);
+        said.push({ userId, text: shown, from, to: at });
+      }
+      for (const shown of texts) if (!open.has(shown)) open.set(shown, at);
+    };
+    this.#replay(
+      (at, { userId, detail }) => detail && set(userId, detail, at),
+      (at, users, isWhole) => {
+        const there = new Set(users.map(({ userId }) => userId));
+        if (isWhole) for (const userId of since.keys()) if (!there.has(userId)) set(userId, {}, at);
+        for (const { userId, detail = {} } of users) set(userId, detail, at);
+      },
+    );
+    for (const userId of since.keys()) set(userId, {}, now);
+    return said;
   }
 
   #replay(
@@ -176,7 +217,7 @@ export class Watcher {
     this.log.push({ at: Date.now(), kind, users });
     for (const user of users) {
       this.#raw.set(user.userId, user.version);
-      this.view.set(user.userId, user);
+      this.view.set(user.userId, { ...user, detail: user.detail ?? {} });
     }
   }
 
@@ -192,6 +233,8 @@ export class Watcher {
       });
     }
     this.#raw.set(userId, version);
-    if (version > (this.view.get(userId)?.version ?? -1)) this.view.set(userId, change);
+    const known = this.view.get(userId);
+    if (version <= (known?.version ?? -1)) return;
+    this.view.set(userId, { ...change, detail: change.detail ?? known?.detail ?? {} });
   }
 }
