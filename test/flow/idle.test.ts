@@ -126,6 +126,7 @@ describe.concurrent('idle', () => {
   test('stays whose device comes back, until that says otherwise', async () => {
     const watcher = await watching('eli');
     const eli = await staying('eli', { deviceId: 'laptop' });
+    await watcher.hears('eli', isActive);
     await eli.beat('idle');
     const idle = await watcher.hears('eli', isIdle);
     const again = await staying('eli', { deviceId: 'laptop' });

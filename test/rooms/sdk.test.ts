@@ -237,7 +237,9 @@ test('who is in a room of many sees themselves there, whoever else is named: ove
   const mine = (page: number, count: number) =>
     until<RoomView>(room, (view) => view.me?.data?.page === page && view.count === count);
   zoe.client.connect();
-  expect((await mine(1, 105)).users.map(({ userId }) => userId)).toEqual([...agents.slice(0, 100), 'zoe']);
+  // They are shown by when they came, which the agents did in one moment.
+  const named = (await mine(1, 105)).users.map(({ userId }) => userId);
+  expect(named.toSorted()).toEqual([...agents.slice(0, 100), 'zoe']);
   const host = someone('host');
   const looking = host.watchRoom(doc);
   host.client.connect();

@@ -12,6 +12,7 @@ import { Concerned } from './concerned.ts';
 import type { ConversationRooms } from './conversation-rooms.ts';
 import { eachOnce, lookedAt, snapshotOfActive, ToldActive } from './everyone.ts';
 import { Pictures } from './pictures.ts';
+import { isOvertaken, type Reading, Readings } from './readings.ts';
 import { type RoomMembers, watchedRooms } from './room-members.ts';
 import type { Rooms } from './rooms.ts';
 import { SnapshotFloors } from './snapshot-floors.ts';
@@ -53,8 +54,7 @@ export class Audience implements DeliveryListener {
   readonly #blurred = new BlurredVersions();
   /** Users that could not be known while PostgreSQL was away follow as events. */
   readonly #askAgain: AskAgain;
-  /** Bulk readings under way: of whom something was told since they began, and up to where. */
-  readonly #readings = new Set<Map<string, string>>();
+  readonly #readings = new Readings();
   /** What is known for the batch that is being handed on. */
   #accesses: Accesses;
 
@@ -223,9 +223,9 @@ export class Audience implements DeliveryListener {
     const { id, shard, change } = told;
     // Who does not hear of it may have an older picture, of before Redis lost who sees whom: the next resync tells all of them.
     this.#noteTold(change, wording !== null && change.status === 'inactive');
+    this.#readings.note(change.userId, id);
     const shown = this.#floors.sawIt(shard, id, change.userId);
     if (shown === 'everybody') return;
-    for (const reading of this.#readings) reading.set(change.userId, id);
     this.#spread(told, wording, shown);
   }
 
@@ -240,8 +240,7 @@ export class Audience implements DeliveryListener {
 
   /** Reads some users anew and tells their watchers, except of whom something newer was told meanwhile. */
   async #retell(userIds: string[]): Promise<void> {
-    const meanwhile = new Map<string, string>();
-    this.#readings.add(meanwhile);
+    const reading = this.#readings.begin();
     try {
       const { reads } = this.#deps;
       const snapshot = await reads.snapshot(userIds, null);
@@ -250,15 +249,15 @@ export class Audience implements DeliveryListener {
       // Nothing is said of those of whom it is not known who may see them.
       snapshot.users = snapshot.users.filter((user) => !accesses.unknown.has(user.userId));
       snapshot.pending.push(...accesses.unknown);
-      this.#tellSnapshot(snapshot, meanwhile, accesses);
+      this.#tellSnapshot(snapshot, reading, accesses);
     } finally {
-      this.#readings.delete(meanwhile);
+      this.#readings.end(reading);
     }
   }
 
   #tellSnapshot(
     { users, pending, positions, restricted, hidden }: Snapshot,
-    meanwhile: Map<string, string>,
+    reading: Reading,
     accesses: Accesses,
   ): void {
     const userIds = new Set(users.map((user) => user.userId));
@@ -270,7 +269,8 @@ export class Audience implements DeliveryListener {
     for (const user of users) {
       const [{ userId }, shard] = [user, shardOf(user.userId)];
       const position = positions.get(shard) ?? '0-0';
-      if (compareIds(meanwhile.get(userId) ?? '0-0', position) > 0) continue;
+      if (isOvertaken(reading, userId, position)) continue;
+      this.#readings.note(userId, position);
       // Of whom nobody knows anything, something may have been told before: they were erased.
       const version = this.#versions.notBefore(userId, user.version || resyncVersion(0, now));
       // What changed is not known here, so all of it is told.
