@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { shardOf } from '../../src/redis/keys.ts';
 import { nothingSeen, type Snapshot } from '../../src/usecases/status-reads.ts';
-import { Audience, type AudienceDeps } from '../../src/web/sockets/audience.ts';
+import { Audience } from '../../src/web/sockets/audience.ts';
+import type { AudienceDeps } from '../../src/web/sockets/audience-deps.ts';
 import { Rooms } from '../../src/web/sockets/rooms.ts';
 
 const userId = 'ada';

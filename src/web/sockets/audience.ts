@@ -2,43 +2,23 @@ import { RollcallError } from '../../errors.ts';
 import type { VersionedStatus } from '../../protocol/vocabulary.ts';
 import { compareIds, type DeliveryBatch, type DeliveryListener } from '../../redis/delivery.ts';
 import { shardOf } from '../../redis/keys.ts';
-import { nothingSeen, type Snapshot, type StatusReads } from '../../usecases/status-reads.ts';
+import { nothingSeen, type Snapshot } from '../../usecases/status-reads.ts';
 import { orUnavailable } from '../../usecases/unavailable.ts';
-import type { Connections } from '../sessions/connections.ts';
 import { Accesses } from './accesses.ts';
 import { AskAgain } from './ask-again.ts';
+import type { AudienceDeps } from './audience-deps.ts';
 import { BlurredVersions } from './blurred-versions.ts';
 import { Concerned } from './concerned.ts';
-import type { ConversationRooms } from './conversation-rooms.ts';
 import { eachOnce, lookedAt, snapshotOfActive, ToldActive } from './everyone.ts';
 import { Pictures } from './pictures.ts';
 import { isOvertaken, type Reading, Readings } from './readings.ts';
-import { type RoomMembers, watchedRooms } from './room-members.ts';
-import type { Rooms } from './rooms.ts';
+import { watchedRooms } from './room-members.ts';
 import { SnapshotFloors } from './snapshot-floors.ts';
 import { ToldVersions } from './told-versions.ts';
 import { NOBODY, type Picture, type Told, type Viewer } from './types.ts';
 import { changeOf, insiderWording, resyncVersion, type Wording, wordingOf, wordingOfTruth } from './wording.ts';
 
 const RESYNC_AT_ONCE = 500;
-
-export interface AudienceDeps {
-  rooms: Rooms;
-  reads: StatusReads;
-  connections: Connections;
-  conversationRooms: ConversationRooms;
-  roomMembers: RoomMembers;
-  everyone: boolean;
-  maxWatched: number;
-  /** Up to which outbox entry of a shard everything has been handed to `onBatch`. */
-  delivered(shard: number): string;
-  /** All users who may be active, page by page; some may come twice. */
-  everybody(): AsyncIterable<string[]>;
-  /** Something was missed: a resync is due. */
-  missed(): void;
-  /** The clock of Redis (ms), as far as this process knows. */
-  now(): number;
-}
 
 /**
  * Tells this process's sockets of those whom they watch. A watch is: check, hold back what comes, read, show, let through what is
