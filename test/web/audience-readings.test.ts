@@ -4,6 +4,7 @@ import { nothingSeen, type Snapshot } from '../../src/usecases/status-reads.ts';
 import { Audience } from '../../src/web/sockets/audience.ts';
 import type { AudienceDeps } from '../../src/web/sockets/audience-deps.ts';
 import { Rooms } from '../../src/web/sockets/rooms.ts';
+import type { Viewer } from '../../src/web/sockets/types.ts';
 
 const userId = 'ada';
 const shard = shardOf(userId);
@@ -91,4 +92,20 @@ test('what one look found is told where nothing newer was', async () => {
     ['inactive', 90_001],
     ['active', 95_001],
   ]);
+});
+
+test('where a picture has shown something newer to one viewer meanwhile, the others are told that, and nobody what is older', async () => {
+  const { audience, told, looks } = withSlowStores();
+  const telling = audience.resync();
+  const socket = { connected: true, data: { connection: null } };
+  const viewer: Viewer = { socket, userId: 'bob', watching: null, batch: false, gathered: null } as unknown as Viewer;
+  const looking = audience.look(viewer, [userId]);
+  looks[1]?.(BACK);
+  audience.show(await looking);
+  looks[0]?.(LEFT);
+  await expect.poll(() => looks.length).toBe(3);
+  expect(told).toEqual([]);
+  looks[2]?.(BACK);
+  await telling;
+  expect(told).toEqual([['active', 95_001]]);
 });

@@ -11,7 +11,7 @@ import { BlurredVersions } from './blurred-versions.ts';
 import { Concerned } from './concerned.ts';
 import { eachOnce, lookedAt, snapshotOfActive, ToldActive } from './everyone.ts';
 import { Pictures } from './pictures.ts';
-import { isOvertaken, type Reading, Readings } from './readings.ts';
+import { fateOf, type Reading, Readings } from './readings.ts';
 import { watchedRooms } from './room-members.ts';
 import { SnapshotFloors } from './snapshot-floors.ts';
 import { ToldVersions } from './told-versions.ts';
@@ -92,7 +92,10 @@ export class Audience implements DeliveryListener {
     this.#pictures.end(picture);
     if (!viewer.socket.connected) return;
     const now = this.#deps.now();
-    for (const { userId, version } of snapshot.users) this.#versions.note(userId, version, now);
+    for (const { userId, version } of snapshot.users) {
+      this.#versions.note(userId, version, now);
+      this.#readings.shown(userId, version);
+    }
     if (userIds) {
       viewer.watching ??= NOBODY;
       if (userIds.size > 0) viewer.watching = viewer.watching.union(userIds);
@@ -203,7 +206,7 @@ export class Audience implements DeliveryListener {
     const { id, shard, change } = told;
     // Who does not hear of it may have an older picture, of before Redis lost who sees whom: the next resync tells all of them.
     this.#noteTold(change, wording !== null && change.status === 'inactive');
-    this.#readings.note(change.userId, id);
+    this.#readings.told(change.userId, id);
     const shown = this.#floors.sawIt(shard, id, change.userId);
     if (shown === 'everybody') return;
     this.#spread(told, wording, shown);
@@ -220,6 +223,11 @@ export class Audience implements DeliveryListener {
 
   /** Reads some users anew and tells their watchers, except of whom something newer was told meanwhile. */
   async #retell(userIds: string[]): Promise<void> {
+    for (let left = userIds; left.length > 0; ) left = await this.#retellOnce(left);
+  }
+
+  /** Returns of whom a picture has shown something newer meanwhile, so that they have to be read again. */
+  async #retellOnce(userIds: string[]): Promise<string[]> {
     const reading = this.#readings.begin();
     try {
       const { reads } = this.#deps;
@@ -229,7 +237,7 @@ export class Audience implements DeliveryListener {
       // Nothing is said of those of whom it is not known who may see them.
       snapshot.users = snapshot.users.filter((user) => !accesses.unknown.has(user.userId));
       snapshot.pending.push(...accesses.unknown);
-      this.#tellSnapshot(snapshot, reading, accesses);
+      return this.#tellSnapshot(snapshot, reading, accesses);
     } finally {
       this.#readings.end(reading);
     }
@@ -239,7 +247,8 @@ export class Audience implements DeliveryListener {
     { users, pending, positions, restricted, hidden }: Snapshot,
     reading: Reading,
     accesses: Accesses,
-  ): void {
+  ): string[] {
+    const again: string[] = [];
     const userIds = new Set(users.map((user) => user.userId));
     for (const [shard, position] of positions) {
       if (compareIds(this.#deps.delivered(shard), position) < 0)
@@ -249,8 +258,10 @@ export class Audience implements DeliveryListener {
     for (const user of users) {
       const [{ userId }, shard] = [user, shardOf(user.userId)];
       const position = positions.get(shard) ?? '0-0';
-      if (isOvertaken(reading, userId, position)) continue;
-      this.#readings.note(userId, position);
+      const fate = fateOf(reading, userId, position, user.version);
+      if (fate === 'again') again.push(userId);
+      if (fate !== 'tell') continue;
+      this.#readings.told(userId, position);
       // Of whom nobody knows anything, something may have been told before: they were erased.
       const version = this.#versions.notBefore(userId, user.version || resyncVersion(0, now));
       // What changed is not known here, so all of it is told.
@@ -263,6 +274,7 @@ export class Audience implements DeliveryListener {
       this.#spread({ id: position, shard, change, insider }, wording, []);
     }
     this.#askAgain.add(pending);
+    return again;
   }
 
   #blur() {
