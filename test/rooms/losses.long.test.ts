@@ -147,7 +147,7 @@ test('a joining and a leaving that were answered UNAVAILABLE have not happened, 
   const { users } = await leaves.join('doc:late', { n: 1 });
   await watcher.sees('doc:late', ['leaves']);
   const inRedis = async (userId: string) =>
-    (await rollcall.redis.hexists(rollcall.key(`user:rooms:${userId}`), 'doc:late')) === 1;
+    (await rollcall.redis.hexists(rollcall.key(`user:sessions:${userId}`), 'h:doc:late')) === 1;
   await redis.kill('SIGSTOP');
   const answers = await Promise.all([
     comes.client.socket.emitWithAck('join_room', { roomId: 'doc:late' }),
