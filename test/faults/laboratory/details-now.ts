@@ -1,6 +1,7 @@
 import type { ShownDetail } from '../../../src/protocol/vocabulary.ts';
 import { rest, tokenFor } from '../../support/client.ts';
 import type { Finding, Scene } from './checks.ts';
+import { mayHideWithin } from './details-told.ts';
 import { within } from './device.ts';
 import { idleSinceWithin, isIdle } from './idle.ts';
 import type { Member } from './member.ts';
@@ -66,6 +67,9 @@ function asWatched({ watchers }: Scene, one: Expected): string[] {
     if (!view && watcher.isOfEveryone) return [];
     if (isHidden && watcher.isInsider) return [];
     const detail = view?.detail ?? {};
+    // Nor is what was over by the end of it: the next change says so.
+    if (watcher.isInsider && detail.text && mayHideWithin(person, person.sources.overFrom(detail.text), Date.now()))
+      return [];
     return compare(watcher.label, one, detail, isHidden).map((text) => `${text}; ${watcher.lastHeard(person.userId)}`);
   });
 }

@@ -44,7 +44,8 @@ function whileHidden(scene: Scene, watcher: Watcher, person: Person, said: Said)
   });
 }
 
-function mayHideWithin(person: Person, from: number, to: number): boolean {
+/** Whether somebody may have appeared inactive at some moment of a time (ms). */
+export function mayHideWithin(person: Person, from: number, to: number): boolean {
   for (let at = from; at < to; at += 500) if (mayHide(person, at)) return true;
   return mayHide(person, to);
 }

@@ -1,7 +1,9 @@
+import type { ShownDetail } from '../../../src/protocol/vocabulary.ts';
 import type { Circle } from './circle.ts';
 import { backUp, losePrivacy, restore } from './circle-faults.ts';
 import type { Laboratory } from './laboratory.ts';
 import type { Person } from './person.ts';
+import { SOURCES } from './sources.ts';
 import { dropTimeoutJobs } from './stores.ts';
 import type { Viewer } from './viewer.ts';
 import { TTL_MS, WITHIN_MS } from './world.ts';
@@ -157,6 +159,47 @@ export async function hidesInRoom(stage: Stage): Promise<void> {
   const ada = await inRoom(stage);
   await ada.hide();
   await seen(stage, ada, 'inactive');
+}
+
+export async function callEnds(stage: Stage): Promise<void> {
+  const ada = await hereAt(stage, 0);
+  await ada.say(SOURCES.indexOf('manual'), null, 0);
+  await ada.say(SOURCES.indexOf('call'), 1500, 1);
+  await shows(stage, ada, ({ text }) => text?.startsWith('call') === true);
+  await pause(1500);
+}
+
+export async function saidAndRolledBack(stage: Stage): Promise<void> {
+  const ada = await hereAt(stage, 0);
+  await ada.say(SOURCES.indexOf('calendar'), null, 0);
+  await shows(stage, ada, ({ text }) => text?.startsWith('calendar') === true);
+  const dump = await stage.world.redis.dump();
+  await ada.say(SOURCES.indexOf('call'), null, 1);
+  await shows(stage, ada, ({ text }) => text?.startsWith('call') === true);
+  await stage.world.redis.rollBack(dump);
+}
+
+export async function idleAndBack(stage: Stage): Promise<void> {
+  const ada = await hereAt(stage, 0);
+  ada.device(0).be('idle');
+  await shows(stage, ada, ({ idle }) => idle === true);
+  ada.device(0).be('active');
+  await shows(stage, ada, ({ idle }) => idle === undefined);
+}
+
+export async function leaseInRoomEnds(stage: Stage): Promise<void> {
+  const ada = await hereAt(stage, 0);
+  const [roomId = ''] = stage.rooms.roomIds;
+  await ada.lease('agent', { ttlMs: TTL_MS, rooms: [roomId] }, 0);
+  await stage.until(() => stage.rooms.watchers.every(({ view }) => view.get(roomId)?.has(ada.userId)));
+  await pause(TTL_MS);
+}
+
+/** Waits until everybody is told of somebody so. */
+function shows(stage: Stage, { userId }: Person, isSo: (detail: ShownDetail) => boolean): Promise<void> {
+  return stage.until(() =>
+    stage.watchers.every(({ connected, view }) => !connected || isSo(view.get(userId)?.detail ?? {})),
+  );
 }
 
 /** Somebody who is in a room, as all who watch it know. */

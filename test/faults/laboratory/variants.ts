@@ -144,6 +144,46 @@ export const VARIANTS: Variant[] = [
     scene: scenes.hidesInRoom,
     caughtAs: 'rooms',
   },
+  {
+    name: 'a source shown beyond its end',
+    file: 'src/redis/lua/lib-record.lua',
+    find: 'if not u.detailUntil or u.detailUntil > now then return end',
+    replace: 'if u then return end',
+    scene: scenes.callEnds,
+    caughtAs: 'detail',
+  },
+  {
+    name: 'a displaced source not shown again',
+    file: 'src/redis/lua/lib-record.lua',
+    find: 'setSources(u, left)',
+    replace: 'setSources(u, {})',
+    scene: scenes.callEnds,
+    caughtAs: 'detail',
+  },
+  {
+    name: 'sources not compared after a return of Redis',
+    file: 'workers/sources-comparison.ts',
+    find: 'this.#place = START;\n      this.#backoff.reset();',
+    replace: '',
+    scene: scenes.saidAndRolledBack,
+    caughtAs: 'detail',
+  },
+  {
+    name: 'idle once, idle until away',
+    file: 'src/redis/lua/lib-record.lua',
+    find: 'u.idleSince = idle and (u.idleSince or u.activeUntil or now) or nil',
+    replace: 'u.idleSince = (idle or u.idleSince) and (u.idleSince or u.activeUntil or now) or nil',
+    scene: scenes.idleAndBack,
+    caughtAs: 'idle',
+  },
+  {
+    name: 'a lease stays in its rooms',
+    file: 'src/redis/lua/lib-rooms.lua',
+    find: 'if not u.sessions[own.sid] or (isOver and own.unclaimed) then',
+    replace: "if (not u.sessions[own.sid] and string.sub(own.sid, 1, 1) ~= 'l') or (isOver and own.unclaimed) then",
+    scene: scenes.leaseInRoomEnds,
+    caughtAs: 'rooms',
+  },
 ];
 
 /** The code that the processes run, in a folder of its own; with a variant, with that one thing broken. */
