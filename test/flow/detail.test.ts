@@ -255,6 +255,24 @@ test('comes with its user for an audience of everyone, who have no picture of th
   for (const client of [watcher, everyone, again]) client.leave();
 });
 
+test('is taken from those who were told of it when its user hides, also where Redis has just lost them', async () => {
+  const watcher = await watching('kim');
+  const kim = await staying('kim');
+  await say(kim, { text: 'at the dentist' });
+  const told = await watcher.hears('kim', says('at the dentist'));
+  await eventually(
+    () => row('kim'),
+    (found) => Number(found?.version) === told.version,
+  );
+  const keys = ['user:status:kim', 'user:last_seen:kim', 'user:sessions:kim'];
+  await rollcall.redis.del(keys.map((name) => rollcall.key(name)));
+  expect(
+    await rest(rollcall.url, 'POST', '/users/status', { token: await tokenFor('kim'), body: { status: 'inactive' } }),
+  ).toMatchObject({ status: 200 });
+  expect(await watcher.hears('kim', isInactive)).toMatchObject({ detail: {} });
+  for (const client of [watcher, kim]) client.leave();
+});
+
 test('ends in the eyes of watchers also where Redis has lost it, and its user with it', async () => {
   const watcher = await watching('hal');
   const hal = await staying('hal');

@@ -302,6 +302,8 @@ function tellStatus(turn: Turn, causes: { active: Cause; inactive: Cause }): voi
   if (person.appearInactive !== 'no') cause = 'manual';
   if (status === 'active' && cause === 'manual' && !mayTell(turn)) return;
   person.told = status;
+  // What was told before the loss is not known, and whoever hides is to be seen with nothing of it.
+  if (status === 'inactive' && person.toldBeforeLoss) person.toldDetail = null;
   person.toldBeforeLoss = false;
   person.loggedOut = false;
   if (status === 'inactive') turn.awaySince = person.lastSeen;

@@ -115,6 +115,8 @@ local function announceStatus(u, active, cause, sid)
     if detailOf(u) ~= '' then u.toldDetail = '?' end
     announce(u, cause, u.before and whole(u.before) or 'never')
   else
+    -- What was told before the loss is not known, and whoever hides is to be seen with nothing of it.
+    if u.toldBeforeLoss then u.toldDetail = '?' end
     u.before = u.lastSeen
     announce(u, cause)
   end
