@@ -129,8 +129,12 @@ async function settleLost(stores: Stores, config: Config) {
   if (!(await outbox.allRecorded())) return { settled: 0, waiting: 'changes are still to be recorded' };
   let count = 0;
   for (let page = await storedAsActive(db, '', PAGE); page.length > 0; ) {
-    const versions = await records.versions(page.map(({ userId }) => userId));
-    const behind = page.filter(({ version }, n) => (versions[n] ?? 0) < version).map(({ userId }) => userId);
+    const userIds = page.map(({ userId }) => userId);
+    const [cached, versions] = await Promise.all([records.lastSeen(userIds), records.versions(userIds)]);
+    // Who is here by a lease alone has nobody who would say the last sign of life again.
+    const isBehind = ({ version, lastSeen }: (typeof page)[number], n: number) =>
+      (versions[n] ?? 0) < version || (lastSeen ?? 0) > (Date.parse(cached[n] ?? '') || 0);
+    const behind = page.filter(isBehind).map(({ userId }) => userId);
     count += await adopt(stores, behind, ({ status }) => status === 'active');
     page = await storedAsActive(db, page.at(-1)?.userId ?? '', PAGE);
   }

@@ -1,3 +1,4 @@
+import { Queue } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually } from '../support/deployment.ts';
@@ -219,6 +220,30 @@ describe.concurrent('a lease', () => {
     await call('POST', '/users/status', { status: 'active', userId: 'hidden' });
     expect((await look('hidden')).status).toBe('active');
   });
+});
+
+test('who is here by a lease alone ends with the last seen that PostgreSQL knows, where Redis came back with an older one', async () => {
+  await put('robot', 'a');
+  await watcher.hears('robot', isActive);
+  const row = () => rollcall.db('users').where({ id: 'robot' });
+  await eventually(
+    () => row().first(),
+    (found) => found?.status === 'active',
+  );
+  const { redis } = rollcall;
+  const lastSeen = async () => Date.parse((await redis.get(rollcall.key('user:last_seen:robot'))) ?? '');
+  // A renewal of which Redis knows nothing any more.
+  const renewedAt = Math.max(Date.now(), (await lastSeen()) + 1);
+  await row().update({ last_seen: new Date(renewedAt) });
+  const epochs = await redis.get(rollcall.key('presence:epoch'));
+  await redis.hset(rollcall.key('presence:settled'), { epoch: epochs ?? '', at: 0, returned: 1 });
+  const queue = new Queue('maintenance', { connection: redis, prefix: rollcall.queuePrefix('maintenance') });
+  await queue.add('settle-lost', {}, { removeOnComplete: true });
+  await queue.close();
+  await eventually(lastSeen, (ms) => ms === renewedAt);
+  await end('robot', 'a');
+  const gone = await watcher.hears('robot', isInactive);
+  expect(Date.parse(gone.lastSeen ?? '')).toBeGreaterThanOrEqual(renewedAt);
 });
 
 test('nothing here was a fault', () => {
