@@ -156,8 +156,8 @@ export async function recentlyHidden(db: Knex, since: number): Promise<string[]>
 }
 
 /**
- * Users who became inactive since `since` (ms of the Redis clock), when they were last seen and with which version that
- * was told; at most `limit` in the order of ids, behind `afterId` ('' begins).
+ * Users who became inactive since `since` (ms of the Redis clock), when they were last seen, by that or by what was written before,
+ * and with which version that was told; at most `limit` in the order of ids, behind `afterId` ('' begins).
  */
 export async function recentlyLeft(
   db: Knex,
@@ -167,8 +167,9 @@ export async function recentlyLeft(
 ): Promise<(LastSeen & { version: number })[]> {
   const rows = await query<{ id: string; last_seen: Date; version: string }>(
     db,
-    `SELECT user_id AS id, max(last_seen) AS last_seen, max(version) AS version FROM status_transitions
-      WHERE at >= ${timestampOf('?::bigint')} AND status = 'inactive' AND last_seen IS NOT NULL AND user_id > ?
+    `SELECT user_id AS id, GREATEST(max(left_at.last_seen), max(users.last_seen)) AS last_seen, max(left_at.version) AS version
+       FROM status_transitions AS left_at JOIN users ON users.id = user_id
+      WHERE at >= ${timestampOf('?::bigint')} AND left_at.status = 'inactive' AND left_at.last_seen IS NOT NULL AND user_id > ?
       GROUP BY user_id ORDER BY user_id LIMIT ?`,
     [since, afterId, limit],
   );
