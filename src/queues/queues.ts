@@ -11,7 +11,6 @@ import {
   type FriendActiveJob,
   friendActiveJobId,
   isTimeoutQueue,
-  kindOf,
   MOST_TIMEOUT_QUEUES,
   type NoteActsJob,
   OTHER_QUEUES,
@@ -20,7 +19,6 @@ import {
   type RefusedJob,
   type RejectedJob,
   timeoutQueueNames,
-  USERS_NAMED,
   webhookJobId,
 } from './jobs.ts';
 import { type RemovedJobs, removeJobsOf } from './remove-jobs.ts';
@@ -224,17 +222,8 @@ export class Queues {
    * Removes the jobs that speak of the user from all queues that name users (USERS_NAMED), but with `keepTimeouts` from those
    * of timeouts; returns how many went, and how many did not, for a worker has them in hand. Rejects where Redis cannot be asked.
    */
-  async removeJobs(userId: string, { keepTimeouts }: { keepTimeouts: boolean }): Promise<RemovedJobs> {
-    const all: RemovedJobs = { removed: 0, atWork: 0 };
-    for (const [name, queue] of this.all) {
-      const named = USERS_NAMED[kindOf(name)];
-      if (named === 'nowhere' || (isTimeoutQueue(name) && keepTimeouts)) continue;
-      const inId = named === 'data' ? null : (jobId: string) => named(jobId, userId);
-      const { removed, atWork } = await removeJobsOf(queue, userId, inId);
-      all.removed += removed;
-      all.atWork += atWork;
-    }
-    return all;
+  removeJobs(userId: string, { keepTimeouts }: { keepTimeouts: boolean }): Promise<RemovedJobs> {
+    return removeJobsOf(this.all, userId, keepTimeouts);
   }
 
   /**

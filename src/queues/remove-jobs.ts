@@ -1,4 +1,5 @@
 import type { JobType, Queue } from 'bullmq';
+import { isTimeoutQueue, kindOf, type QueueName, USERS_NAMED } from './jobs.ts';
 
 const AT_ONCE = 1000;
 /** Few enough to be read whole. */
@@ -11,10 +12,31 @@ export interface RemovedJobs {
 }
 
 /**
+ * Removes the jobs that speak of the user from those of these queues that name users (USERS_NAMED), but with `keepTimeouts` from
+ * those of timeouts. Rejects where Redis is away.
+ */
+export async function removeJobsOf(
+  queues: ReadonlyMap<QueueName, Queue>,
+  userId: string,
+  keepTimeouts: boolean,
+): Promise<RemovedJobs> {
+  const all: RemovedJobs = { removed: 0, atWork: 0 };
+  for (const [name, queue] of queues) {
+    const named = USERS_NAMED[kindOf(name)];
+    if (named === 'nowhere' || (isTimeoutQueue(name) && keepTimeouts)) continue;
+    const inId = named === 'data' ? null : (jobId: string) => named(jobId, userId);
+    const { removed, atWork } = await removeFrom(queue, userId, inId);
+    all.removed += removed;
+    all.atWork += atWork;
+  }
+  return all;
+}
+
+/**
  * Removes every job of a queue that speaks of the user, and the queue's own record of what happened to them. Jobs that
  * wait for their time may be a million: of those it is the id that tells, where ids do (`inId`). Rejects where Redis is away.
  */
-export async function removeJobsOf(
+async function removeFrom(
   queue: Queue,
   userId: string,
   inId: ((jobId: string) => boolean) | null,
