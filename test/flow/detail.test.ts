@@ -273,6 +273,32 @@ test('is taken from those who were told of it when its user hides, also where Re
   for (const client of [watcher, kim]) client.leave();
 });
 
+test('is told with who is here, and nobody is told that they left, where Redis lost a coming that PostgreSQL had not heard of', async () => {
+  const watcher = await watching('lea');
+  const lea = await staying('lea');
+  const came = await watcher.hears('lea', isActive);
+  await eventually(
+    () => row('lea'),
+    (found) => Number(found?.version) === came.version,
+  );
+  await rollcall.db('users').where({ id: 'lea' }).update({ status: 'inactive' });
+  // Without its epoch the store counts as another one.
+  const keys = ['user:status:lea', 'user:last_seen:lea', 'user:sessions:lea', 'presence:epoch'];
+  await rollcall.redis.del(keys.map((name) => rollcall.key(name)));
+  const token = await tokenFor('calendar', { scope: 'presence:write' });
+  const put = await rest(rollcall.url, 'PUT', '/users/lea/detail/calendar', { token, body: { text: 'at lunch' } });
+  expect(put).toMatchObject({ status: 200 });
+  await watcher.hears('lea', says('at lunch'), { withinMs: 10_000 });
+  expect(watcher.statuses('lea')).not.toContain('inactive');
+  // Of who is away it is told all the same, a little later.
+  const away = await rest(rollcall.url, 'PUT', '/users/max/detail/calendar', { token, body: { text: 'on leave' } });
+  expect(away).toMatchObject({ status: 200 });
+  await watcher.socket.emitWithAck('watch', { userIds: ['max'] });
+  await rest(rollcall.url, 'PUT', '/users/max/detail/calendar', { token, body: { text: 'on long leave' } });
+  await watcher.hears('max', says('on long leave'), { withinMs: 10_000 });
+  for (const client of [watcher, lea]) client.leave();
+});
+
 test('ends in the eyes of watchers also where Redis has lost it, and its user with it', async () => {
   const watcher = await watching('hal');
   const hal = await staying('hal');
