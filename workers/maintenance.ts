@@ -19,6 +19,7 @@ import { noteMinute } from './timeline.ts';
 const PAGE = 500;
 /** Losses that change no epoch (a failover that lost a second) are looked for this often. */
 const SETTLE_ANYWAY_EVERY_MS = 10 * 60_000;
+const COMPLETE_SEEN_AGAIN_MS = 15_000;
 
 type Work = (stores: Stores, config: Config, job: Job) => Promise<object>;
 
@@ -64,12 +65,21 @@ async function eachPage(stores: Stores, work: (shard: number, userIds: string[])
   }
 }
 
-/** What one run could not do is gone on with at once, behind what else waits. */
-async function completeSeenOn(stores: Stores) {
-  const done = await completeSeen(stores);
-  if ('upTo' in done) await stores.queues.addCompleteSeen(0);
-  return done;
+/** What one run could not do is gone on with at once, behind what else waits; what could not be begun a little later. */
+async function completeSeenOn(stores: Stores, _: Config, job: Job) {
+  const { queues } = stores;
+  try {
+    const done = await completeSeen(stores);
+    if ('upTo' in done) await queues.addCompleteSeen(0);
+    else if (!isScheduled(job) && done.nextInMs !== undefined) await queues.addCompleteSeen(done.nextInMs);
+    return done;
+  } catch (error) {
+    if (isConnectionError(error) && !isScheduled(job)) await queues.addCompleteSeen(COMPLETE_SEEN_AGAIN_MS);
+    throw error;
+  }
 }
+
+const isScheduled = ({ repeatJobKey }: Job) => repeatJobKey !== undefined;
 
 /** Writes the last seen of those who are here, so that the loss of all of Redis costs minutes and not days. */
 async function recordActive(stores: Stores) {

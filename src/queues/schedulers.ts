@@ -9,11 +9,11 @@ const EVERY_MS: Record<MaintenanceJobName, number> = {
   'restore-jobs': 20_000,
   'settle-lost': 10_000,
   'compare-privacy': 600_000,
-  // Asked for besides whenever Redis is there anew, and as long as there is more.
-  'complete-seen': 15_000,
+  // Asked for besides whenever Redis is there anew, and for as long as that run could not end it.
+  'complete-seen': 60_000,
   'prune-seen': 3_600_000,
   // More than once in a minute, so that none is skipped by a run that comes a little late.
-  'note-minute': 20_000,
+  'note-minute': 30_000,
   // They reach days ahead.
   'make-partitions': 3_600_000,
   'drop-old': 600_000,

@@ -2,9 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { freePort } from '../../scripts/embedded/free-port.ts';
 import { type Config, readConfig } from '../../src/config/config.ts';
+import { connectPostgres } from '../../src/postgres/connect.ts';
 import { FollowUps } from '../../src/queues/follow-ups.ts';
 import { openStores, type Stores } from '../../src/stores.ts';
+import { runMaintenance } from '../../workers/maintenance.ts';
 import { RoomFollower } from '../../workers/rooms.ts';
 import { Sweep } from '../../workers/sweep.ts';
 import { eventually } from '../support/eventually.ts';
@@ -58,6 +61,28 @@ test('whenever Redis is there anew, last seen is completed without waiting for t
   await back;
   const both = await eventually(completions, (ids) => ids.length === 2);
   expect(both).toContain(first);
+});
+
+test('what a run for last seen had to wait for is looked at again long before the schedule has its next', async () => {
+  const { pulse, keys, redis, queues } = stores;
+  await pulse.beat();
+  await queues.addCompleteSeen(3_600_000);
+  const [asked = ''] = await completions();
+  const job = await queues.queue('maintenance').getJob(asked);
+  if (!job) throw new Error(`there is no job ${asked}`);
+  // The webs have not had their time to tell of theirs.
+  const { nextInMs } = (await runMaintenance(stores, config, job)) as { nextInMs: number };
+  const [after = ''] = (await completions()).filter((id) => id !== asked);
+  expect((await queues.queue('maintenance').getJob(after))?.delay).toBe(nextInMs);
+  await Promise.all(keys.pulseShards.map((shard) => redis.set(keys.epoch(shard), `${Date.now() - 10_000} test`)));
+  const unreachable = connectPostgres(
+    { ...config, databaseUrl: `postgres://nobody@127.0.0.1:${await freePort()}/nowhere` },
+    log,
+  );
+  expect(await runMaintenance({ ...stores, db: unreachable }, config, job)).toEqual({ waiting: 'PostgreSQL is away' });
+  const [again = ''] = (await completions()).filter((id) => id !== asked && id !== after);
+  expect((await queues.queue('maintenance').getJob(again))?.delay).toBeLessThan(60_000);
+  await unreachable.destroy();
 });
 
 test('a sweep that finds nobody says so, until something is recorded', async () => {
