@@ -1,14 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { Rollcall, type WatchedChange } from '../../src/backend/index.ts';
-import { isActive, TestClient, tokenFor } from '../support/client.ts';
+import { isActive, isInactive, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually, JWT_SECRET } from '../support/deployment.ts';
 import { EventReader } from '../support/event-reader.ts';
 
 const LONG_MS = 40_000;
 
 let rollcall: Deployment;
+/** Nothing ever happens to whom it watches. */
+let quiet: EventReader;
 beforeAll(async () => {
   rollcall = await Deployment.start('event streams of processes that go', { env: CALM });
+  quiet = await EventReader.open(rollcall.url, await tokenFor('patient'), ['nobody']);
 });
 afterAll(() => rollcall?.stop());
 
@@ -50,6 +53,10 @@ test('a backend follows them in a loop, which goes on when a process goes away',
 
 test('a process that goes away says so, and when to come again', async () => {
   const web = await rollcall.addWeb();
+  const host = await EventReader.open(rollcall.url, await tokenFor('host', { scope: 'presence:read' }), ['ada']);
+  (await TestClient.connect(rollcall.url, 'ada')).leave();
+  await host.hears('user_status_change', isInactive);
+  host.leave();
   const reader = await EventReader.open(web.url, await tokenFor('last'), ['ada']);
   const { id } = await reader.hears('snapshot');
   expect(id).toMatch(/^\d+-\d+-\d+-[0-9a-f]{12}$/);
@@ -64,4 +71,13 @@ test('a process that goes away says so, and when to come again', async () => {
   expect(back.events.filter(({ event }) => event === 'snapshot')).toEqual([]);
   ada.leave();
   back.leave();
+});
+
+test('where nothing happens a comment comes every fifteen seconds, with the place from which to go on', async () => {
+  const comments = () => quiet.text.split('\n\n').filter((block) => block.startsWith(':'));
+  const [comment] = await eventually(comments, (all) => all.length > 0, LONG_MS);
+  expect(comment).toMatch(/^:\nid: \d+-\d+-\d+-[0-9a-f]{12}$/);
+  expect(quiet.events.map(({ event }) => event)).toEqual(['snapshot']);
+  expect(quiet.lastEventId).toBe(comment?.slice(':\nid: '.length));
+  quiet.leave();
 });

@@ -118,6 +118,81 @@ test('a reader that comes back hears what it missed and nothing else, or is told
   for (const one of [back, other]) one.leave();
 });
 
+test('a reader that comes back learns no more of who hides from it than of who never came', async () => {
+  const here = await TestClient.connect(rollcall.url, 'plain');
+  const token = await tokenFor('host', { scope: 'presence:write' });
+  for (const userId of ['shade', 'ghost']) {
+    const body = { visibility: 'nobody' };
+    await rest(rollcall.url, 'PUT', `/users/${userId}/settings`, { token, body });
+  }
+  const ids: Record<string, string | undefined> = {};
+  for (const userId of ['shade', 'ghost']) {
+    const reader = await read('peeper', [userId, 'plain']);
+    ids[userId] = (await reader.hears('snapshot')).id;
+    reader.leave();
+  }
+  const service = await read('host', ['shade'], undefined, { scope: 'presence:read' });
+  await service.hears('snapshot');
+  const shade = await TestClient.connect(rollcall.url, 'shade');
+  await service.hears('user_status_change', isActive);
+  shade.leave();
+  await service.hears('user_status_change', isInactive);
+  const shown: string[] = [];
+  for (const userId of ['shade', 'ghost']) {
+    const back = await read('peeper', [userId, 'plain'], ids[userId]);
+    // Whoever watches them hears of this one next, so that all before it has been told.
+    const mark = await TestClient.connect(rollcall.url, 'plain', { deviceId: userId });
+    await mark.socket.emitWithAck('set_detail', { text: userId });
+    await back.hears('user_status_change', ({ detail }) => detail?.text === userId);
+    expect(back.events.map(({ data }) => data.userId)).not.toContain(userId);
+    const [first] = back.events;
+    const picture: { userId: string }[] = first?.data.users ?? [];
+    shown.push(JSON.stringify([first?.event, first?.data.reset, picture.find((user) => user.userId === userId)]));
+    back.leave();
+    mark.leave();
+  }
+  // Of `plain`, whose last seen may have grown meanwhile, the picture is no part.
+  expect(shown[0]?.replace('shade', 'ghost')).toBe(shown[1]);
+  service.leave();
+  here.leave();
+});
+
+test('a reader is told in days of who lets others know the last seen coarsely, and anew when it comes back', async () => {
+  const vague = await TestClient.connect(rollcall.url, 'vague');
+  const token = await tokenFor('vague');
+  await rest(rollcall.url, 'PUT', '/users/vague/settings', { token, body: { lastSeenPrecision: 'coarse' } });
+  const reader = await read('onlooker', ['vague']);
+  const service = await read('host', ['vague'], undefined, { scope: 'presence:read' });
+  await service.hears('snapshot');
+  const first = await reader.hears('snapshot');
+  expect(first.data.users).toEqual([{ userId: 'vague', status: 'active', lastSeen: null, version: 0 }]);
+  vague.leave();
+  const { data, id } = await reader.hears('user_status_change', isInactive);
+  expect(data).toEqual({
+    userId: 'vague',
+    status: 'inactive',
+    lastSeen: null,
+    lastSeenWithin: 'day',
+    version: expect.any(Number),
+  });
+  const exact = await service.hears('user_status_change', isInactive);
+  expect(exact.data).toMatchObject({ lastSeen: expect.any(String), cause: 'disconnect' });
+  expect(exact.data).not.toHaveProperty('lastSeenWithin');
+  // No moment can be read from it.
+  expect(data.version).toBeLessThan(1_000_000);
+  reader.leave();
+  const again = await TestClient.connect(rollcall.url, 'vague');
+  await service.hears('user_status_change', isActive);
+  const back = await read('onlooker', ['vague'], id);
+  const { data: anew } = await back.hears('snapshot');
+  expect(anew).toEqual({ users: [{ userId: 'vague', status: 'active', lastSeen: null, version: 0 }], reset: true });
+  again.leave();
+  const last = await back.hears('user_status_change', isInactive);
+  expect(last.data.version).toBeGreaterThan(0);
+  back.leave();
+  service.leave();
+});
+
 test('a reader needs a token, and someone to watch, and no more than it may', async () => {
   const ask = async (query: string, token?: string) => {
     const { status, body } = await rest(rollcall.url, 'GET', `/events${query}`, token ? { token } : {});

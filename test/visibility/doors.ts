@@ -1,6 +1,7 @@
 import type { StatusAnswer } from '../../src/protocol/http.ts';
 import type { WatchedUser } from '../../src/protocol/socket.ts';
 import { TestClient } from '../support/client.ts';
+import { EventReader } from '../support/event-reader.ts';
 import type { Viewer, World } from './world.ts';
 
 /** What one door says of a user; undefined: it does not speak of them. */
@@ -72,6 +73,15 @@ export const PICTURES: Record<string, Door> = {
     covers: [],
     look: async (world, viewer, userIds) => inOrder(await picture(world, viewer, { watch: userIds }), userIds),
   },
+  'GET events': {
+    covers: ['GET /events'],
+    look: async ({ rollcall }, { token }, userIds) => {
+      const reader = await EventReader.open(rollcall.url, token, userIds);
+      const { data } = await reader.hears('snapshot');
+      reader.leave();
+      return inOrder(data.users, userIds);
+    },
+  },
   'the active ones in the handshake': {
     covers: [],
     leavesOut: true,
@@ -118,7 +128,6 @@ export const SILENT: Record<string, string> = {
   'PUT /users/{id}/detail/{source}': 'self and services',
   'DELETE /users/{id}/detail/{source}': 'services, answers nothing',
   'POST /reach': 'services',
-  'GET /events': 'told by the audience of the sockets, with which test/flow/event-streams compares it',
   'GET /rooms': 'services, of no user',
   'GET /users/{id}/rooms': 'self and services',
   'DELETE /rooms/{id}/users/{userId}': 'services, answers nothing',

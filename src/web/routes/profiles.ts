@@ -71,7 +71,7 @@ export function profileRoutes(
             'minute for a user, whoever asks. It is streamed: one that breaks off is no JSON.',
         ),
         params: UserParams,
-        response: { 200: UserExport, ...refusals(400, 401, 403, 404, 503) },
+        response: { 200: UserExport, ...refusals(400, 401, 403, 404, 429, 503) },
       },
     },
     async (request, reply) => {

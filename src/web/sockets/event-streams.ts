@@ -115,6 +115,9 @@ export class EventStreams {
     const place = placeOf(lastEventId, name);
     const { snapshot } = picture;
     if (place === null || snapshot.pending.length > 0) return null;
+    // Of whom the reader gets no version it drops what comes as an event; and that anything became of somebody whom it may not see is
+    // not to be told from somebody who never came.
+    if (snapshot.users.some(({ version }) => version === 0)) return null;
     // What the picture shows already, and the stream brings later, is told to its viewer no more. Found out before the stream is
     // asked, for it may come in between.
     const early = [...snapshot.positions].filter(([shard, position]) => compareIds(delivered(shard), position) < 0);
