@@ -81,6 +81,22 @@ test('what a service signs out is told with who did it, and what users do to the
   }
 });
 
+test('a source that a service ends is told, and none that a user ends or that was not there', async () => {
+  const own = await tokenFor('fay');
+  const ask = async (method: string, path: string, token: string, body?: object) =>
+    (await rest(rollcall.url, method, `/users/fay/${path}`, { token, ...(body && { body }) })).status;
+  for (const path of ['detail', 'detail/calendar']) expect(await ask('PUT', path, host, { text: 'in' })).toBe(200);
+  expect(await ask('DELETE', 'detail', own)).toBe(204);
+  for (let n = 0; n < 2; n++) expect(await ask('DELETE', 'detail/calendar', host)).toBe(204);
+  expect(await ask('DELETE', 'detail', host)).toBe(204);
+  expect(await ask('PUT', 'detail', host, { text: 'again' })).toBe(200);
+  expect(await ask('DELETE', 'detail', host)).toBe(204);
+  expect(await audit('subject=fay')).toMatchObject([
+    { actor: 'backend', act: 'source_removed', detail: { source: 'manual' } },
+    { actor: 'backend', act: 'source_removed', detail: { source: 'calendar' } },
+  ]);
+});
+
 test('who was erased is named by a hash from then on, as one who did something too, and the erasing stays', async () => {
   const grace = await tokenFor('grace', { scope: 'presence:write' });
   await comes('grace');
@@ -191,13 +207,24 @@ test('the audit is read in pages, between moments, by actor and subject, and kep
 });
 
 test.each([
-  ['none', 401, '/audit'],
-  ['ada', 403, '/audit'],
-  ['backend', 400, '/audit?limit=0'],
-  ['backend', 400, '/audit?cursor=garbled'],
-  ['backend', 400, '/audit?subject=a%20b'],
-  ['backend', 400, '/audit?from=2026-01-02T00:00:00.000Z&to=2026-01-01T00:00:00.000Z'],
-])('the audit refuses %s with a %i at %s', async (who, status, path) => {
-  const tokens: Record<string, string | null> = { none: null, ada: await tokenFor('ada'), backend: host };
-  expect((await rest(rollcall.url, 'GET', path, { token: tokens[who] ?? null })).status).toBe(status);
+  ['none', 401, 'UNAUTHENTICATED', '/audit'],
+  ['ada', 403, 'FORBIDDEN', '/audit'],
+  ['other', 403, 'FORBIDDEN', '/audit'],
+  ['ada', 400, 'INVALID_REQUEST', '/audit?limit=0'],
+  ['backend', 400, 'INVALID_REQUEST', '/audit?limit=1001'],
+  ['backend', 400, 'INVALID_REQUEST', '/audit?cursor=garbled'],
+  ['backend', 400, 'INVALID_REQUEST', '/audit?from=yesterday'],
+  ['backend', 400, 'INVALID_USER_ID', '/audit?subject=a%20b'],
+  ['backend', 400, 'INVALID_REQUEST', '/audit?from=2026-01-02T00:00:00.000Z&to=2026-01-01T00:00:00.000Z'],
+  ['reader', 200, undefined, '/audit?from=2026-01-02T00:00:00%2B01:00'],
+])('the audit answers %s with %i %s at %s', async (who, status, code, path) => {
+  const scopes: Record<string, string | undefined> = {
+    reader: 'presence:read',
+    backend: 'presence:write',
+    other: 'presence:none',
+  };
+  const scope = scopes[who];
+  const token = who === 'none' ? null : await tokenFor(who, scope ? { scope } : {});
+  const answer = await rest(rollcall.url, 'GET', path, { token });
+  expect([answer.status, answer.body.code]).toEqual([status, code]);
 });

@@ -101,7 +101,11 @@ async function live(): Promise<void> {
   });
   here.push(other, client);
   await ask('PUT', `/users/${USER}`, { displayName: 'One', avatarUrl: 'https://example.com/one.png' });
-  await ask('PUT', `/users/${USER}/settings`, { visibility: 'friends', alertFriends: false });
+  await ask('PUT', `/users/${USER}/settings`, {
+    visibility: 'friends',
+    lastSeenPrecision: 'coarse',
+    alertFriends: false,
+  });
   await ask('PUT', `/users/${USER}/friends/other`);
   await ask('PATCH', `/users/${USER}/friends/other`, { alert: 'always' });
   await ask('PATCH', `/users/other/friends/${USER}`, { alert: 'once' });
@@ -140,7 +144,9 @@ test('an export has what is kept about a user, with sessions and devices’ name
     ],
     appearingInactive: [],
     details: [{ source: 'manual', text: 'at work', until: expect.any(String) }],
-    settings: [{ visibility: 'friends', alertFriends: false }],
+    settings: [
+      { visibility: 'friends', lastSeenVisibility: 'everyone', lastSeenPrecision: 'coarse', alertFriends: false },
+    ],
     friends: [{ userId: 'other', alert: 'always' }],
     blocks: [{ userId: 'rude' }],
     conversations: [{ conversationId: 'hall' }],
@@ -207,6 +213,8 @@ test('a user is exported once a minute, whoever asks, and a service that does is
   const other = await rest(rollcall.url, 'GET', '/users/other/export', { token: host });
   expect(other.status).toBe(200);
   expect(other.headers.get('content-type')).toMatch(/^application\/json/);
+  // It begins before anybody knows how long it will be.
+  expect(other.headers.get('content-length')).toBeNull();
   expect(other.body).toMatchObject({ userId: 'other', acts: [{ act: 'export', detail: null }] });
   const { body } = await rest(rollcall.url, 'GET', '/audit?subject=other', { token: host });
   expect(body.entries).toMatchObject([{ actor: 'backend', act: 'export', subject: 'other' }]);
@@ -219,12 +227,14 @@ test('nobody else’s export is had, and none of somebody nobody heard of, whoev
   const codes = async (path: string, token: string | null) => (await rest(rollcall.url, 'GET', path, { token })).status;
   expect(await codes(`/users/${USER}/export`, null)).toBe(401);
   expect(await codes(`/users/${USER}/export`, await tokenFor('other'))).toBe(403);
+  expect(await codes(`/users/${USER}/export`, await tokenFor('half', { scope: 'presence:none' }))).toBe(403);
+  expect(await codes('/users/a%20b/export', host)).toBe(400);
   expect(await codes('/users/never/export', host)).toBe(404);
   await ask('PUT', '/users/hostile/blocks/strange');
   expect(await codes('/users/strange/export', await tokenFor('strange'))).toBe(404);
   // Who was only ever made a member is kept of.
   await ask('PUT', '/conversations/hall/members/quiet');
-  expect(await codes('/users/quiet/export', await tokenFor('quiet'))).toBe(200);
+  expect(await codes('/users/quiet/export', await tokenFor('reader', { scope: 'presence:read' }))).toBe(200);
 });
 
 test('a long history is read piece by piece, as it is taken', async () => {

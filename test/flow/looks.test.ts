@@ -5,6 +5,7 @@ import { openStores, type Stores } from '../../src/stores.ts';
 import { LookBudget } from '../../src/usecases/looks.ts';
 import { Refused, rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
+import { EventReader } from '../support/event-reader.ts';
 import { LOCK, samplesOf, total } from '../support/metrics.ts';
 
 const MOST = 20;
@@ -13,7 +14,7 @@ let stores: Stores;
 let names = 0;
 beforeAll(async () => {
   rollcall = await Deployment.start('looks', {
-    env: { ...CALM, ...LOCK, MAX_LOOKS_PER_USER_PER_DAY: String(MOST), AUDIENCE: 'watchers' },
+    env: { ...CALM, ...LOCK, MAX_LOOKS_PER_USER_PER_DAY: String(MOST), AUDIENCE: 'watchers', ROOMS_OPEN: 'hall' },
   });
   const config = readConfig(rollcall.env);
   stores = openStores(config, createLogger({ ...config, logLevel: 'error' }, 'web'));
@@ -61,8 +62,46 @@ test('a day has so many others, by every door together; those of that day stay f
   // A handshake with more is refused, and leaves nothing behind.
   const refusal = await new TestClient(rollcall.url, { token, watch: more }).welcomed().catch((error) => error);
   expect(refusal).toBeInstanceOf(Refused);
-  expect(refusal.code).toBe('RATE_LIMITED');
+  expect(refusal).toMatchObject({ code: 'RATE_LIMITED', retryAfterMs: expect.any(Number) });
+  // Nor is a stream of events begun.
+  const stream = (userId: string) => EventReader.open(rollcall.url, token, [userId]);
+  await expect(stream(more[0] ?? '')).rejects.toMatchObject({ statusCode: 429, code: 'RATE_LIMITED' });
+  const known = await stream(three);
+  expect((await known.hears('snapshot')).data.users).toHaveLength(1);
+  known.leave();
   expect(total(await samplesOf(rollcall.url), 'rollcall_looks_refused_total')).toBeGreaterThanOrEqual(4);
+});
+
+test('whoever hides counts as much as whoever does not, and what comes unasked and lists of friends and rooms do not', async () => {
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  const token = await tokenFor('counter');
+  const [hidden = '', seen = '', friend = '', there = ''] = strangers(4);
+  for (const userId of [hidden, seen, friend])
+    await TestClient.connect(rollcall.url, userId).then((one) => one.leave());
+  const [visibility, as] = ['nobody', await tokenFor(hidden)];
+  await rest(rollcall.url, 'PUT', `/users/${hidden}/settings`, { token: as, body: { visibility } });
+  await rest(rollcall.url, 'PUT', `/users/counter/friends/${friend}`, { token: host });
+  const counted = async () => Number((await stores.looks.count('counter', ['counter'], MOST)).looked);
+  const before = await counted();
+  for (const userId of [hidden, seen, hidden]) await rest(rollcall.url, 'GET', `/users/${userId}/status`, { token });
+  expect((await counted()) - before).toBe(2);
+  const inRoom = await TestClient.connect(rollcall.url, there);
+  await inRoom.socket.emitWithAck('join_room', { roomId: 'hall' });
+  const viewer = await TestClient.connect(rollcall.url, 'counter', { watch: [seen] });
+  expect(await viewer.socket.emitWithAck('watch_room', { roomId: 'hall' })).toMatchObject({ room: { count: 1 } });
+  expect((await rest(rollcall.url, 'GET', '/rooms/hall', { token })).body.users).toHaveLength(1);
+  expect((await rest(rollcall.url, 'GET', '/users/counter/friends', { token })).body.friends).toHaveLength(1);
+  expect((await counted()) - before).toBe(2);
+  for (const client of [inRoom, viewer]) client.leave();
+});
+
+test('with 0 anybody may be asked for', async () => {
+  const web = await rollcall.addWeb({ MAX_LOOKS_PER_USER_PER_DAY: '0' });
+  const body = { userIds: strangers(3 * MOST) };
+  const answer = await rest(web.url, 'POST', '/users/status/query', { token: await tokenFor('free'), body });
+  expect(answer.body.users).toHaveLength(3 * MOST);
+  expect(await rollcall.redis.exists(rollcall.key('user:looks:free'))).toBe(0);
+  await web.end();
 });
 
 test('friends do not count, whether they were asked for before the day was used up or after', async () => {
@@ -112,7 +151,9 @@ test('twenty thousand are counted to two percent in less than 12 KiB, and whoeve
   const keys = ['user:looks:walker', 'user:looked:walker'].map((key) => rollcall.key(key));
   const sizes = await Promise.all(keys.map((key) => rollcall.redis.strlen(key).catch(() => 0)));
   expect(Math.max(...sizes)).toBe(12_000);
-  for (const key of keys) expect(await rollcall.redis.pttl(key)).toBeGreaterThan(0);
+  // Until the end of the day (UTC).
+  const left = 86_400_000 - (Date.now() % 86_400_000);
+  for (const key of keys) expect(Math.abs((await rollcall.redis.pttl(key)) - left)).toBeLessThan(60_000);
   expect((await counter.count('walker', ids.slice(0, 500), most)).refused).toBe(false);
   // Whoever goes on by trying one after the other gets two percent more at most, beside what was left.
   let got = 0;
