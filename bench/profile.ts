@@ -99,7 +99,7 @@ const works: Record<string, Work> = {
     return (seconds) => crowd.ask('updateRooms', here, room, 40 * seconds, 40);
   },
   lists: async (system, crowd) => {
-    const here = { prefix: 'user-', count: 50 };
+    const here = { prefix: 'here-', count: 50 };
     await crowd.ask('connect', arrival(system, here));
     await crowd.ask('rooms', 'join_room', here, { prefix: 'room-', count: 1 });
     return await http(system, crowd, 'room', 16);

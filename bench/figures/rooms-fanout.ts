@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Figure } from '../measure/figure.ts';
 import { costBeyondIdle, rounds, Tally } from '../measure/rounds.ts';
 import { startTutorial } from '../systems/baselines.ts';
-import { startRollcall } from '../systems/rollcall.ts';
+import { rollcalls } from '../systems/rollcall.ts';
 import { arrival, sideBySide } from '../systems/side-by-side.ts';
 import type { System } from '../systems/system.ts';
 
@@ -20,7 +20,7 @@ export const roomsFanout: Figure = {
   measure: async (scale) => {
     const updates = scale.pick(400, 80);
     const env = { PRESENCE_TTL_SECONDS: '3600', HEARTBEAT_INTERVAL_SECONDS: '25', ROOMS_OPEN: 'room-' };
-    const starts: (() => Promise<System>)[] = [() => startRollcall({ env }), () => startTutorial({ ttlSeconds: 3600 })];
+    const starts: (() => Promise<System>)[] = [...rollcalls(scale, { env }), () => startTutorial({ ttlSeconds: 3600 })];
     return sideBySide(starts, async (stations) => {
       const [watchers, here, room] = [
         { prefix: 'watcher-', count: WATCHERS },
@@ -54,6 +54,7 @@ export const roomsFanout: Figure = {
       const cpuJobMs = await rounds(scale, stations, turn);
       const values = (name: string) => ({
         rollcall: tally.of(`${name}rollcall`),
+        before: tally.of(`${name}before`),
         tutorial: tally.of(`${name}tutorial`),
       });
       return {

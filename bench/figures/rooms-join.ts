@@ -4,7 +4,7 @@ import { Helper } from '../load/rpc.ts';
 import type { Figure } from '../measure/figure.ts';
 import { costBeyondIdle, costOf, rounds, Tally } from '../measure/rounds.ts';
 import { startTutorial } from '../systems/baselines.ts';
-import { startRollcall } from '../systems/rollcall.ts';
+import { rollcalls } from '../systems/rollcall.ts';
 import { arrival, sideBySide, startCrowd } from '../systems/side-by-side.ts';
 import { type System, stopAll } from '../systems/system.ts';
 
@@ -31,7 +31,7 @@ export const roomsJoin: Figure = {
       ROOMS_OPEN: 'room-',
     };
     const starts: (() => Promise<System>)[] = [
-      () => startRollcall({ webs: 2, env }),
+      ...rollcalls(scale, { webs: 2, env }),
       () => startTutorial({ webs: 2, ttlSeconds: 3600 }),
     ];
     const load = new Helper<HttpLoad>('bench/load/http-load.ts');
@@ -92,7 +92,11 @@ export const roomsJoin: Figure = {
         const row = (name: string, what: string, atMost: number) => ({
           what,
           unit: 'µs CPU',
-          values: { rollcall: tally.of(`${name} rollcall`), tutorial: tally.of(`${name} tutorial`) },
+          values: {
+            rollcall: tally.of(`${name} rollcall`),
+            before: tally.of(`${name} before`),
+            tutorial: tally.of(`${name} tutorial`),
+          },
           targets: [{ atMost, of: 'tutorial' as const }],
           parts: tally.partsOf(`${name} rollcall`),
         });
