@@ -6,7 +6,7 @@ import { io, type Socket } from 'socket.io-client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { StatusChange } from '../../src/protocol/socket.ts';
 import { Batches } from '../../src/web/sockets/batches.ts';
-import { Frame, holdBack, together } from '../../src/web/sockets/frames.ts';
+import { Frame, holdBack, sendGathered, together } from '../../src/web/sockets/frames.ts';
 import type { PresenceServer, PresenceSocket, Viewer } from '../../src/web/sockets/types.ts';
 import { withoutRooms } from '../../src/web/sockets/without-rooms.ts';
 
@@ -76,6 +76,19 @@ const changeOf = (userId: string, version: number, text?: string): Change => ({
   ...(text === undefined ? {} : { detail: { text } }),
 });
 const frameOf = (change: Change) => Frame.of('user_status_change', change);
+/** What is written to the network of a client from now on, by how. */
+function writesTo({ at }: Client): string[] {
+  const stream = (at.conn.transport as unknown as { socket: { _socket: Duplex } }).socket._socket;
+  const writes: string[] = [];
+  for (const name of ['_write', '_writev'] as const) {
+    const write = stream[name] as (...args: unknown[]) => void;
+    stream[name] = (...args: unknown[]) => {
+      writes.push(name);
+      write.apply(stream, args);
+    };
+  }
+  return writes;
+}
 const add = (batches: Batches, to: Client[], change: Change) =>
   batches.add(
     to.map(({ viewer }) => viewer),
@@ -112,15 +125,7 @@ test('what is told to all and what is told to one are heard in the order in whic
 
 test('what greets a client waits for the last of it and goes out in one write, in order; what is said to others meanwhile does not wait', async () => {
   const [client, other, polling] = [await connect(), await connect(), await connect({ transport: 'polling' })];
-  const stream = (client.at.conn.transport as unknown as { socket: { _socket: Duplex } }).socket._socket;
-  const writes: string[] = [];
-  for (const name of ['_write', '_writev'] as const) {
-    const write = stream[name] as (...args: unknown[]) => void;
-    stream[name] = (...args: unknown[]) => {
-      writes.push(name);
-      write.apply(stream, args);
-    };
-  }
+  const writes = writesTo(client);
   for (const { at } of [client, polling]) holdBack(at);
   for (const { at } of [client, other, polling]) at.emit('user_status_change', changeOf('ada', 1));
   await other.until(() => other.heard.length === 1);
@@ -133,6 +138,37 @@ test('what greets a client waits for the last of it and goes out in one write, i
   expect(polling.heard.map(({ version }) => version)).toEqual([1, 2]);
   expect(writes.slice(0, 1)).toEqual(['_writev']);
   expect(writes.length).toBeLessThanOrEqual(2);
+});
+
+test('what happens in one moment goes to each client in one write, in the order in which it was said, whatever it is told of and by whichever transport', async () => {
+  const all = [await connect(), await connect(), await connect(), await connect({ transport: 'polling' })];
+  const [first, second, third, polling] = all as [Client, Client, Client, Client];
+  const writes = all.slice(0, 3).map(writesTo);
+  const tell = (change: Change, clients: Client[], together = true) => {
+    const frame = frameOf(change);
+    for (const { at } of clients) together ? frame.gatherFor(at) : frame.sendTo(at);
+  };
+  tell(changeOf('ada', 1), [first, second, polling]);
+  tell(changeOf('bob', 2), [first, second, third, polling]);
+  tell(changeOf('eve', 3), [second]);
+  // Behind what waits for them, and at once for who waits for nothing.
+  tell(changeOf('dan', 4, 'é€😀'), [first, polling], false);
+  const heard = async (client: Client, versions: number[]) => {
+    await client.until(() => client.heard.length >= versions.length);
+    expect(client.heard.map(({ version }) => version)).toEqual(versions);
+  };
+  await heard(first, [1, 2, 4]);
+  await heard(second, [1, 2, 3]);
+  await heard(third, [2]);
+  await heard(polling, [1, 2, 4]);
+  expect(writes).toEqual([['_write'], ['_write'], ['_write']]);
+
+  tell(changeOf('ada', 5), [first]);
+  sendGathered();
+  first.at.emit('user_status_change', changeOf('ada', 6));
+  tell(changeOf('ada', 7), [first, second]);
+  second.socket.disconnect();
+  await heard(first, [1, 2, 4, 5, 6, 7]);
 });
 
 test('of a client that does not read all but two frames wait where slow readers are found, and it hears all in order once it reads', async () => {

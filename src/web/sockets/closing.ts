@@ -1,4 +1,5 @@
 import type { CloseReason, SessionClosed } from '../../protocol/socket.ts';
+import { sendGathered } from './frames.ts';
 import { losePolling } from './polling.ts';
 import type { PresenceSocket } from './types.ts';
 import { rawOf } from './websocket-library.ts';
@@ -13,6 +14,7 @@ const GOODBYE_LIMIT_MS = 2000;
 export function closeSocket(socket: PresenceSocket, reason: CloseReason, afterMs?: number): void {
   const reconnect = reason !== 'logout' && reason !== 'replaced';
   const closed: SessionClosed = { reason, reconnect, ...(afterMs === undefined ? {} : { afterMs }) };
+  sendGathered();
   socket.emit('session_closed', closed);
   const { conn } = socket;
   const raw = rawOf(conn);

@@ -46,6 +46,7 @@ export class Frame {
   readonly #event: ServerEvent;
   readonly #json: string;
   #options: SendOptions | null = null;
+  #run: Run | null = null;
 
   /** `json`: the payload. */
   constructor(event: ServerEvent, json: string) {
@@ -59,7 +60,7 @@ export class Frame {
 
   /**
    * Sends it to a client, behind all that it was sent before; one that is gone gets nothing. What a client has not taken yet waits in
-   * the buffers of Engine.IO, where slow readers are found, and never more than one frame below them.
+   * the buffers of Engine.IO, where slow readers are found, and never more than one write below them.
    */
   sendTo(socket: { readonly conn: object } | StreamOutlet): void {
     if (socket.conn === null) {
@@ -67,11 +68,42 @@ export class Frame {
       return;
     }
     const conn = socket.conn as Conn;
+    const before = waiting.size > 0 ? waiting.get(conn) : undefined;
+    if (before) waiting.set(conn, before.and(this));
+    else this.write(conn);
+  }
+
+  /**
+   * Sends it together with whatever else the client is told in this turn of the event loop, as one write: of what happens in one moment
+   * many are told several things, and a write costs more than what it says.
+   */
+  gatherFor(socket: { readonly conn: object } | StreamOutlet): void {
+    if (socket.conn === null) {
+      socket.take(this);
+      return;
+    }
+    const conn = socket.conn as Conn;
+    if (waiting.size === 0) process.nextTick(sendGathered);
+    this.#run ??= new Run(null, this);
+    waiting.set(conn, waiting.get(conn)?.and(this) ?? this.#run);
+  }
+
+  /** Writes it to a connection of Engine.IO, whatever waits for others. */
+  write(conn: Conn): void {
     if (conn.readyState !== 'open') return;
-    this.#options ??= { compress: false, wsPreEncodedFrame: [frameOf(MESSAGE + this.#text)] };
     const stream = freeStreamOf(conn);
-    if (stream) stream.write(this.#options.wsPreEncodedFrame[0]);
-    else conn.write(this.#text, this.#options);
+    if (stream) stream.write(this.bytes);
+    else conn.write(this.#text, this.#encoded());
+  }
+
+  /** As a WebSocket has it. */
+  get bytes(): Buffer {
+    return this.#encoded().wsPreEncodedFrame[0];
+  }
+
+  #encoded(): SendOptions {
+    this.#options ??= { compress: false, wsPreEncodedFrame: [frameOf(MESSAGE + this.#text)] };
+    return this.#options;
   }
 
   /** As a stream of events over HTTP has it, with the id from which a reader would go on. */
@@ -82,6 +114,50 @@ export class Frame {
   get #text(): string {
     return `${EVENT}["${this.#event}",${this.#json}]`;
   }
+}
+
+/** Frames one behind the other; those who are told the same share one, and the bytes of it. */
+class Run {
+  readonly #before: Run | null;
+  readonly #frame: Frame;
+  #next: Run | null = null;
+  #bytes: Buffer | null = null;
+
+  constructor(before: Run | null, frame: Frame) {
+    this.#before = before;
+    this.#frame = frame;
+  }
+
+  /** With a frame more. All are told of one thing before anybody is of the next, so the last that was asked for is kept. */
+  and(frame: Frame): Run {
+    if (this.#next === null || this.#next.#frame !== frame) this.#next = new Run(this, frame);
+    return this.#next;
+  }
+
+  sendTo(conn: Conn): void {
+    const stream = this.#before && conn.readyState === 'open' ? freeStreamOf(conn) : null;
+    if (stream) {
+      this.#bytes ??= Buffer.concat(this.#frames().map(({ bytes }) => bytes));
+      stream.write(this.#bytes);
+    } else for (const frame of this.#frames()) frame.write(conn);
+  }
+
+  #frames(): Frame[] {
+    const frames: Frame[] = [];
+    for (let run: Run | null = this; run; run = run.#before) frames.unshift(run.#frame);
+    return frames;
+  }
+}
+
+/** What is to be said in this turn of the event loop. */
+let waiting = new Map<Conn, Run>();
+
+/** Sends what was gathered. Call it before a client is told something otherwise, which is to come behind. */
+export function sendGathered(): void {
+  if (waiting.size === 0) return;
+  const all = waiting;
+  waiting = new Map();
+  for (const [conn, run] of all) run.sendTo(conn);
 }
 
 /**

@@ -27,6 +27,7 @@ import { parse } from '../validation.ts';
 import type { Audience } from './audience.ts';
 import { closeSocket } from './closing.ts';
 import type { ConversationRooms } from './conversation-rooms.ts';
+import { sendGathered } from './frames.ts';
 import { leave } from './handshake.ts';
 import { HeartbeatLimit, type HeartbeatVerdict } from './heartbeat-limit.ts';
 import { Intake, TOO_LARGE } from './intake.ts';
@@ -98,6 +99,7 @@ export function createListener(deps: HandlerDeps): (socket: PresenceSocket) => v
         ? stores.tracing.event(event, async () => handle(from, request, acknowledge !== null))
         : handle(from, request, acknowledge !== null);
       const done = doing instanceof Promise ? await doing : doing;
+      sendGathered();
       acknowledge?.({ ok: true, ...done?.answer });
       done?.after?.();
     } catch (error) {

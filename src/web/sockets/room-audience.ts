@@ -158,7 +158,7 @@ export class RoomAudience {
         const json = isSame ? null : encode();
         const frame = frames.get(json ?? counted) ?? new Frame('room_change', json ?? encode());
         frames.set(json ?? counted, frame);
-        frame.sendTo(viewer.socket);
+        frame.gatherFor(viewer.socket);
       }
     }
   }

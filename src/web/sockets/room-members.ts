@@ -10,6 +10,7 @@ import type { Caller } from '../auth/auth.ts';
 import { mayWatchRoom, requireRooms } from '../auth/rights.ts';
 import type { Connection } from '../sessions/connection.ts';
 import type { Connections } from '../sessions/connections.ts';
+import { sendGathered } from './frames.ts';
 import { RoomAudience } from './room-audience.ts';
 import { RoomReturns } from './room-returns.ts';
 import { requireUpdate } from './room-update-limit.ts';
@@ -225,6 +226,7 @@ export class RoomMembers {
 
   #close(viewer: RoomViewer, reason: 'kicked' | 'forbidden'): void {
     this.audience.drop(viewer);
+    sendGathered();
     viewer.socket.emit('room_closed', { roomId: viewer.roomId, reason });
   }
 

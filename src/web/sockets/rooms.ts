@@ -131,7 +131,7 @@ export class Rooms {
     const batching: Viewer[] = [];
     for (const viewer of viewers) {
       if (viewer.batch) batching.push(viewer);
-      else frame.sendTo(viewer.socket);
+      else frame.gatherFor(viewer.socket);
     }
     this.#batches.add(batching, change, json);
   }
