@@ -42,6 +42,9 @@ function toItem(entry: OutboxEntry, trace: TraceContext | undefined): DeliveryIt
   if (entry.kind === 'close') return { ...item, kind: 'close', conns: entry.conns, reason: entry.reason };
   if (entry.kind === 'indicator' || entry.kind === 'expelled' || entry.kind === 'alert') return { ...entry, ...item };
   if (entry.kind === 'put_out') return { ...entry, ...item };
-  if (entry.kind === 'room' && entry.what !== 'occupied' && entry.what !== 'vacated') return { ...entry, ...item };
+  if (entry.kind === 'room' && entry.what !== 'occupied' && entry.what !== 'vacated') {
+    const { sequence, ...happening } = entry;
+    return { ...happening, ...item };
+  }
   return null;
 }

@@ -48,11 +48,11 @@ export class RoomFollower {
   async follow(entries: readonly OutboxEntry[]): Promise<void> {
     const told = entries.flatMap((entry) => (entry.kind === 'rooms' ? [entry] : []));
     if (told.length === 0) return;
+    const left = notShown(newest(told), entries);
+    if (left.length === 0) return;
     const since = this.#stores.clock.now() - LATE_MS;
     try {
-      const { late = [], fresh = [] } = Object.groupBy(newest(told), ({ sequence }) =>
-        sequence < since ? 'late' : 'fresh',
-      );
+      const { late = [], fresh = [] } = Object.groupBy(left, ({ sequence }) => (sequence < since ? 'late' : 'fresh'));
       await this.#apply(fresh);
       await this.#apply(await this.#asTheyAre(late));
     } catch (error) {
@@ -173,12 +173,34 @@ export class RoomFollower {
   }
 }
 
+/**
+ * Without what the lists have already: whoever made it has applied it, as an entry of the room's own says that is taken together with it. To
+ * apply it once more would do nothing.
+ */
+function notShown(told: readonly ToldOfRooms[], entries: readonly OutboxEntry[]): ToldOfRooms[] {
+  const shown = new Map<string, number>();
+  for (const entry of entries) {
+    if (entry.kind !== 'room' || entry.member === null || entry.sequence === null) continue;
+    const pair = pairOf(entry.member.userId, entry.roomId);
+    shown.set(pair, Math.max(entry.sequence, shown.get(pair) ?? 0));
+  }
+  if (shown.size === 0) return [...told];
+  return only(told, ({ userId, sequence }, roomId) => (shown.get(pairOf(userId, roomId)) ?? -1) < sequence);
+}
+
 /** Of each user and room the last, for what came between is nobody's news any more. */
 function newest(told: readonly ToldOfRooms[]): ToldOfRooms[] {
   const last = new Map<string, ToldOfRooms>();
-  for (const one of told) for (const roomId of one.rooms.keys()) last.set(`${one.userId} ${roomId}`, one);
+  for (const one of told) for (const roomId of one.rooms.keys()) last.set(pairOf(one.userId, roomId), one);
+  return only(told, (one, roomId) => last.get(pairOf(one.userId, roomId)) === one);
+}
+
+function only(told: readonly ToldOfRooms[], isWanted: (one: ToldOfRooms, roomId: string) => boolean): ToldOfRooms[] {
   return told.flatMap((one) => {
-    const rooms = [...one.rooms].filter(([roomId]) => last.get(`${one.userId} ${roomId}`) === one);
+    const rooms = [...one.rooms].filter(([roomId]) => isWanted(one, roomId));
     return rooms.length > 0 ? [{ ...one, rooms: new Map(rooms) }] : [];
   });
 }
+
+/** No id has a blank. */
+const pairOf = (userId: string, roomId: string) => `${userId} ${roomId}`;

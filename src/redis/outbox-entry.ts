@@ -22,8 +22,8 @@ export type OutboxEntry = { id: string; trace?: TraceContext } & (
   | { kind: 'alert'; askerId: string; userId: string; at: number }
   /** What is true of the rooms of a user from now on; their lists follow it. */
   | ({ kind: 'rooms' } & ToldOfRooms)
-  /** What has happened in a room, as its list has it. */
-  | ({ kind: 'room' } & RoomHappening)
+  /** What has happened in a room, as its list has it. `sequence`: of what was told of the user that its list had by then; null: nothing is said of that. */
+  | ({ kind: 'room'; sequence: number | null } & RoomHappening)
   /** Connections of a user that are not in the room any more, by somebody else's doing at that moment (ms). */
   | { kind: 'put_out'; roomId: string; userId: string; conns: string[]; at: number }
   /** Dropped by the cap before it was read. */
@@ -49,5 +49,5 @@ export const ENTRY_FIELDS = {
   alert: ['kind', 'user', 'asker', 'at'],
   rooms: ['kind', 'user', 'sequence', 'rooms'],
   put_out: ['kind', 'user', 'room', 'conns', 'at'],
-  room: ['kind', 'user', 'room', 'what', 'version', 'counts', 'since', 'access', 'was', 'idle', 'data'],
+  room: ['kind', 'user', 'room', 'what', 'version', 'counts', 'since', 'access', 'was', 'idle', 'data', 'sequence'],
 } as const;

@@ -69,8 +69,10 @@ function entryOf(id: string, flat: readonly Reply[]): OutboxEntry {
       return { id, kind: 'alert', askerId: text('asker'), userId: text('user'), at: Number(text('at')) };
     case 'rooms':
       return { id, kind: 'rooms', ...toldOf(text('user'), text('sequence'), text('rooms')) };
-    case 'room':
-      return { id, kind: 'room', ...happeningOf(text) };
+    case 'room': {
+      const sequence = text('sequence');
+      return { id, kind: 'room', sequence: sequence === '' ? null : Number(sequence), ...happeningOf(text) };
+    }
     case 'put_out': {
       const conns = text('conns').split(' ');
       return { id, kind: 'put_out', roomId: text('room'), userId: text('user'), conns, at: Number(text('at')) };

@@ -11,11 +11,11 @@ local appended, forRecord = false, false
 -- Whether something is to be told a little later, somebody has left, and said something that was told.
 local owing, hasLeft, hasSaid = redis.call('EXISTS', owedKey) == 1, false, false
 
--- Fields of an entry: outbox-entry.ts.
-local function append(room, what, member, was)
+-- Fields of an entry: outbox-entry.ts. `by`: the sequence of what was told of the user, which the list has from now on.
+local function append(room, what, member, was, by)
   room.version = math.max(now, room.version + 1)
   local fields = { 'what', what, 'version', whole(room.version), 'counts', countsOf(room), 'since', member and member.since or '',
-    'access', member and member.access or '', 'was', was or '', 'idle', member and member.idle or '', 'data', member and member.data or '' }
+    'access', member and member.access or '', 'was', was or '', 'idle', member and member.idle or '', 'data', member and member.data or '', 'sequence', by and whole(by) or '' }
   local user = member and member.user or ''
   if trace == '' then redis.call('XADD', outboxKey, '*', 'kind', 'room', 'user', user, 'room', room.name, unpack(fields))
   else redis.call('XADD', outboxKey, '*', 'kind', 'room', 'user', user, 'trace', trace, 'room', room.name, unpack(fields)) end
@@ -33,8 +33,8 @@ local function tellCount(room)
   append(room, 'count')
 end
 
-local function tell(room, what, member, was)
-  if room.big then tellCount(room) else append(room, what, member, was) end
+local function tell(room, what, member, was, by)
+  if room.big then tellCount(room) else append(room, what, member, was, by) end
 end
 
 -- What somebody says is told at most so often, the newest in the end.
@@ -47,7 +47,7 @@ local function tellSaid(room, member)
   redis.call('ZADD', saidKey, whole(now), pair)
   hasSaid = true
   redis.call('PEXPIRE', saidKey, 2 * SAID_IN_LARGE_MS)
-  append(room, 'changed', member)
+  append(room, 'changed', member, nil, member.sequence)
 end
 
 local function noteAccess(room, was, member)
@@ -96,6 +96,7 @@ local function apply(name, user, sequenceText, since, access, idle, data, fed)
   local room = roomOf(name)
   room.touched = true
   if was then redis.call('ZREM', usersKey(name), was.text) end
+  room.changed = was or since ~= ''
   if since == '' then
     redis.call('ZADD', leftKey, sequenceText, pair)
     hasLeft = true
@@ -103,7 +104,7 @@ local function apply(name, user, sequenceText, since, access, idle, data, fed)
     if not was then return end
     room.all = room.all - 1
     noteAccess(room, was, nil)
-    tell(room, 'left', was)
+    tell(room, 'left', was, nil, sequence)
     noteSize(room)
     return noteOccupied(room, fed)
   end
@@ -114,11 +115,11 @@ local function apply(name, user, sequenceText, since, access, idle, data, fed)
   if not was then
     room.all = room.all + 1
     -- The one with whom the room becomes too large is in the count.
-    if room.all > limit and not room.big then noteSize(room) else tell(room, 'joined', member) end
+    if room.all > limit and not room.big then noteSize(room) else tell(room, 'joined', member, nil, sequence) end
     return noteOccupied(room, fed)
   end
-  if was.since ~= member.since then tell(room, 'joined', member, was.access)
-  elseif was.access ~= member.access then tell(room, 'sight', member, was.access)
+  if was.since ~= member.since then tell(room, 'joined', member, was.access, sequence)
+  elseif was.access ~= member.access then tell(room, 'sight', member, was.access, sequence)
   elseif was.data ~= member.data or was.idle ~= member.idle then tellSaid(room, member)
   end
 end
@@ -142,6 +143,8 @@ end
 
 local function finish(room)
   local key = stateKey(room.name)
+  -- Who keeps a page of the list has to see that it is another now, told or not.
+  if room.changed and room.version == room.versionBefore then room.version = math.max(now, room.version + 1) end
   redis.call('HSET', key, 'v', whole(room.version), 'e', room.everyone, 'c', whole(room.countedAt), 'b', room.big and '1' or '0', 'o',
     room.occupied and '1' or '0')
   if room.all > 0 then

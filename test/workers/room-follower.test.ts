@@ -1,0 +1,93 @@
+import { once } from 'node:events';
+import { pino } from 'pino';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readConfig } from '../../src/config/config.ts';
+import { FollowUps } from '../../src/queues/follow-ups.ts';
+import { shardOf } from '../../src/redis/keys.ts';
+import type { OutboxEntry } from '../../src/redis/outbox-entry.ts';
+import { openStores, type Stores } from '../../src/stores.ts';
+import { type ScriptRun, scriptRuns } from '../../src/telemetry/script-runs.ts';
+import { RoomFollower } from '../../workers/rooms.ts';
+import { openTestStores, type TestStores } from '../support/stores.ts';
+
+const log = pino({ level: 'silent' });
+const SESSION = { sessionId: 'd1', conn: 'web.1' };
+/** Of another shard than those who come to it. */
+const ROOM = 'doc:1';
+
+let testStores: TestStores;
+let stores: Stores;
+let follower: RoomFollower;
+const asked: string[] = [];
+const note = (run: unknown) => void asked.push((run as ScriptRun).script);
+
+beforeAll(async () => {
+  testStores = await openTestStores('room follower');
+  const config = readConfig({
+    REDIS_URL: testStores.redisUrl,
+    ...testStores.redisSentinels,
+    REDIS_CLUSTER: `${testStores.redisCluster}`,
+    REDIS_PREFIX: testStores.redisPrefix,
+    DATABASE_URL: testStores.databaseUrl,
+    JWT_SECRET: 'a secret that nobody signs anything with',
+  });
+  stores = openStores(config, log);
+  follower = new RoomFollower(stores, new FollowUps(stores.queues, log), 1000);
+  await once(stores.redis, 'ready');
+  scriptRuns.subscribe(note);
+});
+afterAll(async () => {
+  scriptRuns.unsubscribe(note);
+  await stores?.close();
+  await testStores?.close();
+});
+
+async function comes(userId: string): Promise<void> {
+  const hello = { ...SESSION, userId, kind: 'web' as const, name: '', state: 'active' as const, claims: null };
+  const ages = { beatAgeMs: 0, connectedAgeMs: 0, ttlMs: null, maxSessions: 20, mode: 'connect' as const };
+  await stores.store.open({ ...hello, ...ages }, 'new');
+}
+
+/** What the outboxes of these shards have for whoever tells. */
+async function taken(...shards: number[]): Promise<OutboxEntry[]> {
+  const all = await Promise.all(
+    shards.map((shard) =>
+      stores.outbox.take('deliver', new Map([[shard, []]]), { token: 'test', count: 100, stays: true }),
+    ),
+  );
+  return all.flatMap((one) => [...one.values()]).flatMap((step) => (step.state === 'entries' ? step.entries : []));
+}
+
+/** How often lists were written while that was followed. */
+async function writesToFollow(entries: readonly OutboxEntry[]): Promise<number> {
+  asked.length = 0;
+  await follower.follow(entries);
+  return asked.filter((script) => script === 'apply-rooms').length;
+}
+
+const here = async () => (await stores.roomLists.read(ROOM, '', 100)).members.map(({ userId }) => userId);
+
+test('a list follows what was told of a user where whoever made it did not come to that, and is not written once more where they did', async () => {
+  const [ada, bob] = ['ada', 'bob'];
+  const shards = [...new Set([ada, bob, ROOM].map(shardOf))];
+  for (const userId of [ada, bob]) await comes(userId);
+  const [shown, untold] = await Promise.all(
+    [ada, bob].map((userId) => stores.userRooms.join({ ...SESSION, userId, roomId: ROOM }, '')),
+  );
+  expect([shown?.code, untold?.code]).toEqual(['ok', 'ok']);
+  await stores.roomLists.apply(shown?.told ? [shown.told] : []);
+  expect(await here()).toEqual([ada]);
+
+  const both = await taken(...shards);
+  expect(both.flatMap((entry) => (entry.kind === 'room' ? entry.what : []))).toEqual(['joined']);
+  const ofAda = both.filter((entry) => !('userId' in entry) || entry.userId === ada);
+  expect(await writesToFollow(ofAda)).toBe(0);
+  expect(await writesToFollow(both)).toBe(1);
+  expect(await here()).toEqual([ada, bob]);
+
+  // What is newer than what the list said it had is not held for shown.
+  await stores.userRooms.leave({ ...SESSION, userId: ada, roomId: ROOM });
+  const left = await taken(...shards);
+  expect(await writesToFollow([...ofAda, ...left.filter(({ kind }) => kind === 'rooms')])).toBe(1);
+  expect(await here()).toEqual([bob]);
+});
