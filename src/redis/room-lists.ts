@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { FollowUp } from '../presence/follow-up.ts';
 import { isTraced, NO_TRACING, type Tracing } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
@@ -5,12 +6,14 @@ import type { RedisClient } from './connect.ts';
 import { type Keys, shardOf } from './keys.ts';
 import type { Pulse } from './pulse.ts';
 import { countsOf, pictureOf } from './room-reading.ts';
-import type { RoomCounts, RoomPicture, ToldOfRooms } from './room-types.ts';
+import type { RoomCounts, RoomPage, RoomPicture, ToldOfRooms } from './room-types.ts';
 import { followUpOf, type Reply, runScript, type ScriptName } from './scripts.ts';
 
 /** Users that are shown of a picture: the first of them, by their ids. */
 export const PICTURED = 100;
 const APPLIED_AT_ONCE = 200;
+/** Of pages that were read so many characters are kept. */
+const KEPT_LENGTH = 2_000_000;
 
 export interface RoomLimits {
   /** Above so many users a room is told as a count. */
@@ -46,6 +49,8 @@ type Line = (string | number)[];
 export class RoomLists {
   readonly #where: Where;
   readonly #limits: RoomLimits;
+  /** Pages as they were read last, with the version of the last change and the store that it was of: while both are the same, so are they. */
+  readonly #pages = new LRUCache<string, { page: RoomPage; version: string; epoch: string }>({ maxSize: KEPT_LENGTH });
 
   constructor(where: Where, limits: RoomLimits) {
     this.#where = where;
@@ -89,7 +94,21 @@ export class RoomLists {
   /** Who is in a room, by their ids from behind one of them on. */
   async read(roomId: string, after: string, most: number): Promise<RoomPicture> {
     const shard = shardOf(roomId);
-    return pictureOf(roomId, await this.#run('read-room', shard, [this.#epoch(shard), roomId, after, most]));
+    const epoch = this.#epoch(shard);
+    const name = `${most} ${roomId} ${after}`;
+    const kept = this.#pages.get(name);
+    const known = kept?.epoch === epoch ? kept : undefined;
+    const reply = await this.#run('read-room', shard, [epoch, roomId, after, most, known?.version ?? '']);
+    const picture = pictureOf(roomId, reply, known?.page);
+    const version = String(reply[2]);
+    // Without a version it is of a room that is forgotten as soon as nobody is there; without an epoch the store is not known.
+    if (known?.version !== version && version !== '0' && epoch !== '') {
+      const { counts, big, members, more, closed } = picture;
+      const texts = [reply[5], reply[7]] as string[][];
+      const size = texts.flat().reduce((sum, text) => sum + text.length, name.length + 1);
+      this.#pages.set(name, { page: { counts, big, members, more, closed }, version, epoch }, { size });
+    }
+    return picture;
   }
 
   /** How many are in rooms, and all in them of whom not everybody may see all. */

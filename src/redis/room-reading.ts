@@ -1,10 +1,10 @@
 import type {
-  ListedMember,
   RoomCounts,
   RoomEvent,
   RoomHappening,
   RoomMember,
   RoomOpenness,
+  RoomPage,
   RoomPicture,
   ToldOfRooms,
 } from './room-types.ts';
@@ -45,15 +45,16 @@ export function happeningOf(field: (name: string) => string): RoomHappening {
   };
 }
 
-/** Reads the picture of a room (lua/lib-picture.lua). */
-export function pictureOf(roomId: string, reply: Reply[]): RoomPicture {
-  const [version, counts, big, unsettled, members, more, closed] = reply;
+/** Reads the picture of a room (lua/lib-picture.lua); `known`: the page that it refers to where it does not say it again. */
+export function pictureOf(roomId: string, [version, unsettled, , ...said]: Reply[], known?: RoomPage): RoomPicture {
+  const page = said.length > 0 || !known ? pageOf(said) : known;
+  return { roomId, version: Number(version), unsettled: unsettled === 1, ...page };
+}
+
+function pageOf([counts, big, members, more, closed]: Reply[]): RoomPage {
   return {
-    roomId,
-    version: Number(version),
     counts: countsOf(String(counts)),
     big: big === 1,
-    unsettled: unsettled === 1,
     members: (members as string[]).map(memberOf),
     more: more === 1,
     closed: closed as string[],
@@ -66,7 +67,7 @@ export function countsOf(text: string): RoomCounts {
   return { all, open, everyone };
 }
 
-function memberOf(text: string): ListedMember {
+function memberOf(text: string): RoomPage['members'][number] {
   const [userId = '', sequence, since, access, idle, ...data] = text.split(' ');
   const shown = { since: Number(since || sequence), idle: idle === 'i', data: data.join(' ') };
   return { userId, sequence: Number(sequence), openness: opennessOf(access || '0'), ...shown };

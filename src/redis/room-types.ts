@@ -52,18 +52,22 @@ export interface RoomHappening {
   was: RoomOpenness | null;
 }
 
-/** What a room's list shows at a moment. */
-export interface RoomPicture {
-  roomId: string;
-  version: number;
+/** A page of a room's list, the same for as long as nothing changes there. */
+export interface RoomPage {
   counts: RoomCounts;
   /** Whether it is told as a count alone. */
   big: boolean;
-  /** Whether it is not known who is there, for Redis has lost something. */
-  unsettled: boolean;
-  members: ListedMember[];
+  members: readonly ListedMember[];
   /** Whether there are more behind these. */
   more: boolean;
   /** All of whom not everybody may see all; of a room above the limit none. */
-  closed: string[];
+  closed: readonly string[];
+}
+
+/** What a room's list shows at a moment. */
+export interface RoomPicture extends RoomPage {
+  roomId: string;
+  version: number;
+  /** Whether it is not known who is there, for Redis has lost something. */
+  unsettled: boolean;
 }

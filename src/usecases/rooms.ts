@@ -1,8 +1,8 @@
 import type { Access } from '../presence/visibility.ts';
-import type { Room, RoomAnswer, RoomCount, UserRoom } from '../protocol/rooms.ts';
+import type { Room, RoomAnswer, RoomCount, RoomUser, UserRoom } from '../protocol/rooms.ts';
 import { shardOf } from '../redis/keys.ts';
 import { type Applied, PICTURED } from '../redis/room-lists.ts';
-import type { RoomCounts, RoomPicture, ToldOfRooms } from '../redis/room-types.ts';
+import type { ListedMember, RoomCounts, RoomPicture, ToldOfRooms } from '../redis/room-types.ts';
 import type { RoomChangeCode, RoomChanged, RoomOfUser, RoomSession } from '../redis/user-rooms.ts';
 import type { Stores } from '../stores.ts';
 import { AuditLog } from './audit.ts';
@@ -45,6 +45,8 @@ export class Rooms implements RoomsApi {
   readonly #limit: number;
   /** By shard: until what was put off there is due. */
   readonly #owed = new Map<number, NodeJS.Timeout>();
+  /** Of pages of which everybody may see all what is told of them, which is made once for as long as they are kept. */
+  readonly #open = new WeakMap<readonly ListedMember[], RoomUser[] | null>();
   #stopped = false;
 
   constructor(
@@ -216,7 +218,12 @@ export class Rooms implements RoomsApi {
 
   /** There are more only where the viewer may see them: else it would be told that somebody is there. So pictures have one user more than is shown. */
   async #users(viewerId: string | null, first: RoomPicture, known: ReadonlyMap<string, Access>, most: number) {
-    const users: RoomAnswer['users'] = [];
+    const open = this.#openOf(first.members);
+    if (open) {
+      const last = open.length > most ? open[most - 1] : undefined;
+      return { users: open.slice(0, most), next: last ? writeListCursor(last.userId) : null };
+    }
+    const users: RoomUser[] = [];
     for (let page = first, pages = 0; ; pages++) {
       const unknown = page.members.filter(({ userId, openness }) => openness !== 'open' && !known.has(userId));
       const asked = await this.#accesses(
@@ -236,6 +243,16 @@ export class Rooms implements RoomsApi {
       if (pages === MOST_PAGES) return { users, next: writeListCursor(last) };
       page = await this.read(first.roomId, last, Math.min(MOST_READ, (most + 1) << pages));
     }
+  }
+
+  /** These as everybody is told of them; null: not everybody may see all of each. */
+  #openOf(members: readonly ListedMember[]): RoomUser[] | null {
+    const made = this.#open.get(members);
+    if (made !== undefined) return made;
+    const isOpen = members.every(({ openness }) => openness === 'open');
+    const users = isOpen ? members.map((member) => roomUserOf(member, 'all')) : null;
+    this.#open.set(members, users);
+    return users;
   }
 
   /** What a viewer may see of each of these. */

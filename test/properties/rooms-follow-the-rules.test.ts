@@ -79,6 +79,8 @@ class RoomWorld {
   #people = new Map<string, RoomsOfPerson>();
   #conns = new Map<string, string>();
   #serial = 0;
+  /** Every world is a store of its own. */
+  #epoch = 0;
   /** What was told last of a user's rooms, and of a room. */
   #sequences = new Map<string, number>();
   #versions = new Map<string, number>();
@@ -92,7 +94,7 @@ class RoomWorld {
     this.#keys = keys;
     this.#store = new PresenceStore(time.redis, keys, clock, TTL_MS);
     this.#rooms = new UserRooms(time.redis, keys, clock, TTL_MS, MAX_ROOMS);
-    const where = { redis: time.redis, keys, clock, pulse: { epochOf: () => null }, ttlMs: TTL_MS };
+    const where = { redis: time.redis, keys, clock, pulse: { epochOf: () => String(this.#epoch) }, ttlMs: TTL_MS };
     this.#lists = new RoomLists(where, { limit: 1000, told: [] });
     this.#outbox = new Outbox(time.redis, keys);
   }
@@ -101,6 +103,7 @@ class RoomWorld {
     const names = await this.#time.redis.keys(`${prefix}*`);
     if (names.length > 0) await this.#time.redis.del(...names);
     await this.#time.start(START);
+    this.#epoch++;
     this.#people = new Map(USERS.map((userId) => [userId, new RoomsOfPerson()]));
     for (const map of [this.#conns, this.#sequences, this.#versions]) map.clear();
     this.#heard = new Map(ROOMS.map((roomId) => [roomId, new Map()]));

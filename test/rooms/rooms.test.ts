@@ -313,6 +313,40 @@ test('lists go by pages, counts by many rooms, and the fullest come first', asyn
   await eventually(named, (all) => all.every((one: { roomId: string }) => !one.roomId.startsWith(room)));
 });
 
+test('a list is of the moment in which it is asked for, on every web, told or not yet', async () => {
+  const [ada, bob] = [await enter(rollcall, 0, 'ada-now'), await enter(rollcall, 1, 'bob-now')];
+  await ada.join(room, { page: 1 });
+  const token = await tokenFor('host', { scope: 'presence:read' });
+  let version = 0;
+  const lists = async (users: object[]) => {
+    for (const web of [0, 1, 1, 0]) {
+      const { body } = await rest(rollcall.web(web).url, 'GET', `/rooms/${room}`, { token });
+      expect(body.users.map(({ userId, data }: { userId: string; data: object }) => ({ userId, data }))).toEqual(users);
+      expect(body.count).toBe(users.length);
+      expect(body.version).toBeGreaterThanOrEqual(version);
+      version = body.version;
+    }
+  };
+  const [of, also] = [{ userId: 'ada-now' }, { userId: 'bob-now', data: null }];
+  await lists([{ ...of, data: { page: 1 } }]);
+  // Of what follows within a tenth of a second only the last is told, and only then.
+  for (let page = 2; page < 6; page++) {
+    await ada.client.socket.emitWithAck('update_room', { roomId: room, data: { page } });
+    await lists([{ ...of, data: { page } }]);
+  }
+  await bob.join(room);
+  await lists([{ ...of, data: { page: 5 } }, also]);
+  await ask(rollcall, 'POST', '/users/status', null, { userId: 'ada-now', status: 'inactive' });
+  await bob.sees(room, ['bob-now']);
+  await lists([also]);
+  await ask(rollcall, 'POST', '/users/status', null, { userId: 'ada-now', status: 'active' });
+  await bob.sees(room, ['ada-now', 'bob-now']);
+  await lists([{ ...of, data: { page: 5 } }, also]);
+  await bob.client.socket.emitWithAck('leave_room', { roomId: room });
+  await lists([{ ...of, data: { page: 5 } }]);
+  for (const each of [ada, bob]) each.client.leave();
+});
+
 test('a connection that comes back in the rooms it names goes on there, and nobody is told', async () => {
   const watcher = await enter(rollcall, 1, 'watcher');
   const ada = await enter(rollcall, 0, 'ada', { deviceId: 'laptop' });

@@ -50,7 +50,8 @@ local function roomOf(name)
   local room = seen[name]
   if room then return room end
   local version, big, countedAt, everyone, occupied = unpack(redis.call('HMGET', stateKey(name), 'v', 'b', 'c', 'e', 'o'), 1, 5)
-  room = { name = name, version = tonumber(version or 0), big = big == '1', countedAt = tonumber(countedAt or 0),
+  version = tonumber(version or 0)
+  room = { name = name, version = version, versionBefore = version, big = big == '1', countedAt = tonumber(countedAt or 0),
     everyone = tonumber(everyone or 0), occupied = occupied == '1', all = redis.call('ZCARD', usersKey(name)),
     closed = redis.call('HLEN', closedKey(name)) }
   seen[name] = room
