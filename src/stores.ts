@@ -10,7 +10,7 @@ import { Alerts } from './redis/alerts.ts';
 import { RedisClock } from './redis/clock.ts';
 import { connectRedis, disconnected, type RedisClient, type Temper } from './redis/connect.ts';
 import { DeadlineIndex } from './redis/deadline-index.ts';
-import { removeDelayedJobs } from './redis/delayed-jobs.ts';
+import { DelayedJobs } from './redis/delayed-jobs.ts';
 import { Indicators } from './redis/indicators.ts';
 import { createKeys, type Keys } from './redis/keys.ts';
 import { LeaseStore } from './redis/leases.ts';
@@ -110,14 +110,7 @@ export function openStores(config: Config, log: Logger, tracing: Tracing = NO_TR
   const complain = (error: Error) => {
     if (!isRedisAway(error)) log.error({ err: error }, 'A queue failed');
   };
-  const queues = new Queues(
-    producers,
-    keys,
-    (delayed, jobs) => removeDelayedJobs(producers, delayed, jobs),
-    complain,
-    config.timeoutQueues,
-    tracing,
-  );
+  const queues = new Queues(producers, keys, new DelayedJobs(producers), complain, config.timeoutQueues, tracing);
   const indicators = new Indicators(redis, keys, clock, tracing);
   const memberships = new Memberships(redis, keys, indicators);
   pulse.onBack((shards, first) => {

@@ -24,7 +24,7 @@ import {
 import { type RemovedJobs, removeJobsOf } from './remove-jobs.ts';
 import { assertSchedulers } from './schedulers.ts';
 import { QueueOfSmallJobs } from './small-jobs.ts';
-import { type RemoveDelayed, Timeouts } from './timeouts.ts';
+import { type SleepingJobs, Timeouts } from './timeouts.ts';
 
 /** The event streams are for people who look at the board; nothing here reads them. */
 const EVENTS_KEPT = 200;
@@ -74,11 +74,11 @@ export class Queues {
   readonly #ownTrace: Pick<JobsOptions, 'telemetry'>;
   #closing: Promise<void> | null = null;
 
-  /** `removeDelayed`: how jobs that wait are removed; `timeoutQueues`: over how many queues the timeout jobs are spread. */
+  /** `sleeping`: how jobs come to wait for their time, and cease to; `timeoutQueues`: over how many queues the timeout jobs are spread. */
   constructor(
     connection: Connection,
     keys: KeySpace,
-    removeDelayed: RemoveDelayed,
+    sleeping: SleepingJobs,
     onError: (error: Error) => void,
     timeoutQueues = 1,
     tracing = NO_TRACING,
@@ -95,7 +95,7 @@ export class Queues {
     this.timeouts = new Timeouts(
       names.map((name) => this.queue(name)),
       connection,
-      removeDelayed,
+      sleeping,
       this.#ownTrace,
     );
   }

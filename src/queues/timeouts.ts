@@ -11,8 +11,14 @@ interface Connection {
   zmscore(key: string, ...members: string[]): Promise<(string | null)[]>;
 }
 
-/** Removes jobs that wait in the queue whose key of delayed jobs is given. Returns the ids of those that do not wait. */
-export type RemoveDelayed = (delayed: string, jobs: readonly { id: string; key: string }[]) => Promise<string[]>;
+/** How many jobs at once come to wait for their time, or cease to: `remove` returns the ids of those that do not wait. */
+export interface SleepingJobs {
+  add(
+    queue: { delayed: string; marker: string },
+    jobs: readonly { id: string; key: string; name: string; data: object; opts: { delay: number } }[],
+  ): Promise<void>;
+  remove(delayed: string, jobs: readonly { id: string; key: string }[]): Promise<string[]>;
+}
 
 /** Whose shard is known. */
 export interface ArmedShard {
@@ -20,11 +26,23 @@ export interface ArmedShard {
   arm: Arm;
 }
 
+interface ArmedJob {
+  name: string;
+  data: TimeoutJob;
+  opts: JobsOptions & { jobId: string; delay: number };
+}
+
+interface ClosedJob {
+  name: 'closed';
+  data: ClosedTogetherJob;
+  opts: { jobId: string };
+}
+
 /** The timeout jobs: all in one queue, or by the shards of their users in several, each of which may be on a node of its own. */
 export class Timeouts {
   readonly #queues: readonly Queue[];
   readonly #connection: Connection;
-  readonly #removeDelayed: RemoveDelayed;
+  readonly #sleeping: SleepingJobs;
   readonly #paused: ReadonlyMap<Queue, Backlog>;
   /** For jobs that speak of another time than that in which they are added: they begin a trace. */
   readonly #ownTrace: Pick<JobsOptions, 'telemetry'>;
@@ -32,12 +50,12 @@ export class Timeouts {
   constructor(
     queues: readonly Queue[],
     connection: Connection,
-    removeDelayed: RemoveDelayed,
+    sleeping: SleepingJobs,
     ownTrace: Pick<JobsOptions, 'telemetry'>,
   ) {
     this.#queues = queues;
     this.#connection = connection;
-    this.#removeDelayed = removeDelayed;
+    this.#sleeping = sleeping;
     this.#paused = new Map(queues.map((queue) => [queue, new Backlog(() => queue.isPaused())]));
     this.#ownTrace = ownTrace;
   }
@@ -69,8 +87,17 @@ export class Timeouts {
     const removed = some.flatMap(({ arm }) => {
       return arm.kind === 'remove' ? [timeoutJobId('check', arm.userId, arm.number)] : [];
     });
+    // Of the trace in which a job is added BullMQ takes care.
+    const asleep = this.#ownTrace.telemetry ? [] : added.filter(isAsleep);
+    const others = asleep.length === 0 ? added : added.filter((job) => !isAsleep(job));
     await Promise.all([
-      added.length > 0 ? queue.addBulk(added) : undefined,
+      others.length > 0 ? queue.addBulk(others) : undefined,
+      asleep.length > 0
+        ? this.#sleeping.add(
+            keysOf(queue),
+            asleep.map((job) => sleepingIn(queue, job)),
+          )
+        : undefined,
       removed.length > 0 ? this.#remove(queue, removed) : undefined,
     ]);
   }
@@ -78,14 +105,14 @@ export class Timeouts {
   /** Nearly all of them sleep, and go in one call; the others BullMQ removes from wherever they are. */
   async #remove(queue: Queue, ids: readonly string[]): Promise<void> {
     const jobs = ids.map((id) => ({ id, key: queue.toKey(id) }));
-    const left = await this.#removeDelayed(queue.toKey('delayed'), jobs);
+    const left = await this.#sleeping.remove(queue.toKey('delayed'), jobs);
     await Promise.all(left.map((id) => queue.remove(id)));
   }
 
   /** A job costs as much as what it does for some users. */
-  #closedTogether(arms: readonly { userId: string }[]) {
+  #closedTogether(arms: readonly { userId: string }[]): ClosedJob[] {
     const due = Date.now();
-    const jobs = [];
+    const jobs: ClosedJob[] = [];
     for (let n = 0; n < arms.length; n += CLOSED_AT_ONCE) {
       const userIds = arms.slice(n, n + CLOSED_AT_ONCE).map(({ userId }) => userId);
       const data: ClosedTogetherJob = { userIds, due: new Date(due).toISOString() };
@@ -94,7 +121,7 @@ export class Timeouts {
     return jobs;
   }
 
-  #job(arm: Exclude<Arm, { kind: 'remove' }>) {
+  #job(arm: Exclude<Arm, { kind: 'remove' }>): ArmedJob {
     const due = Date.now() + arm.delayMs;
     const name = arm.kind === 'check' ? 'check' : arm.why;
     const data: TimeoutJob = { userId: arm.userId, due: new Date(due).toISOString() };
@@ -139,6 +166,18 @@ export class Timeouts {
 /** Whether it is one of those that make a goodbye true, all of which are due in the same moment. */
 function isDueAtOnce(arm: Arm): boolean {
   return arm.kind === 'once' && arm.why === 'closed' && Math.round(arm.delayMs) === 0;
+}
+
+function isAsleep(job: ArmedJob | ClosedJob): job is ArmedJob {
+  return 'delay' in job.opts && job.opts.delay > 0;
+}
+
+function keysOf(queue: Queue) {
+  return { delayed: queue.toKey('delayed'), marker: queue.toKey('marker') };
+}
+
+function sleepingIn(queue: Queue, { name, data, opts: { jobId, delay } }: ArmedJob) {
+  return { id: jobId, key: queue.toKey(jobId), name, data, opts: { delay } };
 }
 
 let serial = Math.floor(Math.random() * 1e6);

@@ -6,6 +6,11 @@ import type { Reply, ScriptName } from './scripts.ts';
 
 /** What comes so soon (ms) after the last call goes together: a call costs more than what it does for one user. */
 const EVERY_MS = 10;
+/**
+ * So soon where several went together last. In a crowd each call more wakes Redis, its asker, and whoever is asked next, which costs
+ * more than a user does in it; who comes one by one waits for no crowd.
+ */
+const BUSY_EVERY_MS = 30;
 /** No script is long. */
 const MOST_AT_ONCE = 100;
 
@@ -26,7 +31,7 @@ interface Answer {
 
 /**
  * A script that takes users of several shards of a node, asked for one user at a time. The first after a quiet time goes at once,
- * with all that is asked in the same turn of the event loop; what follows within ten milliseconds goes together.
+ * with all that is asked in the same turn of the event loop; what follows within ten milliseconds goes together, in a crowd within thirty.
  */
 export class GatheredScript {
   readonly #scripts: PresenceScripts;
@@ -67,6 +72,7 @@ class Gathering {
   readonly #script: ScriptName;
   #waiting: Waiting[] = [];
   #sentAt = Number.NEGATIVE_INFINITY;
+  #everyMs = EVERY_MS;
   #isDue = false;
 
   constructor(scripts: PresenceScripts, script: ScriptName) {
@@ -79,7 +85,7 @@ class Gathering {
       this.#waiting.push({ shard, trace, argsAfter, at: this.#scripts.now(shard), resolve, reject });
       if (this.#isDue) return;
       this.#isDue = true;
-      const waitMs = this.#sentAt + EVERY_MS - performance.now();
+      const waitMs = this.#sentAt + this.#everyMs - performance.now();
       if (waitMs > 0) setTimeout(() => this.#send(), waitMs);
       else setImmediate(() => this.#send());
     });
@@ -90,6 +96,7 @@ class Gathering {
     this.#sentAt = performance.now();
     const all = this.#waiting;
     this.#waiting = [];
+    this.#everyMs = all.length > 1 ? BUSY_EVERY_MS : EVERY_MS;
     for (let n = 0; n < all.length; n += MOST_AT_ONCE) void this.#sendSome(all.slice(n, n + MOST_AT_ONCE));
   }
 

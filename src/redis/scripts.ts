@@ -10,6 +10,7 @@ const FOLDER = new URL('./lua/', import.meta.url);
 
 /** What can be run: each a file in lua/. */
 export const SCRIPT_NAMES = [
+  'add-jobs',
   'adopt',
   'apply-rooms',
   'backlog',

@@ -147,7 +147,7 @@ describe('what holds stores', () => {
       const queues = new Queues(
         client,
         keys(),
-        async () => [],
+        { add: async () => {}, remove: async () => [] },
         () => {},
         config.timeoutQueues,
       );

@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 import type { EmbeddedRedis } from '../../scripts/embedded/stores.ts';
 import { Queues } from '../../src/queues/queues.ts';
-import { removeDelayedJobs } from '../../src/redis/delayed-jobs.ts';
+import { DelayedJobs } from '../../src/redis/delayed-jobs.ts';
 import { createKeys } from '../../src/redis/keys.ts';
 import { privateRedis } from '../support/stores.ts';
 
@@ -19,14 +19,9 @@ export class OwnQueues {
   private constructor(server: EmbeddedRedis) {
     this.#server = server;
     this.redis = new Redis(server.url, { maxRetriesPerRequest: null });
-    this.queues = new Queues(
-      this.redis,
-      this.keys,
-      (delayed, jobs) => removeDelayedJobs(this.redis, delayed, jobs),
-      (error) => {
-        throw error;
-      },
-    );
+    this.queues = new Queues(this.redis, this.keys, new DelayedJobs(this.redis), (error) => {
+      throw error;
+    });
   }
 
   async close(): Promise<void> {
