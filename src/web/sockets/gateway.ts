@@ -39,7 +39,7 @@ import { SlowReaders } from './slow-readers.ts';
 import { openServer } from './socket-server.ts';
 import { tellStrangeOptions } from './strange-options.ts';
 import { tracedDelivery } from './traced-delivery.ts';
-import { oneMessageATurn } from './websocket-library.ts';
+import { endOnce, oneMessageATurn } from './websocket-library.ts';
 
 const PLACE_LIMIT_MS = 3000;
 /** How long the processes take to tell a store that came back what they know. */
@@ -96,6 +96,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   io.engine.on('connection_error', ({ req, code }: Unconnected) => refusedForGood(req, code));
   admission.attach(http, connectionLimit, refusedForGood);
   oneMessageATurn(io);
+  endOnce(io);
   io.engine.on('headers', sendTogether);
   dropUpgradeResponses(io);
   Intake.watch(io);

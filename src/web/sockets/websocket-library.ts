@@ -24,6 +24,30 @@ export function oneMessageATurn(io: PresenceServer): void {
   };
 }
 
+/** What takes a WebSocket's bytes apart. */
+interface Receiver {
+  readonly writableEnded: boolean;
+  end(...more: unknown[]): unknown;
+}
+
+/**
+ * Has what takes a WebSocket's bytes apart be ended once. The library ends it up to three times, and of each time after the first Node
+ * makes an error for nobody, which notes all calls that led there: that is a part of every goodbye.
+ */
+export function endOnce(io: PresenceServer): void {
+  io.engine.on('connection', ({ transport }: { transport: { socket?: { _receiver?: Receiver } } }) => {
+    const receiver = transport.socket?._receiver;
+    if (receiver === undefined) return;
+    // Of all of them, as it would be a function more for each.
+    const all: Receiver = Object.getPrototypeOf(receiver);
+    if (Object.hasOwn(all, 'end')) return;
+    const { end } = all;
+    all.end = function (this: Receiver, ...more) {
+      return this.writableEnded && more.length === 0 ? this : end.apply(this, more);
+    };
+  });
+}
+
 /** A WebSocket as the library below Socket.IO has it. */
 interface Raw {
   pause(): void;
