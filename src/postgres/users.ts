@@ -125,17 +125,30 @@ export interface HiddenChoice {
   setAt: number;
 }
 
-/** Remembers that a user chose to appear inactive; the expiry runs on PostgreSQL's clock. */
-export async function saveHidden(db: Knex, userId: string, { expiresInMs, setAt }: HiddenChoice): Promise<void> {
-  await query(
+/**
+ * Remembers that a user chose to appear inactive; the expiry runs on PostgreSQL's clock. Returns whether the user did already, and
+ * others have heard of that: otherwise they may still be shown what the user said before.
+ */
+export async function saveHidden(
+  db: Knex,
+  userId: string,
+  { expiresInMs, setAt }: HiddenChoice,
+): Promise<{ wasTold: boolean }> {
+  const [row] = await query<{ was_told: boolean | null }>(
     db,
-    `INSERT INTO users AS known (id, hidden, hidden_until, hidden_set_at)
-     VALUES (?, true, now() + ?::bigint * interval '1 millisecond', ?)
-     ON CONFLICT (id) DO UPDATE
-        SET hidden = true, hidden_until = excluded.hidden_until, hidden_set_at = excluded.hidden_set_at
-      WHERE known.hidden_set_at IS NULL OR known.hidden_set_at <= excluded.hidden_set_at`,
-    [userId, expiresInMs === null ? null : Math.ceil(expiresInMs), setAt],
+    `WITH saved AS (
+       INSERT INTO users AS known (id, hidden, hidden_until, hidden_set_at)
+       VALUES (?, true, now() + ?::bigint * interval '1 millisecond', ?)
+       ON CONFLICT (id) DO UPDATE
+          SET hidden = true, hidden_until = excluded.hidden_until, hidden_set_at = excluded.hidden_set_at
+        WHERE known.hidden_set_at IS NULL OR known.hidden_set_at <= excluded.hidden_set_at
+     )
+     SELECT hidden AND (hidden_until IS NULL OR hidden_until > now())
+            AND (hidden_set_at <= version OR detail_revision > hidden_set_at) AS was_told
+       FROM users WHERE id = ?`,
+    [userId, expiresInMs === null ? null : Math.ceil(expiresInMs), setAt, userId],
   );
+  return { wasTold: row?.was_told ?? false };
 }
 
 /** Ends appearing inactive, unless that was chosen anew since `setAt`. */

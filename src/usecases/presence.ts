@@ -53,14 +53,10 @@ export class Presence implements PresenceApi {
     const setAt = await this.#redisNow(userId);
     return orUnavailable(async () => {
       // In PostgreSQL first: what a user chose outlives Redis.
-      if (choice.status === 'inactive') await saveHidden(db, userId, { expiresInMs: choice.expiresInMs, setAt });
+      const { expiresInMs } = choice;
+      const { wasTold } = choice.status === 'inactive' ? await saveHidden(db, userId, { expiresInMs, setAt }) : {};
       const ask = async (cleared: boolean, stored: StoredUser | 'new' | null): Promise<Chosen> => {
-        const chosen = await store.setStatus(
-          userId,
-          choice.status,
-          { expiresInMs: choice.expiresInMs, cleared, claims },
-          stored,
-        );
+        const chosen = await store.setStatus(userId, choice.status, { expiresInMs, cleared, claims }, stored);
         this.followUps.add(chosen.followUp);
         return chosen;
       };
@@ -68,7 +64,8 @@ export class Presence implements PresenceApi {
       if (chosen.code === 'stored') {
         const stored = await this.#storedUsers.stored(userId);
         if (stored === 'away') throw postgresUnavailable();
-        chosen = await ask(false, stored);
+        // To the script it is a choice that is made just now, so that others hear of it who may not have yet.
+        chosen = await ask(false, wasTold === false && stored !== 'new' ? { ...stored, hidden: null } : stored);
       }
       if (chosen.code === 'clear') {
         await clearHidden(db, userId, setAt);

@@ -241,6 +241,23 @@ test('that ended while its user appeared inactive is taken from services, who sa
   for (const client of [observer, jan]) client.leave();
 });
 
+test('that came and went while its user appeared inactive is known to services, and nobody else hears that there was one', async () => {
+  const token = await tokenFor('host', { scope: 'presence:read' });
+  const observer = await TestClient.connect(rollcall.web(1).url, 'host', { token, watch: ['tea'] });
+  const watcher = await watching('tea');
+  const tea = await staying('tea');
+  await watcher.hears('tea', isActive);
+  await tea.socket.emitWithAck('set_status', { status: 'inactive' });
+  await watcher.hears('tea', isInactive);
+  await say(tea, { text: 'a secret' });
+  await say(tea, {});
+  const after = watcher.of('tea').length;
+  await tea.socket.emitWithAck('set_status', { status: 'active' });
+  expect(await watcher.hears('tea', isActive, { after })).not.toHaveProperty('detail');
+  expect(await observer.hears('tea', isActive, { after: 2 })).toMatchObject({ detail: {} });
+  for (const client of [observer, watcher, tea]) client.leave();
+});
+
 test('comes with its user for an audience of everyone, who have no picture of those who were away', async () => {
   const watcher = await watching('ivy');
   const ivy = await staying('ivy');
@@ -271,6 +288,39 @@ test('is taken from those who were told of it when its user hides, also where Re
   ).toMatchObject({ status: 200 });
   expect(await watcher.hears('kim', isInactive)).toMatchObject({ detail: {} });
   for (const client of [watcher, kim]) client.leave();
+});
+
+test('is taken from watchers when its user hides, also where the user is away and Redis knows nothing of them any more', async () => {
+  const watcher = await watching('ned');
+  const ned = await staying('ned');
+  await say(ned, { text: 'on holiday' });
+  await watcher.hears('ned', says('on holiday'));
+  ned.leave();
+  const left = await watcher.hears('ned', isInactive);
+  const forget = async (version: number) => {
+    await eventually(
+      () => row('ned'),
+      (found) => Number(found?.version) === version,
+    );
+    const keys = ['user:status:ned', 'user:last_seen:ned', 'user:sessions:ned'];
+    await rollcall.redis.del(keys.map((name) => rollcall.key(name)));
+  };
+  const hide = async () => {
+    const body = { status: 'inactive' };
+    return (await rest(rollcall.url, 'POST', '/users/status', { token: await tokenFor('ned'), body })).status;
+  };
+  await forget(left.version);
+  expect(await hide()).toBe(200);
+  const hid = await watcher.hears('ned', says(undefined));
+  expect(hid).toMatchObject({ status: 'inactive', lastSeen: left.lastSeen, detail: {} });
+  // Who hides anew says nothing with that, for they were hidden.
+  await forget(hid.version);
+  expect(await hide()).toBe(200);
+  expect(await watcher.socket.emitWithAck('watch', { userIds: ['ned'] })).toMatchObject({
+    users: [{ version: hid.version }],
+  });
+  expect(watcher.of('ned').at(-1)).toMatchObject({ version: hid.version });
+  watcher.leave();
 });
 
 test('is told with who is here, and nobody is told that they left, where Redis lost a coming that PostgreSQL had not heard of', async () => {

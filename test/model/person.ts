@@ -348,11 +348,12 @@ export function announce(turn: Turn, cause: Cause, more: Pick<Change, 'awaySince
   person.version = Math.max(now, person.version + 1);
   const { userId, told: status, lastSeen, version } = person;
   const detail = detailOf(turn);
-  const isNew = person.toldHidden || !isSame(detail, person.toldDetail);
+  const isNew = !isSame(detail, person.toldDetail);
   person.toldDetail = detail;
-  const said = typeof person.appearInactive === 'object' ? person.sources[0] : undefined;
+  const said = typeof person.appearInactive === 'object' ? person.sources[0]?.shown : undefined;
+  const forInsiders = said ?? (person.toldHidden && !isNew ? detail : undefined);
   person.toldHidden &&= typeof person.appearInactive === 'object';
-  const hidden = said ? { hiddenDetail: said.shown } : {};
+  const hidden = forInsiders ? { hiddenDetail: forInsiders } : {};
   changes.push({ userId, status, lastSeen, version, at: now, cause, ...(isNew ? { detail } : {}), ...hidden, ...more });
 }
 

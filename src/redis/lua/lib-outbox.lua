@@ -86,9 +86,12 @@ local function announce(u, cause, since, before)
   local more = before and withMore(nil, 'before', before)
   if u.claims then more = withMore(more, 'claims', u.claims) end
   local detail = detailOf(u)
-  if detail ~= u.toldDetail or u.toldHidden then more = withMore(more, 'detail', detail == '' and '{}' or detail) end
-  -- What is said of somebody who appears inactive is for them and for services.
-  if u.hiddenUntil and u.detail then more = withMore(more, 'hiddenDetail', u.detail) end
+  local shown = detail == '' and '{}' or detail
+  if detail ~= u.toldDetail then more = withMore(more, 'detail', shown) end
+  -- What is said of somebody who appears inactive is for them and for services; so is that it came to nothing.
+  if u.hiddenUntil and u.detail then more = withMore(more, 'hiddenDetail', u.detail)
+  elseif u.toldHidden and detail == u.toldDetail then more = withMore(more, 'hiddenDetail', shown)
+  end
   if u.falselyAway then more = withMore(more, 'falselyAway', '"' .. u.falselyAway .. '"') end
   if u.endedAt and not u.announced and endedBy[cause] then since = whole(u.endedAt) end
   u.claims, u.untold, u.toldDetail, u.falselyAway = nil, nil, detail, nil

@@ -35,28 +35,32 @@ local function isIdleNews(u)
   return detail ~= u.toldDetail and u.announced == isVisible(u) and withoutIdle(detail) == withoutIdle(u.toldDetail)
 end
 
--- Of whom Redis has no session, and nobody knows what was told, it may be that it lost their coming a moment ago, and that
--- PostgreSQL has not heard of it either: whoever has their connection says so first. Returns until when that is waited for (ms), or nil.
-local SAID_ANEW_WITHIN = 5000
-local function waitsForSessions(u)
-  if u.toldDetail ~= '?' or u.announced or next(u.sessions) then return nil end
-  local epochKey = string.gsub(pulseKey, 'presence:pulse', 'presence:epoch', 1)
-  local since = tonumber(string.match(redis.call('GET', epochKey) or '', '^%d+') or '') or now
-  local till = math.min(since, now) + SAID_ANEW_WITHIN
-  return till > now and till or nil
-end
-
 -- Tells a detail that is another than the one told last. Whoever is idle now and then is told so at most once in a while, the
 -- newest in the end; that takes nothing from what they choose.
-local function tellDetail(u)
-  u.owed = waitsForSessions(u)
-  if u.owed then return end
-  if u.toldDetail == '?' or not isIdleNews(u) then
-    if u.toldDetail == '?' or mayTell(u) then announce(u, 'detail') end
-  elseif now - (u.idleTold or 0) >= IDLE_APART then
-    local spent = u.spent
-    announce(u, 'detail')
-    u.spent, u.idleTold = spent, now
+local tellDetail
+do
+  local SAID_ANEW_WITHIN = 5000
+
+  -- Of whom Redis has no session, and nobody knows what was told, it may be that it lost their coming a moment ago, and that
+  -- PostgreSQL has not heard of it either: whoever has their connection says so first. Hiding waits for nobody. Returns until when that is waited for (ms), or nil.
+  local function waitsForSessions(u)
+    if u.toldDetail ~= '?' or u.announced or u.hiddenUntil or next(u.sessions) then return nil end
+    local epochKey = string.gsub(pulseKey, 'presence:pulse', 'presence:epoch', 1)
+    local since = tonumber(string.match(redis.call('GET', epochKey) or '', '^%d+') or '') or now
+    local till = math.min(since, now) + SAID_ANEW_WITHIN
+    return till > now and till or nil
+  end
+
+  function tellDetail(u)
+    u.owed = waitsForSessions(u)
+    if u.owed then return end
+    if u.toldDetail == '?' or not isIdleNews(u) then
+      if u.toldDetail == '?' or mayTell(u) then announce(u, 'detail') end
+    elseif now - (u.idleTold or 0) >= IDLE_APART then
+      local spent = u.spent
+      announce(u, 'detail')
+      u.spent, u.idleTold = spent, now
+    end
   end
 end
 
