@@ -7,7 +7,7 @@ import type { Queues } from './queues.ts';
  * once, so that under load many changes are drained by one job, and alone nobody waits. PostgreSQL has to hear within two
  * seconds, and a job that sleeps for most of a minute need not be there at once.
  */
-export const GATHER_MS = { deliver: 20, record: 200 };
+export const GATHER_MS = { deliver: 30, record: 200 };
 const LATER_EVERY_MS = 50;
 const SOON_EVERY_MS = 10;
 /**

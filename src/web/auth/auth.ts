@@ -1,4 +1,4 @@
-import { createHash, type KeyObject } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import { errors, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { LRUCache } from 'lru-cache';
 import type { JwtConfig } from '../../config/config.ts';
@@ -68,7 +68,7 @@ export function createAuthenticator(
   const check = createTokenCheck(config.jwt, log, now, refusals);
   // By a hash, so that a heap dump holds no tokens; a reconnecting crowd brings the same ones again.
   const seen = new LRUCache<string, { caller: Caller; until: number }>({ max: CACHED_TOKENS });
-  const keyOf = (token: string) => createHash('sha256').update(token).digest('base64');
+  const keyOf = (token: string) => hash('sha256', token, 'base64');
   const known = (key: string): Caller | null => {
     const found = seen.get(key);
     return found !== undefined && now() < found.until ? found.caller : null;
