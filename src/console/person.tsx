@@ -5,7 +5,7 @@ import { useNow, usePolled } from './hooks.ts';
 import { Face, Panel, Part } from './parts.tsx';
 import { Rooms, Sessions, Sources } from './person-lists.tsx';
 import { Past } from './person-past.tsx';
-import { because, clock, long, number, relative } from './words.ts';
+import { because, changes, clock, long, number, relative } from './words.ts';
 
 /** One person: what they are, why, and by what; as it is at this moment. */
 export function Person({ userId, writable }: { userId: string; writable: boolean }) {
@@ -135,21 +135,14 @@ function Why({ person }: { person: PersonAnswer }) {
             {overdueMs > 0 && <p className="sad">Stuck: active for {long(overdueMs)} beyond the deadline.</p>}
             <dl className="pairs">
               <Pair name="Rule" value={why.rule} />
-              <Pair name="Session" value={why.sessionId ?? 'none'} />
+              <Pair name="Session" value={sessionIn(person, why.sessionId)} />
               <Pair
                 name="Detail"
                 value={[detail.emoji, detail.availability, detail.text].filter(Boolean).join(' · ') || 'none'}
               />
               <Pair name="Source of the detail" value={why.source ?? 'none'} />
               <Pair name="Since" value={why.since && `${clock(why.since)}, ${relative(why.since, now)}`} />
-              <Pair
-                name="Changes"
-                value={
-                  why.nextChangeAt
-                    ? `${clock(why.nextChangeAt)}, ${relative(why.nextChangeAt, now)}, if nothing is heard until then`
-                    : 'when something is heard'
-                }
-              />
+              <Pair name="Changes" value={changes(why.rule, status, why.nextChangeAt, now)} />
               <Pair name="Last seen" value={lastSeen && clock(lastSeen)} />
             </dl>
           </>
@@ -157,6 +150,13 @@ function Why({ person }: { person: PersonAnswer }) {
       </Part>
     </Panel>
   );
+}
+
+/** A session by the name of its device too, as long as it is there. */
+function sessionIn({ sessions }: PersonAnswer, sessionId: string | null): string {
+  if (sessionId === null) return 'none';
+  const found = 'known' in sessions ? sessions.known.find((session) => session.sessionId === sessionId) : undefined;
+  return found ? `${found.device.name ?? found.device.kind}, ${sessionId}` : sessionId;
 }
 
 function Pair({ name, value }: { name: string; value: string | null }) {

@@ -67,6 +67,14 @@ export function because(rule: string, status: string): string {
   return status === 'active' ? active : inactive;
 }
 
+/** When what somebody is becomes another, if nothing else does it before. */
+export function changes(rule: string, status: string, nextChangeAt: string | null, now: number): string {
+  if (nextChangeAt === null) return rule === 'manual' ? 'when the user chooses, or signs out' : 'when they come again';
+  const at = `${clock(nextChangeAt)}, ${relative(nextChangeAt, now)}`;
+  if (status !== 'active') return `${at}, if the user does not choose before`;
+  return `${at}, if ${rule === 'heartbeat' ? 'nothing is heard' : 'they are not back'} until then`;
+}
+
 /** What stands for a person who has no picture. */
 export function initials(name: string): string {
   const words = name.split(/[^\p{L}\p{N}]+/u).filter((word) => word !== '');

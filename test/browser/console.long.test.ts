@@ -129,6 +129,15 @@ test('a session, a source and a room end by the keyboard alone, each once it was
   await find('ada', 'ada');
   await page.getByText('Ada’s phone').first().waitFor();
   await picture('person');
+  await panel('Why')
+    .getByText(/^Ada’s (phone|laptop), d[\w-]+$/)
+    .waitFor();
+  await panel('Why')
+    .getByText(/, if nothing is heard until then$/)
+    .waitFor();
+  await panel('Privacy').getByText('Everybody may see whether they are here.').waitFor();
+  expect(await panel('Friends and blocks').getByRole('definition').allTextContents()).toEqual(['0', '0']);
+  expect(await panel('The last four weeks').getByRole('listitem').count()).toBe(28);
   const signOut = page.getByRole('button', { name: 'Sign out: Ada’s phone' });
   await signOut.focus();
   await page.keyboard.press('Enter');
@@ -150,6 +159,32 @@ test('a session, a source and a room end by the keyboard alone, each once it was
     ['source_removed', 'kick', 'session_removed'].map((act) => [LOCK.ADMIN_USER, act]),
   );
   expect(browser.complaints.splice(0)).toEqual([]);
+});
+
+test('of who appears inactive it says so, and until when', async () => {
+  await comes('shy', 'Shy One');
+  const body = { userId: 'shy', status: 'inactive', expiresInSeconds: 3600 };
+  await rest(rollcall.url, 'POST', '/users/status', { token: host, body });
+  await find('shy', 'shy');
+  await page.getByText('Inactive, for the user chose to appear inactive.').waitFor();
+  await panel('Why')
+    .getByText(/in \d+ (min|h), if the user does not choose before$/)
+    .waitFor();
+  await rest(rollcall.url, 'POST', '/users/status', { token: host, body: { userId: 'shy', status: 'inactive' } });
+  await panel('Why').getByText('when the user chooses, or signs out').waitFor();
+  await find('ada', 'ada');
+});
+
+test('the queues are a link away, and people from there', async () => {
+  const shown = await browser.open(`${rollcall.url}/admin`);
+  await shown.getByRole('link', { name: 'Queues' }).click();
+  await shown.waitForURL(/\/admin\/queues/);
+  await shown
+    .getByRole('link', { name: /timeouts/ })
+    .first()
+    .waitFor();
+  await shown.close();
+  await page.bringToFront();
 });
 
 test('a last heartbeat is live', async () => {

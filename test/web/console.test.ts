@@ -63,9 +63,20 @@ test('without the password there is nothing to see, and with it a page that asks
   const policy = page.headers.get('content-security-policy') ?? '';
   expect(policy).toContain("default-src 'none'");
   expect(policy).not.toMatch(/unsafe|https?:|\*/);
-  const text = (await page.text()) + (await (await ask('GET', '/console.js')).text());
+  const html = await page.text();
+  const text = html + (await (await ask('GET', '/console.js')).text());
   for (const secret of [LOCK.ADMIN_PASSWORD, rollcall.env.JWT_SECRET ?? '', rollcall.env.DATABASE_URL ?? ''])
     expect(text).not.toContain(secret);
+  // Below a path of a proxy all of it stays below that.
+  const addresses = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, address = '']) => address);
+  const own = addresses.filter((address) => !address.startsWith('data:'));
+  expect(own.length).toBeGreaterThan(1);
+  for (const address of own) {
+    const { pathname } = new URL(address, 'http://host/below/admin');
+    expect([address, pathname.slice(0, 12)]).toEqual([address, '/below/admin']);
+    expect((await ask('GET', pathname.slice('/below/admin'.length))).status).toBe(200);
+  }
+  for (const header of ['referrer-policy', 'x-content-type-options']) expect(page.headers.get(header)).not.toBeNull();
   const etag = page.headers.get('etag') ?? '';
   expect((await ask('GET', '', { 'if-none-match': etag })).status).toBe(304);
   expect((await ask('GET', '/', {})).url).toBe(`${rollcall.url}/admin`);
@@ -143,6 +154,23 @@ test('a session, a source and a place in a room are ended by the operator, each 
     { ...by, act: 'source_removed', detail: { source: 'calendar' } },
     { ...by, act: 'kick', detail: { roomId: 'doc:2' } },
   ]);
+});
+
+test('what is not there or has no such name is refused as everywhere, and leaves nothing in the audit', async () => {
+  await comes('max', {}, { deviceId: 'one' });
+  const refused = async (path: string, method = 'DELETE') => {
+    const response = await ask(method, `/api${path}`, OWN);
+    return [response.status, response.status === 204 ? null : ((await response.json()) as { code: string }).code];
+  };
+  expect(await refused('/people/max/sessions/unknown')).toEqual([404, 'SESSION_NOT_FOUND']);
+  expect(await refused('/people/no%20id/sessions/unknown')).toEqual([400, 'INVALID_USER_ID']);
+  expect(await refused('/people/max/rooms/no%20room')).toEqual([400, 'INVALID_REQUEST']);
+  expect(await refused('/people/max/sources/calendar')).toEqual([204, null]);
+  expect(await refused('/people/max/rooms/doc:9')).toEqual([204, null]);
+  expect(await refused('/people/max/past?cursor=garbled', 'GET')).toEqual([400, 'INVALID_REQUEST']);
+  expect(await refused('/people/max/settings', 'PUT')).toEqual([404, 'NOT_FOUND']);
+  const { body } = await rest(rollcall.url, 'GET', '/audit?subject=max', { token: host });
+  expect(body.entries).toEqual([]);
 });
 
 test('nothing is changed by a console that only shows, by another site, or without the page’s own header', async () => {
