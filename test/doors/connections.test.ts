@@ -190,4 +190,31 @@ describe('behind a proxy that is believed', () => {
     );
     for (const client of [...clients, next]) client?.leave();
   });
+
+  test('a stream of events counts like a WebSocket, for as long as it is read', async () => {
+    const read = async (userId: string, from = '192.0.2.4') => {
+      const leaving = new AbortController();
+      const headers = { authorization: `Bearer ${await tokenFor(userId)}`, 'x-forwarded-for': from };
+      const answer = await fetch(`${proxied.url}/events?watch=ada`, { headers, signal: leaving.signal });
+      return { answer, leave: () => leaving.abort() };
+    };
+    /** Those of before may still be on their way out. */
+    const letIn = async (userId: string) => {
+      const one = await eventually(
+        () => read(userId).catch(() => null),
+        (reader) => reader?.answer.status === 200,
+      );
+      return one ?? expect.unreachable();
+    };
+    const readers: Awaited<ReturnType<typeof read>>[] = [];
+    for (let n = 0; n < MOST / 2 - 1; n++) readers.push(await letIn(`reader-${n}`));
+    const socket = await throughProxy(proxied, '192.0.2.4', 'one');
+    const { answer } = await read('one-more');
+    expect([answer.status, Object(await answer.json()).code]).toEqual([429, 'RATE_LIMITED']);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+    const elsewhere = await read('one-more', '192.0.2.5');
+    expect(elsewhere.answer.status).toBe(200);
+    readers.shift()?.leave();
+    for (const one of [...readers, elsewhere, await letIn('one-more'), socket]) one.leave();
+  });
 });

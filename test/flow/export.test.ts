@@ -163,11 +163,28 @@ test('every table that names a user is in an export, or there is a reason why it
     `SELECT table_name || '.' || column_name AS name FROM information_schema.columns
        JOIN pg_class ON pg_class.oid = table_name::regclass
       WHERE table_schema = 'public' AND relkind IN ('r', 'p') AND NOT relispartition AND table_name NOT LIKE 'knex%'
-        AND collation_name = 'C' AND column_name <> ALL (?)`,
+        AND (collation_name = 'C' OR (data_type <> 'boolean' AND column_name ~ '(user|friend|block|member|subject|actor)'))
+        AND column_name <> ALL (?)`,
     [OTHER_IDS],
   );
   const columns = rows.map(({ name }: { name: string }) => name).sort();
   expect(columns).toEqual([...Object.keys(IN_IT), ...Object.keys(LEFT_OUT)].sort());
+  // Whatever its columns are called.
+  const tables = new Set(columns.map((name: string) => name.split('.')[0]));
+  const { rows: all } = await rollcall.db.raw(
+    `SELECT relname AS name FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+      WHERE nspname = 'public' AND relkind IN ('r', 'p') AND NOT relispartition`,
+  );
+  const naming: string[] = [];
+  for (const { name } of all) {
+    const row = await rollcall
+      .db(name)
+      .whereRaw(`??::text LIKE ?`, [name, `%${USER}%`])
+      .first();
+    if (row !== undefined) naming.push(name);
+  }
+  expect(naming).toEqual(expect.arrayContaining(['users', 'status_transitions', 'audit_log']));
+  expect(naming.filter((name) => !tables.has(name))).toEqual([]);
   for (const list of Object.values(IN_IT)) expect([list, exported[list].length > 0]).toEqual([list, true]);
 });
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
 import { CALM, Deployment, eventually } from '../support/deployment.ts';
+import { EventReader } from '../support/event-reader.ts';
 import { privatePostgres } from '../support/stores.ts';
 
 /** A PostgreSQL of its own: it is stopped. */
@@ -39,6 +40,7 @@ test('while neither store can say who may see a user, every door says that it ca
 
   await postgres.postgres.shutdown();
   await rollcall.redis.del(rollcall.key(`user:privacy:${ann}`));
+  const readers: EventReader[] = [];
   for (const viewer of [bob, stranger]) {
     const token = await tokenFor(viewer);
     const query = { token, body: { userIds: [ann] } };
@@ -51,6 +53,15 @@ test('while neither store can say who may see a user, every door says that it ca
     ).not.toContain(ann);
     expect(await newcomer.watch(ann), viewer).toMatchObject({ ok: true, users: [], pending: [ann] });
     newcomer.leave();
+    const reader = await EventReader.open(rollcall.url, token, [ann]);
+    // From there a reader could only begin anew.
+    expect(await reader.hears('snapshot'), viewer).toMatchObject({ id: '', data: { users: [], pending: [ann] } });
+    readers.push(reader);
+    for (const path of [`/users/${viewer}/export`, '/audit']) {
+      const answer = await rest(rollcall.url, 'GET', path, { token: host });
+      expect([path, answer.status, answer.body.code]).toEqual([path, 503, 'UNAVAILABLE']);
+      expect(Number(answer.headers.get('retry-after')), path).toBeGreaterThan(0);
+    }
   }
   // What can be known is told; of her nobody hears anything, neither that she left nor that it cannot be known.
   self.leave();
@@ -63,6 +74,7 @@ test('while neither store can say who may see a user, every door says that it ca
   await postgres.postgres.start();
   const told = await friend.hears(ann, isInactive, { withinMs: 30_000 });
   expect(told.lastSeen).toEqual(expect.any(String));
+  await readers[0]?.hears('user_status_change', ({ lastSeen }) => lastSeen === told.lastSeen, 30_000);
   const back = await TestClient.connect(rollcall.url, ann);
   await friend.hears(ann, isActive, { withinMs: 30_000 });
   await eventually(
@@ -72,5 +84,7 @@ test('while neither store can say who may see a user, every door says that it ca
   );
   for (const { status, lastSeen } of other.of(ann))
     expect({ status, lastSeen }).toEqual({ status: 'inactive', lastSeen: null });
-  for (const client of [back, ...watchers]) client.leave();
+  for (const { data } of readers[1]?.events.slice(1) ?? [])
+    expect(data).toMatchObject({ userId: ann, status: 'inactive', lastSeen: null });
+  for (const client of [back, ...watchers, ...readers]) client.leave();
 });
