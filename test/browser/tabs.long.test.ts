@@ -77,6 +77,28 @@ test('a tab that is hidden for much longer than the TTL, its timers held back, s
   expect((await sessions('hidden'))[0]?.state).toBe('active');
 });
 
+test('where the user has allowed it, idle is who uses no program of the device, and not who is only elsewhere', async () => {
+  const { origin } = new URL(site.page('plain'));
+  const whole = await browser.context.browser()?.newBrowserCDPSession();
+  await whole?.send('Browser.grantPermissions', { permissions: ['idleDetection'], origin });
+  const page = await open('elsewhere');
+  const device = await browser.context.newCDPSession(page);
+  const isUsed = (isUserActive: boolean) =>
+    device.send('Emulation.setIdleOverride', { isUserActive, isScreenUnlocked: true });
+  const becomes = (state: string) =>
+    eventually(
+      () => sessions('elsewhere'),
+      ([session]) => session?.state === state,
+    );
+  await isUsed(false);
+  await becomes('idle');
+  await isUsed(true);
+  await becomes('active');
+  await device.detach();
+  await whole?.send('Browser.resetPermissions');
+  await whole?.detach();
+});
+
 test('a frozen page goes inactive in time, and comes back by itself when it is resumed', async () => {
   const page = await open('frozen');
   const other = await browser.context.newPage();

@@ -49,6 +49,22 @@ test('PostgreSQL away for 15 s: presence goes on, and then everything of the mea
   // A choice that can't be kept is none: who would come hidden does not come.
   const hidden = new TestClient(rollcall.url, { token: await tokenFor('shy'), appear: 'inactive' });
   expect(await hidden.welcomed().catch((error) => error)).toMatchObject({ code: 'UNAVAILABLE' });
+  // So is what is said of somebody, whoever says it.
+  const service = await tokenFor('backend', { scope: 'presence:write' });
+  const call = { token: service, body: { text: 'call' } };
+  expect(await again.socket.emitWithAck('set_detail', { text: 'here' })).toMatchObject({
+    error: { code: 'UNAVAILABLE' },
+  });
+  const refused = { status: 503, body: { code: 'UNAVAILABLE' } };
+  expect(await rest(rollcall.url, 'PUT', '/users/known/detail/call', call)).toMatchObject(refused);
+  expect(await rest(rollcall.url, 'GET', '/users/known/status?include=detail', { token })).toMatchObject({
+    body: { status: 'active', detail: {} },
+  });
+  // Whether to ring is known of those whom Redis knows, and of nobody else.
+  const reach = (userId: string) =>
+    rest(rollcall.url, 'POST', '/reach', { token: service, body: { userIds: [userId] } });
+  expect((await reach('known')).body.users).toMatchObject([{ decision: 'in_app', reason: 'attended' }]);
+  expect(await reach('stranger')).toMatchObject(refused);
   // What the newcomer chose is unknown, so nobody is shown anything until it is.
   keepAlive(await connect(rollcall.url, 'newcomer'));
   keepAlive(again);
@@ -60,6 +76,7 @@ test('PostgreSQL away for 15 s: presence goes on, and then everything of the mea
   keepAlive(await connect(rollcall.url, 'shy'));
   const shy = await rest(rollcall.url, 'GET', '/users/shy/status?include=why', { token: await tokenFor('shy') });
   expect(shy.body).toMatchObject({ status: 'active', why: { rule: 'heartbeat' } });
+  expect((await rest(rollcall.url, 'GET', '/users/known/detail', { token: service })).body).toEqual({ sources: [] });
   const rows = await eventually(
     () => rollcall.db('status_transitions').where({ user_id: 'known' }).orderBy('version'),
     (found) => found.length >= 3,

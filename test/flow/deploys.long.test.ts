@@ -135,6 +135,8 @@ describe('a deploy', () => {
     const users = ['named', 'nameless', 'elsewhere', 'gone'].map((name) => `d-${name}`);
     const [named = '', nameless = '', elsewhere = '', gone = ''] = users;
     const watcher = await TestClient.connect(stays.url, 'd-watcher', { watch: users });
+    const service = await tokenFor('d-service', { scope: 'presence:read' });
+    const insider = await TestClient.connect(stays.url, 'd-service', { token: service, watch: [gone] });
     const clients = await Promise.all(
       users.map((userId) => TestClient.connect(goes.url, userId, userId === named ? { deviceId: 'laptop' } : {})),
     );
@@ -168,6 +170,8 @@ describe('a deploy', () => {
       2000,
     );
     expect(recorded.cause).toBe('handover');
+    expect((await insider.hears(gone, isInactive)).cause).toBe('handover');
+    insider.leave();
     expect(await drained).toBeLessThan(25_000);
 
     for (const client of [namedAgain, namelessAgain, other]) client.leave();

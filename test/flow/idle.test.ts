@@ -85,10 +85,18 @@ describe.concurrent('idle', () => {
     const idle = await watcher.hears('cal', isIdle);
     await cal.socket.emitWithAck('set_status', { status: 'inactive' });
     expect((await watcher.hears('cal', isInactive)).detail).toEqual({});
-    expect(await get('cal', 'detail,devices')).toMatchObject({ status: 'inactive', detail: {}, devices: [] });
+    const hidden = await get('cal', 'detail,devices,version');
+    expect(hidden).toMatchObject({ status: 'inactive', detail: {}, devices: [] });
+    // Nor does the version tell that something is said or done meanwhile.
+    await cal.socket.emitWithAck('set_detail', { text: 'secret' });
+    await cal.socket.emitWithAck('set_detail', { emoji: '🌴' });
+    await cal.beat('active');
+    await cal.beat('idle');
+    expect(await get('cal', 'detail,devices,version')).toEqual(hidden);
     await cal.socket.emitWithAck('set_status', { status: 'active' });
     const after = watcher.of('cal').findIndex(isInactive);
-    expect((await watcher.hears('cal', isActive, { after })).detail).toEqual(idle.detail);
+    const again = await watcher.hears('cal', isActive, { after });
+    expect(again.detail).toEqual({ ...idle.detail, idleSince: expect.any(String) });
     cal.leave();
     expect((await watcher.hears('cal', isInactive, { after: after + 1 })).detail).toEqual({ emoji: '🌴' });
     expect(await get('cal', 'detail')).toMatchObject({ status: 'inactive', detail: { emoji: '🌴' } });
@@ -153,37 +161,77 @@ describe.concurrent('idle', () => {
   });
 });
 
-test('services and the user are told why, and nobody else is', async () => {
-  const service = await tokenFor('host', { scope: 'presence:read' });
-  const observer = await TestClient.connect(rollcall.url, 'host', { token: service, watch: ['gil'] });
-  const batched = await TestClient.connect(rollcall.url, 'host', { token: service, watch: ['gil'], batch: true });
-  const watcher = await watching('gil');
-  const gil = await staying('gil', { watch: ['gil'] });
-  for (const client of [observer, batched]) await client.hears('gil', isActive);
-  const done = async (work: () => Promise<unknown>) => {
-    const heard = [observer, batched].map((client) => [client, client.of('gil').length] as const);
-    await work();
-    for (const [client, after] of heard) await client.hears('gil', () => true, { after });
-  };
-  await done(() => gil.socket.emitWithAck('set_detail', { text: 'here' }));
-  await done(() => gil.beat('idle'));
-  await done(() => gil.socket.emitWithAck('set_status', { status: 'inactive' }));
-  await done(() => gil.socket.emitWithAck('set_status', { status: 'active' }));
-  const causes = ['connect', 'detail', 'detail', 'manual', 'manual'];
-  await eventually(
-    () => gil.of('gil').map(({ cause }) => cause),
-    (told) => told.join() === causes.slice(1).join(),
-  );
-  await done(async () => gil.leave());
-  const late = await TestClient.connect(rollcall.url, 'host', { token: service, watch: ['gil'] });
-  expect(late.ready?.users?.[0]).not.toHaveProperty('cause');
-  for (const client of [observer, batched]) {
-    expect(client.of('gil').map(({ cause }) => cause)).toEqual([...causes, 'disconnect']);
-  }
-  await watcher.hears('gil', isInactive, { after: 5 });
-  expect(watcher.of('gil')).toHaveLength(6);
-  for (const change of watcher.of('gil')) expect(change).not.toHaveProperty('cause');
-  for (const client of [observer, batched, late, watcher]) client.leave();
+describe.concurrent('why', () => {
+  test('services and the user are told why, and nobody else is', async () => {
+    const service = await tokenFor('host', { scope: 'presence:read' });
+    const observer = await TestClient.connect(rollcall.url, 'host', { token: service, watch: ['gil'] });
+    const batched = await TestClient.connect(rollcall.url, 'host', { token: service, watch: ['gil'], batch: true });
+    const watcher = await watching('gil');
+    const gil = await staying('gil', { watch: ['gil'] });
+    for (const client of [observer, batched]) await client.hears('gil', isActive);
+    const done = async (work: () => Promise<unknown>) => {
+      const heard = [observer, batched].map((client) => [client, client.of('gil').length] as const);
+      await work();
+      for (const [client, after] of heard) await client.hears('gil', () => true, { after });
+    };
+    await done(() => gil.socket.emitWithAck('set_detail', { text: 'here' }));
+    await done(() => gil.beat('idle'));
+    await done(() => gil.socket.emitWithAck('set_status', { status: 'inactive' }));
+    await done(() => gil.socket.emitWithAck('set_status', { status: 'active' }));
+    const causes = ['connect', 'detail', 'detail', 'manual', 'manual'];
+    await eventually(
+      () => gil.of('gil').map(({ cause }) => cause),
+      (told) => told.join() === causes.slice(1).join(),
+    );
+    await done(async () => gil.leave());
+    const late = await TestClient.connect(rollcall.url, 'host', { token: service, watch: ['gil'] });
+    expect(late.ready?.users?.[0]).not.toHaveProperty('cause');
+    for (const client of [observer, batched]) {
+      expect(client.of('gil').map(({ cause }) => cause)).toEqual([...causes, 'disconnect']);
+    }
+    await watcher.hears('gil', isInactive, { after: 5 });
+    expect(watcher.of('gil')).toHaveLength(6);
+    for (const change of watcher.of('gil')) expect(change).not.toHaveProperty('cause');
+    for (const client of [observer, batched, late, watcher]) client.leave();
+  });
+
+  test('is told of every change: silence, a heartbeat, the end of a choice, a loss, a logout, an erasure', async () => {
+    const service = await tokenFor('host', { scope: 'presence:write' });
+    const observer = await TestClient.connect(rollcall.web(1).url, 'host', { token: service, watch: ['ivy', 'jim'] });
+    const watcher = await TestClient.connect(rollcall.web(1).url, 'stranger', { watch: ['ivy', 'jim'] });
+    const [ivy, jim] = [await TestClient.connect(rollcall.web(0).url, 'ivy', { watch: ['ivy'] }), await staying('jim')];
+    const next = async (userId: string, work: () => unknown) => {
+      const after = observer.of(userId).length;
+      await work();
+      const { status, cause } = await observer.hears(userId, () => true, { after });
+      return `${status}: ${cause}`;
+    };
+    const act = (method: string, path: string, body?: object) =>
+      rest(rollcall.url, method, path, { token: service, ...(body && { body }) });
+    await observer.hears('ivy', isActive);
+    expect(await next('ivy', () => {})).toBe('inactive: timeout');
+    expect(await next('ivy', () => ivy.beat())).toBe('active: heartbeat');
+    const beats = setInterval(() => void ivy.beat(), 500);
+    const hide = { userId: 'ivy', status: 'inactive', expiresInSeconds: 0.5 };
+    expect(await next('ivy', () => act('POST', '/users/status', hide))).toBe('inactive: manual');
+    expect(await next('ivy', () => {})).toBe('active: manual');
+    const lost = ['user:sessions:ivy', 'user:status:ivy'].map((name) => rollcall.key(name));
+    expect(await next('ivy', () => rollcall.redis.del(lost))).toBe('active: restored');
+    clearInterval(beats);
+    await ivy.hears('ivy', ({ cause }) => cause === 'restored');
+    const own = ivy.of('ivy').map(({ status, cause }) => `${status}: ${cause}`);
+    expect(await next('ivy', () => act('POST', '/users/logout', { userId: 'ivy' }))).toBe('inactive: logout');
+    expect(own).toEqual(
+      observer
+        .of('ivy')
+        .slice(1, -1)
+        .map(({ status, cause }) => `${status}: ${cause}`),
+    );
+    expect(await next('jim', () => act('DELETE', '/users/jim'))).toBe('inactive: erased');
+    await watcher.hears('jim', isInactive);
+    for (const change of watcher.heard) expect(change).not.toHaveProperty('cause');
+    for (const client of [observer, watcher, ivy, jim]) client.leave();
+  }, 30_000);
 });
 
 test('a list of users is asked for all that one is, and refuses what one does', async () => {

@@ -86,6 +86,8 @@ describe.concurrent('a lease', () => {
     await put('keeper', 'a');
     expect((await look('keeper')).devices).toEqual([{ kind: 'other', state: 'active' }]);
     await put('keeper', 'a', { kind: 'bot', state: 'idle' });
+    const idle = await watcher.hears('keeper', ({ detail }) => detail?.idle === true);
+    expect(idle.status).toBe('active');
     const [before] = await sessionsOf('keeper');
     await put('keeper', 'a', { ttlSeconds: 3600, kind: null });
     const [after] = await sessionsOf('keeper');

@@ -116,11 +116,33 @@ describe.concurrent('a session with a TTL of its own', () => {
     web.kill('SIGTERM');
     await moved.isClosed();
     expect(await statusStays('moved')).toBeGreaterThan(SHORT_MS + 1000);
-    const back = await connect('moved', { ttlSeconds: 3, deviceId: 'phone' });
+    // Who goes on with a session chooses nothing anew.
+    const back = await connect('moved', { ttlSeconds: 3, deviceId: 'phone', appear: 'inactive' });
     expect(back.sessionId).toBe(moved.sessionId);
     expect(await statusStays('moved')).toBeLessThanOrEqual(SHORT_MS);
     expect(watcher.statuses('moved')).toEqual([]);
     for (const client of [back, watcher]) client.leave();
+  });
+
+  test('has the grace of any other once it is closed, and a lease that is ended has none', async () => {
+    const graceMs = 6000;
+    const web = await rollcall.addWeb({ DISCONNECT_GRACE_SECONDS: String(graceMs / 1000) });
+    for (const [userId, ttlSeconds] of [['graced-short', 3] as const, ['graced-long', 600] as const]) {
+      const client = await TestClient.connect(web.url, userId, { ttlSeconds });
+      const before = await statusStays(userId);
+      client.leave();
+      const left = await eventually(
+        () => statusStays(userId),
+        (ms) => (ttlSeconds === 3 ? ms > before : ms < before - graceMs),
+      );
+      expect(left, userId).toBeGreaterThan(SHORT_MS);
+      expect(left, userId).toBeLessThanOrEqual(graceMs);
+    }
+    const token = await tokenFor('leaseholder');
+    const lease = '/users/leaseholder/leases/job';
+    expect((await rest(web.url, 'PUT', lease, { token, body: { ttlSeconds: 600 } })).status).toBe(200);
+    expect((await rest(web.url, 'DELETE', lease, { token })).status).toBe(204);
+    expect(await rollcall.redis.exists(rollcall.key('user:status:leaseholder'))).toBe(0);
   });
 });
 

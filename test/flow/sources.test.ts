@@ -34,6 +34,7 @@ describe.concurrent('what services say of a user', () => {
     const watcher = await watching('ada');
     const ada = await staying('ada');
     await watcher.hears('ada', isActive);
+    expect((await ask('GET', '/users/ada/status?include=why')).body.why.source).toBeNull();
     const meeting = { availability: 'busy', text: 'meeting' };
     expect((await put('ada', 'calendar', meeting)).body).toEqual({
       source: 'calendar',
@@ -260,6 +261,8 @@ describe.concurrent('whether to ring', () => {
     for (const kind of ['agent', 'bot', 'device']) {
       const client = await TestClient.connect(rollcall.url, `is-${kind}`, { device: { kind }, heartbeat: 'pong' });
       expect(await of(`is-${kind}`), kind).toBe('push: unattended');
+      const { body } = await ask('GET', `/users/is-${kind}/status?include=devices`);
+      expect(body).toMatchObject({ status: 'active', devices: [{ kind, state: 'active' }] });
       client.leave();
     }
     await ask('PUT', '/users/leased/leases/job', { ttlSeconds: 60, kind: 'web' });

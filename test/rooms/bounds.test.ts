@@ -99,11 +99,78 @@ test('who names no room at all in a list of none has left those from before at o
     expect(await first.client.socket.emitWithAck('join_room', sent)).toMatchObject(refused);
     expect(await first.client.socket.emitWithAck('update_room', sent)).toMatchObject(refused);
   }
+  // What is refused is none of the ten that are taken in a second.
+  const update = (roomId: string, n: number) => first.client.socket.emitWithAck('update_room', { roomId, data: { n } });
+  for (let n = 0; n < 12; n++) expect(await update('doc:elsewhere', n)).toMatchObject({ error: { code: 'FORBIDDEN' } });
+  const taken = await Promise.all(Array.from({ length: 11 }, (_, n) => update('doc:none', n)));
+  expect(taken.map(({ ok }) => ok)).toEqual([...Array(10).fill(true), false]);
+  expect(taken[10]).toMatchObject({ error: { code: 'RATE_LIMITED' } });
   const again = await enter(rollcall, 0, 'ada', { deviceId: 'tab', named: [] });
   expect(again.client.ready?.rooms).toEqual([]);
   expect((await ask(rollcall, 'GET', '/users/ada/rooms')).body.rooms).toEqual([]);
   await watcher.sees('doc:none', []);
   leave(watcher, again);
+});
+
+test('with a grace who is gone is there until it has passed; a tab without a device id that comes back by then is where it says, and nowhere else', async () => {
+  const graceMs = 2000;
+  const web = await rollcall.addWeb({ DISCONNECT_GRACE_SECONDS: String(graceMs / 1000) });
+  const [here, there] = ['doc:grace', 'doc:grace:b'];
+  const at = rollcall.webs.indexOf(web);
+  const watcher = await enter(rollcall, 0, 'watcher');
+  for (const room of [here, there]) await watcher.watch(room);
+  const tab = await enter(rollcall, at, 'ada');
+  const { users } = await tab.join(here, { n: 1 });
+  await tab.join(there);
+  for (const room of [here, there]) await watcher.sees(room, ['ada']);
+  tab.client.leave();
+  await eventually(
+    () => rollcall.redis.pttl(rollcall.key('user:status:ada')),
+    (ms) => ms <= graceMs,
+  );
+  const again = await enter(rollcall, 1, 'ada', { named: [{ roomId: here }] });
+  expect(again.client.ready?.rooms).toMatchObject([{ roomId: here, count: 1, users }]);
+  expect((await ask(rollcall, 'GET', '/users/ada/rooms')).body.rooms).toMatchObject([
+    { roomId: here, sessionIds: [again.client.sessionId] },
+  ]);
+  await watcher.sees(there, []);
+  expect(watcher.told.filter(({ roomId }) => roomId === here)).toHaveLength(1);
+  again.client.leave();
+  await watcher.sees(here, []);
+  const bob = await enter(rollcall, at, 'bob');
+  await bob.join(here);
+  await watcher.sees(here, ['bob']);
+  const from = Date.now();
+  bob.client.leave();
+  await watcher.sees(here, []);
+  expect(Date.now() - from).toBeGreaterThanOrEqual(graceMs - 50);
+  leave(watcher);
+});
+
+test('between the picture and the first event there is no gap, whoever comes and goes meanwhile', async () => {
+  const people = await Promise.all(Array.from({ length: 12 }, (_, n) => enter(rollcall, n % 2, `busy${n}`)));
+  const viewers = await Promise.all(Array.from({ length: 4 }, (_, n) => enter(rollcall, n % 2, `viewer${n}`)));
+  const room = 'doc:busy';
+  const come = async (each: Roomer, n: number) => {
+    await each.join(room, { n });
+    if (n % 3 === 0) await each.client.socket.emitWithAck('leave_room', { roomId: room });
+  };
+  const said: Promise<unknown>[] = [];
+  for (const [n, each] of people.entries()) {
+    said.push(come(each, n));
+    const viewer = viewers[(n - 1) / 3];
+    if (viewer) said.push(n % 2 === 0 ? viewer.watch(room) : viewer.join(room));
+    if (n % 4 === 3) await said.at(-1);
+  }
+  await Promise.all(said);
+  const there = [...people.keys()].flatMap((n) => (n % 3 === 0 ? [] : [`busy${n}`]));
+  for (const viewer of viewers) {
+    await viewer.sees(room, [...there, 'viewer0', 'viewer2']);
+    expect(viewer.rooms.get(room)?.count).toBe(there.length + 2);
+    const versions = viewer.told.map(({ version }) => version);
+    expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
+  }
+  leave(...people, ...viewers);
 });
 
 test('who is put out and comes again before having heard of it is there like anybody', async () => {
