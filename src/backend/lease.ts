@@ -49,8 +49,8 @@ export class LeaseKeeper {
 
   /** Puts a lease and keeps it. Rejects where it cannot be put at first. */
   async hold(options: HoldOptions): Promise<HeldLease> {
-    const { userId, name, ttlSeconds, kind, state } = options;
-    const held: Held = { userId, name, options, said: { ttlSeconds, kind, state }, dueAt: 0 };
+    const { userId, name, ttlSeconds, kind, state, rooms } = options;
+    const held: Held = { userId, name, options, said: { ttlSeconds, kind, state, rooms }, dueAt: 0 };
     const { sessionId } = await this.#put(held);
     this.#held.add(held);
     this.#schedule();

@@ -144,6 +144,7 @@ test('a backend that holds many leases renews them together, and puts again what
         userId,
         name: 'a',
         ttlSeconds: TTL_SECONDS,
+        rooms: [{ roomId: `desk:${n}`, data: { step: n } }],
         ...(n === 0 ? { ifMissing: 'stop', onLost: (error) => lost.push(`${userId} ${error?.code}`) } : {}),
       }),
     ),
@@ -161,6 +162,12 @@ test('a backend that holds many leases renews them together, and puts again what
     ({ status }) => status === 'active',
     20_000,
   );
+  // Where it was before.
+  const whereIs = async (userId: string) => (await backend.getUserRooms(userId)).rooms.map(({ roomId }) => roomId);
+  expect([await whereIs('held-1'), await whereIs('held-2')]).toEqual([['desk:1'], ['desk:2']]);
+  expect((await backend.getRoom('desk:1')).users).toMatchObject([{ userId: 'held-1', data: { step: 1 } }]);
+  await held[1]?.update({ rooms: [{ roomId: 'desk:2' }] });
+  expect(await whereIs('held-1')).toEqual(['desk:2']);
   await eventually(
     () => lost,
     (all) => all.length > 0,

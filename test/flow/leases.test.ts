@@ -184,6 +184,8 @@ describe.concurrent('a lease', () => {
     expect((await put('signed-out', 'a')).body.sessionId).toBe(sessionId);
     expect((await look('signed-out')).status).toBe('active');
     expect((await renew(...both)).body).toEqual({ renewed: 1, missing: both.slice(1) });
+    expect((await call('DELETE', '/users/signed-out')).status).toBe(204);
+    expect((await renew(...both)).body).toEqual({ renewed: 0, missing: both });
   });
 
   test('stays beside a socket, whose user is active until both are gone, and ends nothing quietly', async () => {

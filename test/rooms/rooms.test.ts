@@ -193,6 +193,9 @@ test('refusals: rights, limits, and what a service may not', async () => {
     room: { count: 1 },
   });
 
+  const putOut = await rest(rollcall.url, 'DELETE', `/rooms/${room}/users/eve`, { token });
+  expect(putOut).toMatchObject({ status: 403, body: { code: 'FORBIDDEN' } });
+
   // By REST, too; and in a handshake, where nothing is joined then.
   const eves = await tokenFor('eve', { rooms: ['page:*', room] });
   const looks = [

@@ -24,21 +24,12 @@ export class Roomer {
     return this.users(roomId).map(({ userId }) => userId);
   }
 
-  async join(roomId: string, data?: object): Promise<Room> {
-    const answer = await this.client.socket.emitWithAck('join_room', {
-      roomId,
-      ...(data ? { data: { ...data } } : {}),
-    });
-    if (!answer.ok) throw Object.assign(new Error(answer.error.code), answer.error);
-    this.show(answer.room);
-    return answer.room;
+  join(roomId: string, data?: object): Promise<Room> {
+    return this.#look('join_room', { roomId, ...(data ? { data: { ...data } } : {}) });
   }
 
-  async watch(roomId: string): Promise<Room> {
-    const answer = await this.client.socket.emitWithAck('watch_room', { roomId });
-    if (!answer.ok) throw Object.assign(new Error(answer.error.code), answer.error);
-    this.show(answer.room);
-    return answer.room;
+  watch(roomId: string): Promise<Room> {
+    return this.#look('watch_room', { roomId });
   }
 
   show(room: Room): void {
@@ -58,6 +49,17 @@ export class Roomer {
   /** Whom this client was told had left. */
   left(roomId: string): string[] {
     return this.told.flatMap(({ roomId: id, left = [] }) => (id === roomId ? left.map(({ userId }) => userId) : []));
+  }
+
+  /** Shown as it comes: what is awaited comes behind an event that arrives in the same moment. */
+  #look(event: 'join_room' | 'watch_room', request: { roomId: string; data?: Record<string, unknown> }): Promise<Room> {
+    return new Promise((resolve, reject) => {
+      this.client.socket.emit(event, request, (answer) => {
+        if (!answer.ok) return reject(Object.assign(new Error(answer.error.code), answer.error));
+        this.show(answer.room);
+        resolve(answer.room);
+      });
+    });
   }
 
   #hear(change: RoomChange): void {
