@@ -201,10 +201,15 @@ test('after the loss of all of Redis nobody who is still there is told as left; 
   for (const refused of [counts, await ask(rollcall, 'GET', '/rooms')]) {
     expect(refused).toMatchObject({ status: 503, body: { code: 'UNAVAILABLE' } });
   }
-  const late = await person(1, `late-${randomBytes(2).toString('hex')}`);
+  const lateId = `late-${randomBytes(2).toString('hex')}`;
+  const late = await person(1, lateId);
   const watch = await late.client.socket.emitWithAck('watch_room', { roomId: 'told:lost' });
   expect(watch).toMatchObject({ ok: false, error: { code: 'UNAVAILABLE' } });
   expect((await late.join('doc:lost')).users).toHaveLength(1);
+  // Whether somebody looks at a room is not known either; whether they sit at a device is.
+  const reach = (more: object) => ask(rollcall, 'POST', '/reach', null, { userIds: [lateId], ...more });
+  expect(await reach({ roomId: 'told:lost' })).toMatchObject({ status: 503, body: { code: 'UNAVAILABLE' } });
+  expect((await reach({})).body.users).toMatchObject([{ decision: 'in_app', reason: 'attended' }]);
 
   const picture = await eventually(
     () => watcher.told.findLast(({ roomId, users: all }) => roomId === 'told:lost' && all !== undefined),
