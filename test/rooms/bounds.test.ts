@@ -135,6 +135,10 @@ test('with a grace who is gone is there until it has passed; a tab without a dev
   ]);
   await watcher.sees(there, []);
   // Nobody hears that she went or came, only what she says anew.
+  await eventually(
+    () => watcher.users(here)[0]?.data?.n,
+    (n) => n === 2,
+  );
   const toldHere = watcher.told.filter(({ roomId }) => roomId === here).slice(1);
   expect(toldHere).toMatchObject([{ joined: [], changed: [{ userId: 'ada', data: { n: 2 } }], left: [] }]);
   again.client.leave();
