@@ -42,7 +42,7 @@ export interface Why {
 }
 
 /** What a source says: at least one of the three, and an end as a moment (ISO 8601) or a while, not both. */
-export interface DetailSaid extends Detail {
+export interface DetailSaid extends Omit<Detail, 'idle' | 'idleSince'> {
   until?: string | undefined;
   expiresInSeconds?: number | undefined;
 }
