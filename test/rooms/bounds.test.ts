@@ -157,6 +157,10 @@ test('between the picture and the first event there is no gap, whoever comes and
   const room = 'doc:busy';
   const people = await Promise.all(Array.from({ length: 12 }, (_, n) => enter(rollcall, n % 2, `busy${n}`)));
   const viewers = await Promise.all(Array.from({ length: 4 }, (_, n) => enter(rollcall, n % 2, `viewer${n}`)));
+  // Of who restricts something it is asked first what each viewer may see, and that takes a moment.
+  for (const userId of ['busy0', 'busy1']) {
+    await ask(rollcall, 'PUT', `/users/${userId}/settings`, null, { lastSeenVisibility: 'nobody' });
+  }
   const gaps: string[] = [];
   for (const { client, rooms } of viewers) {
     client.socket.on('room_change', ({ version }) => {
