@@ -23,7 +23,7 @@ import {
 } from './jobs.ts';
 import { type RemovedJobs, removeJobsOf } from './remove-jobs.ts';
 import { assertSchedulers } from './schedulers.ts';
-import { QueueOfSmallJobs } from './small-jobs.ts';
+import { addJobs, QueueOfSmallJobs } from './small-jobs.ts';
 import { type SleepingJobs, Timeouts } from './timeouts.ts';
 
 /** The event streams are for people who look at the board; nothing here reads them. */
@@ -141,7 +141,7 @@ export class Queues {
   }
 
   async #addDrains(name: 'broadcasts' | 'last-seen', drains: { name: string; data: DrainJob }[]): Promise<void> {
-    if (!(await this.#backlogs[name].isFull())) await this.queue(name).addBulk(drains);
+    if (!(await this.#backlogs[name].isFull())) await addJobs(this.queue(name), drains, this.#tracing.on);
   }
 
   #backlog(name: 'broadcasts' | 'last-seen'): Backlog {

@@ -3,6 +3,7 @@ import type { Arm } from '../presence/follow-up.ts';
 import { Backlog } from './backlog.ts';
 import { clientOf } from './due.ts';
 import { type ClosedTogetherJob, type TimeoutJob, timeoutJobId } from './jobs.ts';
+import { addJobs } from './small-jobs.ts';
 
 /** So many one job names at most. */
 const CLOSED_AT_ONCE = 100;
@@ -91,7 +92,7 @@ export class Timeouts {
     const asleep = this.#ownTrace.telemetry ? [] : added.filter(isAsleep);
     const others = asleep.length === 0 ? added : added.filter((job) => !isAsleep(job));
     await Promise.all([
-      others.length > 0 ? queue.addBulk(others) : undefined,
+      others.length > 0 ? addJobs(queue, others, this.#ownTrace.telemetry !== undefined) : undefined,
       asleep.length > 0
         ? this.#sleeping.add(
             keysOf(queue),
