@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isInactive, rest, TestClient, tokenFor } from '../support/client.ts';
-import { BRISK, Deployment, type WebProgram } from '../support/deployment.ts';
+import { BRISK, Deployment, eventually, type WebProgram } from '../support/deployment.ts';
 
 const TTL_MS = 3000;
 let rollcall: Deployment;
@@ -101,4 +101,26 @@ describe.concurrent('heartbeats', () => {
     expect(gone.status).toBe('inactive');
     for (const client of [watcher, ponger, mute, again]) client.leave();
   });
+});
+
+test('expiry waits for a process that still has to tell Redis of somebody whom it lost', async () => {
+  const zoe = await TestClient.connect(rollcall.url, 'zoe');
+  await eventually(
+    () => rollcall.db('users').where({ id: 'zoe' }).first(),
+    (row) => row?.status === 'active',
+  );
+  const hold = () => rollcall.redis.exists(rollcall.key('presence:hold'));
+  // What PostgreSQL has of zoe is asked for, and its answer is late.
+  const late = await rollcall.db.transaction();
+  await late.raw('LOCK TABLE users IN ACCESS EXCLUSIVE MODE');
+  try {
+    await rollcall.redis.del(rollcall.key('user:sessions:zoe'));
+    await zoe.beat();
+    await eventually(hold, (held) => held === 1);
+  } finally {
+    await late.rollback();
+  }
+  await eventually(hold, (held) => held === 0);
+  expect(await rollcall.redis.exists(rollcall.key('user:sessions:zoe'))).toBe(1);
+  zoe.leave();
 });

@@ -17,7 +17,7 @@ function truth(status: 'active' | 'inactive', lastSeen: number, version: number,
 }
 
 /** An audience whose looks at the stores are answered when and in which order the test says, and what it told. */
-function withSlowStores() {
+function withSlowStores(clock = { now: 100_000 }) {
   const told: [string, number][] = [];
   const looks: ((snapshot: Snapshot) => void)[] = [];
   const rooms = Object.assign(new Rooms(() => 1), {
@@ -39,7 +39,7 @@ function withSlowStores() {
     delivered: () => '0-0',
     everybody: async function* () {},
     missed: () => {},
-    now: () => 100_000,
+    now: () => clock.now,
   } as unknown as AudienceDeps);
   return { audience, told, looks };
 }
@@ -108,4 +108,19 @@ test('where a picture has shown something newer to one viewer meanwhile, the oth
   looks[2]?.(BACK);
   await telling;
   expect(told).toEqual([['active', 95_001]]);
+});
+
+test('what Redis knew nothing of is told as older than what happens while it is being read, however long that takes', async () => {
+  const clock = { now: 94_000 };
+  const { audience, told, looks } = withSlowStores(clock);
+  const telling = audience.resync();
+  clock.now = 100_000;
+  looks[0]?.(truth('inactive', 90_000, 0, '0-0'));
+  await telling;
+  await audience.prepare({ shard, items: [back] });
+  audience.onBatch({ shard, items: [back] });
+  expect(told).toEqual([
+    ['inactive', 93_000],
+    ['active', 95_001],
+  ]);
 });

@@ -37,6 +37,9 @@ export class Connections {
   readonly #times: SessionTimes;
   readonly #silence: Silence;
   readonly #opening = new Set<Promise<unknown>>();
+  /** Of how many sessions Redis is being told again, by shard. */
+  readonly #restoring = new Map<number, number>();
+  #waitsForRestores = false;
   #onRestored: (connection: Connection) => Promise<void> = async () => {};
 
   constructor(presence: Presence, stores: Stores, config: Config, log: Logger, stretch: () => number) {
@@ -55,7 +58,11 @@ export class Connections {
     this.#silence = new Silence(this.#held, presence.followUps, this.#times);
     this.#silence.start();
     const patienceMs = Math.max(config.ttlMs, LEAST_PATIENCE_MS);
-    stores.pulse.holdWhile((...contact) => this.#heartbeats.isBehind(...contact), patienceMs);
+    stores.pulse.holdWhile((...contact) => {
+      const isRestoring = contact[0].some((shard) => this.#restoring.has(shard));
+      this.#waitsForRestores ||= isRestoring;
+      return this.#heartbeats.isBehind(...contact) || isRestoring;
+    }, patienceMs);
     stores.pulse.restWhile(() => this.#held.size === 0);
     stores.pulse.onBack((shards) => this.#onBack(shards));
     stores.pulse.onLost((shards) => void this.#onLost(shards));
@@ -220,6 +227,7 @@ export class Connections {
   /** Tells Redis of a session that it does not know; its last sign of life stays what it was. */
   async restore(connection: Connection): Promise<void> {
     if (!connection.holds) return;
+    this.#restoring.set(connection.shard, (this.#restoring.get(connection.shard) ?? 0) + 1);
     try {
       const asked = openRequestOf(connection, this.#times, this.#config.maxSessionsPerUser);
       const { code } = await this.#presence.open({ ...asked, mode: 'restore', claims: null });
@@ -231,7 +239,18 @@ export class Connections {
       // The beat is still owed: it comes with the next flush.
       if (connection.holds) this.#heartbeats.owe(connection);
       if (!(error instanceof RollcallError)) this.#log.error({ err: error }, 'A session could not be restored');
+    } finally {
+      this.#restored(connection);
     }
+  }
+
+  #restored({ shard }: Connection): void {
+    const left = (this.#restoring.get(shard) ?? 1) - 1;
+    if (left > 0) this.#restoring.set(shard, left);
+    else this.#restoring.delete(shard);
+    if (this.#restoring.size > 0 || !this.#waitsForRestores) return;
+    this.#waitsForRestores = false;
+    void this.#stores.pulse.beatAnew();
   }
 
   #goodbyeAgain(connection: Connection): void {

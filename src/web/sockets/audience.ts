@@ -229,6 +229,8 @@ export class Audience implements DeliveryListener {
   /** Returns of whom a picture has shown something newer meanwhile, so that they have to be read again. */
   async #retellOnce(userIds: string[]): Promise<string[]> {
     const reading = this.#readings.begin();
+    // What happens from now on must be newer than what is told of it, however long the answer takes.
+    const { now: readAt } = this.#blur();
     try {
       const { reads } = this.#deps;
       const snapshot = await reads.snapshot(userIds, null);
@@ -237,7 +239,7 @@ export class Audience implements DeliveryListener {
       // Nothing is said of those of whom it is not known who may see them.
       snapshot.users = snapshot.users.filter((user) => !accesses.unknown.has(user.userId));
       snapshot.pending.push(...accesses.unknown);
-      return this.#tellSnapshot(snapshot, reading, accesses);
+      return this.#tellSnapshot(snapshot, reading, accesses, readAt);
     } finally {
       this.#readings.end(reading);
     }
@@ -247,6 +249,7 @@ export class Audience implements DeliveryListener {
     { users, pending, positions, restricted, hidden }: Snapshot,
     reading: Reading,
     accesses: Accesses,
+    readAt: number,
   ): string[] {
     const again: string[] = [];
     const userIds = new Set(users.map((user) => user.userId));
@@ -254,7 +257,6 @@ export class Audience implements DeliveryListener {
       if (compareIds(this.#deps.delivered(shard), position) < 0)
         this.#floors.add(shard, { viewer: null, userIds, position });
     }
-    const now = this.#deps.now();
     for (const user of users) {
       const [{ userId }, shard] = [user, shardOf(user.userId)];
       const position = positions.get(shard) ?? '0-0';
@@ -263,14 +265,14 @@ export class Audience implements DeliveryListener {
       if (fate !== 'tell') continue;
       this.#readings.told(userId, position);
       // Of whom nobody knows anything, something may have been told before: they were erased.
-      const version = this.#versions.notBefore(userId, user.version || resyncVersion(0, now));
+      const version = this.#versions.notBefore(userId, user.version || resyncVersion(0, readAt));
       // What changed is not known here, so all of it is told.
       const change = { ...user, version, detail: user.detail ?? {} };
       const isRestricted = restricted.has(userId);
       const said = hidden.get(userId);
       const insider = said ? { ...change, detail: said } : change;
-      const wording = isRestricted ? wordingOfTruth(change, insider, accesses, this.#blur()) : null;
-      this.#noteTold({ ...user, version: isRestricted ? resyncVersion(version, now) : version });
+      const wording = isRestricted ? wordingOfTruth(change, insider, accesses, { ...this.#blur(), readAt }) : null;
+      this.#noteTold({ ...user, version: isRestricted ? resyncVersion(version, readAt) : version });
       this.#spread({ id: position, shard, change, insider }, wording, []);
     }
     this.#askAgain.add(pending);

@@ -133,6 +133,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   const resync = new Resync(
     () => audience.resync(),
     (error) => log.warn({ err: error }, 'Watchers could not be told what they missed; trying again'),
+    async () => (await stores.seen.state()).held,
   );
   stores.pulse.onLost((shards) => {
     reader.reset(shards);

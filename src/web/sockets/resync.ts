@@ -1,18 +1,25 @@
-/** Tries again so soon where it could not be told. */
+/** Tries again so soon where it could not be told, */
 const AGAIN_MS = 2000;
+/** and where it is too early. */
+const EARLY_MS = 250;
 
 /** Has watchers told what is true, where something may have been missed: at a time, and again until that could be done. */
 export class Resync {
   readonly #tell: () => Promise<void>;
   readonly #failed: (error: unknown) => void;
+  readonly #isEarly: () => Promise<boolean>;
   #timer: NodeJS.Timeout | undefined;
   #telling: Promise<void> | undefined;
   #stopped = false;
 
-  /** `tell` rejects where that cannot be done now, which `failed` hears. */
-  constructor(tell: () => Promise<void>, failed: (error: unknown) => void) {
+  /**
+   * `tell` rejects where that cannot be done now, which `failed` hears; `isEarly` says whether processes still have to tell Redis
+   * of beats and sessions, without which somebody looks gone who is here.
+   */
+  constructor(tell: () => Promise<void>, failed: (error: unknown) => void, isEarly: () => Promise<boolean>) {
     this.#tell = tell;
     this.#failed = failed;
+    this.#isEarly = isEarly;
   }
 
   /** Whether it is still to be done. */
@@ -46,7 +53,8 @@ export class Resync {
 
   #run(): void {
     this.#timer = undefined;
-    const telling: Promise<void> = this.#tell()
+    const telling: Promise<void> = this.#isEarly()
+      .then((isEarly) => (isEarly ? this.in(EARLY_MS) : this.#tell()))
       .catch((error) => {
         this.#failed(error);
         this.in(AGAIN_MS);

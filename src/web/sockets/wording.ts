@@ -95,16 +95,17 @@ export function wordingOf(change: Change, accesses: Accesses, { blurred, now }: 
 
 /**
  * What each viewer is told when something may have been missed: perhaps the loss of sight too. When the user changed
- * last, which the version says, is not for those who may not know the last seen. `insider`: what the user and services are told.
+ * last, which the version says, is not for those who may not know the last seen. `insider`: what the user and services are told;
+ * `readAt`: when its reading began (ms).
  */
 export function wordingOfTruth(
   truth: StatusChange,
   insider: StatusChange,
   accesses: Accesses,
-  { blurred, now }: Blur,
+  { blurred, now, readAt }: Blur & { readAt: number },
 ): Wording {
   const wordings = wordingsOf(truth);
-  const version = resyncVersion(truth.version, now);
+  const version = resyncVersion(truth.version, readAt);
   const coarse = coarseWording({ ...truth, version }, { blurred, now });
   const others = {
     all: truth,
@@ -118,9 +119,9 @@ export function wordingOfTruth(
   };
 }
 
-/** A version that says nothing of when a user changed last, and is older than whatever they do from now on. */
-export function resyncVersion(version: number, now: number): number {
-  return Math.max(version, now - RESYNC_BLUR_MS);
+/** A version that says nothing of when a user changed last, and is older than whatever they do from `readAt` (ms) on, when it was read. */
+export function resyncVersion(version: number, readAt: number): number {
+  return Math.max(version, readAt - RESYNC_BLUR_MS);
 }
 
 /**
