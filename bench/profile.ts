@@ -80,6 +80,8 @@ const works: Record<string, Work> = {
     for (const users of [here, joiners]) await crowd.ask('connect', arrival(system, users));
     for (let from = 0; from < rooms.count; from++)
       await crowd.ask('rooms', 'join_room', here, { ...rooms, from, count: 1 });
+    // A worker that has started compares all lists once.
+    await pause(8000);
     return async (seconds) => {
       for (let second = 0; second < seconds; second++) {
         for (const event of ['join_room', 'leave_room'] as const) await crowd.ask('rooms', event, joiners, rooms, 100);
