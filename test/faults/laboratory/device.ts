@@ -12,6 +12,8 @@ interface Line {
   client: TestClient;
   pending: Set<Life>;
   openedAt: number;
+  /** When it knew that it was let in. */
+  letInAt: number;
   /** The rooms it is in, by what was answered. */
   rooms: Set<string>;
   /** What it says from then on counts no more. */
@@ -176,10 +178,12 @@ export class Device {
   }
 
   /** Signed out from elsewhere; this device only learns of it when it is told, and goes on until then. */
-  signedOut(end: End): void {
+  async signedOut(end: End): Promise<void> {
     this.ends.push(end);
     // Who came while the request was on its way may have come after it.
-    if (this.#line && end.sure && this.#line.openedAt < end.from) this.#line.voidFrom = end.from;
+    if (this.#line && end.sure && this.#line.letInAt < end.from) this.#line.voidFrom = end.from;
+    await this.#busy;
+    if (end.sure && this.connected && this.#line?.voidFrom === Number.POSITIVE_INFINITY) this.wanted = true;
   }
 
   async stop(): Promise<void> {
@@ -263,6 +267,7 @@ export class Device {
       ...{
         pending: new Set<Life>(),
         openedAt: Date.now(),
+        letInAt: Number.POSITIVE_INFINITY,
         rooms: new Set<string>(),
         voidFrom: Number.POSITIVE_INFINITY,
       },
@@ -277,6 +282,7 @@ export class Device {
       PATIENCE_MS,
     );
     if (outcome === 'let in' && client.socket.connected) {
+      line.letInAt = Date.now();
       this.#line = line;
       this.#silent = false;
       this.#settle(line, life, true);

@@ -140,7 +140,7 @@ export class Person {
     choice.sure = answer === 204;
     end.sure = choice.sure;
     for (const device of devices) {
-      device.signedOut(end);
+      await device.signedOut(end);
       // Who could not be signed out at least goes, unless they have come again by now.
       if (!end.sure && !device.wanted) await device.leave();
     }
