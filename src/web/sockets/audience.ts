@@ -95,6 +95,7 @@ export class Audience implements DeliveryListener {
     for (const { userId, version } of snapshot.users) {
       this.#versions.note(userId, version, now);
       this.#readings.shown(userId, version);
+      if (version === 0 && snapshot.restricted.has(userId)) this.#blurred.noteCounting(viewer, userId);
     }
     if (userIds) {
       viewer.watching ??= NOBODY;

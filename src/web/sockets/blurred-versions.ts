@@ -18,9 +18,28 @@ export class BlurredVersions {
 
   /** Has the versions of a user that this viewer is told go on from `version`, which stands for this one of the count. */
   goOnFrom(viewer: Viewer, userId: string, version: number, count: number): void {
+    this.#keep(viewer, userId, version - count);
+  }
+
+  /** The viewer was told nothing of the user with a moment, or is told counts by now: so it goes on. */
+  noteCounting(viewer: Viewer, userId: string): void {
+    if (!this.isCounting(viewer, userId)) this.#keep(viewer, userId, 0);
+  }
+
+  /** Whether the newest that this viewer was told of the user is known to be no moment. */
+  isCounting(viewer: Viewer, userId: string): boolean {
+    return this.#from.get(viewer)?.has(userId) ?? false;
+  }
+
+  /** The viewer is told of the user with moments from now on. */
+  noteMoment(viewer: Viewer, userId: string): void {
+    this.#from.get(viewer)?.delete(userId);
+  }
+
+  #keep(viewer: Viewer, userId: string, base: number): void {
     const from = this.#from.get(viewer) ?? new Map<string, number>();
     from.delete(userId);
-    from.set(userId, version - count);
+    from.set(userId, base);
     const [first] = from.keys();
     if (from.size > MOST_KEPT && first !== undefined) from.delete(first);
     this.#from.set(viewer, from);

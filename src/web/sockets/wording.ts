@@ -64,28 +64,35 @@ export function wordingOf(change: Change, accesses: Accesses, { blurred, now }: 
   const wordings = wordingsOf(told);
   const coarse = coarseWording(told, { blurred, now });
   const insider = insiderWording(change, told);
+  const momentous = (viewer: Viewer, wording: StatusChange) => {
+    blurred.noteMoment(viewer, userId);
+    return wording;
+  };
   const outsider: Wording = (viewer) => {
     // Nobody knows what could be seen until now: everybody is told what is true for them.
     if (before === 'unknown') {
       const sees = accesses.of(userId, viewer.userId);
-      return sees === 'coarse' ? coarse(viewer, true) : wordings[sees];
+      return sees === 'coarse'
+        ? coarse(viewer, !blurred.isCounting(viewer, userId))
+        : momentous(viewer, wordings[sees]);
     }
     if (before && change.cause === 'erased') {
       // For half a minute nobody may see them, and it is known who could. After that all hear of it rather than not.
       const could = accesses.before(userId, viewer.userId, before) !== 'nothing';
-      return could || accesses.of(userId, viewer.userId) !== 'nothing' ? wordings.nothing : null;
+      const hears = could || accesses.of(userId, viewer.userId) !== 'nothing';
+      return hears ? momentous(viewer, wordings.nothing) : null;
     }
     const access = accesses.of(userId, viewer.userId);
     if (!before) {
       if (access === 'nothing') return null;
-      return access === 'coarse' ? coarse(viewer, false) : wordings[access];
+      return access === 'coarse' ? coarse(viewer, false) : momentous(viewer, wordings[access]);
     }
     // Only whoever sees more or less than until now hears of it, and nobody hears of what was none of their business.
     const saw = accesses.before(userId, viewer.userId, before);
     const isOvertaken = viewer.userId !== null && before.overtaken.includes(viewer.userId);
     const hears = access !== saw || isOvertaken || (before.gathered && saw !== 'nothing');
     if (!hears) return null;
-    return access === 'coarse' ? coarse(viewer, saw !== 'coarse') : wordings[access];
+    return access === 'coarse' ? coarse(viewer, saw !== 'coarse') : momentous(viewer, wordings[access]);
   };
   return (viewer) => {
     const wording = outsider(viewer);
@@ -115,7 +122,9 @@ export function wordingOfTruth(
   return (viewer) => {
     if (isInsider(viewer, truth.userId)) return insider;
     const access = accesses.of(truth.userId, viewer.userId);
-    return access === 'coarse' ? coarse(viewer, true) : others[access];
+    if (access === 'coarse') return coarse(viewer, !blurred.isCounting(viewer, truth.userId));
+    blurred.noteMoment(viewer, truth.userId);
+    return others[access];
   };
 }
 
@@ -135,6 +144,7 @@ function coarseWording(told: StatusChange, { blurred, now }: Blur) {
   return (viewer: Viewer, isAnew: boolean): StatusChange => {
     count ||= blurred.next();
     if (isAnew) blurred.goOnFrom(viewer, told.userId, told.version, count);
+    else blurred.noteCounting(viewer, told.userId);
     const version = blurred.of(viewer, told.userId, count);
     let change = byVersion.get(version);
     if (change === undefined) {
