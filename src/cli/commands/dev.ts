@@ -28,6 +28,8 @@ Of the environment and .env it takes JWT_SECRET alone, so that your backend's to
   },
   words: { least: 0, most: 0 },
   async run({ io, given, say, note, paint, secretIfAny }) {
+    // Looked at before anything is started or said: it may be killed as soon as that is read.
+    const npmGone = new Promise<void>((resolve) => whenOrphaned(resolve));
     const own = secretIfAny();
     const settings = {
       PORT: String(given.count('port', 3000)),
@@ -73,7 +75,7 @@ and of a backend, which may read and act for anyone:
         databaseUrl: service.databaseUrl,
       },
     );
-    const code = await Promise.race([service.ended, untilAborted(io.signal)]);
+    const code = await Promise.race([service.ended, untilEnded(io.signal, npmGone)]);
     if (code !== undefined && !io.signal.aborted) throw new Error(`Rollcall ended by itself:\n${service.lastLines()}`);
     await service.stop();
   },
@@ -85,7 +87,7 @@ function settingOf(text: string): [string, string] {
   return [name, value];
 }
 
-function untilAborted(signal: AbortSignal): Promise<undefined> {
+function untilEnded(signal: AbortSignal, npmGone: Promise<void>): Promise<undefined> {
   return new Promise((resolve) => {
     // A promise alone keeps no process alive.
     const staying = setInterval(() => {}, 60_000);
@@ -95,6 +97,6 @@ function untilAborted(signal: AbortSignal): Promise<undefined> {
     };
     if (signal.aborted) end();
     else signal.addEventListener('abort', end, { once: true });
-    whenOrphaned(end);
+    void npmGone.then(end);
   });
 }
