@@ -23,7 +23,8 @@ export function verifyWithSecret(
   const [header = '', payload = '', signature = ''] = token.split('.');
   if (header !== lastPlain) {
     if (!isPlainHeader(header)) return null;
-    lastPlain = header;
+    // A copy: what is cut from a token would keep all of it in memory.
+    lastPlain = Buffer.from(header, 'latin1').toString('latin1');
   }
   const given = Buffer.from(signature, 'base64url');
   const right = createHmac('sha256', secret).update(`${header}.${payload}`).digest();
