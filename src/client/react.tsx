@@ -1,4 +1,4 @@
-import { createContext, type ReactNode, useContext, useEffect, useMemo, useState, useSyncExternalStore } from 'react';
+import { createContext, type ReactNode, useContext, useEffect, useMemo, useSyncExternalStore } from 'react';
 import type { PresenceClient } from './presence-client.ts';
 import type { Device, Privacy, SocialClient, Source } from './social.ts';
 import type { ConnectionState, Indicator, Presence } from './types.ts';
@@ -91,23 +91,11 @@ export function useMyPresence(): Presence & { readonly sources: readonly Source[
   return { ...presence, sources: said, setStatus, setDetail, logout };
 }
 
-/** By which devices a user is here, undefined until the server has said; asked anew when their presence changes. For clients made with `withSocial`. */
+/** By which devices a user is here, undefined until the server has said; asked anew with whatever it tells of them. For clients made with `withSocial`. */
 export function useDevices(userId: string): readonly Device[] | undefined {
-  const { social } = usePresenceClient() as Partial<SocialClient>;
-  const presence = usePresence(userId);
-  const [known, setKnown] = useState<Awaited<ReturnType<SocialClient['social']['devices']>>>();
-  useEffect(() => {
-    let isOver = false;
-    social?.devices([userId]).then(
-      (devices) => isOver || setKnown(devices),
-      () => {},
-    );
-    return () => {
-      isOver = true;
-    };
-    // Anew with each presence.
-  }, [social, userId, presence]);
-  return known?.get(userId);
+  const client = usePresenceClient() as PresenceClient & Partial<SocialClient>;
+  const devices = useMemo(() => client.devicesOf?.(userId) ?? NOTHING, [client, userId]);
+  return useSyncExternalStore(devices.subscribe, devices.get, NOTHING.get);
 }
 
 /** Those who are typing or recording in a conversation, without the user themselves. Joins it while mounted. */

@@ -1,4 +1,6 @@
+import { createAsked } from './asked.ts';
 import { PresenceError } from './index.ts';
+import { createSignal, onceSoon } from './observable.ts';
 import type { PresenceClient, PresenceClientOptions } from './presence-client.ts';
 import type { Activity, Detail, DeviceKind, Observable, Presence } from './types.ts';
 
@@ -81,35 +83,10 @@ export interface SocialClient extends PresenceClient {
   };
   /** Undefined until the server has said. Asked for when somebody begins to listen, and after each change from here. */
   readonly privacy: Observable<Privacy | undefined>;
+  /** By which devices a user is here, none of who is not active or may not be seen; undefined until the server has said. Who listens watches the user, and the server is asked anew with whatever it tells of them. */
+  devicesOf(userId: string): Observable<readonly Device[] | undefined>;
   /** What is said of the signed-in user, the strongest first; undefined until the server has said. Asked for as `privacy` is, and when the own presence changes. */
   readonly sources: Observable<readonly Source[] | undefined>;
-}
-
-/** A value that the server is asked for while somebody listens. */
-function createAsked<T>(ask: () => Promise<T>) {
-  const listeners = new Set<() => void>();
-  let known: T | undefined;
-  let looks = 0;
-  async function look(): Promise<void> {
-    if (listeners.size === 0) return;
-    looks += 1;
-    const mine = looks;
-    const answer = await ask().catch(() => undefined);
-    // An answer that is older than the last question may be older than what the user did meanwhile.
-    if (answer === undefined || mine !== looks) return;
-    known = answer;
-    for (const listener of [...listeners]) listener();
-  }
-  return {
-    look,
-    get: () => known,
-    subscribe(listener: () => void) {
-      const own = () => listener();
-      listeners.add(own);
-      if (listeners.size === 1) void look();
-      return () => void listeners.delete(own);
-    },
-  };
 }
 
 /** Adds friends, blocks, settings and Web Push to a client; `options` are those that the client was made with. */
@@ -124,10 +101,12 @@ export function withSocial(
   let token: Promise<string> | undefined;
 
   async function send(method: string, path: string, body: unknown, isAgain = false): Promise<unknown> {
-    token ??= Promise.resolve(getToken()).then((given) => {
-      if (given === null) throw new PresenceError('SIGNED_OUT', 'Nobody is signed in.');
-      return given.trim();
-    });
+    token ??= Promise.resolve()
+      .then(getToken)
+      .then((given) => {
+        if (given === null) throw new PresenceError('SIGNED_OUT', 'Nobody is signed in.');
+        return given.trim();
+      });
     const mine = token;
     const forget = () => {
       if (token === mine) token = undefined;
@@ -166,19 +145,41 @@ export function withSocial(
   const settings = () => ask<Settings>('GET', '/settings');
   const blocks = async () =>
     (await ask<{ blocks: { userId: string }[] }>('GET', '/blocks')).blocks.map(({ userId }) => userId);
+  async function devices(userIds: readonly string[]) {
+    const { users } = await ask<{ users: { userId: string; devices: Device[] }[] }>(
+      'POST',
+      '/users/status/query?include=devices',
+      { userIds },
+    );
+    return new Map(users.map(({ userId, devices }) => [userId, devices]));
+  }
   const privacy = createAsked<Privacy>(async () => {
     const [chosen, blocked] = await Promise.all([settings(), blocks()]);
     return { settings: chosen, blocks: blocked };
   });
   const sources = createAsked(async () => (await ask<{ sources: Source[] }>('GET', '/detail')).sources);
+  const lookSoon = onceSoon(() => void sources.look());
   let mine: Presence | undefined;
   // Also what a snapshot shows.
   client.everyone.subscribe(() => {
     const now = client.get(client.userId ?? '');
     if (now === mine) return;
     mine = now;
-    void sources.look();
+    lookSoon();
   });
+  // An event may say what was known already: of two changes that came together it tells the last, and the answer was made between them.
+  const heard = createSignal<string>();
+  heard.subscribe((userId) => userId === client.userId && lookSoon());
+  client.add(() => ({
+    handshake: () => ({}),
+    refused: () => false,
+    ready(_, socket) {
+      socket.on('user_status_change', ({ userId }) => heard.emit(userId));
+      socket.on('user_status_changes', ({ changes }) => {
+        for (const { userId } of changes) heard.emit(userId);
+      });
+    },
+  }));
   const { setDetail } = client;
   /** Whoever listens sees what has become of it. */
   async function changing<T>(change: Promise<T>): Promise<T> {
@@ -197,14 +198,7 @@ export function withSocial(
       blocks,
       block: (userId: string) => changing(ask<void>('PUT', one('blocks', userId))),
       unblock: (userId: string) => changing(ask<void>('DELETE', one('blocks', userId))),
-      async devices(userIds: readonly string[]) {
-        const { users } = await ask<{ users: { userId: string; devices: Device[] }[] }>(
-          'POST',
-          '/users/status/query?include=devices',
-          { userIds },
-        );
-        return new Map(users.map(({ userId, devices }) => [userId, devices]));
-      },
+      devices,
     },
     settings: {
       get: settings,
@@ -231,6 +225,23 @@ export function withSocial(
       },
     },
     privacy,
+    devicesOf(userId: string) {
+      const asked = createAsked(async () => (await devices([userId])).get(userId));
+      const lookSoon = onceSoon(() => void asked.look());
+      return {
+        get: asked.get,
+        subscribe(listener: () => void) {
+          const ends = [
+            client.watch([userId], lookSoon),
+            heard.subscribe((told) => told === userId && lookSoon()),
+            asked.subscribe(listener),
+          ];
+          return () => {
+            for (const end of ends) end();
+          };
+        },
+      };
+    },
     sources,
     async setDetail(detail: Parameters<PresenceClient['setDetail']>[0]) {
       await setDetail(detail);

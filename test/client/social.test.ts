@@ -98,6 +98,63 @@ test('who says what of the signed-in user is asked for while somebody listens, a
   end();
 });
 
+test('what was said and taken back before others were told of either is not shown any longer', async () => {
+  const host = await tokenFor('host', { scope: 'presence:write' });
+  const kim = social('kim');
+  const endWatch = kim.watch(['kim'], () => {});
+  const end = kim.sources.subscribe(() => {});
+  await until(kim.sources, (known) => known?.length === 0);
+  await until(kim.everyone, (known) => known[0]?.status === 'active');
+  const [worker] = deployment.workers;
+  worker?.kill('SIGSTOP');
+  try {
+    await kim.setDetail({ text: 'Lunch' });
+    expect(kim.sources.get()?.map(({ text }) => text)).toEqual(['Lunch']);
+    await rest(deployment.url, 'DELETE', '/users/kim/detail/manual', { token: host });
+  } finally {
+    worker?.kill('SIGCONT');
+  }
+  await until(kim.sources, (known) => known?.length === 0);
+  endWatch();
+  end();
+});
+
+test('by which devices somebody is here is asked anew with whatever is told of them, also where it looks the same', async () => {
+  const max = social('max');
+  const phone = clients.connect(deployment.url, 'ned', { device: { kind: 'mobile' } });
+  await until(phone.connection, ({ status }) => status === 'connected');
+  const [worker] = deployment.workers;
+  worker?.kill('SIGSTOP');
+  let end: (() => void) | undefined;
+  try {
+    await phone.setStatus('inactive');
+    const devices = max.devicesOf('ned');
+    end = devices.subscribe(() => {});
+    await until(devices, (known) => known?.length === 0);
+    await until(max.everyone, (known) => known[0]?.status === 'inactive');
+    await phone.setStatus('active');
+    worker?.kill('SIGCONT');
+    await until(devices, (known) => known?.[0]?.kind === 'mobile');
+  } finally {
+    worker?.kill('SIGCONT');
+    end?.();
+  }
+});
+
+test('where the server cannot answer, it is asked again', async () => {
+  let isRefused = true;
+  const lee = social('lee', () => {
+    if (isRefused) throw new Error('The session server is away');
+    return tokenFor('lee');
+  });
+  const end = lee.privacy.subscribe(() => {});
+  await expect(lee.settings.get()).rejects.toThrow('The session server is away');
+  expect(lee.privacy.get()).toBeUndefined();
+  isRefused = false;
+  await until(lee.privacy, (known) => known?.settings.visibility === 'everyone');
+  end();
+});
+
 test('devices are asked for by name, and tell nothing of who appears inactive', async () => {
   const gus = social('gus');
   const phone = clients.connect(deployment.url, 'hal', { device: { kind: 'mobile' } });
