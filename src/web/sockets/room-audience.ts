@@ -4,6 +4,7 @@ import type { Access } from '../../presence/visibility.ts';
 import type { Rooms } from '../../usecases/rooms.ts';
 import type { Accesses } from './accesses.ts';
 import { Frame } from './frames.ts';
+import { RoomCounts } from './room-counts.ts';
 import { changeOfRoom, isNothing, isOpenToAll, NO_NEWS, newsOf, type RoomItem, type Seen } from './room-news.ts';
 import type { PresenceSocket, RoomLook, RoomViewer } from './types.ts';
 
@@ -21,7 +22,7 @@ interface Begun {
 export class RoomAudience {
   readonly #rooms: Rooms;
   readonly #log: Logger;
-  readonly #limit: number;
+  readonly #counts: RoomCounts;
   readonly #viewers = new Map<string, Set<RoomViewer>>();
   readonly #again = new Map<string, NodeJS.Timeout>();
   #stopped = false;
@@ -30,7 +31,7 @@ export class RoomAudience {
   constructor(rooms: Rooms, log: Logger, limit: number) {
     this.#rooms = rooms;
     this.#log = log;
-    this.#limit = limit;
+    this.#counts = new RoomCounts(rooms, limit, (viewer) => this.has(viewer));
   }
 
   stop(): void {
@@ -140,6 +141,14 @@ export class RoomAudience {
       });
     const last = items.at(-1) as RoomItem;
     const count = items.findLast(({ what }) => what === 'count');
+    if (count) {
+      for (const viewer of viewers) if (viewer.version === null) viewer.held.push(...items.map(seen(viewer.viewerId)));
+      this.#counts.tell(
+        count,
+        [...viewers].filter(({ version }) => version !== null),
+      );
+      return;
+    }
     const together = newsOf(items.filter((item) => !isApart(item)).map(seen(null)), new Map());
     const apartItems = items.filter(isApart);
     const frames = new Map<string | number, Frame>();
@@ -147,7 +156,7 @@ export class RoomAudience {
       const { viewerId, version } = viewer;
       if (version === null) {
         viewer.held.push(...items.map(seen(viewerId)));
-      } else if (count || (items[0]?.version ?? 0) <= version) {
+      } else if ((items[0]?.version ?? 0) <= version) {
         this.#tell(viewer, items.map(seen(viewerId)));
       } else {
         const beside = apartItems.length === 0 ? NO_NEWS : newsOf(apartItems.map(seen(viewerId)), viewer.shown);
@@ -174,31 +183,13 @@ export class RoomAudience {
     }
     const counted = fresh.findLast(({ item }) => item.what === 'count')?.item;
     if (counted) {
-      viewer.shown.clear();
-      this.#tellCount(viewer, counted);
+      this.#counts.tellOne(viewer, counted);
       return;
     }
     const news = newsOf(fresh, viewer.shown);
     if (isNothing(news)) return;
     const change = changeOfRoom(last, this.#countOf(viewer, last), news, NO_NEWS);
     Frame.of('room_change', change).sendTo(viewer.socket);
-  }
-
-  #tellCount(viewer: RoomViewer, { roomId, version, counts }: RoomItem): void {
-    const { viewerId, socket } = viewer;
-    const tell = (count: number) => {
-      // That it is as it was would tell of those whom the viewer may not see.
-      if (viewer.counted === count) return;
-      viewer.counted = count;
-      Frame.of('room_change', { roomId, version, count }).sendTo(socket);
-    };
-    if (viewerId === null) tell(counts.all);
-    else if (counts.all > this.#limit || counts.all === counts.open) tell(counts.everyone);
-    else
-      this.#rooms.counts(viewerId, [roomId]).then(
-        ([room]) => room && tell(room.count),
-        () => {},
-      );
   }
 
   #countOf({ viewerId, shown }: RoomViewer, { counts }: RoomItem): number {
