@@ -2,10 +2,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
+import { setTimeout } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { ensurePythonClient } from '../../scripts/embedded/python.ts';
 import { isActive, isInactive, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment } from '../support/deployment.ts';
+import { Link } from '../support/link.ts';
 import { PythonClient } from '../support/python-client.ts';
 
 let python: string;
@@ -39,20 +41,29 @@ async function watcherOf(userId: string): Promise<TestClient> {
   return watcher;
 }
 
-test('the example in Python on the page of the protocol, given an address and a token, is told of who comes', async () => {
+test('the example in Python on the page of the protocol is told of who comes, also once it was quickly back from a fault', async () => {
   const [, example = ''] = /^```python\n(.*?)^```$/ms.exec(await readFile('docs/protocol.md', 'utf8')) ?? [];
+  const link = await Link.to(Number(new URL(rollcall.web(0).url).port));
+  here.push({ end: () => link.close() });
   const placed = example
-    .replace('https://presence.example.com', rollcall.web(0).url)
+    .replace('https://presence.example.com', `http://127.0.0.1:${link.port}`)
+    // By default the first attempt comes after 0.5 to 1.5 s.
+    .replace('AsyncClient()', 'AsyncClient(reconnection_delay=0.1, randomization_factor=0)')
     .replace(/^ {4}\.\.\. .*$/m, `    return "${await tokenFor('robot')}"`);
   const program = spawn(python, ['-u', '-c', placed], { stdio: ['ignore', 'pipe', 'inherit'] });
   here.push({ leave: () => program.kill() });
   const watcher = await watcherOf('robot');
   if (watcher.ready?.users?.[0]?.status !== 'active') await watcher.hears('robot', isActive, { withinMs: 20_000 });
-  const [[said]] = await Promise.all([
-    once(createInterface(program.stdout), 'line'),
-    TestClient.connect(rollcall.web(1).url, 'ada').then((ada) => here.push(ada)),
-  ]);
+  const lines = createInterface(program.stdout);
+  const line = () => once(lines, 'line', { signal: AbortSignal.timeout(20_000) });
+  const [[said], ada] = await Promise.all([line(), TestClient.connect(rollcall.web(1).url, 'ada')]);
+  here.push(ada);
   expect(said).toMatch(/^ada active 20\d\d-/);
+  link.break();
+  // A second after a break its library looks whether it is on its way back, and it is there long before.
+  await setTimeout(2500);
+  const [[later]] = await Promise.all([line(), ada.leave()]);
+  expect(later).toMatch(/^ada inactive 20\d\d-/);
 });
 
 describe.each(['websocket', 'polling'] as const)('a client in Python, by %s', (transport) => {
