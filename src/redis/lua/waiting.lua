@@ -10,8 +10,9 @@ for _, group in ipairs(groupsOf(outboxKey)) do
   local place = group.name == 'deliver' and 1 or 3
   local oldest = oldestOf(outboxKey, group)
   local unread = redis.call('XRANGE', outboxKey, '(' .. group['last-delivered-id'], '+', 'COUNT', 1)[1]
-  -- Redis cannot tell after an entry was taken out of the middle: then it is at most all there are.
-  local lag = unread and (group.lag or redis.call('XLEN', outboxKey)) or 0
+  -- Where the cap has dropped what a group had not read, Redis cannot tell, or counts that on: it is at most all there are.
+  local all = unread and redis.call('XLEN', outboxKey) or 0
+  local lag = math.min(group.lag or all, all)
   oldest = oldest or (unread and unread[1])
   result[place] = group.pending + lag
   if oldest then result[place + 1] = math.max(0, now - tonumber(string.match(oldest, '^%d+'))) end
