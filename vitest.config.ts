@@ -9,14 +9,20 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
  * scripts/test.ts sets it.
  */
 const SLOW = ['long', 'hours'];
-/** Of the long ones, those in which people come in crowds or a processor is kept busy: they want the machine to themselves. */
+/**
+ * Of the long ones, those in which people come in crowds, a processor is kept busy, or a store is lost and it counts how soon all is as it was:
+ * they want the machine to themselves.
+ */
 const CROWDS = [
   'doors/fuzz',
   'doors/limits',
   'doors/slow-readers',
+  'faults/cluster-failover',
   'faults/empty-redis',
+  'faults/failover',
   'faults/processes',
   'faults/rolling-restart',
+  'rooms/cluster',
   'setup/helm',
   'web/degrade',
 ].map((name) => `test/${name}.long.test.ts`);

@@ -10,7 +10,8 @@ import { Crowds } from './people/crowds.ts';
 /**
  * `npm run soak -- --minutes 10 [--users 2000]`: people stay, beat, and come and go, on stores of the run's own, while the
  * memory of every process, the keys of Redis, the connections of PostgreSQL, how late the webs' event loops are and how much
- * WAL is written are sampled. A line is fitted to each; it has to be flat. Ends with 1 where one is not.
+ * WAL is written are sampled. A line is fitted to each; it has to be flat. Ends with 1 where one is not. Node's processes collect
+ * their garbage once a minute, and their memory is what is left then: how long V8 lets garbage lie on an idle machine is no leak, and hides one.
  */
 const { values } = parseArgs({
   options: { minutes: { type: 'string', default: '10' }, users: { type: 'string', default: '2000' } },
@@ -23,6 +24,9 @@ if (!(minutes > 0 && users >= 4)) {
 }
 
 const SAMPLE_MS = 2000;
+const COLLECT_MS = 60_000;
+/** Of some hundred MiB. */
+const COLLECTING_MS = 1500;
 const CHURN_MS = 5000;
 /** So many of each load process leave and come back each time. */
 const CHURN_USERS = 10;
@@ -71,16 +75,21 @@ async function lagMs(url: string): Promise<number> {
 
 let walBefore: { x: number; bytes: number } | undefined;
 
-async function sample(stack: Stack, redis: Redis, db: pg.Client, x: number): Promise<void> {
+async function sampleMemory(stack: Stack, x: number): Promise<void> {
+  for (const pid of [...stack.pids.web, ...stack.pids.worker]) process.kill(pid, 'SIGUSR2');
+  await new Promise((resolve) => setTimeout(resolve, COLLECTING_MS));
   for (const part of ['web', 'worker', 'redis'] as const) {
     for (const [n, pid] of stack.pids[part].entries()) note(`${part} ${n} memory`, 'MiB', 8, x, memoryMiB(pid));
   }
+}
+
+async function sample({ urls }: Stack, redis: Redis, db: pg.Client, x: number): Promise<void> {
   note('redis keys', 'keys', 100, x, await redis.dbsize());
   const used = Number(/used_memory:(\d+)/.exec(await redis.info('memory'))?.[1]) / 1024 / 1024;
   note('redis used_memory', 'MiB', 2, x, used);
   const { rows } = await db.query(`SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database()`);
   note('postgres connections', 'connections', 2, x, rows[0].n);
-  for (const [n, url] of stack.urls.entries()) note(`web ${n} event loop lag`, 'ms', 5, x, await lagMs(url));
+  for (const [n, url] of urls.entries()) note(`web ${n} event loop lag`, 'ms', 5, x, await lagMs(url));
   const wal = await db.query(`SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 AS bytes`);
   const bytes: number = wal.rows[0].bytes;
   if (walBefore) {
@@ -89,7 +98,8 @@ async function sample(stack: Stack, redis: Redis, db: pg.Client, x: number): Pro
   walBefore = { x, bytes };
 }
 
-const stack = await startStack({ webs: 2, env });
+const nodeArgs = ['--expose-gc', '--import', './bench/measure/collect.ts'];
+const stack = await startStack({ webs: 2, env, nodeArgs });
 const redis = new Redis(stack.redisUrl);
 const db = new pg.Client({ connectionString: stack.databaseUrl });
 await db.connect();
@@ -102,6 +112,7 @@ console.log(
 
 const begun = performance.now();
 let nextChurn = begun;
+let nextCollected = begun;
 while (performance.now() - begun < minutes * 60_000) {
   const now = performance.now();
   if (now >= nextChurn) {
@@ -109,7 +120,14 @@ while (performance.now() - begun < minutes * 60_000) {
     for (const crowd of crowds) await crowd.leave(CHURN_USERS);
     for (const crowd of crowds) await crowd.join();
   }
-  if (now - begun >= WARM_UP_MS) await sample(stack, redis, db, (now - begun) / 3_600_000);
+  if (now - begun >= WARM_UP_MS) {
+    const x = (now - begun) / 3_600_000;
+    await sample(stack, redis, db, x);
+    if (now >= nextCollected) {
+      nextCollected = now + COLLECT_MS;
+      await sampleMemory(stack, x);
+    }
+  }
   await new Promise((resolve) => setTimeout(resolve, Math.max(0, now + SAMPLE_MS - performance.now())));
 }
 
