@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { SignJWT } from 'jose';
 import { io, type Socket } from 'socket.io-client';
 import type { ClientToServerEvents } from '../../src/protocol/client-events.ts';
@@ -172,6 +173,15 @@ export class TestClient {
 
   beat(state?: 'active' | 'idle') {
     return this.socket.emitWithAck('heartbeat', state === undefined ? undefined : { state });
+  }
+
+  /** A heartbeat that counts, also where one of the test's own timer came just before. */
+  async beatAnew() {
+    const beat = () => this.socket.timeout(3000).emitWithAck('heartbeat', undefined);
+    const answer = await beat();
+    if (answer.ok || answer.error.code !== 'HEARTBEAT_TOO_SOON') return answer;
+    await delay(answer.error.retryAfterMs);
+    return beat();
   }
 
   watch(...userIds: string[]) {

@@ -232,8 +232,10 @@ describe('a collector that is not there', () => {
       for (const program of [web, worker]) expect(await program.exited).toEqual({ code: 0, signal: null });
       expect(performance.now() - begun).toBeLessThan(10_000);
       for (const { lines } of [web, worker]) {
-        // The tests' Redis keeps nothing, and a start says so.
-        const faults = lines.filter((line) => /"level":"(warn|error|fatal)"/.test(line) && !/"finding"/.test(line));
+        // The tests' Redis keeps nothing, and a start says so; a machine that is busy with other tests is shed for.
+        const faults = lines.filter(
+          (line) => /"level":"(warn|error|fatal)"/.test(line) && !/"(finding|shedLevel)"/.test(line),
+        );
         expect(faults.filter((line) => !line.includes('Traces cannot be sent'))).toEqual([]);
         expect(faults.length).toBeLessThanOrEqual(1);
       }

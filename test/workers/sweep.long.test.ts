@@ -129,7 +129,7 @@ test('while PostgreSQL is frozen and a newcomer waits for it, whoever falls sile
       30_000,
     );
     clearInterval(beats);
-    expect(await ada.beat()).toMatchObject({ ok: true });
+    expect(await ada.beatAnew()).toMatchObject({ ok: true });
     const beatAt = performance.now();
     await deleteTimeoutJobs(rollcall);
     const told = await watcher.hears('ada', isInactive, { withinMs: TTL_MS + 2500 });

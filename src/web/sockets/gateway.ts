@@ -76,7 +76,7 @@ export function attachSockets(http: HttpServer, deps: GatewayDeps): Gateway {
   const admission = createAdmission(origins, limits, addressOf);
   const pressure = new Pressure(
     () => stores.pulse.answerMs,
-    (level) => log.warn({ level }, 'The level of what is shed under load has changed'),
+    (shedLevel) => log.warn({ shedLevel }, 'The level of what is shed under load has changed'),
   );
   const rooms = new Rooms(() => pressure.stretch);
   const conversationRooms = new ConversationRooms(rooms, deps.conversations, log);
