@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, open, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -20,14 +20,34 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+/** The last characters of a file. */
+async function endOf(path: string): Promise<string> {
+  const file = await open(path);
+  try {
+    const { size } = await file.stat();
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(16), 0, 16, Math.max(0, size - 16));
+    return buffer.toString('latin1', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
 /** What lives in the web's memory, as text. */
 async function heap(): Promise<string> {
   web.kill('SIGUSR2');
-  const dumped = async () => {
-    const [file] = await readdir(folder);
-    return file === undefined ? '' : await readFile(join(folder, file), 'utf8');
-  };
-  return await eventually(dumped, (text) => text.trimEnd().endsWith('}'), 20_000);
+  const [name = ''] = await eventually(
+    () => readdir(folder),
+    (names) => names.length > 0,
+    20_000,
+  );
+  const path = join(folder, name);
+  // It takes its time to be written, and what stands in it may end in a brace anywhere: the list of texts is closed last of all.
+  await eventually(
+    () => endOf(path),
+    (end) => /"\s*\]\s*\}\s*$/.test(end),
+    60_000,
+  );
+  return await readFile(path, 'utf8');
 }
 
 test('a dump of the memory of a web names those who are connected and holds none of their tokens, nor anything else that their requests said', async () => {

@@ -41,7 +41,7 @@ describe('while PostgreSQL is not there', () => {
     const db = connect();
     const sleeping = failure(query(db, 'SELECT pg_sleep(60)', []));
     await expect
-      .poll(() => query(db, `SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'`, []))
+      .poll(() => query(db, `SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'`, []), { timeout: 10_000 })
       .toHaveLength(1);
     await postgres.restart();
     expect(isConnectionError(await sleeping)).toBe(true);

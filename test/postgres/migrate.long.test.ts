@@ -56,7 +56,7 @@ test('four machines that migrate an empty database at the same moment run every 
   const runs = Promise.all(Array.from({ length: 4 }, () => runScript(databaseUrl)));
   const waiting = `SELECT 1 FROM pg_locks JOIN pg_database ON pg_database.oid = database
                     WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted`;
-  await expect.poll(async () => (await starter.query(waiting)).rowCount, { timeout: 20_000 }).toBe(4);
+  await expect.poll(async () => (await starter.query(waiting)).rowCount, { timeout: 60_000 }).toBe(4);
   expect((await starter.query(`SELECT 1 FROM pg_tables WHERE schemaname = 'public'`)).rowCount).toBe(0);
   await starter.end();
 

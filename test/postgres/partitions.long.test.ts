@@ -198,14 +198,19 @@ test('workers that make and drop partitions at once, while others record, lose n
     }
   };
   const days = Array.from({ length: 16 }, (_, n) => today - n * DAY);
+  // As the upkeep does it: a lock that was not to be had in time is asked for again.
+  const nextTime = (error: unknown): string[] => {
+    if (!isConnectionError(error)) throw error;
+    return [];
+  };
   let recording = true;
   const batches = Array.from({ length: 60 }, (_, n) =>
     days.map((day, k) => entry(`user-${n}`, day + n * 1000 + k, 'inactive')),
   );
   const making = connections.slice(2).map(async (worker, n) => {
     for (let round = 0; recording; round++) {
-      made.push(...(await makePartitions(worker, 14, today - (13 - (round % 14)) * DAY)));
-      await dropPartitions(worker, 14, today - n * DAY);
+      made.push(...(await makePartitions(worker, 14, today - (13 - (round % 14)) * DAY).catch(nextTime)));
+      await dropPartitions(worker, 14, today - n * DAY).catch(nextTime);
     }
   });
   await Promise.all(batches.flatMap((batch) => [record(first, batch), record(connections[1] as Knex, batch)])).finally(

@@ -88,7 +88,7 @@ describe('a connection is thrown away', () => {
     await migrate(databaseUrl);
     const watch = new PostgresWatch(db, pino({ level: 'silent' }));
     await alterDatabase('SET default_transaction_read_only = on');
-    await expect.poll(() => watch.look()).toMatch(/read only.*25006/);
+    await expect.poll(() => watch.look(), { timeout: 10_000 }).toMatch(/read only.*25006/);
     const write = () => touchLastSeen(db, [{ userId: 'ann', lastSeen: 1 }]);
     await expect(write()).rejects.toMatchObject({ code: '25006' });
     const before = await backend();
@@ -107,8 +107,9 @@ describe('a connection is thrown away', () => {
     const sleeping = query(db, 'SELECT pg_sleep(60)', []).catch((thrown: unknown) => thrown);
     const operator = open(postgres.url);
     await expect
-      .poll(() =>
-        query(operator, `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'`, []),
+      .poll(
+        () => query(operator, `SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'`, []),
+        { timeout: 10_000 },
       )
       .toHaveLength(1);
     await operator.destroy();

@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   demo?.kill('SIGKILL');
-  await vi.waitFor(async () => expect(await runningWith(temporary.path)).toEqual([]), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await runningWith(temporary.path)).toEqual([]), { timeout: 30_000 });
   await temporary.remove();
 });
 
@@ -50,7 +50,7 @@ async function nothingIsLeft() {
       const folders = (await readdir(temporary.path)).filter((name) => name.startsWith('rollcall-'));
       expect(folders).toEqual([]);
     },
-    { timeout: 10_000, interval: 100 },
+    { timeout: 30_000, interval: 100 },
   );
 }
 
@@ -65,7 +65,7 @@ function curlLines(printed: string) {
 }
 
 test('the demo serves its page and a token, its curl lines work, and Ctrl-C leaves nothing behind', {
-  timeout: 90_000,
+  timeout: 180_000,
 }, async () => {
   const { child, printed } = await startDemo();
   const url = /http:\/\/127\.0\.0\.1:\d+/.exec(printed)?.[0] ?? '';
@@ -88,7 +88,7 @@ test('the demo serves its page and a token, its curl lines work, and Ctrl-C leav
   await nothingIsLeft();
 });
 
-test('after kill -9 of the demo nothing runs on', { timeout: 90_000 }, async () => {
+test('after kill -9 of the demo nothing runs on', { timeout: 180_000 }, async () => {
   const { child } = await startDemo();
   child.kill('SIGKILL');
   await nothingIsLeft();

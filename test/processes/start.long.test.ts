@@ -15,7 +15,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   child?.kill('SIGKILL');
-  await vi.waitFor(async () => expect(await runningWith(stores.redisPrefix)).toEqual([]), { timeout: 10_000 });
+  await vi.waitFor(async () => expect(await runningWith(stores.redisPrefix)).toEqual([]), { timeout: 30_000 });
   await stores.close();
 });
 
@@ -38,7 +38,7 @@ async function start(settings: NodeJS.ProcessEnv = {}) {
   for (const stream of [started.stdout, started.stderr]) stream.resume();
   keepLog(started, env);
   const ready = () => fetch(`http://127.0.0.1:${port}/readyz`).then((answer) => expect(answer.status).toBe(200));
-  await vi.waitFor(ready, { timeout: 20_000, interval: 50 });
+  await vi.waitFor(ready, { timeout: 60_000, interval: 50 });
   const commands = (await runningWith(stores.redisPrefix)).map((pid) => ({ pid, command: commandOf(pid) }));
   const find = (path: string) => commands.find(({ command }) => command.includes(path))?.pid ?? 0;
   return { started, web: find('src/web/main.ts'), worker: find('workers/main.ts') };
@@ -48,7 +48,7 @@ function commandOf(pid: number): string {
   return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
 }
 
-test('web and worker run together and follow a SIGTERM in order', { timeout: 60_000 }, async () => {
+test('web and worker run together and follow a SIGTERM in order', { timeout: 120_000 }, async () => {
   const { started, web, worker } = await start();
   expect(isRunning(web) && isRunning(worker)).toBe(true);
   started.kill('SIGTERM');
@@ -58,7 +58,7 @@ test('web and worker run together and follow a SIGTERM in order', { timeout: 60_
 
 test.for(['web', 'worker'] as const)(
   'when the %s dies, the other is stopped and it is told by the exit code',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async (victim) => {
     const processes = await start();
     process.kill(processes[victim], 'SIGKILL');
@@ -68,7 +68,7 @@ test.for(['web', 'worker'] as const)(
   },
 );
 
-test('wrong settings end it with 1', { timeout: 60_000 }, async () => {
+test('wrong settings end it with 1', { timeout: 120_000 }, async () => {
   const started = spawn(process.execPath, ['scripts/start.ts'], {
     env: { PATH: process.env.PATH, REDIS_PREFIX: stores.redisPrefix },
     stdio: 'ignore',

@@ -119,6 +119,7 @@ test.each([
     const { status, body } = await eventually(
       () => rest(rollcall.url, 'GET', '/readyz'),
       ({ body }) => reason.test(body.reasons.redis ?? ''),
+      20_000,
     );
     expect(status).toBe(503);
     expect(body).toMatchObject({ ready: false, redis: false });

@@ -31,7 +31,8 @@ test.each(UNFIT)(
     ending.push(() => rollcall.stop());
     const { status, body } = await eventually(
       () => rest(rollcall.url, 'GET', '/readyz'),
-      ({ body }) => !body.ready && reason.test(body.reasons.redis ?? ''),
+      ({ body }) => !body.ready && body.postgres && reason.test(body.reasons.redis ?? ''),
+      20_000,
     );
     expect(status).toBe(503);
     expect(body).toMatchObject({ redis: false, queue: false, postgres: true });
@@ -71,15 +72,15 @@ test('a Redis of which nobody may ask for CONFIG and INFO serves like any other,
   expect(
     await eventually(
       () => rest(rollcall.url, 'GET', '/readyz'),
-      ({ body }) => body.ready,
+      ({ body }) => Object.keys(body.reasons).length === 0,
     ),
   ).toMatchObject({
     status: 200,
     body: { redis: true, queue: true, reasons: {} },
   });
   for (const { lines } of [rollcall.web(0), rollcall.worker(0)]) {
-    // Nothing of a library's own wording either.
-    expect(lines.filter((line) => !/"level":"info"/.test(line))).toEqual([]);
+    // Nothing of a library's own wording either; but a machine that is busy with other tests is shed for.
+    expect(lines.filter((line) => !/"level":"info"|"shedLevel"/.test(line))).toEqual([]);
     expect(lines.filter((line) => /does not tell its version/.test(line))).toHaveLength(1);
   }
 });

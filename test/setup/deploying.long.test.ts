@@ -69,7 +69,7 @@ test('the lines of the Procfile run as they stand on production dependencies, an
 
   const [web, worker] = [start(lines.web ?? '', env), start(lines.worker ?? '', env)];
   const url = `http://127.0.0.1:${port}`;
-  await vi.waitFor(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200), { timeout: 30_000 });
+  await vi.waitFor(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200), { timeout: 120_000 });
   const watcher = await TestClient.connect(url, 'watcher', { watch: ['ada'] });
   const ada = await TestClient.connect(url, 'ada');
   // Through Redis, a queue and the worker.

@@ -48,7 +48,8 @@ beforeAll(async () => {
   if (reason !== undefined) console.warn(`The chart is not rendered: ${reason}`);
   values = parse(await readFile(`${CHART}/values.yaml`, 'utf8'));
   chart = parse(await readFile(`${CHART}/Chart.yaml`, 'utf8'));
-});
+  // Without a cache the compiler begins with its own library.
+}, 300_000);
 afterAll(() => room?.remove());
 
 /** What Helm would send to Kubernetes for these values, which stand above the chart's own, a level deep. */

@@ -34,7 +34,7 @@ async function nothingIsLeft(pids: { redis: number; postgres: number }) {
       });
       expect(await readdir(temporary.path)).toEqual([]);
     },
-    { timeout: 10_000, interval: 50 },
+    { timeout: 30_000, interval: 50 },
   );
 }
 

@@ -192,7 +192,7 @@ export async function stressStartStop(
     witness.reset();
     const twice = await make();
     await twice.start();
-    await expect.poll(() => witness.stirred, { message: 'there is something to stop' }).toBe(true);
+    await expect.poll(() => witness.stirred, { message: 'there is something to stop', timeout: 5000 }).toBe(true);
     await Promise.all([twice.stop(), twice.stop()]);
     await isOver('stopped twice at once');
     await twice.stop();

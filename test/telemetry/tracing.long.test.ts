@@ -179,9 +179,9 @@ describe('with a collector', () => {
 
   test('stopping sends what is still unsent', async () => {
     const eve = await staying('tracy-eve');
-    await eve.socket.emitWithAck('set_status', { status: 'inactive' });
     const web = rollcall.web(0);
     const before = collector.spans.filter((span) => span.pid === web.pid && span.name === 'set_status').length;
+    await eve.socket.emitWithAck('set_status', { status: 'inactive' });
     web.kill('SIGTERM');
     expect(await web.exited).toEqual({ code: 0, signal: null });
     const after = collector.spans.filter((span) => span.pid === web.pid && span.name === 'set_status').length;
@@ -232,9 +232,10 @@ describe('a collector that is not there', () => {
       for (const program of [web, worker]) expect(await program.exited).toEqual({ code: 0, signal: null });
       expect(performance.now() - begun).toBeLessThan(10_000);
       for (const { lines } of [web, worker]) {
-        // The tests' Redis keeps nothing, and a start says so; a machine that is busy with other tests is shed for.
+        // The tests' Redis keeps nothing, and a start says so; a machine that is busy with other tests is shed for, or too slow
+        // for a connection to PostgreSQL.
         const faults = lines.filter(
-          (line) => /"level":"(warn|error|fatal)"/.test(line) && !/"(finding|shedLevel)"/.test(line),
+          (line) => /"level":"(warn|error|fatal)"/.test(line) && !/"(finding|shedLevel)"|timeout expired/.test(line),
         );
         expect(faults.filter((line) => !line.includes('Traces cannot be sent'))).toEqual([]);
         expect(faults.length).toBeLessThanOrEqual(1);
@@ -256,8 +257,10 @@ describe('without a collector', () => {
       const ada = await TestClient.connect(rollcall.url, 'ada');
       await watcher.hears('ada', isActive);
       for (const { lines } of [rollcall.web(0), rollcall.worker(0)]) expect(loaded(lines)).toEqual([]);
-      const jobs = await rollcall.redis.keys(`${rollcall.prefix}bull:timeouts:check-*`);
-      expect(jobs).not.toEqual([]);
+      const jobs = await eventually(
+        () => rollcall.redis.keys(`${rollcall.prefix}bull:timeouts:check-*`),
+        (found) => found.length > 0,
+      );
       for (const job of jobs) expect(await rollcall.redis.hget(job, 'opts')).not.toMatch(/"(tm|omc)"/);
       // Protobuf is what is sent unless JSON is asked for; a process of its own may trace beside others that do not.
       const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url, OTEL_TRACES_SAMPLER: 'always_on' };

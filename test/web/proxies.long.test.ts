@@ -12,7 +12,7 @@ describe.each(Object.keys(PROXIES) as ProxyName[])('behind %s, as the operations
   let rollcall: Deployment;
   let proxy: RunningProxy;
   beforeAll(async () => {
-    const env = { ...CALM, TRUST_PROXY: '1', SOCKET_TRANSPORTS: 'websocket', MAX_REQUESTS_PER_IP_PER_SECOND: '50' };
+    const env = { ...CALM, TRUST_PROXY: '1', SOCKET_TRANSPORTS: 'websocket', MAX_REQUESTS_PER_IP_PER_SECOND: '20' };
     rollcall = await Deployment.start(`proxy-${name}`, {
       webs: 2,
       env: { ...env, ...(CUTS.has(name) ? { DISCONNECT_GRACE_SECONDS: '5' } : {}) },
@@ -107,7 +107,7 @@ describe.each(Object.keys(PROXIES) as ProxyName[])('behind %s, as the operations
       return (await fetch(`${proxy.url}/nowhere`, { headers: forged })).status;
     };
     const statuses = new Set<number>();
-    // Five hundred in ten seconds are one address's; of two hundred and fifty addresses none would have that many.
+    // Two hundred in ten seconds are one address's; of two hundred and fifty addresses none would have that many.
     for (let n = 0; n < 2000 && !statuses.has(429); n += 50) {
       for (const status of await Promise.all(Array.from({ length: 50 }, (_, k) => ask(n + k)))) statuses.add(status);
     }
