@@ -86,7 +86,10 @@ test('the feed begins with a reset, tells who comes and goes, and goes on from i
   const ended = new AbortController();
   const read = async (after: string | undefined, enough: number) => {
     for await (const change of rollcall.changes({ after, signal: ended.signal, waitSeconds: 5 })) {
-      told.push(change.reset ? 'reset' : (change.type ?? `${change.userId} ${change.status}`));
+      const what = change.reset ? 'reset' : (change.type ?? `${change.userId} ${change.status}`);
+      // What the tests before did may be told only now.
+      if (what !== 'reset' && !what.startsWith('fay ')) continue;
+      told.push(what);
       kept.push(change.cursor);
       if (change.reset) clients.push(await TestClient.connect(deployment.url, 'fay'));
       if (told.length === enough) break;

@@ -68,6 +68,7 @@ describe.each(OTHERS)('the demo page in %s', (name, start) => {
     await eventually(
       () => ada.evaluate(() => document.querySelector('.chart canvas') !== null),
       (isDrawn) => isDrawn,
+      15_000,
     );
     const grace = await signIn('Grace Hopper');
     await wallSays(ada, 'Grace Hopper', /active now/);

@@ -41,6 +41,7 @@ async function signIn(name: string) {
       eventually(
         () => document(title).textContent(),
         (text) => pattern.test(text ?? ''),
+        15_000,
       ),
     faces: (title: string) => document(title).locator('.faces .avatar').allTextContents(),
   };

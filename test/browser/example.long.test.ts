@@ -82,6 +82,7 @@ test('the example runs: Ada comes and goes on the page', async () => {
       eventually(
         () => page.locator('body').textContent(),
         (text) => pattern.test(text ?? ''),
+        15_000,
       );
     await shows(/ada/);
     const ada = await TestClient.connect(deployment.url, 'ada');

@@ -22,7 +22,7 @@ test('a browser of the tests does not outlive them, however they end, and leaves
       expect(isRunning(pid)).toBe(false);
       expect((await readdir(temporary.path)).filter((name) => name.startsWith('rollcall-'))).toEqual([]);
     },
-    { timeout: 15_000, interval: 50 },
+    { timeout: 30_000, interval: 50 },
   );
   await temporary.remove();
 });

@@ -60,12 +60,13 @@ test('who chose to be notified on the demo page is shown that a friend came, alt
   await eventually(
     () => deployment.db('users').where({ id: asker }).first(),
     (row) => row?.status === 'inactive',
+    20_000,
   );
   const grace = await TestClient.connect(web.url, 'grace', { token: await tokenOf('grace') });
   await eventually(
     () => listening.received.length,
     (count) => count === 1,
-    10_000,
+    20_000,
   );
 
   expect(browser.complaints).toEqual([]);
@@ -75,6 +76,7 @@ test('who chose to be notified on the demo page is shown that a friend came, alt
   await eventually(
     () => bare.evaluate(async () => (await navigator.serviceWorker.getRegistration('/'))?.active?.state ?? 'none yet'),
     (state) => state === 'activated',
+    20_000,
   );
   const shown = await eventually(
     async () => {

@@ -52,6 +52,7 @@ async function text(page: Page, selector: string, expected: string): Promise<voi
   await eventually(
     () => page.locator(selector).first().textContent(),
     (found) => found?.trim() === expected,
+    15_000,
   );
 }
 

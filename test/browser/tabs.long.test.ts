@@ -8,7 +8,11 @@ import { Chromium } from './chromium.ts';
 import type {} from './pages/plain.ts';
 import { Site } from './site.ts';
 
-const TTL_MS = Number(BRISK.PRESENCE_TTL_SECONDS) * 1000;
+/** Longer than any pause of a busy machine: who is said to stay active must not be missed for the machine's sake. */
+const ENV = { ...BRISK, PRESENCE_TTL_SECONDS: '5', CORS_ORIGINS: '*' };
+const TTL_MS = Number(ENV.PRESENCE_TTL_SECONDS) * 1000;
+/** Well before the TTL would be over, which began with a heartbeat of the last second. */
+const AT_ONCE_MS = TTL_MS - 1500;
 const CONTRACT_MS = TTL_MS + 2000;
 
 let deployment: Deployment;
@@ -19,7 +23,7 @@ let observer: TestClient;
 
 beforeAll(async () => {
   [deployment, site, browser] = await Promise.all([
-    Deployment.start('browser-tabs', { env: { ...BRISK, CORS_ORIGINS: '*' } }),
+    Deployment.start('browser-tabs', { env: ENV }),
     Site.build([fileURLToPath(new URL('./pages/plain.ts', import.meta.url))]),
     Chromium.start(),
   ]);
@@ -51,8 +55,8 @@ async function sessions(user: string): Promise<{ lastHeartbeat: string; state: s
 test('closing a tab is a goodbye: the others know at once', async () => {
   const page = await open('closer');
   await page.close();
-  const gone = await observer.hears('closer', isInactive, { withinMs: 2000 });
-  expect(Date.now() - Date.parse(gone.lastSeen ?? '')).toBeLessThan(2000);
+  const gone = await observer.hears('closer', isInactive, { withinMs: AT_ONCE_MS });
+  expect(Date.now() - Date.parse(gone.lastSeen ?? '')).toBeLessThan(AT_ONCE_MS);
 });
 
 test('a tab that is hidden for much longer than the TTL, its timers held back, stays active, and is not idle for that', async () => {
@@ -71,8 +75,8 @@ test('a tab that is hidden for much longer than the TTL, its timers held back, s
     TTL_MS * 8,
   );
   expect(await page.evaluate(() => document.visibilityState)).toBe('hidden');
-  // In four TTLs a timer of 200 ms would fire sixty times. It was throttled, or this test shows nothing.
-  expect((await page.evaluate(() => window.ticks)) - ticksAtFirst).toBeLessThan(15);
+  // In four TTLs a timer of 200 ms would fire a hundred times. It was throttled, or this test shows nothing.
+  expect((await page.evaluate(() => window.ticks)) - ticksAtFirst).toBeLessThan(25);
   expect(observer.statuses('hidden')).toEqual(['active']);
   expect((await sessions('hidden'))[0]?.state).toBe('active');
 });
@@ -135,7 +139,8 @@ test('the network goes and comes back: inactive in time, active again without a 
   expect(Date.now() - Date.parse(gone.lastSeen ?? '')).toBeGreaterThan(TTL_MS - 500);
   cable.mend('traveller');
   await observer.hears('traveller', isActive, { after: 2 });
-  expect(await page.evaluate(() => window.client.connection.get().status)).toBe('connected');
+  // Others may hear of it before the page does.
+  await page.waitForFunction(() => window.client.connection.get().status === 'connected');
 });
 
 test('switched to offline and back to online, the page is connected again', async () => {
@@ -155,7 +160,7 @@ test('left with the back button in mind: gone at once, and back out of the cache
     (window as { mark?: string }).mark = 'the same page';
   });
   await page.goto('about:blank');
-  await observer.hears('back', isInactive, { withinMs: 2000 });
+  await observer.hears('back', isInactive, { withinMs: AT_ONCE_MS });
   await page.goBack({ waitUntil: 'commit' });
   await observer.hears('back', isActive, { after: 2 });
   expect(await page.evaluate(() => (window as { mark?: string }).mark)).toBe('the same page');
@@ -183,7 +188,7 @@ test.each(['/download', '/nothing'])('a link to %s leaves the page where it is, 
 test('a page that is told it goes, and stays, is connected again by itself', async () => {
   const page = await open('stayer');
   await page.evaluate(() => window.dispatchEvent(new PageTransitionEvent('pagehide')));
-  await observer.hears('stayer', isInactive, { withinMs: 2000 });
+  await observer.hears('stayer', isInactive, { withinMs: AT_ONCE_MS });
   await observer.hears('stayer', isActive, { after: 2 });
   // Once more, after a client that was closed meanwhile: it stays away.
   await page.evaluate(() => {

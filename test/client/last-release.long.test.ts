@@ -31,7 +31,10 @@ beforeAll(async () => {
   await symlink(join(process.cwd(), 'node_modules'), join(folder, 'node_modules'));
   const { createPresenceClient } = await import(pathToFileURL(join(folder, 'client.js')).href);
   clients = new Clients(createPresenceClient);
-  deployment = await Deployment.start('last-release', { env: BRISK });
+  deployment = await Deployment.start('last-release', {
+    // Who stays active must not be missed for a pause of a busy machine.
+    env: { ...BRISK, PRESENCE_TTL_SECONDS: '5' },
+  });
   cable = await layCable(deployment.url);
 });
 afterEach(() => clients?.close());

@@ -27,7 +27,7 @@ test('simulated people come, outlive the server they were at, and come to the ne
   await eventually(
     () => activePeople(first),
     (count) => count >= 5,
-    20_000,
+    40_000,
   );
   const { port } = new URL(deployment.url);
   const web = deployment.web(0);
@@ -40,7 +40,7 @@ test('simulated people come, outlive the server they were at, and come to the ne
   await eventually(
     () => activePeople(restartedAt),
     (count) => count >= 5,
-    20_000,
+    40_000,
   );
   expect(people.running).toBe(true);
 });

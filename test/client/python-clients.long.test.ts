@@ -59,7 +59,9 @@ test('the example in Python on the page of the protocol is told of who comes, al
   const [[said], ada] = await Promise.all([line(), TestClient.connect(rollcall.web(1).url, 'ada')]);
   here.push(ada);
   expect(said).toMatch(/^ada active 20\d\d-/);
+  const heard = watcher.of('robot').length;
   link.break();
+  await watcher.hears('robot', isActive, { after: heard, withinMs: 20_000 });
   // A second after a break its library looks whether it is on its way back, and it is there long before.
   await setTimeout(2500);
   const [[later]] = await Promise.all([line(), ada.leave()]);

@@ -31,9 +31,13 @@ function errorsOf(client: PresenceClient): string[] {
   return errors;
 }
 
+/** From the first connection on: a server that is pressed asks newcomers to come again. */
 function statesOf(client: PresenceClient): string[] {
   const states: string[] = [];
-  client.connection.subscribe(() => states.push(client.connection.get().status));
+  client.connection.subscribe(() => {
+    const { status } = client.connection.get();
+    if (states.length > 0 || status === 'connected') states.push(status);
+  });
   return states;
 }
 
@@ -45,7 +49,7 @@ async function hasExpired(seconds: number): Promise<void> {
 }
 
 const calls = (given: { count: number }, count: number) =>
-  until({ get: () => given.count, subscribe: poll }, (value) => value >= count);
+  until({ get: () => given.count, subscribe: poll }, (value) => value >= count, 30_000);
 function poll(look: () => void): () => void {
   const timer = setInterval(look, 20);
   return () => clearInterval(timer);
