@@ -90,6 +90,11 @@ test('a reader that comes back hears what it missed and nothing else, or is told
   expect(id).toMatch(/^\d+-\d+-\d+-[0-9a-f]{12}$/);
 
   left.leave();
+  const token = await tokenFor('host', { scope: 'presence:read' });
+  await eventually(
+    () => rest(rollcall.url, 'GET', '/users/left/status', { token }),
+    ({ body }) => body.status === 'inactive',
+  );
   const other = await read('host', watch, undefined, { scope: 'presence:read' });
   await other.hears('snapshot', ({ users }) => users[1].status === 'inactive');
   const back = await read('traveller', watch, id);
