@@ -74,7 +74,7 @@ export class RoomFollower {
       }
       if (due.drop <= now) {
         const waitMs = await this.#stores.roomLists.unsettledMs();
-        if (waitMs === 0) await this.dropGone();
+        if (waitMs === 0) await this.dropGone(() => this.#dropAt === due.drop);
         if (this.#dropAt === due.drop) this.#dropAt = now + (waitMs || ANYWAY_EVERY_MS);
       }
     } catch (error) {
@@ -96,12 +96,18 @@ export class RoomFollower {
     }
   }
 
-  /** Drops those from the lists who are not there, and tells of rooms that were left while Redis had forgotten them. Rejects where a store is away. */
-  async dropGone(): Promise<void> {
+  /**
+   * Drops those from the lists who are not there, and tells of rooms that were left while Redis had forgotten them; goes no further once it
+   * is not `isDue` any more, for whoever Redis loses meanwhile has to have time to return. Rejects where a store is away.
+   */
+  async dropGone(isDue: () => boolean): Promise<void> {
     for (let shard = 0; shard < SHARDS; shard++) {
       for (let cursor = ''; cursor !== '0'; ) {
         const page = await this.#stores.roomLists.page(shard, cursor || '0', AT_ONCE);
-        for (const roomId of page.roomIds) await this.#compareRoom(roomId);
+        for (const roomId of page.roomIds) {
+          if (!isDue()) return;
+          await this.#compareRoom(roomId, isDue);
+        }
         cursor = page.cursor;
       }
     }
@@ -128,7 +134,7 @@ export class RoomFollower {
     return found;
   }
 
-  async #compareRoom(roomId: string): Promise<void> {
+  async #compareRoom(roomId: string, isDue: () => boolean): Promise<void> {
     for (let after = ''; ; ) {
       const { members, more } = await this.#stores.roomLists.read(roomId, after, AT_ONCE);
       const truths = new Map<string, ToldOfRooms>();
@@ -137,6 +143,9 @@ export class RoomFollower {
           shard,
           some.map(({ userId }) => userId),
         );
+        // A node that has just been emptied says of everybody that they are nowhere, and this process may not know of it yet.
+        const epoch = await this.#stores.userRooms.epoch(shard);
+        if (epoch === null || epoch !== this.#stores.pulse.epochOf(shard) || !isDue()) return;
         for (const user of users) truths.set(user.userId, user);
       }
       await this.#apply(

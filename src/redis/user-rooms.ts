@@ -130,6 +130,11 @@ export class UserRooms {
     });
   }
 
+  /** What the store of a shard is known by at this moment: null where it has just lost all that it held. */
+  epoch(shard: number): Promise<string | null> {
+    return this.#redis.get(this.#keys.epoch(shard));
+  }
+
   /** Where users of one shard are, in their order. */
   async ofUsers(shard: number, userIds: readonly string[]): Promise<{ users: RoomsOfUser[]; followUp: FollowUp }> {
     const { reply, followUp } = await this.#scripts.run('user-rooms', shard, [...userIds]);

@@ -34,6 +34,7 @@ beforeAll(async () => {
   stores = openStores(config, log);
   follower = new RoomFollower(stores, new FollowUps(stores.queues, log), 1000);
   await once(stores.redis, 'ready');
+  await stores.pulse.beat();
   scriptRuns.subscribe(note);
 });
 afterAll(async () => {
@@ -90,4 +91,24 @@ test('a list follows what was told of a user where whoever made it did not come 
   const left = await taken(...shards);
   expect(await writesToFollow([...ofAda, ...left.filter(({ kind }) => kind === 'rooms')])).toBe(1);
   expect(await here()).toEqual([bob]);
+});
+
+test('who is in a room and nowhere by what a node says that was emptied a moment ago is not dropped from it, and is later, unless they returned', async () => {
+  const [roomId, cleo] = ['doc:2', 'cleo'];
+  await comes(cleo);
+  const { told } = await stores.userRooms.join({ ...SESSION, userId: cleo, roomId }, '');
+  await stores.roomLists.apply(told ? [told] : []);
+  const inIt = async () => (await stores.roomLists.read(roomId, '', 100)).members.map(({ userId }) => userId);
+  // What their node held is gone, and this process has not looked since.
+  const epochKey = stores.keys.epoch(shardOf(cleo));
+  const epoch = (await stores.redis.get(epochKey)) ?? '';
+  await stores.redis.del(epochKey, stores.keys.userRooms(cleo));
+  await follower.dropGone(() => true);
+  expect(await inIt()).toEqual([cleo]);
+  // It has looked, and gives everybody time to return.
+  await stores.redis.set(epochKey, epoch);
+  await follower.dropGone(() => false);
+  expect(await inIt()).toEqual([cleo]);
+  await follower.dropGone(() => true);
+  expect(await inIt()).toEqual([]);
 });
