@@ -8,9 +8,10 @@ const AHEAD_MS = 60_000;
 const ASKED_EVERY_MS = 1000;
 /**
  * A socket is closed before the moment from which its token opens nothing any more, by less than what a handshake has to
- * have left until then. So nobody is let in to be closed at once, and who was closed does not get in with the same token.
+ * have left until then. So nobody is let in to be closed at once, and who was closed does not get in with the same token. A process
+ * that is busy has some time to be late in.
  */
-const CLOSED_BEFORE_MS = 200;
+const CLOSED_BEFORE_MS = 600;
 export const LEAST_LEFT_MS = 1000;
 /** Tokens that were made together end together; and whoever is handed dead ones comes and goes no faster than that. */
 const BACK_AFTER_MS = 1000;
