@@ -100,6 +100,7 @@ export class Drains {
       for (const shard of stay?.joining ?? []) if (!open.has(shard)) open.set(shard, []);
       stay?.joining.clear();
       if (open.size === 0) {
+        if (stay && node.joining === stay.joining) node.joining = null;
         if (unknown) throw unknown;
         return { entries, drained };
       }
@@ -114,7 +115,7 @@ export class Drains {
         else if (step.state === 'empty') drained.push(shard);
         else if (step.state === 'unknown') {
           unknown = step.error;
-          await this.#outbox.giveBack(this.#group, shard, token);
+          await this.#outbox.giveBack(this.#group, shard, token, { asksAnew: false });
         }
         if (step.state === 'entries')
           next.set(
@@ -125,7 +126,7 @@ export class Drains {
       }
       open = next;
       if (taken.size > 0) {
-        await withLeases(this.#outbox, this.#group, token, taken, effect);
+        await this.#withLeases(token, taken, open.keys(), effect);
         takenAt = performance.now();
         node.busyAt = takenAt;
         for (const step of taken.values()) entries += step.entries.length;
@@ -134,23 +135,26 @@ export class Drains {
       if (stays && !isFull) await delay(Math.max(0, begunAt + this.#everyMs - performance.now()));
     }
   }
-}
-async function withLeases(
-  outbox: Outbox,
-  group: Group,
-  token: string,
-  taken: ReadonlyMap<number, TakenEntries>,
-  effect: Effect,
-): Promise<void> {
-  const keeping = setInterval(() => {
-    for (const shard of taken.keys()) outbox.keepLease(group, shard, token).catch(() => {});
-  }, KEEP_LEASE_EVERY_MS);
-  try {
-    await effect(taken);
-  } catch (error) {
-    await Promise.all([...taken.keys()].map((shard) => outbox.giveBack(group, shard, token).catch(() => {})));
-    throw error;
-  } finally {
-    clearInterval(keeping);
+
+  /** Keeps what was taken while it is done. Where that fails, all that is `held` is free for whoever is woken next. */
+  async #withLeases(
+    token: string,
+    taken: ReadonlyMap<number, TakenEntries>,
+    held: Iterable<number>,
+    effect: Effect,
+  ): Promise<void> {
+    const [outbox, group] = [this.#outbox, this.#group];
+    const keeping = setInterval(() => {
+      for (const shard of taken.keys()) outbox.keepLease(group, shard, token).catch(() => {});
+    }, KEEP_LEASE_EVERY_MS);
+    try {
+      await effect(taken);
+    } catch (error) {
+      const asksAnew = { asksAnew: true };
+      await Promise.all([...held].map((shard) => outbox.giveBack(group, shard, token, asksAnew).catch(() => {})));
+      throw error;
+    } finally {
+      clearInterval(keeping);
+    }
   }
 }

@@ -76,9 +76,13 @@ export class Outbox {
     return reply[0] === 1;
   }
 
-  /** Gives the lease back early, so that the next wake-up need not wait for its end. */
-  async giveBack(group: Group, shard: number, token: string): Promise<void> {
-    await runScript(this.#redis, 'lease', [this.#keys.lease(group, shard)], [token, 0]);
+  /**
+   * Gives the lease back early, so that the next wake-up need not wait for its end; `asksAnew`: and whoever changes something asks for one,
+   * though a drain that meant to stay said that it would look.
+   */
+  async giveBack(group: Group, shard: number, token: string, { asksAnew }: { asksAnew: boolean }): Promise<void> {
+    const goes = asksAnew ? [this.#keys.wake(group, shard)] : [];
+    await runScript(this.#redis, 'lease', [this.#keys.lease(group, shard), ...goes], [token, 0]);
   }
 
   /** Whether an entry of a shard's outbox, and all before it, are recorded. */

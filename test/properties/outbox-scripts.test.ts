@@ -59,7 +59,7 @@ test('one drain at a time: another is busy until the first has found nothing mor
 test('what a dead drain left unacknowledged comes again and first, whatever is taken at once', async () => {
   const made = await changes(4);
   expect((await take('deliver', { count: 3 })).users).toEqual(made.slice(0, 3));
-  await room.outbox.giveBack('deliver', shard, 'one');
+  await room.outbox.giveBack('deliver', shard, 'one', { asksAnew: false });
   const again: string[] = [];
   let done: string[] = [];
   for (;;) {
@@ -86,7 +86,7 @@ test('the outbox keeps what the slower group has not acknowledged, and no more',
 test('a store that came back empty gets its groups again', async () => {
   await changes(1);
   await take('deliver');
-  await room.outbox.giveBack('deliver', shard, 'one');
+  await room.outbox.giveBack('deliver', shard, 'one', { asksAnew: false });
   await room.redis.del(room.keys.outbox(shard));
   const [userId] = users(2).slice(1);
   await room.comes(userId ?? '');
@@ -122,9 +122,21 @@ test('a lease is kept by its holder and taken over from nobody', async () => {
   await take('deliver');
   expect(await outbox.keepLease('deliver', shard, 'one')).toBe(true);
   expect(await outbox.keepLease('deliver', shard, 'two')).toBe(false);
-  await outbox.giveBack('deliver', shard, 'two');
+  await outbox.giveBack('deliver', shard, 'two', { asksAnew: false });
   expect(await take('deliver', { token: 'two' })).toMatchObject({ state: 'busy' });
   expect(await room.redis.pttl(room.keys.lease('deliver', shard))).toBeGreaterThan(0);
+});
+
+test('a lease that has ended is not kept, so that what others took meanwhile comes before what is new', async () => {
+  const { outbox, keys, redis } = room;
+  await changes(1);
+  await take('deliver');
+  await redis.del(keys.lease('deliver', shard));
+  const left = await take('deliver', { token: 'two', stays: true });
+  await redis.del(keys.lease('deliver', shard));
+  expect(await outbox.keepLease('deliver', shard, 'one')).toBe(false);
+  await changes(1);
+  expect(await take('deliver')).toMatchObject({ ids: left.ids });
 });
 
 test('beyond its cap the outbox drops the oldest, and notes whose last seen has to be written otherwise', async () => {
@@ -137,7 +149,7 @@ test('beyond its cap the outbox drops the oldest, and notes whose last seen has 
   const dropped = await room.outbox.unrecorded(shard, 1000);
   expect(dropped.sort()).toEqual(Array.from({ length: 100 }, (_, n) => `u${n + 1}`).sort());
   expect((await leftovers.find([shard], 10, 'a worker'))?.shards[0]?.unrecorded).toBe(true);
-  await room.outbox.giveBack('deliver', shard, 'one');
+  await room.outbox.giveBack('deliver', shard, 'one', { asksAnew: false });
   expect((await take('deliver', { count: 1 })).users, 'taken before it was dropped').toEqual(['dropped']);
 });
 

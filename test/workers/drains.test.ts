@@ -91,6 +91,37 @@ test('no change falls between a drain that ends and the wake-up for the next', a
   expect(jobs.length).toBeLessThan(made.length);
 });
 
+test('of a drain that stays and fails nothing is left that keeps another from what it held', async () => {
+  const { keys, redis, outbox } = room;
+  const drains = new Drains(outbox, 'deliver', 300, () => 0);
+  const shards = [10, 11];
+  const [first, second, third] = [userOf(10), userOf(10), userOf(10)];
+  await room.comes(first);
+  await drains.drain([10], async () => {});
+  await room.comes(second);
+  let isKept = () => {};
+  const kept = new Promise<void>((resolve) => {
+    isKept = resolve;
+  });
+  let isFailing = false;
+  const failing = drains.drain(shards, async () => {
+    if (isFailing) throw new Error('not told');
+    isKept();
+  });
+  await kept;
+  isFailing = true;
+  await room.comes(third);
+  await expect(failing).rejects.toThrow('not told');
+  const names = shards.flatMap((shard) => [keys.wake('deliver', shard), keys.lease('deliver', shard)]);
+  expect(await redis.exists(...names)).toBe(0);
+  const told: string[] = [];
+  await drains.drain(shards, async (taken) => {
+    for (const { entries } of taken.values())
+      for (const entry of entries) if (entry.kind === 'change') told.push(entry.change.userId);
+  });
+  expect(told).toEqual([third]);
+});
+
 test('a drain that stays lets go after a second, so that a process which stops waits no longer', async () => {
   const { run } = worker(100);
   let ended = false;

@@ -1,7 +1,9 @@
--- needs: lease
--- Takes, keeps (ms > 0) or gives back (ms = 0) a lease, only where it is free or one's own.
--- KEYS  1 leaseKey
+-- Keeps (ms > 0) or gives back (ms = 0) a lease, only where it is one's own: one that has ended may have been another's since.
+-- KEYS  1 leaseKey  2.. what goes with a lease that is given back
 -- ARGV  1 token  2 ms
 -- Returns { 1 } where it is one's own (or was given back), else { 0 }
 local leaseKey, token, ms = KEYS[1], ARGV[1], tonumber(ARGV[2])
-return { holdLease(leaseKey, token, ms) and 1 or 0 }
+if redis.call('GET', leaseKey) ~= token then return { 0 } end
+if ms > 0 then redis.call('SET', leaseKey, token, 'PX', ms)
+else redis.call('DEL', unpack(KEYS)) end
+return { 1 }
