@@ -50,7 +50,7 @@ export class EventReader {
   async hears(
     event: string,
     fits: (data: StreamEvent['data']) => boolean = () => true,
-    withinMs = 5000,
+    withinMs = 10_000,
   ): Promise<StreamEvent> {
     const found = () => this.events.find((one) => one.event === event && fits(one.data));
     await eventually(found, (one) => one !== undefined, withinMs);

@@ -2,7 +2,7 @@
 export async function eventually<T>(
   ask: () => Promise<T> | T,
   satisfied: (answer: T) => boolean,
-  withinMs = 5000,
+  withinMs = 15_000,
 ): Promise<T> {
   const until = performance.now() + withinMs;
   for (;;) {
