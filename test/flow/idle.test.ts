@@ -32,7 +32,7 @@ describe.concurrent('idle', () => {
     await laptop.beat('idle');
     const before = Date.now();
     await phone.beat('idle');
-    const idle = await watcher.hears('ada', isIdle, { withinMs: 2000 });
+    const idle = await watcher.hears('ada', isIdle);
     // Not told while the phone was in use.
     expect(watcher.of('ada')).toHaveLength(2);
     expect(idle).toMatchObject({ status: 'active', detail: { idle: true, idleSince: expect.any(String) } });
@@ -211,8 +211,8 @@ describe.concurrent('why', () => {
     await observer.hears('ivy', isActive);
     expect(await next('ivy', () => {})).toBe('inactive: timeout');
     expect(await next('ivy', () => ivy.beat())).toBe('active: heartbeat');
-    const beats = setInterval(() => void ivy.beat(), 500);
-    const hide = { userId: 'ivy', status: 'inactive', expiresInSeconds: 0.5 };
+    const beats = setInterval(() => void ivy.beat().catch(() => {}), 500);
+    const hide = { userId: 'ivy', status: 'inactive', expiresInSeconds: 2 };
     expect(await next('ivy', () => act('POST', '/users/status', hide))).toBe('inactive: manual');
     expect(await next('ivy', () => {})).toBe('active: manual');
     const lost = ['user:sessions:ivy', 'user:status:ivy'].map((name) => rollcall.key(name));

@@ -100,11 +100,11 @@ describe.concurrent('appearing inactive', () => {
     const watcher = await watching('cal');
     const cal = await staying('cal');
     await watcher.hears('cal', isActive);
-    const { lastSeen } = await post('cal', 'inactive', 1);
+    const { lastSeen } = await post('cal', 'inactive', 3);
     cal.leave();
     await eventually(
       () => Date.now(),
-      (now) => now > Date.parse(lastSeen) + 1200,
+      (now) => now > Date.parse(lastSeen) + 3200,
     );
     const later = await look('cal');
     expect(later).toMatchObject({ status: 'inactive', lastSeen });
@@ -122,12 +122,13 @@ describe.concurrent('appearing inactive', () => {
     await post('dot', 'inactive', 60);
     await watcher.hears('dot', isInactive);
     for (let n = 0; n < 5; n++) expect(await post('dot', 'active')).toMatchObject({ status: 'active' });
+    let postedAt = 0;
     for (let n = 0; n < 5; n++) {
+      postedAt = performance.now();
       const answer = await dot.socket.emitWithAck('set_status', { status: 'active' });
       expect(answer).toMatchObject({ ok: true, status: 'active' });
     }
     await watcher.hears('dot', isActive, { after: 2 });
-    const postedAt = performance.now();
     const gone = await watcher.hears('dot', isInactive, { after: 3, withinMs: TTL_MS + 2500 });
     expect(gone.heardAt - postedAt).toBeGreaterThan(TTL_MS - 200);
     for (const client of [watcher, dot]) client.leave();
@@ -176,7 +177,7 @@ describe.concurrent('posting active without a socket', () => {
   test('makes the user active for a TTL, and again with every post', async () => {
     const watcher = await watching('gil');
     expect(await post('gil', 'active')).toEqual({ userId: 'gil', status: 'active', lastSeen: expect.any(String) });
-    const came = await watcher.hears('gil', isActive, { withinMs: 2000 });
+    const came = await watcher.hears('gil', isActive);
     expect((await look('gil')).devices).toEqual([{ kind: 'other', state: 'active' }]);
     await eventually(
       () => performance.now(),
@@ -185,9 +186,10 @@ describe.concurrent('posting active without a socket', () => {
     );
     const posted = performance.now();
     const { lastSeen } = await post('gil', 'active');
+    const answered = performance.now();
     const gone = await watcher.hears('gil', isInactive, { withinMs: TTL_MS + 2500 });
     expect(gone.heardAt - posted).toBeGreaterThanOrEqual(TTL_MS - 50);
-    expect(gone.heardAt - posted).toBeLessThanOrEqual(TTL_MS + 2000 + 200);
+    expect(gone.heardAt - answered).toBeLessThanOrEqual(TTL_MS + 2000);
     expect(gone.lastSeen).toBe(lastSeen);
     expect((await look('gil')).why).toMatchObject({ rule: 'timeout', nextChangeAt: null });
     watcher.leave();
@@ -202,7 +204,7 @@ describe.concurrent('posting active without a socket', () => {
       .body;
     expect(sessions).toEqual([expect.objectContaining({ sessionId: hal.sessionId })]);
     hal.leave();
-    await watcher.hears('hal', isInactive, { withinMs: 2000 });
+    await watcher.hears('hal', isInactive);
     expect(watcher.statuses('hal')).toEqual(['active', 'inactive']);
     watcher.leave();
   });

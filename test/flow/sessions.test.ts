@@ -155,7 +155,7 @@ test('a logout clears the cache, keeps the last seen in PostgreSQL, and is not u
   expect((await redisKeys('moe'))[0]).toBeNull();
   void moe.beat().catch(() => {});
   expect(await moe.isClosed()).toEqual({ reason: 'logout', reconnect: false });
-  const gone = await watcher.hears('moe', isInactive, { withinMs: 2000 });
+  const gone = await watcher.hears('moe', isInactive);
   const kept = await eventually(
     () => row('moe'),
     (found) => found?.status === 'inactive',

@@ -9,7 +9,7 @@ let goes: WebProgram;
 
 beforeAll(async () => {
   rollcall = await Deployment.start('why', { env: BRISK });
-  goes = await rollcall.addWeb({ HANDOVER_SECONDS: '1' });
+  goes = await rollcall.addWeb({ HANDOVER_SECONDS: '2' });
 });
 afterAll(() => rollcall?.stop());
 
@@ -21,7 +21,7 @@ async function look(userId: string, include = '', viewer = userId) {
 const why = async (userId: string) => (await look(userId, 'why')).why;
 const staying = (userId: string, auth: Record<string, unknown> = {}) =>
   TestClient.connect(rollcall.url, userId, { heartbeat: 'pong', ...auth });
-const settled = (userId: string, rule: string, withinMs = 5000) =>
+const settled = (userId: string, rule: string, withinMs = 10_000) =>
   eventually(
     () => why(userId),
     (told) => told.rule === rule && told.nextChangeAt === null,

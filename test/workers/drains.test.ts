@@ -58,7 +58,7 @@ test('where one change follows the other, one drain tells them all and nobody as
   const second = heard(2);
   follow((await room.comes(made[1] ?? '')).followUp);
   await second;
-  for (let n = 0; n < 5; n++) {
+  for (let n = 0; n < 3; n++) {
     const userId = userOf(3);
     made.push(userId);
     const next = heard(made.length);
