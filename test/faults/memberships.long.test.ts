@@ -58,10 +58,16 @@ async function types(typist: TestClient, listener: { heard: string[] }): Promise
   );
 }
 
-/** Until then every Redis answers, but takes no write. */
-async function refuseWrites({ redis }: Deployment, ms: number): Promise<void> {
-  const masters = redis instanceof Cluster ? redis.nodes('master') : [redis];
-  await Promise.all(masters.map((master) => master.client('PAUSE', ms, 'WRITE')));
+const mastersOf = ({ redis }: Deployment) => (redis instanceof Cluster ? redis.nodes('master') : [redis]);
+
+/** While it lasts every Redis answers, but takes no write. */
+async function withoutWrites<T>(rollcall: Deployment, work: () => Promise<T>): Promise<T> {
+  await Promise.all(mastersOf(rollcall).map((master) => master.client('PAUSE', 30_000, 'WRITE')));
+  try {
+    return await work();
+  } finally {
+    await Promise.all(mastersOf(rollcall).map((master) => master.client('UNPAUSE')));
+  }
 }
 
 test('who is removed while Redis takes no writes is put out and let in no more once it does, without being asked again', async () => {
@@ -69,8 +75,7 @@ test('who is removed while Redis takes no writes is put out and let in no more o
   const eve = await joined(rollcall.web(0).url, 'eve');
   const cyd = await joined(rollcall.web(0).url, 'cyd');
   const bob = await joined(rollcall.web(1).url, 'bob');
-  await refuseWrites(rollcall, 4000);
-  expect(await admit(rollcall, 'DELETE', 'eve')).toBe(503);
+  expect(await withoutWrites(rollcall, () => admit(rollcall, 'DELETE', 'eve'))).toBe(503);
   await isOut(eve.client);
   await types(bob.client, cyd);
   expect(eve.heard).toEqual([]);

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { rest, TestClient, tokenFor } from '../support/client.ts';
 import { eventually } from '../support/eventually.ts';
@@ -26,6 +27,8 @@ test('who comes between the two questions of which a picture is made is active f
       (pieces) => pieces > 0,
       10_000,
     );
+    // It may have been the web's own look at whether PostgreSQL is there, and Redis is asked only just after it.
+    await delay(150);
     const comes = await TestClient.connect(urlOf(1), 'between');
     await eventually(
       () => rest(urlOf(1), 'GET', '/users/between/history', { token: observer }),

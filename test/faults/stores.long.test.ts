@@ -17,10 +17,11 @@ test('after FLUSHALL everybody who is here is restored at once, nobody is told t
   await rollcall.redis.flushall();
   // Leaves while Redis knows nobody: no script can see that.
   ghost.leave();
+  // Long before what was lost is settled, for which all who live are given a TTL and the time of a handover.
   await eventually(
     () => rollcall.redis.get(rollcall.key('user:status:stays')),
     (value) => value === 'active',
-    1500,
+    TTL_MS,
   );
   await watcher.hears('stays', isActive, { after: 1, withinMs: 3000 });
   expect(watcher.of('stays').map((change) => change.status)).toEqual(['active', 'active']);
@@ -77,10 +78,10 @@ test('a goodbye that Redis could not hear is told when it is back, with the mome
   await redis.shutdown();
   ada.leave();
   const at = Date.now();
-  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await new Promise((resolve) => setTimeout(resolve, 2000));
   await redis.start();
   const gone = await watcher.hears('ada', isInactive, { withinMs: 3000 });
-  expect(Math.abs(Date.parse(gone.lastSeen ?? '') - at)).toBeLessThan(500);
+  expect(Math.abs(Date.parse(gone.lastSeen ?? '') - at)).toBeLessThan(1000);
 }, 60_000);
 
 test('a row that PostgreSQL refuses is put aside and can be tried again; all others of its batch are written', async () => {
