@@ -4,7 +4,7 @@ import { isActive, isInactive, rest, TestClient, tokenFor } from '../support/cli
 import { Deployment, eventually } from '../support/deployment.ts';
 
 // Long enough to do something before they are over, however busy the machine.
-const STABLE_MS = 2500;
+const STABLE_MS = 4000;
 const ABSENCE_MS = 5000;
 let rollcall: Deployment;
 /** Everybody here is somebody's friend and is told of nobody else. */
@@ -172,6 +172,7 @@ describe('who asked to be told', () => {
     await eventually(
       () => online.heardOf,
       (names) => names.length === 1,
+      15_000,
     );
     expect(await alertOf(rollcall.db, `online-${n}`, `seen-${n}`)).toBe('never');
     expect(await alertOf(rollcall.db, `offline-${n}`, `seen-${n}`)).toBe('once');
@@ -271,6 +272,7 @@ test('an alert that waits survives its worker', async () => {
   await eventually(
     () => rollcall.redis.keys(rollcall.key(`bull:notifications:friend-active-${two.friend}-*`)),
     (keys) => keys.length > 0,
+    15_000,
   );
   await rollcall.worker(0).end();
   expect(two.here.heardOf).toEqual([]);

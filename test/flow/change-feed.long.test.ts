@@ -83,9 +83,17 @@ test('a reader sees every transition of everybody once, each user in order, whic
       (row) => `${row.user_id} ${row.version} ${row.status} ${row.cause} ${row.last_seen?.toISOString()}`,
     );
   };
+  // Everybody has left, and PostgreSQL knows of that leaving, not only of one before it.
+  const asked = { token: host, body: { userIds: users } };
+  const left = await eventually<{ userId: string; status: string; version: number }[]>(
+    async () => (await rest(rollcall.url, 'POST', '/users/status/query?include=version', asked)).body.users ?? [],
+    (some) => some.length === users.length && some.every(isInactive),
+    LONG_MS,
+  );
+  const versions = new Map<string, number>(left.map(({ userId, version }) => [userId, version]));
   await eventually(
     () => rollcall.db('users').where('id', 'like', 'crowd-%'),
-    (rows) => rows.length === users.length && rows.every((row) => row.status === 'inactive'),
+    (rows) => rows.length === users.length && rows.every((row) => Number(row.version) >= (versions.get(row.id) ?? 0)),
     LONG_MS,
   );
   const history = await recorded();
@@ -110,7 +118,10 @@ test('the feed says what is told to others: a choice to appear inactive, and no 
   await ada.beat();
   ada.leave();
   const bob = await TestClient.connect(rollcall.url, 'bob', { watch: [] });
-  const changes = await readUntil(after, (some) => some.some(({ userId }) => userId === 'bob'));
+  // Two workers record, each some of the users: what happened first need not be told first.
+  const isTold = (some: FeedChange[], id: string, status: string) =>
+    some.some((change) => change.userId === id && change.status === status);
+  const changes = await readUntil(after, (some) => isTold(some, 'bob', 'active') && isTold(some, 'ada', 'inactive'));
   const ofAda = changes.filter(({ userId }) => userId === 'ada');
   expect(ofAda.map(({ status, cause }) => `${status} ${cause}`)).toEqual(['active connect', 'inactive manual']);
   expect(ofAda[1]?.lastSeen).toBe(ofAda[1]?.at);

@@ -3,9 +3,9 @@ import { enter } from '../rooms/world.ts';
 import { isActive, isInactive, Refused, rest, TestClient, tokenFor } from '../support/client.ts';
 import { Deployment, eventually, type Program, type WebProgram } from '../support/deployment.ts';
 
-const HANDOVER_MS = 2000;
-/** Long enough for a reload on a machine that has much else to do. */
-const GRACE_MS = 2000;
+/** Both long enough to come back in, on a machine that has much else to do. */
+const HANDOVER_MS = 3000;
+const GRACE_MS = 3000;
 let rollcall: Deployment;
 /** Outlives every deploy of these tests. */
 let stays: WebProgram;
@@ -33,6 +33,12 @@ async function endsWell(program: Program, ...signals: NodeJS.Signals[]): Promise
   for (const signal of signals) program.kill(signal);
   expect(await program.exited).toEqual({ code: 0, signal: null });
   return performance.now() - from;
+}
+
+/** Of a moment that is known to lie between two others (Date.now()). */
+function isBetween(moment: string | null, from: number, to: number, plusMs = 0): void {
+  expect(Date.parse(moment ?? '') - plusMs).toBeGreaterThanOrEqual(from - 50);
+  expect(Date.parse(moment ?? '') - plusMs).toBeLessThanOrEqual(to + 50);
 }
 
 describe('a grace for those who reload', () => {
@@ -113,13 +119,14 @@ describe('a grace for those who reload', () => {
     const { rule, nextChangeAt } = await eventually(
       () => why('leaves'),
       (told) => told.rule === 'disconnect',
-      900,
+      GRACE_MS - 100,
     );
-    expect(Math.abs(Date.parse(nextChangeAt) - closing - GRACE_MS)).toBeLessThan(500);
+    const seen = Date.now();
+    isBetween(nextChangeAt, closing, seen, GRACE_MS);
     expect(rule).toBe('disconnect');
     const gone = await watcher.hears('leaves', isInactive, { withinMs: GRACE_MS + 2000 });
     expect(gone.heardAt - at).toBeGreaterThanOrEqual(GRACE_MS - 10);
-    expect(Math.abs(Date.parse(gone.lastSeen ?? '') - closing)).toBeLessThan(500);
+    isBetween(gone.lastSeen, closing, seen);
     expect(await why('leaves')).toMatchObject({ rule: 'disconnect', sessionId: leaves.sessionId, nextChangeAt: null });
     watcher.leave();
   });
@@ -149,19 +156,22 @@ describe('a deploy', () => {
     const from = Date.now();
     const drained = endsWell(goes, 'SIGTERM', 'SIGTERM');
     for (const client of [...clients, observer]) {
-      const closed = await client.isClosed(2000);
+      const closed = await client.isClosed();
       expect(closed).toEqual({ reason: 'draining', reconnect: true, afterMs: expect.any(Number) });
       expect(closed.afterMs).toBeGreaterThanOrEqual(0);
       expect(closed.afterMs).toBeLessThanOrEqual(HANDOVER_MS / 2);
       // As a closed transport, after which Socket.IO's own client comes back.
       expect(await client.isDisconnected()).toBe('transport close');
     }
-    const namedAgain = await TestClient.connect(stays.url, named, { deviceId: 'laptop' });
-    const namelessAgain = await TestClient.connect(stays.url, nameless);
+    const told = Date.now();
+    const [namedAgain, namelessAgain] = await Promise.all([
+      TestClient.connect(stays.url, named, { deviceId: 'laptop' }),
+      TestClient.connect(stays.url, nameless),
+    ]);
     expect(namedAgain.sessionId).toBe(clients[0]?.sessionId);
     expect(await why(gone)).toMatchObject({ rule: 'handover', sessionId: clients[3]?.sessionId });
     const left = await watcher.hears(gone, isInactive, { withinMs: HANDOVER_MS + 2500 });
-    expect(Math.abs(Date.parse(left.lastSeen ?? '') - from)).toBeLessThan(1500);
+    isBetween(left.lastSeen, from, told);
     expect(Date.now() - from).toBeGreaterThanOrEqual(HANDOVER_MS - 50);
     expect(await why(gone)).toMatchObject({ rule: 'handover', nextChangeAt: null });
     const recorded = await eventually(
@@ -192,12 +202,12 @@ describe('a deploy', () => {
     for (const userId of ['d-both', 'd-two', 'd-two']) drained.push(await TestClient.connect(patient.url, userId));
     for (const userId of users) await watcher.hears(userId, isActive);
     const ended = endsWell(patient, 'SIGTERM');
-    for (const client of drained) await client.isClosed(2000);
+    for (const client of drained) await client.isClosed();
     expect(await sessionsOf('d-both')).toEqual([elsewhere.sessionId]);
-    elsewhere.leave();
     const closing = Date.now();
+    elsewhere.leave();
     const gone = await watcher.hears('d-both', isInactive);
-    expect(Math.abs(Date.parse(gone.lastSeen ?? '') - closing)).toBeLessThan(500);
+    isBetween(gone.lastSeen, closing, Date.now());
     expect(await why('d-both')).toMatchObject({ rule: 'disconnect', sessionId: elsewhere.sessionId });
     // Of two that go together one is waited for.
     expect(await sessionsOf('d-two')).toEqual([drained[2]?.sessionId]);

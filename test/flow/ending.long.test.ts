@@ -54,7 +54,8 @@ test('a process that is told to end is gone within seconds, whatever is still op
   const begun = performance.now();
   web.kill('SIGTERM');
   expect((await web.exited).code).toBe(0);
-  expect(performance.now() - begun).toBeLessThan(6000);
+  // What were left open would be waited for longer.
+  expect(performance.now() - begun).toBeLessThan(12_000);
   expect(client.closed[0]).toMatchObject({ reason: 'draining', reconnect: true });
   expect(web.lines.filter((line) => /left behind|failed while stopping/.test(line))).toEqual([]);
   for (const each of [client, poller]) each.leave();
@@ -78,8 +79,8 @@ test('clients that never end their closing handshake hold no deploy up, and noth
   expect((await web.exited).code).toBe(0);
   expect(performance.now() - begun).toBeLessThan(12_000);
   const said = web.lines.map((line): { level: string; msg: string } => JSON.parse(line));
-  // What it has to say of its stores is no word about its end.
-  const ofItself = said.filter(({ msg }) => !msg.startsWith('Redis keeps nothing on disk'));
+  // What it has to say of its stores and of a busy machine is no word about its end.
+  const ofItself = said.filter(({ msg }) => !/^(Redis |PostgreSQL |The level of what is shed)/.test(msg));
   expect(ofItself.map(({ level, msg }) => [level, msg])).toEqual([
     ['info', `listening at ${web.url}`],
     ['info', 'started'],

@@ -50,7 +50,7 @@ class Ledger {
 
   /** Resolves once what a receiver knows fits; its events have come in order until then. */
   async reaches(fits: (state: { version: number; status: string }) => boolean): Promise<void> {
-    await eventually(() => this.state, fits);
+    await eventually(() => this.state, fits, 15_000);
     expect(this.versions).toEqual(this.versions.toSorted((a, b) => a - b));
   }
 

@@ -25,7 +25,8 @@ test('transitions come signed, in batches and in order, once each, from one of t
   const [first] = await world.hearsOf('first', 1);
   expect(first).toMatchObject({ status: 'active', cause: 'connect', lastSeen: expect.any(String) });
   world.goes('first');
-  receiver.standing = { status: 200, afterMs: 100 };
+  // Slow enough for a batch to gather while another is on its way, also where the comings themselves are slow.
+  receiver.standing = { status: 200, afterMs: 250 };
   const users = Array.from({ length: 60 }, (_, n) => `user-${n}`);
   for (let round = 0; round < 2; round++) {
     await Promise.all(users.map((userId) => world.comes(userId)));
@@ -81,7 +82,7 @@ test('a receiver says when it wants to be called again', async () => {
   await world.hearsOf('later', 1);
   const [refused, taken] = calls();
   expect((taken?.at ?? 0) - (refused?.at ?? 0)).toBeGreaterThan(5950);
-  await eventually(behind, (seconds) => seconds === 0);
+  await eventually(behind, (seconds) => seconds === 0, LONG_MS);
 });
 
 test('a receiver that has nothing to wait for is called no more often than one that does not say', async () => {

@@ -53,8 +53,8 @@ test('a backend is told once that a room is occupied, and that it is vacated onc
   expect(occupied).toEqual({ type: 'room_occupied', roomId: 'doc:1', at: expect.stringMatching(/\.\d{3}Z$/) });
   expect(Date.parse(occupied?.at ?? '')).toBeGreaterThan(before - 1000);
   // Whose last user is back within three seconds was not left.
-  for (const each of [ada, bob]) each.client.leave();
   const back = await enter(rollcall, 1, 'ada');
+  for (const each of [ada, bob]) each.client.leave();
   await back.sees('doc:1', []);
   await eventually(
     async () => (await ask(rollcall, 'GET', '/rooms/doc:1')).body.count,

@@ -78,11 +78,16 @@ function grows(client: TestClient, userId: string): void {
 test('a block is told to live watchers at once and once, as if the user had left; later events do not reach them, and its end brings the truth', async () => {
   const { userId, viewerId, ada, both, watcher, everyone } = await watchedOne();
   const before = new Map(both.map((client) => [client, client.of(userId).length]));
+  // Tells how far the other web is: who may see somebody is looked up when they are told of.
+  const service = await TestClient.connect(rollcall.web(1).url, 'host', { token: host, watch: [userId] });
   expect(await block(userId, viewerId)).toBe(204);
   for (const client of both) await client.hears(userId, (told) => isInactive(told) && told.lastSeen === null);
+  const known = service.of(userId).length;
   await ada.socket.emitWithAck('set_status', { status: 'inactive' });
   await ada.socket.emitWithAck('set_status', { status: 'active' });
   await ada.hears(userId, isActive, { after: ada.of(userId).length - 1 });
+  const hidden = await service.hears(userId, isInactive, { after: known });
+  await service.hears(userId, isActive, { after: service.of(userId).indexOf(hidden) });
   expect(await watched(watcher, [userId])).toEqual([{ userId, ...BLIND, version: 0 }]);
   expect(await unblock(userId, viewerId)).toBe(204);
   for (const client of both) {
@@ -95,7 +100,7 @@ test('a block is told to live watchers at once and once, as if the user had left
     ]);
     grows(client, userId);
   }
-  for (const client of [ada, watcher, everyone]) client.leave();
+  for (const client of [ada, watcher, everyone, service]) client.leave();
 });
 
 test('a block works both ways: neither sees the other', async () => {

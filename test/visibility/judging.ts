@@ -164,7 +164,6 @@ export async function typing(world: World, before: () => Promise<unknown> = asyn
   const members = casesOf(world, ({ relation }) => relation !== 'service');
   const known = new Map(world.viewers.map((viewer) => [viewer, viewer.indicators.length]));
   const say = async (event: 'start_indicator' | 'stop_indicator') => {
-    await before();
     for (const client of world.targets.values()) {
       expect(await client.socket.emitWithAck(event, { conversationId: HALL, kind: 'typing' })).toEqual({ ok: true });
     }
@@ -174,6 +173,7 @@ export async function typing(world: World, before: () => Promise<unknown> = asyn
       .slice(known.get(viewer) ?? 0)
       .filter((change) => change.userId === userId)
       .map((change) => change.active);
+  await before();
   await say('start_indicator');
   for (const { viewer, userId, sees } of members) {
     if (sees !== 'nothing')
@@ -183,8 +183,9 @@ export async function typing(world: World, before: () => Promise<unknown> = asyn
         10_000,
       );
   }
-  // One join for all whom a viewer looks at, for what goes on ends by itself after six seconds.
+  // One join for all whom a viewer looks at, and said again before it: what goes on ends by itself after six seconds.
   for (const [viewer, looked] of Map.groupBy(members, ({ viewer }) => viewer)) {
+    await say('start_indicator');
     const late = new Set<string>();
     viewer.batched.socket.on('indicator_change', (change) => late.add(change.userId));
     await before();
@@ -195,6 +196,7 @@ export async function typing(world: World, before: () => Promise<unknown> = asyn
     await viewer.batched.socket.emitWithAck('leave_conversation', { conversationId: HALL });
     viewer.batched.socket.off('indicator_change');
   }
+  await before();
   await say('stop_indicator');
   for (const { viewer, userId, sees } of members) {
     if (sees !== 'nothing')

@@ -42,6 +42,9 @@ export class World {
     const rollcall = await Deployment.start(name, {
       webs: 2,
       env: {
+        // Nobody has to beat, however long it takes to look by every door.
+        PRESENCE_TTL_SECONDS: '600',
+        HEARTBEAT_INTERVAL_SECONDS: '300',
         ALERT_MIN_ABSENCE_SECONDS: '0',
         ALERT_STABLE_SECONDS: '0',
         ALERT_COOLDOWN_SECONDS: '0',
