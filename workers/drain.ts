@@ -9,8 +9,8 @@ const LEAST_AT_ONCE = 100;
 const KEEP_LEASE_EVERY_MS = 300;
 /** So soon after the last that had something, a drain expects more and stays. */
 const BUSY_FACTOR = 3;
-/** A process that stops waits for its drains. */
-const LONGEST_STAY_MS = 1000;
+/** Where wake-ups come late, a drain expects more for as long as the last one took, but no longer than this. */
+const LATEST_MS = 1000;
 
 /** What is done with what the shards had, at once. */
 export type Effect = (taken: ReadonlyMap<number, TakenEntries>) => Promise<void>;
@@ -22,10 +22,24 @@ export interface Drained {
   drained: number[];
 }
 
-/** `joining`: what the drain that stays there is to look at as well; `busyAt`: when one had something last. */
+export interface DrainOptions {
+  /** How long what comes is gathered where there was something just before (ms). */
+  everyMs: number;
+  /** How long a drain stays at most (ms): then another process may have its turn, and what is done behind a drain is done. */
+  longestStayMs: number;
+  /** On which node a shard is. */
+  slotGroupOf(shard: number): number;
+  /** Redis's time (ms), 0 where it is not known. */
+  now(): number;
+}
+
 interface Node {
+  /** What the drain that stays there is to look at as well. */
   joining: Set<number> | null;
+  /** When one had something last. */
   busyAt: number;
+  /** How long what was to be drained had waited for the last wake-up (ms). */
+  lateMs: number;
 }
 
 /** A drain that stays, until then at most, for as long as there is something again and again. */
@@ -42,15 +56,24 @@ export class Drains {
   readonly #outbox: Outbox;
   readonly #group: Group;
   readonly #everyMs: number;
+  readonly #longestStayMs: number;
   readonly #nodeOf: (shard: number) => number;
+  readonly #now: () => number;
+  #stopped = false;
   readonly #nodes = new Map<number, Node>();
 
-  /** `everyMs`: how long what comes is gathered where there was something just before; `slotGroupOf`: on which node a shard is. */
-  constructor(outbox: Outbox, group: Group, everyMs: number, slotGroupOf: (shard: number) => number) {
+  constructor(outbox: Outbox, group: Group, { everyMs, longestStayMs, slotGroupOf, now }: DrainOptions) {
     this.#outbox = outbox;
     this.#group = group;
     this.#everyMs = everyMs;
+    this.#longestStayMs = longestStayMs;
     this.#nodeOf = slotGroupOf;
+    this.#now = now;
+  }
+
+  /** Has every drain that stays let go: its process stops. */
+  stop(): void {
+    this.#stopped = true;
   }
 
   /**
@@ -70,9 +93,9 @@ export class Drains {
       return { entries: 0, drained: [] };
     }
     const begunAt = performance.now();
-    const isStaying = begunAt - node.busyAt < BUSY_FACTOR * this.#everyMs;
-    if (!isStaying) return this.#drain(node, shards, effect, null);
-    const stay: Stay = { joining: new Set(), until: begunAt + LONGEST_STAY_MS };
+    const isStaying = begunAt - node.busyAt < this.#expectsMoreMs(node);
+    if (this.#stopped || !isStaying) return this.#drain(node, shards, effect, null);
+    const stay: Stay = { joining: new Set(), until: begunAt + this.#longestStayMs };
     node.joining = stay.joining;
     try {
       return await this.#drain(node, shards, effect, stay);
@@ -83,9 +106,23 @@ export class Drains {
 
   #nodeAt(shard: number): Node {
     const key = this.#nodeOf(shard);
-    const node = this.#nodes.get(key) ?? { joining: null, busyAt: Number.NEGATIVE_INFINITY };
+    const node = this.#nodes.get(key) ?? { joining: null, busyAt: Number.NEGATIVE_INFINITY, lateMs: 0 };
     this.#nodes.set(key, node);
     return node;
+  }
+
+  /**
+   * How soon after the last that had something a drain expects more. On a machine that has more to do than it can a wake-up takes many
+   * times as long as a look, and everything would wait for one.
+   */
+  #expectsMoreMs({ lateMs }: Node): number {
+    return Math.max(BUSY_FACTOR * this.#everyMs, lateMs);
+  }
+
+  #lateMs(taken: ReadonlyMap<number, TakenEntries>): number {
+    const now = this.#now();
+    const first = Math.min(...[...taken.values()].map(({ entries }) => Number.parseInt(entries[0]?.id ?? '', 10)));
+    return now > 0 && first < now ? Math.min(now - first, LATEST_MS) : 0;
   }
 
   async #drain(node: Node, shards: readonly number[], effect: Effect, stay: Stay | null): Promise<Drained> {
@@ -105,7 +142,8 @@ export class Drains {
         return { entries, drained };
       }
       const begunAt = performance.now();
-      const stays = stay !== null && begunAt < stay.until && begunAt - takenAt < BUSY_FACTOR * this.#everyMs;
+      const stays =
+        stay !== null && !this.#stopped && begunAt < stay.until && begunAt - takenAt < this.#expectsMoreMs(node);
       // From the last look on nobody can join: who comes then has a drain of their own.
       if (stay && !stays && node.joining === stay.joining) node.joining = null;
       const taken = new Map<number, TakenEntries>();
@@ -126,6 +164,8 @@ export class Drains {
       }
       open = next;
       if (taken.size > 0) {
+        // Of what is found later a drain that was awake is told no sooner than it looked.
+        if (entries === 0) node.lateMs = this.#lateMs(taken);
         await this.#withLeases(token, taken, open.keys(), effect);
         takenAt = performance.now();
         node.busyAt = takenAt;

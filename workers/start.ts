@@ -4,6 +4,7 @@ import { createLogger } from '../src/log.ts';
 import { FollowUps, GATHER_MS } from '../src/queues/follow-ups.ts';
 import { type QueueKind, type QueueName, timeoutQueueNames } from '../src/queues/jobs.ts';
 import { disconnected } from '../src/redis/connect.ts';
+import type { Group } from '../src/redis/keys.ts';
 import { openStores, storesService } from '../src/stores.ts';
 import { openTracing, tracingService } from '../src/telemetry/tracing-start.ts';
 import { runBroadcast } from './broadcasts.ts';
@@ -28,6 +29,8 @@ const FOREIGN = { lockDuration: 10_000, stalledInterval: 5000 };
 /** Drains of different shards run side by side; more of them than shards would only wait for each other. */
 const DRAINS_AT_ONCE = 16;
 const RECORDS_AT_ONCE = 4;
+/** After a drain for PostgreSQL what was dropped meanwhile is seen to. */
+const LONGEST_STAY_MS = { deliver: 5000, record: 1000 };
 
 /** The services of a worker process. */
 export async function planWorker(env: NodeJS.ProcessEnv): Promise<ProcessPlan> {
@@ -46,9 +49,12 @@ export async function planWorker(env: NodeJS.ProcessEnv): Promise<ProcessPlan> {
     pushed: (result) => metrics.pushed(result),
     leftAlone: (host) => log.warn({ host }, 'A push service does not answer and is left alone for some minutes'),
   };
-  const { outbox, keys } = stores;
-  const deliver = new Drains(outbox, 'deliver', GATHER_MS.deliver, keys.slotGroupOf);
-  const recording = new Drains(outbox, 'record', GATHER_MS.record, keys.slotGroupOf);
+  const { outbox, keys, clock } = stores;
+  const drains = (group: Group) => {
+    const often = { everyMs: GATHER_MS[group], longestStayMs: LONGEST_STAY_MS[group] };
+    return new Drains(outbox, group, { ...often, slotGroupOf: keys.slotGroupOf, now: () => clock.now() });
+  };
+  const [deliver, recording] = [drains('deliver'), drains('record')];
   // One without a worker does not compile.
   const work = {
     'last-seen': [
@@ -86,11 +92,16 @@ export async function planWorker(env: NodeJS.ProcessEnv): Promise<ProcessPlan> {
       serviceOf({ name: 'follow-ups', stop: () => followUps.stop() }),
       serviceOf({ name: 'queue connection', stop: () => disconnected(connection) }),
       ...queues,
+      serviceOf({ name: 'drains', stop: () => stopAll(deliver, recording) }),
       stalledJobs(queues, stores.queues, log),
       metricsServer(config, metrics, stores, log),
       serviceOf({ name: 'sweep', start: () => sweep.start(), stop: () => sweep.stop() }),
     ],
   };
+}
+
+function stopAll(...all: Drains[]): void {
+  for (const drains of all) drains.stop();
 }
 
 const PUSH_RETRIES = { settings: { backoffStrategy: retryPushAfter } };

@@ -274,7 +274,8 @@ test('an entry of a kind that a later version made waits for its workers, and ho
   await redis.xadd(keys.outbox(other), '*', 'kind', 'expelled', 'user', 'u1', 'conversation', 'c1');
   for (const group of ['deliver', 'record'] as const) {
     const done: string[] = [];
-    const drained = new Drains(outbox, group, 20, keys.slotGroupOf).drain([shard, other], async (taken) => {
+    const options = { everyMs: 20, longestStayMs: 1000, slotGroupOf: keys.slotGroupOf, now: () => 0 };
+    const drained = new Drains(outbox, group, options).drain([shard, other], async (taken) => {
       for (const { entries } of taken.values()) done.push(...entries.map(({ kind }) => kind));
     });
     await expect(drained).rejects.toThrow(/"moved_house".*waits for a worker of a later one/);

@@ -23,8 +23,8 @@ function userOf(shard: number): string {
 }
 
 /** Drains as a worker has them, run as it runs them: for each wake-up that a script asks for, and never by a sweep. */
-function worker(everyMs = EVERY_MS) {
-  const drains = new Drains(room.outbox, 'deliver', everyMs, () => 0);
+function worker({ everyMs = EVERY_MS, longestStayMs = 1000, now = (): number => 0 } = {}) {
+  const drains = new Drains(room.outbox, 'deliver', { everyMs, longestStayMs, slotGroupOf: () => 0, now });
   const told: string[] = [];
   const waiting: { count: number; resolve: () => void }[] = [];
   /** Resolves in the moment in which so many have been told of. */
@@ -44,12 +44,12 @@ function worker(everyMs = EVERY_MS) {
     if (wakeDeliver) run(shard);
     return wakeDeliver;
   };
-  return { told, heard, jobs, run, follow };
+  return { drains, told, heard, jobs, run, follow };
 }
 
 test('where one change follows the other, one drain tells them all and nobody asks for another', async () => {
   // It stays for three times as long as this: a busy machine is not to make it leave.
-  const { told, heard, jobs, run, follow } = worker(100);
+  const { told, heard, jobs, run, follow } = worker({ everyMs: 100 });
   const made = [userOf(3)];
   expect(follow((await room.comes(made[0] ?? '')).followUp)).toBe(true);
   await Promise.all(jobs);
@@ -93,7 +93,7 @@ test('no change falls between a drain that ends and the wake-up for the next', a
 
 test('of a drain that stays and fails nothing is left that keeps another from what it held', async () => {
   const { keys, redis, outbox } = room;
-  const drains = new Drains(outbox, 'deliver', 300, () => 0);
+  const drains = new Drains(outbox, 'deliver', { everyMs: 300, longestStayMs: 5000, slotGroupOf: () => 0, now: () => 0 });
   const shards = [10, 11];
   const [first, second, third] = [userOf(10), userOf(10), userOf(10)];
   await room.comes(first);
@@ -122,20 +122,66 @@ test('of a drain that stays and fails nothing is left that keeps another from wh
   expect(told).toEqual([third]);
 });
 
-test('a drain that stays lets go after a second, so that a process which stops waits no longer', async () => {
-  const { run } = worker(100);
+/** Somebody comes again and again, for as long as `work` lasts. */
+async function whileTheyCome<T>(shard: number, work: () => Promise<T>): Promise<T> {
   let ended = false;
   const coming = (async () => {
     while (!ended) {
-      await room.comes(userOf(9));
+      await room.comes(userOf(shard));
       await pause(EVERY_MS / 2);
     }
   })();
-  await room.comes(userOf(9));
-  await run(9);
-  // So soon after the first it stays, and would have something again and again for as long as it looked.
-  const stayed = await run(9);
-  ended = true;
-  await coming;
-  expect(stayed.entries).toBeGreaterThan(5);
+  try {
+    return await work();
+  } finally {
+    ended = true;
+    await coming;
+  }
+}
+
+test('a drain that stays lets go after a while, so that another process has its turn', async () => {
+  const { run } = worker({ everyMs: 100 });
+  await whileTheyCome(9, async () => {
+    await room.comes(userOf(9));
+    await run(9);
+    // So soon after the first it stays, and would have something again and again for as long as it looked.
+    expect((await run(9)).entries).toBeGreaterThan(5);
+  });
+});
+
+test('a drain that stays lets go where its process stops, and what comes then is drained without staying', async () => {
+  const { drains, heard, run } = worker({ everyMs: 100, longestStayMs: 600_000 });
+  await whileTheyCome(9, async () => {
+    await room.comes(userOf(9));
+    await run(9);
+    const more = heard(10);
+    const staying = run(9);
+    await more;
+    drains.stop();
+    expect((await staying).entries).toBeGreaterThan(5);
+    await run(9);
+  });
+});
+
+test('where wake-ups come late, a drain stays for as long as the last one took: else everything waited for one', async () => {
+  const time = async () => {
+    const [seconds, micros] = await room.redis.time();
+    return Number(seconds) * 1000 + Number(micros) / 1000;
+  };
+  let now = 0;
+  const { run, heard } = worker({ now: () => now });
+  await room.comes(userOf(10));
+  // As it is where the job was run so late.
+  now = (await time()) + 100_000;
+  await run(10);
+  await room.comes(userOf(10));
+  const second = heard(2);
+  const staying = run(10);
+  await second;
+  // Ten times as late as a drain that was woken in time would wait for it.
+  await pause(10 * 3 * EVERY_MS);
+  const third = heard(3);
+  expect((await room.comes(userOf(10))).followUp.wakeDeliver).toBe(false);
+  await third;
+  expect((await staying).entries).toBe(2);
 });
