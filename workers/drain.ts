@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Group } from '../src/redis/keys.ts';
+import { type Group, SHARDS } from '../src/redis/keys.ts';
 import type { Outbox, TakenEntries } from '../src/redis/outbox.ts';
 import type { UnknownEntry } from '../src/redis/outbox-reading.ts';
 
@@ -38,8 +38,9 @@ interface Node {
   joining: Set<number> | null;
   /** When one had something last. */
   busyAt: number;
-  /** How long what was to be drained had waited for the last wake-up (ms). */
+  /** How long what was to be drained had waited for the last wake-ups (ms). */
   lateMs: number;
+  readonly shards: readonly number[];
 }
 
 /** A drain that stays, until then at most, for as long as there is something again and again. */
@@ -106,35 +107,53 @@ export class Drains {
 
   #nodeAt(shard: number): Node {
     const key = this.#nodeOf(shard);
-    const node = this.#nodes.get(key) ?? { joining: null, busyAt: Number.NEGATIVE_INFINITY, lateMs: 0 };
-    this.#nodes.set(key, node);
+    let node = this.#nodes.get(key);
+    if (!node) {
+      const shards = Array.from({ length: SHARDS }, (_, n) => n).filter((other) => this.#nodeOf(other) === key);
+      node = { joining: null, busyAt: Number.NEGATIVE_INFINITY, lateMs: 0, shards };
+      this.#nodes.set(key, node);
+    }
     return node;
   }
 
-  /**
-   * How soon after the last that had something a drain expects more. On a machine that has more to do than it can a wake-up takes many
-   * times as long as a look, and everything would wait for one.
-   */
+  /** How soon after the last that had something a drain expects more. */
   #expectsMoreMs({ lateMs }: Node): number {
     return Math.max(BUSY_FACTOR * this.#everyMs, lateMs);
   }
 
-  #lateMs(taken: ReadonlyMap<number, TakenEntries>): number {
-    const now = this.#now();
-    const first = Math.min(...[...taken.values()].map(({ entries }) => Number.parseInt(entries[0]?.id ?? '', 10)));
-    return now > 0 && first < now ? Math.min(now - first, LATEST_MS) : 0;
+  /**
+   * Whether wake-ups take many times as long as a look, as they do on a machine that has more to do than it can: who looks anyway then looks
+   * at all shards, for those with nothing to do with the others would wait for theirs.
+   */
+  #isLate({ lateMs }: Node): boolean {
+    return lateMs > BUSY_FACTOR * this.#everyMs;
   }
 
-  async #drain(node: Node, shards: readonly number[], effect: Effect, stay: Stay | null): Promise<Drained> {
+  /** Notes how long what is found in some shards has waited for a wake-up. One that came in time after some that were late may be an exception. */
+  #noteLate(node: Node, taken: ReadonlyMap<number, TakenEntries>, woken: ReadonlySet<number>): void {
+    const firsts = [...taken].flatMap(([shard, { entries }]) => (woken.has(shard) ? (entries[0]?.id ?? []) : []));
+    const now = this.#now();
+    if (firsts.length === 0 || now === 0) return;
+    const waitedMs = now - Math.min(...firsts.map((id) => Number.parseInt(id, 10)));
+    node.lateMs = Math.min(LATEST_MS, Math.max(waitedMs, node.lateMs / 2));
+  }
+
+  async #drain(node: Node, shards: readonly number[], effect: Effect, staying: Stay | null): Promise<Drained> {
+    let stay = staying;
     const token = randomUUID();
     const drained: number[] = [];
     let entries = 0;
     let unknown: UnknownEntry | null = null;
     let open = new Map(shards.map((shard): [number, string[]] => [shard, []]));
     let takenAt = performance.now();
+    let woken = new Set(shards);
     const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
     for (;;) {
-      for (const shard of stay?.joining ?? []) if (!open.has(shard)) open.set(shard, []);
+      for (const shard of stay?.joining ?? []) {
+        if (open.has(shard)) continue;
+        open.set(shard, []);
+        woken.add(shard);
+      }
       stay?.joining.clear();
       if (open.size === 0) {
         if (stay && node.joining === stay.joining) node.joining = null;
@@ -145,7 +164,11 @@ export class Drains {
       const stays =
         stay !== null && !this.#stopped && begunAt < stay.until && begunAt - takenAt < this.#expectsMoreMs(node);
       // From the last look on nobody can join: who comes then has a drain of their own.
-      if (stay && !stays && node.joining === stay.joining) node.joining = null;
+      if (stay && !stays) {
+        if (node.joining === stay.joining) node.joining = null;
+        stay = null;
+      }
+      if (stays && this.#isLate(node)) for (const shard of node.shards) if (!open.has(shard)) open.set(shard, []);
       const taken = new Map<number, TakenEntries>();
       const next = new Map<number, string[]>();
       for (const [shard, step] of await this.#outbox.take(this.#group, open, { token, count, stays })) {
@@ -164,13 +187,13 @@ export class Drains {
       }
       open = next;
       if (taken.size > 0) {
-        // Of what is found later a drain that was awake is told no sooner than it looked.
-        if (entries === 0) node.lateMs = this.#lateMs(taken);
+        this.#noteLate(node, taken, woken);
         await this.#withLeases(token, taken, open.keys(), effect);
         takenAt = performance.now();
         node.busyAt = takenAt;
         for (const step of taken.values()) entries += step.entries.length;
       }
+      woken = new Set();
       const isFull = [...taken.values()].some((step) => step.entries.length >= count);
       if (stays && !isFull) await delay(Math.max(0, begunAt + this.#everyMs - performance.now()));
     }

@@ -163,7 +163,7 @@ test('a drain that stays lets go where its process stops, and what comes then is
   });
 });
 
-test('where wake-ups come late, a drain stays for as long as the last one took: else everything waited for one', async () => {
+test('where wake-ups come late, a drain stays for as long as the last one took, and looks at all shards: else everything waited for one', async () => {
   const time = async () => {
     const [seconds, micros] = await room.redis.time();
     return Number(seconds) * 1000 + Number(micros) / 1000;
@@ -183,5 +183,9 @@ test('where wake-ups come late, a drain stays for as long as the last one took: 
   const third = heard(3);
   expect((await room.comes(userOf(10))).followUp.wakeDeliver).toBe(false);
   await third;
-  expect((await staying).entries).toBe(2);
+  // Also of a shard that it was not woken for.
+  const fourth = heard(4);
+  expect((await room.comes(userOf(11))).followUp.wakeDeliver).toBe(false);
+  await fourth;
+  expect((await staying).drained).toEqual(expect.arrayContaining([10, 11]));
 });
