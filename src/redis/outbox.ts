@@ -27,7 +27,7 @@ function takenOf([state, raw, erased]: Reply[]): Taken {
   const flat = (erased as Reply[]).map(String);
   for (let n = 0; n + 1 < flat.length; n += 2) gone.set(flat[n] ?? '', Number(flat[n + 1]));
   try {
-    return { state, entries: (raw as Reply[]).flatMap((entry) => parseEntry(entry) ?? []), gone };
+    return { state, entries: (JSON.parse(String(raw)) as Reply[]).flatMap((entry) => parseEntry(entry) ?? []), gone };
   } catch (error) {
     if (error instanceof UnknownEntry) return { state: 'unknown', error };
     throw error;

@@ -7,7 +7,7 @@
 --       them is not to be recorded. By the time nothing is left to be recorded, all of that has gone by)
 -- ARGV  1 group  2 token: of this drain  3 leaseMs  4 count: how many of a shard  5 stays: 1 | 0
 --       6.. in lists: done, ids (of a shard; how many are done, and they)
--- Returns for each shard { busy } | { empty } | { kept } | { entries, as XREADGROUP gives them, { erased user, until (ms), … } }
+-- Returns for each shard { busy } | { empty } | { kept } | { entries, as XREADGROUP gives them in JSON, { erased user, until (ms), … } }
 local group, token, leaseMs, count, stays = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
 
 local function before(a, b)
@@ -63,6 +63,9 @@ local function goneAmong(entries, gone)
   return found
 end
 
+-- In one text: an answer of some twenty parts for each entry costs Redis and its reader more than all else that is done with it here.
+local function answerOf(entries, gone) return { 'entries', cjson.encode(entries), goneAmong(entries, gone) } end
+
 -- Takes a shard, of which `ids` are done. Returns how it stands: busy, or whether something that was handed out earlier may be left.
 local function hold(outbox, lease, wake, ids)
   local holder = redis.call('GET', lease)
@@ -90,7 +93,7 @@ for n = 1, #KEYS, 4 do
   if state ~= 'busy' then
     -- Everything that was handed out earlier goes first, also where it was more than is taken now.
     local entries = state == 'behind' and read({ outboxKey }, '0')[outboxKey] or {}
-    if #entries > 0 then result[place] = { 'entries', entries, goneAmong(entries, goneKey) }
+    if #entries > 0 then result[place] = answerOf(entries, goneKey)
     else reading[#reading + 1] = { outboxKey, leaseKey, goneKey, place } end
   end
 end
@@ -102,7 +105,7 @@ local found = read(outboxes, '>')
 for _, shard in ipairs(reading) do
   local outboxKey, leaseKey, goneKey, place = unpack(shard)
   local entries = found[outboxKey]
-  if entries then result[place] = { 'entries', entries, goneAmong(entries, goneKey) }
+  if entries then result[place] = answerOf(entries, goneKey)
   else
     if group == 'record' then redis.call('UNLINK', goneKey) end
     if stays == 1 then result[place] = { 'kept' }
