@@ -18,7 +18,9 @@ interface Goodbye {
 /** Goodbyes to what is on one node, so that one that is away holds up no others. */
 interface Queue {
   waiting: Goodbye[];
-  saying: Promise<void> | null;
+  /** How many are being said. */
+  inHand: number;
+  readonly saying: Set<Promise<void>>;
   retry: NodeJS.Timeout | undefined;
 }
 
@@ -34,7 +36,7 @@ export class Goodbyes {
     this.#stores = stores;
     this.#followUps = followUps;
     this.#log = log;
-    this.#queues = stores.keys.slotGroups.map(() => ({ waiting: [], saying: null, retry: undefined }));
+    this.#queues = stores.keys.slotGroups.map(() => ({ waiting: [], inHand: 0, saying: new Set(), retry: undefined }));
   }
 
   /** Takes a connection that has just ended. `graceMs`: how long its session waits for another. */
@@ -52,7 +54,7 @@ export class Goodbyes {
 
   /** Resolves once all has been tried. */
   async settled(): Promise<void> {
-    await Promise.all(this.#queues.map((queue) => queue.saying));
+    await Promise.all(this.#queues.flatMap(({ saying }) => [...saying]));
   }
 
   /** Resolves once all has been tried; from then on nothing is tried again: what was not said ends by its deadline. */
@@ -64,16 +66,18 @@ export class Goodbyes {
   }
 
   #begin(queue: Queue): void {
-    if (this.#stopped) return;
-    queue.saying ??= this.#sayAll(queue).finally(() => {
-      queue.saying = null;
-    });
+    if (this.#stopped || queue.inHand >= AT_ONCE) return;
+    const saying = this.#sayAll(queue).finally(() => queue.saying.delete(saying));
+    queue.saying.add(saying);
   }
 
   async #sayAll(queue: Queue): Promise<void> {
-    while (queue.waiting.length > 0) {
-      const batch = queue.waiting.splice(0, AT_ONCE);
+    // Nobody waits for those before: they are asked for together. Where there are too many for that, whoever is done takes the next.
+    while (queue.waiting.length > 0 && queue.inHand < AT_ONCE) {
+      const batch = queue.waiting.splice(0, AT_ONCE - queue.inHand);
+      queue.inHand += batch.length;
       const failed = await Promise.all(batch.map((goodbye) => this.#say(goodbye)));
+      queue.inHand -= batch.length;
       const again = batch.filter((_, n) => failed[n]);
       if (again.length > 0) {
         queue.waiting.unshift(...again);
