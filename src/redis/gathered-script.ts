@@ -1,13 +1,14 @@
 import type { FollowUp } from '../presence/follow-up.ts';
 import { isTraced, type TraceContext } from '../telemetry/tracing.ts';
 import { isRedisAway } from './absence.ts';
+import { gatherMs } from './crowds.ts';
 import type { Asked, PresenceScripts } from './presence-scripts.ts';
 import type { Reply, ScriptName } from './scripts.ts';
 
 /** What comes so soon (ms) after the last call goes together: a call costs more than what it does for one user. */
 const EVERY_MS = 10;
 /**
- * So soon where several went together last. In a crowd each call more wakes Redis, its asker, and whoever is asked next, which costs
+ * So soon at least where several went together last. In a crowd each call more wakes Redis, its asker, and whoever is asked next, which costs
  * more than a user does in it; who comes one by one waits for no crowd.
  */
 const BUSY_EVERY_MS = 30;
@@ -31,7 +32,8 @@ interface Answer {
 
 /**
  * A script that takes users of several shards of a node, asked for one user at a time. The first after a quiet time goes at once,
- * with all that is asked in the same turn of the event loop; what follows within ten milliseconds goes together, in a crowd within thirty.
+ * with all that is asked in the same turn of the event loop; what follows within ten milliseconds goes together, in a crowd within thirty
+ * to sixty.
  */
 export class GatheredScript {
   readonly #scripts: PresenceScripts;
@@ -92,11 +94,12 @@ class Gathering {
   }
 
   #send(): void {
-    this.#isDue = false;
-    this.#sentAt = performance.now();
+    const now = performance.now();
     const all = this.#waiting;
+    this.#everyMs = all.length > 1 ? gatherMs(all.length, now - this.#sentAt, BUSY_EVERY_MS) : EVERY_MS;
+    this.#isDue = false;
+    this.#sentAt = now;
     this.#waiting = [];
-    this.#everyMs = all.length > 1 ? BUSY_EVERY_MS : EVERY_MS;
     for (let n = 0; n < all.length; n += MOST_AT_ONCE) void this.#sendSome(all.slice(n, n + MOST_AT_ONCE));
   }
 
