@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Group, SHARDS } from '../src/redis/keys.ts';
-import type { Outbox, TakenEntries } from '../src/redis/outbox.ts';
+import { type Outbox, RENEW_MS, type TakenEntries } from '../src/redis/outbox.ts';
 import type { UnknownEntry } from '../src/redis/outbox-reading.ts';
 
 const AT_ONCE = 1000;
@@ -147,6 +147,7 @@ export class Drains {
     let open = new Map(shards.map((shard): [number, string[]] => [shard, []]));
     let takenAt = performance.now();
     let woken = new Set(shards);
+    let renewedAt = Number.NEGATIVE_INFINITY;
     const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
     for (;;) {
       for (const shard of stay?.joining ?? []) {
@@ -171,7 +172,9 @@ export class Drains {
       if (stays && this.#isLate(node)) for (const shard of node.shards) if (!open.has(shard)) open.set(shard, []);
       const taken = new Map<number, TakenEntries>();
       const next = new Map<number, string[]>();
-      for (const [shard, step] of await this.#outbox.take(this.#group, open, { token, count, stays })) {
+      const renews = !stays || begunAt - renewedAt >= RENEW_MS;
+      if (renews) renewedAt = begunAt;
+      for (const [shard, step] of await this.#outbox.take(this.#group, open, { token, count, stays, renews })) {
         if (step.state === 'entries') taken.set(shard, step);
         else if (step.state === 'empty') drained.push(shard);
         else if (step.state === 'unknown') {

@@ -171,7 +171,8 @@ export class RoomFollower {
 
   async #apply(told: readonly ToldOfRooms[]): Promise<void> {
     if (told.length === 0) return;
-    for (const { followUp } of await this.#stores.roomLists.apply(told)) this.#followUps.add(followUp);
+    const { applied } = await this.#stores.roomLists.apply(told);
+    for (const { followUp } of applied) this.#followUps.add(followUp);
   }
 
   #compareAnew(): void {

@@ -198,7 +198,8 @@ export class Sweep {
       if (indicators) followUps.push(...(await this.#stores.indicators.expire(shard, INDICATORS_AT_ONCE)));
     }
     for (const { shard, roomsOwed } of shards) {
-      if (roomsOwed) followUps.push((await this.#stores.roomLists.tellOwed(shard)).followUp);
+      if (!roomsOwed) continue;
+      for (const { followUp } of await this.#stores.roomLists.tellOwed(shard)) followUps.push(followUp);
     }
     this.#waits.set(group, waitAfter(found));
     await queues.enqueue(...followUps);

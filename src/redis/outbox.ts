@@ -20,6 +20,8 @@ export type Taken = { state: 'busy' | 'empty' | 'kept' } | { state: 'unknown'; e
 
 /** Added to a wake-up that was lost with its worker, it has to stay below the two seconds that a dead worker may cost. */
 const LEASE_MS = 1000;
+/** Who stays renews its leases, and that nobody asks for a wake-up, so often: far below what both last for. */
+export const RENEW_MS = 100;
 
 function takenOf([state, raw, erased]: Reply[]): Taken {
   if (state !== 'entries') return { state: state as 'busy' | 'empty' | 'kept' };
@@ -47,12 +49,13 @@ export class Outbox {
   /**
    * Takes from shards on one node: acknowledges what is `done` of each, and reads up to `count` more. `busy`: another drain holds
    * the shard; `empty`: all is done and the lease is given back, or `kept` by who `stays`, until whose next look no script asks
-   * for a wake-up. What an earlier drain left unacknowledged comes first.
+   * for a wake-up. What an earlier drain left unacknowledged comes first. `renews`: false where who stays has renewed what it holds less
+   * than RENEW_MS ago.
    */
   async take(
     group: Group,
     done: ReadonlyMap<number, readonly string[]>,
-    { token, count, stays = false }: { token: string; count: number; stays?: boolean },
+    { token, count, stays = false, renews = true }: { token: string; count: number; stays?: boolean; renews?: boolean },
   ): Promise<Map<number, Taken>> {
     const keys = this.#keys;
     const shards = [...done.keys()];
@@ -65,7 +68,15 @@ export class Outbox {
         keys.wake(group, shard),
         keys.gone(shard),
       ]),
-      [group, token, LEASE_MS, count, stays ? 1 : 0, ...[...done.values()].flatMap((ids) => [ids.length, ...ids])],
+      [
+        group,
+        token,
+        LEASE_MS,
+        count,
+        stays ? 1 : 0,
+        stays && !renews ? 0 : 1,
+        ...[...done.values()].flatMap((ids) => [ids.length, ...ids]),
+      ],
     );
     return new Map(shards.map((shard, n) => [shard, takenOf(reply[n] as Reply[])]));
   }

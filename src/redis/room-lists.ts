@@ -1,94 +1,49 @@
 import { LRUCache } from 'lru-cache';
-import type { FollowUp } from '../presence/follow-up.ts';
-import { isTraced, NO_TRACING, type Tracing } from '../telemetry/tracing.ts';
-import type { RedisClock } from './clock.ts';
-import type { RedisClient } from './connect.ts';
-import { type Keys, shardOf } from './keys.ts';
-import type { Pulse } from './pulse.ts';
+import { shardOf } from './keys.ts';
+import {
+  type Applied,
+  epochOf,
+  type ListsWhere,
+  ListWrites,
+  type RoomLimits,
+  runOnLists,
+  type Written,
+} from './list-writes.ts';
 import { countsOf, pictureOf } from './room-reading.ts';
 import type { RoomCounts, RoomPage, RoomPicture, ToldOfRooms } from './room-types.ts';
-import { followUpOf, type Reply, runScript, type ScriptName } from './scripts.ts';
+import type { Reply, ScriptName } from './scripts.ts';
 
-/** Users that are shown of a picture: the first of them, by their ids. */
-export const PICTURED = 100;
-const APPLIED_AT_ONCE = 200;
 /** Of pages that were read so many characters are kept. */
 const KEPT_LENGTH = 2_000_000;
-
-export interface RoomLimits {
-  /** Above so many users a room is told as a count. */
-  limit: number;
-  /** Of which rooms backends are told when they become occupied or vacated: what their ids begin with. */
-  told: readonly string[];
-}
-
-/** `owedInMs`: when there is something to tell that was put off; null: nothing is. */
-export interface Applied {
-  shard: number;
-  owedInMs: number | null;
-  picture: RoomPicture | null;
-  followUp: FollowUp;
-}
-
-interface Where {
-  redis: RedisClient;
-  keys: Keys;
-  clock: RedisClock;
-  pulse: Pick<Pulse, 'epochOf'>;
-  ttlMs: number;
-  tracing?: Tracing;
-}
-
-/** One line of what is applied, as the script is given it. */
-type Line = (string | number)[];
 
 /**
  * The lists of who is in which room: they follow what is told of users, each in the shard of the room. Errors are those of ioredis where
  * Redis is away.
  */
 export class RoomLists {
-  readonly #where: Where;
+  readonly #where: ListsWhere;
   readonly #limits: RoomLimits;
+  readonly #writes: ListWrites;
   /** Pages as they were read last, with the version of the last change and the store that it was of: while both are the same, so are they. */
   readonly #pages = new LRUCache<string, { page: RoomPage; version: string; epoch: string }>({ maxSize: KEPT_LENGTH });
 
-  constructor(where: Where, limits: RoomLimits) {
+  constructor(where: ListsWhere, limits: RoomLimits) {
     this.#where = where;
     this.#limits = limits;
+    this.#writes = new ListWrites(where, limits);
   }
 
   /**
    * Brings the lists up to what is told of users; what they know already does nothing. Where one of the rooms is `pictured`, its
    * picture is taken in the same step. Callers owe the follow-ups to the queues.
    */
-  async apply(all: readonly ToldOfRooms[], pictured: string | null = null): Promise<Applied[]> {
-    const lines = new Map<number, Line[]>();
-    if (pictured !== null) lines.set(shardOf(pictured), []);
-    for (const { userId, sequence, rooms } of all) {
-      for (const [roomId, room] of rooms) {
-        const shard = shardOf(roomId);
-        const fed = this.#limits.told.some((prefix) => roomId.startsWith(prefix)) ? 1 : 0;
-        const said = room ? [room.since, room.access, room.idle ? 'i' : '', room.data] : ['', '', '', ''];
-        const some = lines.get(shard) ?? [];
-        some.push([roomId, userId, sequence, ...said, fed]);
-        lines.set(shard, some);
-      }
-    }
-    const applied = [...lines].map(async ([shard, some]) => {
-      const name = pictured !== null && shardOf(pictured) === shard ? pictured : '';
-      const results: Applied[] = [];
-      for (let n = 0; n === 0 || n < some.length; n += APPLIED_AT_ONCE) {
-        const isLast = n + APPLIED_AT_ONCE >= some.length;
-        results.push(await this.#apply(shard, some.slice(n, n + APPLIED_AT_ONCE), isLast ? name : ''));
-      }
-      return results;
-    });
-    return (await Promise.all(applied)).flat();
+  apply(all: readonly ToldOfRooms[], pictured: string | null = null): Promise<Written> {
+    return this.#writes.apply(all, pictured);
   }
 
   /** Tells what was put off in a shard and is due. */
-  tellOwed(shard: number): Promise<Applied> {
-    return this.#apply(shard, [], '');
+  tellOwed(shard: number): Promise<Applied[]> {
+    return this.#writes.tellOwed(shard);
   }
 
   /** Who is in a room, by their ids from behind one of them on. */
@@ -172,37 +127,11 @@ export class RoomLists {
     return empty.filter((_, n) => known[n] !== '1');
   }
 
-  async #apply(shard: number, lines: Line[], pictured: string): Promise<Applied> {
-    const trace = (this.#where.tracing ?? NO_TRACING).current();
-    const args = [this.#epoch(shard), pictured, PICTURED + 1, isTraced(trace) ? trace : '', ...lines.flat()];
-    const [wake, owed, picture] = await this.#run('apply-rooms', shard, args);
-    return {
-      shard,
-      owedInMs: Number(owed) < 0 ? null : Number(owed),
-      picture: pictured === '' ? null : pictureOf(pictured, picture as Reply[]),
-      followUp: followUpOf(shard, wake, trace),
-    };
-  }
-
   #epoch(shard: number): string {
-    return this.#where.pulse.epochOf(shard) ?? '';
+    return epochOf(this.#where, shard);
   }
 
   #run(script: ScriptName, shard: number, args: (string | number)[]): Promise<Reply[]> {
-    const { redis, keys, clock, ttlMs } = this.#where;
-    const names = [
-      keys.outbox(shard),
-      keys.wake('deliver', shard),
-      keys.wake('record', shard),
-      keys.roomCounts(shard),
-      keys.roomsLeft(shard),
-      keys.roomsOwed(shard),
-      keys.roomsSaid(shard),
-      keys.epoch(shard),
-      keys.roomsUnsettled(shard),
-      ...keys.guard(shard),
-    ];
-    const head = [keys.stem, keys.tag(shard), ttlMs, clock.now(shard), this.#limits.limit];
-    return runScript(redis, script, names, [...head, ...args]);
+    return runOnLists(this.#where, this.#limits, script, [shard], args);
   }
 }

@@ -2,6 +2,7 @@ import type { FollowUp } from '../presence/follow-up.ts';
 import { NO_TRACING } from '../telemetry/tracing.ts';
 import type { RedisClock } from './clock.ts';
 import type { RedisClient } from './connect.ts';
+import { GatheredScript } from './gathered-script.ts';
 import { type Keys, shardOf } from './keys.ts';
 import { PresenceScripts } from './presence-scripts.ts';
 import { toldOf } from './room-reading.ts';
@@ -47,13 +48,16 @@ export interface RoomsOfUser {
 }
 
 /**
- * Which rooms a user's sessions are in: the truth, kept beside the sessions. Every method is one script call on the user's shard, which
- * also tells what is new by it. Callers owe the follow-up to the queues. Errors are those of ioredis where Redis is away.
+ * Which rooms a user's sessions are in: the truth, kept beside the sessions. Every change is one script call on the user's shard, together with
+ * those of a crowd, which also tells what is new by it. Callers owe the follow-up to the queues. Errors are those of ioredis where Redis
+ * is away.
  */
 export class UserRooms {
   readonly #redis: RedisClient;
   readonly #keys: Keys;
   readonly #scripts: PresenceScripts;
+  /** Every change goes by it: what a connection said first is done first. */
+  readonly #changing: GatheredScript;
   readonly #maxOfSession: number;
 
   /** `maxOfSession`: in how many rooms a session may be. */
@@ -68,6 +72,7 @@ export class UserRooms {
     this.#redis = redis;
     this.#keys = keys;
     this.#scripts = new PresenceScripts(redis, keys, clock, ttlMs, tracing);
+    this.#changing = new GatheredScript(this.#scripts, 'change-room', keys.slotGroupOf);
     this.#maxOfSession = maxOfSession;
   }
 
@@ -106,8 +111,8 @@ export class UserRooms {
     wasThere = 0,
   ): Promise<RoomChanged> {
     const args = [userId, sessionId, conn, action, roomId, data, this.#maxOfSession, wasThere];
-    const { reply, followUp } = await this.#scripts.run('change-room', shardOf(userId), args);
-    const [, code, sequence, json, since, shown, conns] = reply.map(String);
+    const { reply, followUp } = await this.#changing.ask(shardOf(userId), () => args);
+    const [code, sequence, json, since, shown, conns] = reply.map(String);
     return {
       code: code as RoomChangeCode,
       told: sequence ? toldOf(userId, sequence, json ?? '') : null,

@@ -1,7 +1,7 @@
 import type { Access } from '../presence/visibility.ts';
 import type { Room, RoomAnswer, RoomCount, RoomUser, UserRoom } from '../protocol/rooms.ts';
 import { shardOf } from '../redis/keys.ts';
-import { type Applied, PICTURED } from '../redis/room-lists.ts';
+import { type Applied, PICTURED } from '../redis/list-writes.ts';
 import type { ListedMember, RoomCounts, RoomPicture, ToldOfRooms } from '../redis/room-types.ts';
 import type { RoomChangeCode, RoomChanged, RoomOfUser, RoomSession } from '../redis/user-rooms.ts';
 import type { Stores } from '../stores.ts';
@@ -124,11 +124,8 @@ export class Rooms implements RoomsApi {
 
   /** Brings the rooms' lists up to what is told of users, at once; what is told is told again by a worker. Returns a picture. */
   async apply(told: readonly ToldOfRooms[], pictured: string | null = null): Promise<RoomPicture | null> {
-    let picture: RoomPicture | null = null;
-    for (const applied of await this.#stores.roomLists.apply(told, pictured)) {
-      picture = applied.picture ?? picture;
-      this.#take(applied);
-    }
+    const { applied, picture } = await this.#stores.roomLists.apply(told, pictured);
+    this.#take(applied);
     return picture;
   }
 
@@ -202,9 +199,15 @@ export class Rooms implements RoomsApi {
     }
   }
 
-  #take({ shard, owedInMs, followUp }: Applied): void {
-    this.#people.followUps.add(followUp);
-    if (owedInMs === null || this.#stopped || this.#owed.has(shard)) return;
+  #take(all: readonly Applied[]): void {
+    for (const { shard, owedInMs, followUp } of all) {
+      this.#people.followUps.add(followUp);
+      if (owedInMs !== null) this.#owe(shard, owedInMs);
+    }
+  }
+
+  #owe(shard: number, owedInMs: number): void {
+    if (this.#stopped || this.#owed.has(shard)) return;
     const timer = setTimeout(() => {
       this.#owed.delete(shard);
       // What cannot be told now the sweep tells.

@@ -139,6 +139,27 @@ test('a lease that has ended is not kept, so that what others took meanwhile com
   expect(await take('deliver')).toMatchObject({ ids: left.ids });
 });
 
+test('who stays renews a lease only where asked to, and takes one that has lapsed all the same, with the wake-up that nobody is to ask for', async () => {
+  const { redis, keys, outbox } = room;
+  const names = [keys.lease('deliver', shard), keys.wake('deliver', shard)];
+  const lasts = () => Promise.all(names.map((name) => redis.pttl(name)));
+  const shorten = () => Promise.all(names.map((name) => redis.pexpire(name, 300)));
+  const stay = async (renews: boolean) =>
+    (await outbox.take('deliver', new Map([[shard, []]]), { token: 'one', count: 100, stays: true, renews })).get(shard)
+      ?.state;
+  expect(await stay(true)).toBe('kept');
+  await shorten();
+  expect(await stay(false)).toBe('kept');
+  expect(Math.max(...(await lasts()))).toBeLessThanOrEqual(300);
+  expect(await stay(true)).toBe('kept');
+  expect(Math.min(...(await lasts()))).toBeGreaterThan(300);
+  await redis.del(...names);
+  expect(await stay(false)).toBe('kept');
+  expect(Math.min(...(await lasts()))).toBeGreaterThan(300);
+  expect(await take('deliver', { token: 'two' })).toMatchObject({ state: 'busy' });
+  await outbox.giveBack('deliver', shard, 'one', { asksAnew: false });
+});
+
 test('beyond its cap the outbox drops the oldest, and notes whose last seen has to be written otherwise', async () => {
   const { redis, keys, leftovers } = room;
   const fill = "for n = 1, 100000 do redis.call('XADD', KEYS[1], '*', 'u', 'u' .. n, 's', '1') end";

@@ -112,3 +112,42 @@ test('who is in a room and nowhere by what a node says that was emptied a moment
   await follower.dropGone(() => true);
   expect(await inIt()).toEqual([]);
 });
+
+test('who comes to rooms in one moment is asked for and listed together, and each is shown the room with themselves there', async () => {
+  const crowd = Array.from({ length: 30 }, (_, n) => `crowd-${n}`);
+  for (const userId of crowd) await comes(userId);
+  const roomOf = (n: number) => `hall:${n % 25}`;
+  asked.length = 0;
+  const pictures = await Promise.all(
+    crowd.map(async (userId, n) => {
+      const { told } = await stores.userRooms.join({ ...SESSION, userId, roomId: roomOf(n) }, `{"n":${n}}`);
+      const { picture } = await stores.roomLists.apply(told ? [told] : [], roomOf(n));
+      return picture;
+    }),
+  );
+  for (const [n, picture] of pictures.entries()) {
+    expect(picture).toMatchObject({ roomId: roomOf(n), unsettled: false });
+    expect(picture?.members.find(({ userId }) => userId === crowd[n])?.data).toBe(`{"n":${n}}`);
+  }
+  if (testStores.redisCluster) return;
+  // Those who are shown twenty-five rooms are shown the last five by another call.
+  expect(asked.filter((script) => script === 'change-room')).toHaveLength(1);
+  expect(asked.filter((script) => script === 'apply-rooms')).toHaveLength(2);
+});
+
+test('whoever is asked for together with one that Redis refuses is listed all the same', async () => {
+  const [good, bad] = ['good:1', 'bad:1'];
+  await stores.redis.set(stores.keys.room('users', bad), 'no list');
+  const now = Date.now();
+  const told = (userId: string, roomId: string) => ({
+    userId,
+    sequence: now,
+    rooms: new Map([[roomId, { since: now, access: '0', idle: false, data: '' }]]),
+  });
+  const both = await Promise.allSettled([
+    stores.roomLists.apply([told('carl', bad)]),
+    stores.roomLists.apply([told('dora', good)], good),
+  ]);
+  expect(both.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+  expect((await stores.roomLists.read(good, '', 100)).members.map(({ userId }) => userId)).toEqual(['dora']);
+});

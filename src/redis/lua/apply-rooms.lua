@@ -1,15 +1,18 @@
 -- needs: picture
--- Brings lists of the rooms of a shard up to what was told of users, tells what is new by it, and what was put off and is due. What
--- was applied already, or is older than what was, does nothing: so it may be said by whoever made it and by the drain.
+-- Brings lists of the rooms of a node's shards up to what was told of users, tells what is new by it, and what was put off and is due.
+-- What was applied already, or is older than what was, does nothing: so it may be said by whoever made it and by the drain.
 -- KEYS and the first of ARGV: lib-room.lua
--- ARGV  6 epoch: by which the caller knows this store, or ''  7 pictured: of which room a picture is wanted, or ''  8 most: users in it  9 trace: W3C's `traceparent`, or ''
---       10.. in eights: name, user, sequence, since, access, idle, data, fed (of a room; since: '' where they left; idle: i or '';
+-- ARGV  6 most: users in a picture  7 trace: W3C's `traceparent`, or ''
+--       8.. in parts: epoch, wanted, told, pictured, name, user, sequence, since, access, idle, data, fed
+--       (a part for each shard; epoch: by which the caller knows this store, or ''; wanted: of how many rooms a picture is wanted, which
+--       stand behind `told`; told: how many eights from `name` on stand behind them; since: of a room, '' where they left; idle: i or '';
 --       fed: 1 where backends are told when the room becomes occupied or vacated)
--- Returns { wake, ms until something is owed (-1: nothing is), the picture (lib-picture.lua) }
-local epoch, pictured, most, trace = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9]
+-- Returns for each shard { wake, ms until something is owed (-1: nothing is), { picture (lib-picture.lua), … } }
+local most, trace = tonumber(ARGV[6]), ARGV[7]
+local storeEpoch
 local appended, forRecord = false, false
 -- Whether something is to be told a little later, somebody has left, and said something that was told.
-local owing, hasLeft, hasSaid = redis.call('EXISTS', owedKey) == 1, false, false
+local owing, hasLeft, hasSaid = false, false, false
 
 -- Fields of an entry: outbox-entry.ts. `by`: the sequence of what was told of the user, which the list has from now on.
 local function append(room, what, member, was, by)
@@ -135,7 +138,7 @@ local function tellOwed(what)
     if member then tellSaid(room, member) end
   elseif kind == 'v' and room.all == 0 and room.occupied then
     -- Who was there may be about to come back.
-    if isUnsettled(epoch) then return owe(what, now + VACANT_MS) end
+    if isUnsettled(storeEpoch) then return owe(what, now + VACANT_MS) end
     room.occupied, forRecord = false, true
     append(room, 'vacated')
   end
@@ -156,22 +159,43 @@ local function finish(room)
   end
 end
 
-if owing then
-  -- What is owed later than that is of a clock that was set back since.
-  for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '(' .. whole(now + VACANT_MS), '+inf', 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
-  for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '-inf', whole(now), 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
-end
-for n = 10, #ARGV, 8 do
-  local name, user, sequence, since, access, idle, data, fed = unpack(ARGV, n, n + 7)
-  apply(name, user, sequence, since, access, idle, data, fed == '1')
-end
-for _, room in pairs(seen) do
-  if room.touched then finish(room) end
-end
-if hasLeft then redis.call('ZREMRANGEBYSCORE', leftKey, '-inf', whole(now - LEFT_MS)) end
-if hasSaid then redis.call('ZREMRANGEBYSCORE', saidKey, '-inf', whole(now - SAID_IN_LARGE_MS)) end
+-- One shard, whose part of ARGV begins there. Returns what is answered for it, and where that of the next one begins.
+local function applyShard(from)
+  local epoch, wanted, told = ARGV[from], tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
+  local rooms, lines = {}, from + 3 + wanted
+  for n = 1, wanted do
+    local pictured = ARGV[from + 2 + n]
+    rooms[n] = pictured
+  end
+  appended, forRecord, hasLeft, hasSaid, seen, storeEpoch = false, false, false, false, {}, epoch
+  owing = redis.call('EXISTS', owedKey) == 1
+  if owing then
+    -- What is owed later than that is of a clock that was set back since.
+    for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '(' .. whole(now + VACANT_MS), '+inf', 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
+    for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '-inf', whole(now), 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
+  end
+  for n = lines, lines + 8 * told - 1, 8 do
+    local name, user, sequence, since, access, idle, data, fed = unpack(ARGV, n, n + 7)
+    apply(name, user, sequence, since, access, idle, data, fed == '1')
+  end
+  for _, room in pairs(seen) do
+    if room.touched then finish(room) end
+  end
+  if hasLeft then redis.call('ZREMRANGEBYSCORE', leftKey, '-inf', whole(now - LEFT_MS)) end
+  if hasSaid then redis.call('ZREMRANGEBYSCORE', saidKey, '-inf', whole(now - SAID_IN_LARGE_MS)) end
 
-local wakes = 0
-if forRecord then wakes = wakeBoth(wakeDeliverKey, wakeRecordKey) elseif appended then wakes = wakeOnce(wakeDeliverKey) end
-local first = owing and redis.call('ZRANGE', owedKey, 0, 0, 'WITHSCORES')[2]
-return { wakes, first and math.max(0, first - now) or -1, pictured ~= '' and pictureOf(pictured, '', most, epoch) or 0 }
+  local wakes = 0
+  if forRecord then wakes = wakeBoth(wakeDeliverKey, wakeRecordKey) elseif appended then wakes = wakeOnce(wakeDeliverKey) end
+  local first = owing and redis.call('ZRANGE', owedKey, 0, 0, 'WITHSCORES')[2]
+  local pictures = {}
+  for n, name in ipairs(rooms) do pictures[n] = pictureOf(name, '', most, epoch) end
+  return { wakes, first and math.max(0, first - now) or -1, pictures }, lines + 8 * told
+end
+
+local answers, from = {}, 8
+while from <= #ARGV do
+  local place = #answers + 1
+  if place > 1 then useShard(place) end
+  answers[place], from = applyShard(from)
+end
+return answers

@@ -6,6 +6,7 @@
 --       room and user → sequence of a leaving: what was told before it comes too late  6 owedKey: sorted set, what is to be told a little
 --       later → when (ms)  7 saidKey: sorted set, room and user → when it was told last what they said (ms)
 --       8 epochKey  9 unsettledKey: exists while it is not known who is in rooms, for Redis has lost something
+--      10.. keysOfShard: the same nine of each further shard of the node, for scripts that take several
 -- ARGV  from 1 to 4 see lib-time.lua  5 limit: above so many users a room is told as a count
 --
 -- Of a room there are
@@ -17,6 +18,13 @@
 local outboxKey, wakeDeliverKey, wakeRecordKey, countsKey = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local leftKey, owedKey, saidKey, epochKey, unsettledKey = KEYS[5], KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local limit = tonumber(ARGV[5])
+
+-- Counted from 1.
+local function useShard(place)
+  local keysOfShard = { unpack(KEYS, 9 * place - 8, 9 * place) }
+  outboxKey, wakeDeliverKey, wakeRecordKey, countsKey, leftKey = unpack(keysOfShard)
+  owedKey, saidKey, epochKey, unsettledKey = unpack(keysOfShard, 6)
+end
 
 local LEFT_MS, EMPTY_MS, COUNT_MS, VACANT_MS = 30000, 120000, 1000, 3000
 -- How often others are told what one user says, in rooms of up to so many and in larger ones.

@@ -6,9 +6,11 @@
 -- KEYS  1.. in fours: outboxKey, leaseKey, wakeKey, goneKey (of a shard; the last: who was erased and until when what was made of
 --       them is not to be recorded. By the time nothing is left to be recorded, all of that has gone by)
 -- ARGV  1 group  2 token: of this drain  3 leaseMs  4 count: how many of a shard  5 stays: 1 | 0
---       6.. in lists: done, ids (of a shard; how many are done, and they)
+--       6 renews: 1, or 0 where what this drain holds it has been given so shortly before that neither has to last longer yet
+--       7.. in lists: done, ids (of a shard; how many are done, and they)
 -- Returns for each shard { busy } | { empty } | { kept } | { entries, as XREADGROUP gives them in JSON, { erased user, until (ms), … } }
 local group, token, leaseMs, count, stays = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local renews = tonumber(ARGV[6])
 
 local function before(a, b)
   local am, as = string.match(a, '^(%d+)-(%d+)$')
@@ -67,12 +69,13 @@ end
 local function answerOf(entries, gone) return { 'entries', cjson.encode(entries), goneAmong(entries, gone) } end
 
 -- Takes a shard, of which `ids` are done. Returns how it stands: busy, or whether something that was handed out earlier may be left.
-local function hold(outbox, lease, wake, ids)
-  local holder = redis.call('GET', lease)
+local function hold(holder, outbox, lease, wake, ids)
   -- One that was to end by a clock that was set back since is free.
   if holder and holder ~= token and redis.call('PTTL', lease) <= leaseMs then return 'busy' end
-  redis.call('SET', lease, token, 'PX', leaseMs)
-  if stays == 1 then redis.call('SET', wake, '1', 'PX', WAKE_MS) else redis.call('DEL', wake) end
+  if renews == 1 or holder ~= token then
+    redis.call('SET', lease, token, 'PX', leaseMs)
+    if stays == 1 then redis.call('SET', wake, '1', 'PX', WAKE_MS) else redis.call('DEL', wake) end
+  end
   if #ids > 0 then redis.call('XACK', outbox, group, unpack(ids)) end
   -- The slower group is `record`; what is left because it was not comes to an end with the drain.
   if holder == token and (stays ~= 1 or (group == 'record' and #ids > 0)) then trim(outbox) end
@@ -80,15 +83,22 @@ local function hold(outbox, lease, wake, ids)
   return (holder ~= token or #ids >= tonumber(count)) and 'behind' or 'clean'
 end
 
-local result, reading = {}, {}
-local at = 6
+local shards, leases = {}, {}
+local at = 7
 for n = 1, #KEYS, 4 do
   local outboxKey, leaseKey, wakeKey, goneKey = unpack(KEYS, n, n + 3)
   local done = tonumber(ARGV[at])
   local ids = { unpack(ARGV, at + 1, at + done) }
-  local state = hold(outboxKey, leaseKey, wakeKey, ids)
+  shards[#shards + 1] = { outboxKey, leaseKey, wakeKey, goneKey, ids }
+  leases[#leases + 1] = leaseKey
   at = at + 1 + done
-  local place = #result + 1
+end
+
+local holders = redis.call('MGET', unpack(leases))
+local result, reading = {}, {}
+for place, shard in ipairs(shards) do
+  local outboxKey, leaseKey, wakeKey, goneKey, ids = unpack(shard)
+  local state = hold(holders[place], outboxKey, leaseKey, wakeKey, ids)
   result[place] = { 'busy' }
   if state ~= 'busy' then
     -- Everything that was handed out earlier goes first, also where it was more than is taken now.
