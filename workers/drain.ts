@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
+import { gatherMs } from '../src/redis/crowds.ts';
 import { type Group, SHARDS } from '../src/redis/keys.ts';
 import { type Outbox, RENEW_MS, type TakenEntries } from '../src/redis/outbox.ts';
 import type { UnknownEntry } from '../src/redis/outbox-reading.ts';
@@ -146,6 +147,7 @@ export class Drains {
     let unknown: UnknownEntry | null = null;
     let open = new Map(shards.map((shard): [number, string[]] => [shard, []]));
     let takenAt = performance.now();
+    let lookedAt = takenAt;
     let woken = new Set(shards);
     let renewedAt = Number.NEGATIVE_INFINITY;
     const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
@@ -198,7 +200,12 @@ export class Drains {
       }
       woken = new Set();
       const isFull = [...taken.values()].some((step) => step.entries.length >= count);
-      if (stays && !isFull) await delay(Math.max(0, begunAt + this.#everyMs - performance.now()));
+      if (stays && !isFull) {
+        const found = [...taken.values()].reduce((sum, step) => sum + step.entries.length, 0);
+        const everyMs = gatherMs(found, begunAt - lookedAt, this.#everyMs);
+        await delay(Math.max(0, begunAt + everyMs - performance.now()));
+      }
+      lookedAt = begunAt;
     }
   }
 

@@ -4,6 +4,7 @@ import type { FollowUp } from '../../src/presence/follow-up.ts';
 import { shardOf } from '../../src/redis/keys.ts';
 import { type Drained, Drains } from '../../workers/drain.ts';
 import { openRoom, type Room } from '../properties/room.ts';
+import { manual } from '../support/said.ts';
 
 const EVERY_MS = 20;
 let room: Room;
@@ -161,6 +162,30 @@ test('a drain that stays lets go where its process stops, and what comes then is
     expect((await staying).entries).toBeGreaterThan(5);
     await run(9);
   });
+});
+
+test('in a crowd a drain that stays looks less often: each look costs more than what it finds', async () => {
+  const drains = new Drains(room.outbox, 'deliver', {
+    everyMs: EVERY_MS,
+    longestStayMs: 600_000,
+    slotGroupOf: () => 0,
+    now: () => 0,
+  });
+  const crowd = Array.from({ length: 8 }, () => userOf(12));
+  for (const userId of crowd) await room.comes(userId);
+  const lookedAt: number[] = [];
+  const look = async () => {
+    lookedAt.push(performance.now());
+    if (lookedAt.length >= 8) return;
+    const detail = manual({ text: String(lookedAt.length) });
+    await Promise.all(crowd.map((userId) => room.store.setDetail(userId, detail, null)));
+  };
+  await drains.drain([12], async () => {});
+  await room.comes(userOf(12));
+  await drains.drain([12], look);
+  // From the third on it knows of a crowd; a slow machine only makes it later.
+  const [from = 0, to = 0] = [lookedAt.at(2), lookedAt.at(-1)];
+  expect((to - from) / (lookedAt.length - 3)).toBeGreaterThan(2 * EVERY_MS);
 });
 
 test('where wake-ups come late, a drain stays for as long as the last one took, and looks at all shards: else everything waited for one', async () => {
