@@ -30,6 +30,7 @@ import type { ConversationRooms } from './conversation-rooms.ts';
 import { sendGathered } from './frames.ts';
 import { leave } from './handshake.ts';
 import { HeartbeatLimit, type HeartbeatVerdict } from './heartbeat-limit.ts';
+import { type InOrder, inOrder, type RoomsInOrder, roomsInOrder } from './in-order.ts';
 import { Intake, TOO_LARGE } from './intake.ts';
 import { EventLimits } from './limits.ts';
 import { answerOf } from './pictures.ts';
@@ -60,11 +61,10 @@ interface Speaker extends TokenBearer {
   detailsInOrder: InOrder | null;
   /** What is said of conversations is done one after the other, so that who starts to type right behind a join is in. */
   conversationsInOrder: InOrder | null;
-  /** So is what is said of rooms. */
-  roomsInOrder: InOrder | null;
+  /** So is what is said of rooms, but for coming to several and leaving several. */
+  roomsInOrder: RoomsInOrder | null;
 }
 
-type InOrder = ReturnType<typeof inOrder>;
 type Handler<Request, Result> = (from: Speaker, request: Request, acknowledged: boolean) => Promise<Result> | Result;
 type Handlers = { [E in ClientEvent]: Handler<ClientRequest<E>, Done<E>> };
 /** What the acknowledgement says, and what happens once it is on its way. */
@@ -173,7 +173,7 @@ function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
     return from.conversationsInOrder;
   };
   const inRooms = (from: Speaker) => {
-    from.roomsInOrder ??= inOrder();
+    from.roomsInOrder ??= roomsInOrder();
     return from.roomsInOrder;
   };
   return {
@@ -245,24 +245,24 @@ function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
       return undefined;
     },
     join_room: async (from, { roomId, data }) => {
-      const look = await inRooms(from)(() => roomMembers.join(from.socket, roomId, data));
+      const look = await inRooms(from).beside(roomId, () => roomMembers.join(from.socket, roomId, data));
       return { answer: { room: look.room }, after: () => roomMembers.audience.show(look) };
     },
     update_room: async (from, { roomId, data }) => {
       const saidAt = performance.now();
-      await inRooms(from)(() => roomMembers.update(from.socket, roomId, data, saidAt));
+      await inRooms(from).alone(() => roomMembers.update(from.socket, roomId, data, saidAt));
       return undefined;
     },
     leave_room: async (from, { roomId }) => {
-      await inRooms(from)(() => roomMembers.leave(from.socket, roomId));
+      await inRooms(from).beside(roomId, () => roomMembers.leave(from.socket, roomId));
       return undefined;
     },
     watch_room: async (from, { roomId }) => {
-      const look = await inRooms(from)(() => roomMembers.watch(from.socket, roomId));
+      const look = await inRooms(from).alone(() => roomMembers.watch(from.socket, roomId));
       return { answer: { room: look.room }, after: () => roomMembers.audience.show(look) };
     },
     unwatch_room: async (from, { roomId }) => {
-      await inRooms(from)(async () => roomMembers.unwatch(from.socket, roomId));
+      await inRooms(from).alone(async () => roomMembers.unwatch(from.socket, roomId));
       return undefined;
     },
     authenticate: async (from, { token }) => {
@@ -282,18 +282,8 @@ function createHandlers(deps: HandlerDeps, beat: Beat): Handlers {
       requireReader(fresh);
       socket.data.caller = fresh;
       watchToken(from, fresh.expiresAt);
-      if (socket.data.rooms !== null) await inRooms(from)(() => roomMembers.recheck(socket));
+      if (socket.data.rooms !== null) await inRooms(from).alone(() => roomMembers.recheck(socket));
       return undefined;
     },
-  };
-}
-
-/** Runs what it is given one after the other, whatever became of the one before. */
-function inOrder() {
-  let last: Promise<unknown> = Promise.resolve();
-  return <T>(work: () => Promise<T>): Promise<T> => {
-    const next = last.then(work);
-    last = next.catch(() => {});
-    return next;
   };
 }
