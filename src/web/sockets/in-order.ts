@@ -1,6 +1,7 @@
 /** Runs what it is given one after the other, whatever became of the one before. */
 export type InOrder = <T>(work: () => Promise<T>) => Promise<T>;
 
+/** Makes an order in which everything waits for what was given before it. Each rejects with what its own work rejects with. */
 export function inOrder(): InOrder {
   let last: Promise<unknown> = Promise.resolve();
   return <T>(work: () => Promise<T>): Promise<T> => {
@@ -21,6 +22,7 @@ export interface RoomsInOrder {
   alone: InOrder;
 }
 
+/** Makes the order of one connection. Each rejects with what its own work rejects with. */
 export function roomsInOrder(): RoomsInOrder {
   const alone = inOrder();
   let abreast = new Map<string, Promise<unknown>>();
@@ -35,10 +37,15 @@ export function roomsInOrder(): RoomsInOrder {
       // What is said of one room is done one after the other.
       if (abreast.has(roomId)) before = behindThem();
       const next = before.then(work);
-      abreast.set(
-        roomId,
-        next.catch(() => {}),
+      const done = next.then(
+        () => {},
+        () => {},
       );
+      abreast.set(roomId, done);
+      // Who names ever other rooms leaves nothing behind.
+      void done.then(() => {
+        if (abreast.get(roomId) === done) abreast.delete(roomId);
+      });
       return next;
     },
     alone(work) {
