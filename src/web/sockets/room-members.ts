@@ -104,11 +104,14 @@ export class RoomMembers {
   /** The session leaves a room; nothing happens where it is not there. Throws UNAVAILABLE. */
   async leave(socket: PresenceSocket, roomId: string): Promise<void> {
     const { connection, rooms } = socket.data;
-    if (connection?.rooms?.has(roomId)) {
-      await busy(connection, async () => {
-        await this.#deps.rooms.leave(sessionIn(connection, roomId));
-        connection.rooms?.delete(roomId);
-      }).catch((error) => this.#oweIfLate(connection, error));
+    const mine = connection?.rooms?.get(roomId);
+    if (connection && mine) {
+      // At once: a session that is brought back meanwhile is not brought back to where it leaves.
+      connection.rooms?.delete(roomId);
+      await busy(connection, () => this.#deps.rooms.leave(sessionIn(connection, roomId))).catch((error) => {
+        connection.rooms?.set(roomId, mine);
+        this.#oweIfLate(connection, error);
+      });
     }
     const viewer = rooms?.get(roomId);
     if (!viewer) return;
@@ -152,7 +155,7 @@ export class RoomMembers {
     const refused = [...(rooms?.values() ?? [])].filter(
       ({ roomId }) => !mayWatchRoom(caller, roomId, this.#deps.config.roomsOpen),
     );
-    for (const viewer of refused) {
+    const takeAway = async (viewer: RoomViewer) => {
       viewer.watching = false;
       await this.leave(socket, viewer.roomId).catch((error) => {
         // It leaves once Redis can be told.
@@ -161,7 +164,8 @@ export class RoomMembers {
         if (!(error instanceof RollcallError)) throw error;
       });
       this.#close(viewer, 'forbidden');
-    }
+    };
+    await Promise.all(refused.map(takeAway));
   }
 
   /** What a handshake names may be joined. Throws FORBIDDEN or TOO_MANY_ROOMS. */
@@ -252,9 +256,10 @@ export class RoomMembers {
   /** Redis had lost the session: it is in the rooms where it was. */
   async #tellAgain(connection: Connection): Promise<void> {
     try {
-      for (const [roomId, { since, data }] of [...(connection.rooms ?? [])]) {
-        if (connection.holds) await this.#deps.rooms.join(sessionIn(connection, roomId), data, since);
-      }
+      const all = connection.holds ? [...(connection.rooms ?? [])] : [];
+      await Promise.all(
+        all.map(([roomId, { since, data }]) => this.#deps.rooms.join(sessionIn(connection, roomId), data, since)),
+      );
     } catch (error) {
       this.#returns.owe([connection]);
       if (!(error instanceof RollcallError)) throw error;

@@ -8,6 +8,8 @@ const AGAIN_MS = 1000;
 /** Who came just now may still be about to say in which rooms it stays where it was (2 s; lua/lib-rooms.lua). */
 const NEW_MS = 3000;
 const USERS_AT_ONCE = 100;
+/** What is said of so many goes to Redis together. */
+const TOLD_AT_ONCE = 20;
 
 /**
  * Sees to it that Redis has the sessions of this process in the rooms where they are, and in no other: it may have come back without what
@@ -57,11 +59,15 @@ export class RoomReturns {
 
   async #look(shard: number, connections: readonly Connection[]): Promise<void> {
     const found = await this.#rooms.whereAre(shard, [...new Set(connections.map(({ userId }) => userId))]);
-    for (const connection of connections) {
-      // What it says at this moment is neither here nor there yet.
-      const isNew = performance.now() - connection.openedAt < NEW_MS;
-      if (connection.roomsBusy > 0 || isNew) this.owe([connection]);
-      else await this.#compare(connection, found.get(connection.userId) ?? []);
+    for (let n = 0; n < connections.length; n += TOLD_AT_ONCE) {
+      await Promise.all(
+        connections.slice(n, n + TOLD_AT_ONCE).map((connection) => {
+          // What it says at this moment is neither here nor there yet.
+          const isNew = performance.now() - connection.openedAt < NEW_MS;
+          if (connection.roomsBusy > 0 || isNew) return this.owe([connection]);
+          return this.#compare(connection, found.get(connection.userId) ?? []);
+        }),
+      );
     }
   }
 
@@ -72,14 +78,15 @@ export class RoomReturns {
       found.flatMap(({ roomId, sessions }) => (sessions.some((one) => one.sessionId === sessionId) ? [roomId] : [])),
     );
     const session = { userId, sessionId, conn };
-    for (const roomId of new Set([...rooms.keys(), ...there])) {
-      const mine = rooms.get(roomId);
-      if (there.has(roomId) === (mine !== undefined)) continue;
-      // What it says meanwhile is later than what was found.
-      if (connection.roomsBusy > 0) return this.owe([connection]);
-      // What Redis does not know of the session itself is brought back with it.
-      if (mine) await this.#rooms.goOn({ ...session, roomId }, mine.data, mine.since);
-      else await this.#rooms.leave({ ...session, roomId });
-    }
+    const all = [...new Set([...rooms.keys(), ...there])];
+    const differing = all.filter((roomId) => there.has(roomId) !== rooms.has(roomId));
+    await Promise.all(
+      differing.map((roomId) => {
+        const mine = rooms.get(roomId);
+        // What Redis does not know of the session itself is brought back with it.
+        if (mine) return this.#rooms.goOn({ ...session, roomId }, mine.data, mine.since);
+        return this.#rooms.leave({ ...session, roomId });
+      }),
+    );
   }
 }
