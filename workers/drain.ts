@@ -150,7 +150,9 @@ export class Drains {
     let lookedAt = takenAt;
     let woken = new Set(shards);
     let renewedAt = Number.NEGATIVE_INFINITY;
-    const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / Math.max(1, open.size)));
+    const later = new Set<number>();
+    // The same to its end, for from it the script knows whether something that was handed out may be left.
+    const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / (stay ? node.shards.length : open.size)));
     for (;;) {
       for (const shard of stay?.joining ?? []) {
         if (open.has(shard)) continue;
@@ -171,7 +173,10 @@ export class Drains {
         if (node.joining === stay.joining) node.joining = null;
         stay = null;
       }
-      if (stays && this.#isLate(node)) for (const shard of node.shards) if (!open.has(shard)) open.set(shard, []);
+      if (stays && this.#isLate(node)) {
+        // Of what is left to workers of a later version nobody is to say that it is being looked at.
+        for (const shard of node.shards) if (!open.has(shard) && !later.has(shard)) open.set(shard, []);
+      }
       const taken = new Map<number, TakenEntries>();
       const next = new Map<number, string[]>();
       const renews = !stays || begunAt - renewedAt >= RENEW_MS;
@@ -181,6 +186,7 @@ export class Drains {
         else if (step.state === 'empty') drained.push(shard);
         else if (step.state === 'unknown') {
           unknown = step.error;
+          later.add(shard);
           await this.#outbox.giveBack(this.#group, shard, token, { asksAnew: false });
         }
         if (step.state === 'entries')
