@@ -80,7 +80,8 @@ export class Profiles {
       for (const until = performance.now() + ERASURE_LIMIT_MS; performance.now() < until; await delay(LOOK_EVERY_MS)) {
         if (await outbox.isRecorded(shardOf(userId), position)) return;
       }
-      const message = 'The erasure has begun, and no worker has recorded it yet: ask again until it has.';
+      const message =
+        'The erasure has begun, and no worker has recorded it yet: ask again, until 204, or 404 once it is done.';
       throw new RollcallError('UNAVAILABLE', { message, retryAfterMs: ERASURE_LIMIT_MS });
     });
   }

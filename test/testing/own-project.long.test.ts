@@ -102,7 +102,7 @@ test('and in Jest, which ends by itself', async () => {
 });
 
 test('an application is tested with the real service, of which nothing is left', async () => {
-  expect(await shell('npx vitest run presence.test.js --testTimeout=30000')).toMatch(/1 passed/);
+  expect(await shell('npx vitest run presence.test.js')).toMatch(/1 passed/);
   await nothingIsLeft();
 });
 

@@ -134,7 +134,8 @@ export class Limit {
 async function inTime<T>(answer: Promise<T>): Promise<T | null> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<null>((resolve) => {
-    timer = setTimeout(() => resolve(null), PATIENCE_MS);
+    // What has come while this process was busy is read first.
+    timer = setTimeout(() => setImmediate(() => resolve(null)), PATIENCE_MS);
   });
   try {
     return await Promise.race([answer.catch(() => null), patience]);
