@@ -4,6 +4,7 @@ import type { FollowUp } from '../../src/presence/follow-up.ts';
 import { shardOf } from '../../src/redis/keys.ts';
 import { type Drained, Drains } from '../../workers/drain.ts';
 import { openRoom, type Room } from '../properties/room.ts';
+import { eventually } from '../support/eventually.ts';
 import { manual } from '../support/said.ts';
 
 const EVERY_MS = 20;
@@ -94,7 +95,12 @@ test('no change falls between a drain that ends and the wake-up for the next', a
 
 test('of a drain that stays and fails nothing is left that keeps another from what it held', async () => {
   const { keys, redis, outbox } = room;
-  const drains = new Drains(outbox, 'deliver', { everyMs: 300, longestStayMs: 5000, slotGroupOf: () => 0, now: () => 0 });
+  const drains = new Drains(outbox, 'deliver', {
+    everyMs: 300,
+    longestStayMs: 5000,
+    slotGroupOf: () => 0,
+    now: () => 0,
+  });
   const shards = [10, 11];
   const [first, second, third] = [userOf(10), userOf(10), userOf(10)];
   await room.comes(first);
@@ -214,4 +220,23 @@ test('where wake-ups come late, a drain stays for as long as the last one took, 
   expect((await room.comes(userOf(11))).followUp.wakeDeliver).toBe(false);
   await fourth;
   expect((await staying).drained).toEqual(expect.arrayContaining([10, 11]));
+});
+
+test('a late drain leaves a shard to workers of a later version: while it goes on, whoever changes something there may wake them', async () => {
+  const { keys, redis, outbox } = room;
+  const often = { everyMs: EVERY_MS, longestStayMs: 600_000 };
+  const drains = new Drains(outbox, 'deliver', { ...often, slotGroupOf: () => 0, now: () => Date.now() + 100_000 });
+  await redis.xadd(keys.outbox(13), '*', 'kind', 'of a later version');
+  await room.comes(userOf(10));
+  await drains.drain([10], async () => {});
+  await room.comes(userOf(10));
+  const staying = drains.drain([10], async () => {});
+  const refused = expect(staying).rejects.toThrow('of a later version');
+  const asked = () => redis.exists(keys.wake('deliver', 13));
+  await whileTheyCome(10, async () => {
+    await eventually(asked, (found) => found === 1);
+    await eventually(asked, (found) => found === 0);
+    drains.stop();
+  });
+  await refused;
 });
