@@ -28,6 +28,7 @@ const REASONS: Record<string, string> = {
   ENOTFOUND: 'The host in DATABASE_URL has no address',
   EAI_AGAIN: 'The host in DATABASE_URL has no address',
 };
+const SILENT = 'PostgreSQL is not answering in time, or cut the connection.';
 const READ_ONLY = `${REASONS['25006']} (25006).`;
 const TLS = /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)|does not support ssl/i;
 
@@ -42,9 +43,7 @@ export function absenceReasonOf(error: unknown): string {
   if (known) return `${known} (${code}).`;
   if (isRefusal(error)) return `PostgreSQL refuses what it is asked (${code}).`;
   if (!isConnectionError(error)) return 'PostgreSQL answers with an error that the log shows.';
-  return code
-    ? `PostgreSQL is not answering (${code}).`
-    : 'PostgreSQL is not answering in time, or cut the connection.';
+  return code ? `PostgreSQL is not answering (${code}).` : SILENT;
 }
 
 /** Looks whether PostgreSQL can be used, and says in the log when that ends, that it goes on (each minute), and when it is over. */
@@ -57,6 +56,7 @@ export class PostgresWatch {
   #reason: string | null = null;
   #saidAt = 0;
   #migrated = false;
+  #hasLooked = false;
   #stopped = false;
 
   constructor(db: Knex, log: Logger) {
@@ -88,10 +88,15 @@ export class PostgresWatch {
 
   async #look(): Promise<string | null> {
     let detail: string | undefined;
-    const reason = await this.#ask().catch((error: unknown) => {
-      detail = error instanceof AggregateError ? String(error.errors[0]) : String(error);
-      return absenceReasonOf(error);
-    });
+    const ask = () =>
+      this.#ask().catch((error: unknown) => {
+        detail = error instanceof AggregateError ? String(error.errors[0]) : String(error);
+        return absenceReasonOf(error);
+      });
+    let reason = await ask();
+    // A process that starts is too busy itself to hear of an answer in time.
+    if (reason === SILENT && !this.#hasLooked && !this.#stopped) reason = await ask();
+    this.#hasLooked = true;
     if (!this.#stopped) this.#say(reason, detail);
     return reason;
   }

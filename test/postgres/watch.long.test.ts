@@ -20,7 +20,7 @@ function watched(databaseUrl: string) {
   const db = connectPostgres({ databaseUrl, databaseSsl: 'by-url' });
   const watch = new PostgresWatch(db, log);
   ending.push(() => db.destroy());
-  return { lines, watch };
+  return { lines, watch, db };
 }
 
 const altered = (url: string, change: (url: URL) => void) => {
@@ -88,4 +88,23 @@ test('a loss is logged at once, then each minute, and its end; while all is well
   await postgres.start();
   expect(await watch.look()).toBeNull();
   expect(lines.slice(3)).toMatchObject([{ level: 30, msg: 'PostgreSQL can be used again' }]);
+});
+
+test('a process that is too busy with its own start to have a connection in time says nothing, unless it is so once more', async () => {
+  const { postgres, databaseUrl } = await privatePostgres();
+  ending.push(() => postgres.stop());
+  await migrate(databaseUrl);
+  const { watch, lines, db } = watched(databaseUrl);
+  const { client } = db;
+  const holdAll = () => Promise.all(Array.from({ length: 5 }, () => client.acquireConnection()));
+  const release = (held: unknown[]) => Promise.all(held.map((connection) => client.releaseConnection(connection)));
+  const held = await holdAll();
+  client.pool.on('acquireFail', () => void release(held));
+  expect(await watch.look()).toBeNull();
+  expect(lines).toEqual([]);
+
+  const heldAgain = await holdAll();
+  expect(await watch.look()).toMatch(/not answering in time/);
+  expect(lines).toHaveLength(1);
+  await release(heldAgain);
 });

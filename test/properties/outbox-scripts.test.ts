@@ -132,7 +132,7 @@ test('a lease that has ended is not kept, so that what others took meanwhile com
   await changes(1);
   await take('deliver');
   await redis.del(keys.lease('deliver', shard));
-  const left = await take('deliver', { token: 'two', stays: true });
+  const left = await take('deliver', { token: 'two' });
   await redis.del(keys.lease('deliver', shard));
   expect(await outbox.keepLease('deliver', shard, 'one')).toBe(false);
   await changes(1);

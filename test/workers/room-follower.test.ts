@@ -102,7 +102,7 @@ test('who is in a room and nowhere by what a node says that was emptied a moment
   // What their node held is gone, and this process has not looked since.
   const epochKey = stores.keys.epoch(shardOf(cleo));
   const epoch = (await stores.redis.get(epochKey)) ?? '';
-  await stores.redis.del(epochKey, stores.keys.userRooms(cleo));
+  await stores.redis.del(epochKey, stores.keys.record(cleo), stores.keys.userRooms(cleo));
   await follower.dropGone(() => true);
   expect(await inIt()).toEqual([cleo]);
   // It has looked, and gives everybody time to return.
