@@ -131,8 +131,8 @@ export const VARIANTS: Variant[] = [
   {
     name: 'restore without rooms',
     file: 'src/web/sockets/room-members.ts',
-    find: 'for (const [roomId, { since, data }] of [...(connection.rooms ?? [])]) {',
-    replace: 'for (const [roomId, { since, data }] of new Map<string, { since: number; data: string }>()) {',
+    find: 'const all = connection.holds ? [...(connection.rooms ?? [])] : [];',
+    replace: 'const all: [string, { since: number; data: string }][] = [];',
     scene: scenes.roomsLost,
     caughtAs: 'rooms',
   },
