@@ -56,6 +56,8 @@ export class GatheredScript {
     const trace = this.#scripts.trace();
     // What is traced stays apart, or it would be told what others have caused.
     if (isTraced(trace)) {
+      // And comes no sooner than what was asked before it.
+      this.#gatherings.get(this.#slotGroupOf(shard))?.send();
       const { replies, followUps } = await this.#scripts.runMany(this.#script, [{ shard, args: argsAfter(0) }], trace);
       return { reply: replies[0] ?? [], followUp: followUps[0] ?? nothingOwed(shard, trace) };
     }
@@ -88,14 +90,16 @@ class Gathering {
       if (this.#isDue) return;
       this.#isDue = true;
       const waitMs = this.#sentAt + this.#everyMs - performance.now();
-      if (waitMs > 0) setTimeout(() => this.#send(), waitMs);
-      else setImmediate(() => this.#send());
+      if (waitMs > 0) setTimeout(() => this.send(), waitMs);
+      else setImmediate(() => this.send());
     });
   }
 
-  #send(): void {
+  /** Sends what waits, if anything does. */
+  send(): void {
     const now = performance.now();
     const all = this.#waiting;
+    if (all.length === 0) return;
     this.#everyMs = all.length > 1 ? gatherMs(all.length, now - this.#sentAt, BUSY_EVERY_MS) : EVERY_MS;
     this.#isDue = false;
     this.#sentAt = now;

@@ -293,3 +293,18 @@ test('the page lists the fields of each kind of entry, and none that is not ther
   const written = Object.entries(ENTRY_FIELDS).map(([kind, fields]) => [kind, fields.slice(2)]);
   expect(Object.fromEntries(listed)).toEqual(Object.fromEntries(written));
 });
+
+test('what is traced comes no sooner than what was asked before it and waits to go together with more', async () => {
+  const { redis, keys } = room;
+  let trace = '';
+  const tracing: Tracing = { ...NO_TRACING, current: () => trace };
+  const rooms = new UserRooms(redis, keys, new RedisClock(), TTL_MS, 5, tracing);
+  const userId = someone();
+  const { session } = await room.comes(userId);
+  // So soon after one that others are waited for.
+  await rooms.join({ ...session, roomId: 'doc:1' }, '');
+  const joining = rooms.join({ ...session, roomId: 'doc:2' }, '');
+  trace = TRACE;
+  const leaving = rooms.leave({ ...session, roomId: 'doc:2' });
+  expect([(await joining).code, (await leaving).code]).toEqual(['ok', 'ok']);
+});

@@ -39,6 +39,7 @@ export class Connections {
   readonly #opening = new Set<Promise<unknown>>();
   /** Of how many sessions Redis is being told again, by shard. */
   readonly #restoring = new Map<number, number>();
+  readonly #restores = new Map<Connection, Promise<void>>();
   #waitsForRestores = false;
   #onRestored: (connection: Connection) => Promise<void> = async () => {};
 
@@ -242,6 +243,15 @@ export class Connections {
     } finally {
       this.#restored(connection);
     }
+  }
+
+  /** As `restore`, once for all that a connection says in one moment. */
+  restoreOnce(connection: Connection): Promise<void> {
+    const under = this.#restores.get(connection);
+    if (under) return under;
+    const restore = this.restore(connection).finally(() => this.#restores.delete(connection));
+    this.#restores.set(connection, restore);
+    return restore;
   }
 
   #restored({ shard }: Connection): void {

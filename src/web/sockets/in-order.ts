@@ -6,7 +6,7 @@ export function inOrder(): InOrder {
   let last: Promise<unknown> = Promise.resolve();
   return <T>(work: () => Promise<T>): Promise<T> => {
     const next = last.then(work);
-    last = next.catch(() => {});
+    last = ended(next);
     return next;
   };
 }
@@ -37,10 +37,7 @@ export function roomsInOrder(): RoomsInOrder {
       // What is said of one room is done one after the other.
       if (abreast.has(roomId)) before = behindThem();
       const next = before.then(work);
-      const done = next.then(
-        () => {},
-        () => {},
-      );
+      const done = ended(next);
       abreast.set(roomId, done);
       // Who names ever other rooms leaves nothing behind.
       void done.then(() => {
@@ -51,8 +48,16 @@ export function roomsInOrder(): RoomsInOrder {
     alone(work) {
       if (abreast.size > 0) void behindThem();
       const next = alone(work);
-      before = next.catch(() => {});
+      before = ended(next);
       return next;
     },
   };
+}
+
+/** Resolves once that has ended, however it did, and keeps nothing of it: a picture of a room is large. */
+function ended(work: Promise<unknown>): Promise<void> {
+  return work.then(
+    () => {},
+    () => {},
+  );
 }

@@ -109,7 +109,8 @@ export class RoomMembers {
       // At once: a session that is brought back meanwhile is not brought back to where it leaves.
       connection.rooms?.delete(roomId);
       await busy(connection, () => this.#deps.rooms.leave(sessionIn(connection, roomId))).catch((error) => {
-        connection.rooms?.set(roomId, mine);
+        // Who was put out meanwhile has nothing left there.
+        if (rooms?.get(roomId)?.there) connection.rooms?.set(roomId, mine);
         this.#oweIfLate(connection, error);
       });
     }
@@ -244,7 +245,7 @@ export class RoomMembers {
   async #held<T extends { code: RoomChangeCode }>(connection: Connection, work: () => Promise<T>): Promise<T> {
     let done = await work();
     if (done.code === 'missing') {
-      await this.#deps.connections.restore(connection);
+      await this.#deps.connections.restoreOnce(connection);
       done = await work();
     }
     if (done.code === 'absent') throw notThere();
