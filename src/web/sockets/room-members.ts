@@ -3,7 +3,7 @@ import { RollcallError, toRollcallError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
 import type { NamedRoom } from '../../protocol/rooms.ts';
 import type { DeliveryItem } from '../../redis/delivery.ts';
-import type { RoomChangeCode, RoomSession } from '../../redis/user-rooms.ts';
+import type { RoomChangeCode } from '../../redis/user-rooms.ts';
 import type { Rooms } from '../../usecases/rooms.ts';
 import { unavailable } from '../../usecases/unavailable.ts';
 import type { Caller } from '../auth/auth.ts';
@@ -12,7 +12,7 @@ import type { Connection } from '../sessions/connection.ts';
 import type { Connections } from '../sessions/connections.ts';
 import { sendGathered } from './frames.ts';
 import { RoomAudience } from './room-audience.ts';
-import { RoomReturns } from './room-returns.ts';
+import { RoomReturns, sessionIn } from './room-returns.ts';
 import { requireUpdate } from './room-update-limit.ts';
 import type { PresenceSocket, RoomLook, RoomViewer, Viewer } from './types.ts';
 
@@ -280,14 +280,8 @@ async function busy<T>(connection: Connection, work: () => Promise<T>): Promise<
 
 /** How many rooms a connection has asked to be told of. */
 export function watchedRooms({ data }: Viewer['socket']): number {
-  let count = 0;
   const rooms = 'rooms' in data ? data.rooms : null;
-  for (const { watching } of rooms?.values() ?? []) if (watching) count++;
-  return count;
-}
-
-function sessionIn({ userId, sessionId, conn }: Connection, roomId: string): RoomSession {
-  return { userId, sessionId, conn, roomId };
+  return [...(rooms?.values() ?? [])].filter(({ watching }) => watching).length;
 }
 
 /** Who went before its turn came nobody would drop any more from those who are told. */

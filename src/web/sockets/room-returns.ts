@@ -1,6 +1,6 @@
 import { RollcallError } from '../../errors.ts';
 import type { Logger } from '../../log.ts';
-import type { RoomOfUser } from '../../redis/user-rooms.ts';
+import type { RoomOfUser, RoomSession } from '../../redis/user-rooms.ts';
 import type { Rooms } from '../../usecases/rooms.ts';
 import type { Connection } from '../sessions/connection.ts';
 
@@ -72,21 +72,25 @@ export class RoomReturns {
   }
 
   async #compare(connection: Connection, found: readonly RoomOfUser[]): Promise<void> {
-    const { userId, sessionId, conn } = connection;
+    const { sessionId } = connection;
     const rooms = connection.rooms ?? new Map<string, { since: number; data: string }>();
     const there = new Set(
       found.flatMap(({ roomId, sessions }) => (sessions.some((one) => one.sessionId === sessionId) ? [roomId] : [])),
     );
-    const session = { userId, sessionId, conn };
     const all = [...new Set([...rooms.keys(), ...there])];
     const differing = all.filter((roomId) => there.has(roomId) !== rooms.has(roomId));
     await Promise.all(
       differing.map((roomId) => {
         const mine = rooms.get(roomId);
         // What Redis does not know of the session itself is brought back with it.
-        if (mine) return this.#rooms.goOn({ ...session, roomId }, mine.data, mine.since);
-        return this.#rooms.leave({ ...session, roomId });
+        if (mine) return this.#rooms.goOn(sessionIn(connection, roomId), mine.data, mine.since);
+        return this.#rooms.leave(sessionIn(connection, roomId));
       }),
     );
   }
+}
+
+/** The session of a connection, as it is in a room. */
+export function sessionIn({ userId, sessionId, conn }: Connection, roomId: string): RoomSession {
+  return { userId, sessionId, conn, roomId };
 }
