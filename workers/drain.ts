@@ -30,8 +30,8 @@ export interface DrainOptions {
   longestStayMs: number;
   /** On which node a shard is. */
   slotGroupOf(shard: number): number;
-  /** Redis's time (ms), 0 where it is not known. */
-  now(): number;
+  /** Redis's time (ms) where a shard is, 0 where it is not known. */
+  now(shard: number): number;
 }
 
 interface Node {
@@ -60,7 +60,7 @@ export class Drains {
   readonly #everyMs: number;
   readonly #longestStayMs: number;
   readonly #nodeOf: (shard: number) => number;
-  readonly #now: () => number;
+  readonly #now: (shard: number) => number;
   #stopped = false;
   readonly #nodes = new Map<number, Node>();
 
@@ -133,7 +133,7 @@ export class Drains {
   /** Notes how long what is found in some shards has waited for a wake-up. One that came in time after some that were late may be an exception. */
   #noteLate(node: Node, taken: ReadonlyMap<number, TakenEntries>, woken: ReadonlySet<number>): void {
     const firsts = [...taken].flatMap(([shard, { entries }]) => (woken.has(shard) ? (entries[0]?.id ?? []) : []));
-    const now = this.#now();
+    const now = this.#now(node.shards[0] ?? 0);
     if (firsts.length === 0 || now === 0) return;
     const waitedMs = now - Math.min(...firsts.map((id) => Number.parseInt(id, 10)));
     node.lateMs = Math.min(LATEST_MS, Math.max(waitedMs, node.lateMs / 2));
@@ -155,7 +155,7 @@ export class Drains {
     const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / (stay ? node.shards.length : open.size)));
     for (;;) {
       for (const shard of stay?.joining ?? []) {
-        if (open.has(shard)) continue;
+        if (open.has(shard) || later.has(shard)) continue;
         open.set(shard, []);
         woken.add(shard);
       }
@@ -187,7 +187,7 @@ export class Drains {
         else if (step.state === 'unknown') {
           unknown = step.error;
           later.add(shard);
-          await this.#outbox.giveBack(this.#group, shard, token, { asksAnew: false });
+          await this.#outbox.giveBack(this.#group, shard, token, { asksAnew: stays });
         }
         if (step.state === 'entries')
           next.set(

@@ -52,7 +52,7 @@ export async function planWorker(env: NodeJS.ProcessEnv): Promise<ProcessPlan> {
   const { outbox, keys, clock } = stores;
   const drains = (group: Group) => {
     const often = { everyMs: GATHER_MS[group], longestStayMs: LONGEST_STAY_MS[group] };
-    return new Drains(outbox, group, { ...often, slotGroupOf: keys.slotGroupOf, now: () => clock.now() });
+    return new Drains(outbox, group, { ...often, slotGroupOf: keys.slotGroupOf, now: (shard) => clock.now(shard) });
   };
   const [deliver, recording] = [drains('deliver'), drains('record')];
   // One without a worker does not compile.

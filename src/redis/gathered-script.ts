@@ -57,7 +57,7 @@ export class GatheredScript {
     // What is traced stays apart, or it would be told what others have caused.
     if (isTraced(trace)) {
       // And comes no sooner than what was asked before it.
-      this.#gatherings.get(this.#slotGroupOf(shard))?.send();
+      this.send(shard);
       const { replies, followUps } = await this.#scripts.runMany(this.#script, [{ shard, args: argsAfter(0) }], trace);
       return { reply: replies[0] ?? [], followUp: followUps[0] ?? nothingOwed(shard, trace) };
     }
@@ -68,6 +68,11 @@ export class GatheredScript {
       this.#gatherings.set(group, gathering);
     }
     return gathering.add(shard, trace, argsAfter);
+  }
+
+  /** Sends now what waits for the node of a shard: what is asked of Redis by other scripts from now on comes after it. */
+  send(shard: number): void {
+    this.#gatherings.get(this.#slotGroupOf(shard))?.send();
   }
 }
 

@@ -104,6 +104,11 @@ export class UserRooms {
     return this.#change({ userId, sessionId: '', conn: '', roomId }, 'leave', '');
   }
 
+  /** What was said of these shards' rooms so far comes before whatever is asked of Redis from now on. */
+  send(shard: number): void {
+    this.#changing.send(shard);
+  }
+
   async #change(
     { userId, sessionId, conn, roomId }: RoomSession,
     action: string,

@@ -222,7 +222,7 @@ test('where wake-ups come late, a drain stays for as long as the last one took, 
   expect((await staying).drained).toEqual(expect.arrayContaining([10, 11]));
 });
 
-test('a late drain leaves a shard to workers of a later version: while it goes on, whoever changes something there may wake them', async () => {
+test('a late drain leaves a shard to workers of a later version: while it goes on, whoever changes something there wakes them', async () => {
   const { keys, redis, outbox } = room;
   const often = { everyMs: EVERY_MS, longestStayMs: 600_000 };
   const drains = new Drains(outbox, 'deliver', { ...often, slotGroupOf: () => 0, now: () => Date.now() + 100_000 });
@@ -230,12 +230,26 @@ test('a late drain leaves a shard to workers of a later version: while it goes o
   await room.comes(userOf(10));
   await drains.drain([10], async () => {});
   await room.comes(userOf(10));
-  const staying = drains.drain([10], async () => {});
+  let rounds = 0;
+  const staying = drains.drain([10], async () => {
+    rounds++;
+  });
   const refused = expect(staying).rejects.toThrow('of a later version');
-  const asked = () => redis.exists(keys.wake('deliver', 13));
+  const wakes = async () => (await room.comes(userOf(13))).followUp.wakeDeliver;
   await whileTheyCome(10, async () => {
-    await eventually(asked, (found) => found === 1);
-    await eventually(asked, (found) => found === 0);
+    // It has looked at all shards by then.
+    await eventually(
+      () => rounds,
+      (count) => count > 0,
+    );
+    expect(await wakes()).toBe(true);
+    await redis.del(keys.wake('deliver', 13));
+    const before = rounds;
+    await eventually(
+      () => rounds,
+      (count) => count > before + 1,
+    );
+    expect(await wakes()).toBe(true);
     drains.stop();
   });
   await refused;

@@ -35,6 +35,8 @@ beforeAll(async () => {
   follower = new RoomFollower(stores, new FollowUps(stores.queues, log), 1000);
   await once(stores.redis, 'ready');
   await stores.pulse.beat();
+  // It would notice what a test has Redis lose.
+  await stores.pulse.stop();
   scriptRuns.subscribe(note);
 });
 afterAll(async () => {

@@ -159,6 +159,15 @@ local function finish(room)
   end
 end
 
+-- All shards together: no script is long.
+local owedLeft = OWED_AT_ONCE
+local function tellOwedBetween(from, to)
+  if owedLeft == 0 then return end
+  local due = redis.call('ZRANGEBYSCORE', owedKey, from, to, 'LIMIT', 0, owedLeft)
+  owedLeft = owedLeft - #due
+  for _, what in ipairs(due) do tellOwed(what) end
+end
+
 -- One shard, whose part of ARGV begins there. Returns what is answered for it, and where that of the next one begins.
 local function applyShard(from)
   local epoch, wanted, told = ARGV[from], tonumber(ARGV[from + 1]), tonumber(ARGV[from + 2])
@@ -171,8 +180,8 @@ local function applyShard(from)
   owing = redis.call('EXISTS', owedKey) == 1
   if owing then
     -- What is owed later than that is of a clock that was set back since.
-    for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '(' .. whole(now + VACANT_MS), '+inf', 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
-    for _, what in ipairs(redis.call('ZRANGEBYSCORE', owedKey, '-inf', whole(now), 'LIMIT', 0, OWED_AT_ONCE)) do tellOwed(what) end
+    tellOwedBetween('(' .. whole(now + VACANT_MS), '+inf')
+    tellOwedBetween('-inf', whole(now))
   end
   for n = lines, lines + 8 * told - 1, 8 do
     local name, user, sequence, since, access, idle, data, fed = unpack(ARGV, n, n + 7)

@@ -188,6 +188,7 @@ export class Connections {
       for (let n = 0; n < connections.length; n += HANDOVERS_AT_ONCE) {
         const batch = connections.slice(n, n + HANDOVERS_AT_ONCE);
         try {
+          this.#stores.userRooms.send(shard);
           this.#presence.followUps.add(await this.#stores.store.handOver(shard, batch, this.#config.handoverMs));
         } catch (error) {
           this.#log.warn(

@@ -96,6 +96,8 @@ export class Goodbyes {
     if (age > 2 * connection.times.ttlMs + 60_000) return false;
     try {
       await this.#stores.tracing.event('disconnect', async () => {
+        // A room that it left just before is not one that it is in through its grace.
+        if (connection.rooms) this.#stores.userRooms.send(connection.shard);
         const { followUp } = await this.#stores.store.close(connection, age, graceMs);
         this.#followUps.add(followUp);
       });

@@ -12,7 +12,7 @@ import type { Connection } from '../sessions/connection.ts';
 import type { Connections } from '../sessions/connections.ts';
 import { sendGathered } from './frames.ts';
 import { RoomAudience } from './room-audience.ts';
-import { RoomReturns, sessionIn } from './room-returns.ts';
+import { RoomReturns, sessionIn, TOLD_AT_ONCE } from './room-returns.ts';
 import { requireUpdate } from './room-update-limit.ts';
 import type { PresenceSocket, RoomLook, RoomViewer, Viewer } from './types.ts';
 
@@ -256,11 +256,11 @@ export class RoomMembers {
 
   /** Redis had lost the session: it is in the rooms where it was. */
   async #tellAgain(connection: Connection): Promise<void> {
+    const { rooms } = this.#deps;
     try {
       const all = connection.holds ? [...(connection.rooms ?? [])] : [];
-      await Promise.all(
-        all.map(([roomId, { since, data }]) => this.#deps.rooms.join(sessionIn(connection, roomId), data, since)),
-      );
+      const again = ([id, was]: (typeof all)[number]) => rooms.join(sessionIn(connection, id), was.data, was.since);
+      for (let n = 0; n < all.length; n += TOLD_AT_ONCE) await Promise.all(all.slice(n, n + TOLD_AT_ONCE).map(again));
     } catch (error) {
       this.#returns.owe([connection]);
       if (!(error instanceof RollcallError)) throw error;

@@ -8,8 +8,8 @@ const AGAIN_MS = 1000;
 /** Who came just now may still be about to say in which rooms it stays where it was (2 s; lua/lib-rooms.lua). */
 const NEW_MS = 3000;
 const USERS_AT_ONCE = 100;
-/** What is said of so many goes to Redis together. */
-const TOLD_AT_ONCE = 20;
+/** So many are told Redis together: after a loss there may be very many. */
+export const TOLD_AT_ONCE = 20;
 
 /**
  * Sees to it that Redis has the sessions of this process in the rooms where they are, and in no other: it may have come back without what

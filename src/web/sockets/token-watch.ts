@@ -11,7 +11,7 @@ const ASKED_EVERY_MS = 1000;
  * have left until then. So nobody is let in to be closed at once, and who was closed does not get in with the same token. A process
  * that is busy has some time to be late in.
  */
-const CLOSED_BEFORE_MS = 600;
+const CLOSED_BEFORE_MS = 400;
 export const LEAST_LEFT_MS = 1000;
 /** Tokens that were made together end together; and whoever is handed dead ones comes and goes no faster than that. */
 const BACK_AFTER_MS = 1000;
