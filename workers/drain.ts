@@ -155,7 +155,9 @@ export class Drains {
     const count = Math.max(LEAST_AT_ONCE, Math.ceil(AT_ONCE / (stay ? node.shards.length : open.size)));
     for (;;) {
       for (const shard of stay?.joining ?? []) {
-        if (open.has(shard) || later.has(shard)) continue;
+        if (open.has(shard)) continue;
+        // Somebody asks for it: workers of a later version may have done meanwhile what it was left for.
+        later.delete(shard);
         open.set(shard, []);
         woken.add(shard);
       }
